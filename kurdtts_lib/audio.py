@@ -1,0 +1,89 @@
+"""Reading and writing sound: any format libsndfile knows in, mono float32 at one rate through, WAV out."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from kurdtts_lib.errors import AudioError
+from kurdtts_lib.files import atomic_path
+
+
+def decode(source: bytes | Path, sampling_rate: int) -> np.ndarray:
+    """Decode MP3, FLAC, OGG or WAV to mono at `sampling_rate` Hz.
+
+    Returns (samples,), float32 in about [-1, 1]: channels are averaged, then resampled (soxr, high quality).
+    Raises AudioError if nothing can be decoded or a sample is not a number.
+    """
+    waveform, rate = _read(source)
+    mono = waveform.mean(axis=1)
+    if len(mono) == 0:
+        raise AudioError(f"{_name(source)} holds no sound at all.")
+    if not np.isfinite(mono).all():
+        raise AudioError(f"{_name(source)} holds samples that are not numbers.")
+    return mono if rate == sampling_rate else soxr.resample(mono, rate, sampling_rate, quality="HQ")
+
+
+def _read(source: bytes | Path) -> tuple[np.ndarray, int]:
+    if isinstance(source, Path) and not source.is_file():
+        raise AudioError(f"{source} does not exist.")
+    try:
+        return soundfile.read(
+            io.BytesIO(source) if isinstance(source, bytes) else source, dtype="float32", always_2d=True
+        )
+    except (soundfile.LibsndfileError, RuntimeError, ValueError, OverflowError) as error:
+        raise AudioError(
+            f"{_name(source)} cannot be decoded ({error}). MP3, FLAC, OGG and WAV can; m4a and webm cannot: "
+            "convert them to WAV first."
+        ) from error
+
+
+def header(source: bytes | Path) -> tuple[float, int, int]:
+    """(seconds, sampling rate in Hz, channels) without decoding the whole. Raises AudioError as `decode` does."""
+    try:
+        info = soundfile.info(io.BytesIO(source) if isinstance(source, bytes) else source)
+    except (soundfile.LibsndfileError, RuntimeError, ValueError, OverflowError) as error:
+        raise AudioError(f"{_name(source)} cannot be decoded ({error}).") from error
+    return info.frames / info.samplerate, info.samplerate, info.channels
+
+
+def _name(source: bytes | Path) -> str:
+    return f"This audio ({len(source)} bytes)" if isinstance(source, bytes) else str(source)
+
+
+def write_wav(target: Path, waveform: np.ndarray, sampling_rate: int) -> None:
+    """Write mono float32 as 16-bit WAV, atomically. Samples beyond [-1, 1] are limited: wrapping would crackle."""
+    with atomic_path(target) as temporary:
+        soundfile.write(temporary, np.clip(waveform, -1.0, 1.0), sampling_rate, subtype="PCM_16", format="WAV")
+
+
+def trim_silence(waveform: np.ndarray, sampling_rate: int, top_db: float, pad_seconds: float) -> np.ndarray:
+    """Cut what is `top_db` below the loudest 50 ms at both edges, but keep `pad_seconds` around the voice.
+
+    The level of each 10 ms is the root mean square of the 50 ms around it.
+    """
+    levels = frame_levels(waveform, sampling_rate)
+    voiced = np.flatnonzero(levels > levels.max() * 10 ** (-top_db / 20))
+    if len(voiced) == 0:
+        return waveform
+    hop, pad = sampling_rate // 100, round(pad_seconds * sampling_rate)
+    return waveform[max(0, voiced[0] * hop - pad) : (voiced[-1] + 1) * hop + pad]
+
+
+def frame_levels(waveform: np.ndarray, sampling_rate: int) -> np.ndarray:
+    """Root mean square of the 50 ms around every 10 ms, (samples * 100 / sampling_rate,)."""
+    window, hop = sampling_rate // 20, sampling_rate // 100
+    power = np.square(waveform, dtype=np.float64)
+    total = np.concatenate([[0.0], np.cumsum(power)])
+    centres = np.arange(0, max(1, len(waveform)), hop)
+    first = np.maximum(0, centres - window // 2)
+    last = np.minimum(len(waveform), centres + window // 2)
+    return np.sqrt(np.maximum(0.0, (total[last] - total[first]) / np.maximum(1, last - first)))
+
+
+def peak_level_db(waveform: np.ndarray, sampling_rate: int) -> float:
+    """Level of the loudest 50 ms in dB of full scale; -inf for digital silence."""
+    loudest = float(frame_levels(waveform, sampling_rate).max())
+    return 20 * np.log10(loudest) if loudest > 0 else -np.inf

@@ -1,0 +1,28 @@
+"""The errors a user may meet. Each message says what happened, where, and what to do.
+
+Anything else that is raised is a bug and keeps its traceback.
+"""
+
+
+class KurdTTSError(Exception):
+    """Base of all errors that are the input's or the machine's, not the program's."""
+
+
+class AudioError(KurdTTSError):
+    """Audio that cannot be decoded or used."""
+
+
+class TextError(KurdTTSError):
+    """Text that the voice cannot speak."""
+
+
+class CorpusError(KurdTTSError):
+    """A corpus that cannot be read, or that leaves nothing to train on."""
+
+
+class VoiceError(KurdTTSError):
+    """A voice's files that are missing, damaged or of another kind."""
+
+
+class TrainingError(KurdTTSError):
+    """A training that cannot start or go on."""

@@ -1,0 +1,166 @@
+"""All settings, each with its reason. A profile sets values and never branches code."""
+
+import dataclasses
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def home() -> Path:
+    """Where prepared data, trainings and voices are written: `KURDTTS_HOME`, or the course's own folder."""
+    return Path(os.environ.get("KURDTTS_HOME", REPOSITORY)).resolve()
+
+
+@dataclass(frozen=True)
+class AudioSettings:
+    """The signal front end. The values are MMS's own; a base voice was trained with exactly these."""
+
+    sampling_rate: int = 16_000
+    """Hertz."""
+    n_fft: int = 1024
+    """Samples: 64 ms at 16 kHz."""
+    hop_length: int = 256
+    """Samples: 16 ms at 16 kHz. The decoder makes this many samples from each frame."""
+    win_length: int = 1024
+    n_mels: int = 80
+    mel_fmin: float = 0.0
+    mel_fmax: float | None = None
+    """Hertz; None is half the sampling rate."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.hop_length <= self.win_length <= self.n_fft:
+            raise ValueError(
+                f"hop_length={self.hop_length} <= win_length={self.win_length} <= n_fft={self.n_fft} must hold"
+            )
+
+
+@dataclass(frozen=True)
+class CorpusSettings:
+    """What is taken from a corpus and what is left out."""
+
+    source: str = str(REPOSITORY / "data" / "sample")
+    """A folder with Parquet files, a Common Voice folder, or the name of a data set on the hub."""
+    speaker: str = "most clips"
+    """A `client_id`, or `most clips`: the speaker with the most usable clips."""
+    min_up_votes: int = 2
+    max_down_votes: int = 0
+    min_seconds: float = 1.0
+    """A training slice is 0.5 s; below one second there is hardly a sentence."""
+    max_seconds: float = 12.0
+    """Memory grows with the longest clip of a batch; 12 s fits an 8 GB card."""
+    silence_db: float = -50.0
+    """A clip whose loudest 50 ms are below this (dB of full scale) holds no voice."""
+    trim_db: float = 40.0
+    """Edges this many dB below the clip's peak are trimmed as silence."""
+    pad_seconds: float = 0.05
+    """Silence kept at both edges after trimming."""
+    validation_share: float = 0.1
+    """Share of sentences held out, chosen by the hash of the sentence."""
+    max_samples: int | None = None
+    """Read only so many clips from the source; None reads all."""
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the six losses; the discriminator's own loss has weight 1 on its own optimizer."""
+
+    mel: float = 35.0
+    kl: float = 1.5
+    duration: float = 1.0
+    generator: float = 1.0
+    feature_matching: float = 1.0
+    discriminator: float = 3.0
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """One training. Defaults are those known to work for fine-tuning MMS voices."""
+
+    steps: int = 1500
+    batch_size: int = 16
+    learning_rate: float = 2e-5
+    discriminator_learning_rate: float | None = None
+    """None: the generator's. From scratch half of it, or the discriminator wins."""
+    betas: tuple[float, float] = (0.8, 0.99)
+    eps: float = 1e-9
+    weight_decay: float = 0.01
+    lr_decay: float = 0.999875
+    """Factor on both rates after each epoch."""
+    segment_samples: int = 8192
+    """Length of the slice that is decoded and judged: 0.5 s at 16 kHz. A multiple of hop_length."""
+    gradient_clip: float = 1000.0
+    """A guard against rare exploding steps; ordinary VITS gradients stay below it."""
+    adversarial_from: int = 0
+    """First step at which the discriminator takes part. Above 0 only for a model from scratch."""
+    validate_every: int = 100
+    validation_clips: int = 4
+    """Held-out sentences spoken and measured at each validation."""
+    checkpoint_every: int = 200
+    mixed_precision: str = "no"
+    """`no`, `fp16` or `bf16`."""
+    seed: int = 1
+    weights: LossWeights = field(default_factory=LossWeights)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "segment_samples", "validate_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if self.mixed_precision not in ("no", "fp16", "bf16"):
+            raise ValueError(f"mixed_precision={self.mixed_precision!r} must be 'no', 'fp16' or 'bf16'")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Everything one run of the course needs."""
+
+    name: str
+    corpus: CorpusSettings
+    base_voice: str
+    """A folder, or a model's name on the hub."""
+    training: TrainingSettings
+    audio: AudioSettings = field(default_factory=AudioSettings)
+
+    @property
+    def prepared_dir(self) -> Path:
+        return home() / "data" / f"prepared-{self.name}"
+
+    @property
+    def training_dir(self) -> Path:
+        return home() / "runs" / f"training-{self.name}"
+
+    @property
+    def voice_dir(self) -> Path:
+        return home() / "models" / f"voice-{self.name}"
+
+
+def load_profile(name: str) -> Profile:
+    """Return the profile called `name`.
+
+    `sample`: the bundled corpus and the small base voice; minutes on a CPU, no network.
+    `full`: Common Voice from the hub and the MMS base voice; hours, an NVIDIA card.
+    """
+    if name == "sample":
+        return Profile(
+            name="sample",
+            corpus=CorpusSettings(),
+            base_voice=str(REPOSITORY / "models" / "tiny-kmr"),
+            # The small voice has a tenth of MMS's parameters and takes ten times its rate.
+            training=TrainingSettings(
+                steps=300, batch_size=8, learning_rate=2e-4, validate_every=50, checkpoint_every=100
+            ),
+        )
+    if name == "full":
+        return Profile(
+            name="full",
+            corpus=CorpusSettings(source="amedcj/kurmanji-commonvoice"),
+            base_voice="facebook/mms-tts-kmr-script_latin",
+            training=TrainingSettings(),
+        )
+    raise ValueError(f"There is no profile {name!r}. Choose 'sample' or 'full'.")
+
+
+def describe(settings: object) -> dict:
+    """The settings as plain values, for logs, checkpoints and voice cards."""
+    return dataclasses.asdict(settings)  # type: ignore[call-overload]

@@ -1,0 +1,118 @@
+"""The training direction of VITS, composed from transformers' own modules.
+
+`VitsModel.forward` can only speak; its parts can also learn. This is Kim et al. 2021, figure 1a.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from transformers import VitsModel
+
+from kurdtts_lib.settings import AudioSettings
+from kurdtts_lib.vits import losses
+from kurdtts_lib.vits.alignment import expand_by_durations, prior_log_likelihood, search_durations
+from kurdtts_lib.vits.batches import Batch
+from kurdtts_lib.vits.mel import mel_spectrogram
+
+
+class GeneratorOutputs(NamedTuple):
+    """What one training pass of the generator leaves for the losses."""
+
+    generated: Tensor
+    """(batch, 1, segment_samples): the decoded slices."""
+    real: Tensor
+    """(batch, 1, segment_samples): the same slices of the recordings."""
+    kl: Tensor
+    duration: Tensor
+    durations: Tensor
+    """(batch, positions): frames per text position found by the alignment search."""
+
+
+class TrainableVits(nn.Module):
+    """Wraps a `VitsModel`; the wrapped parameters are the model's own."""
+
+    def __init__(self, model: VitsModel, audio: AudioSettings, segment_samples: int) -> None:
+        super().__init__()
+        if segment_samples % audio.hop_length:
+            raise ValueError(f"segment_samples={segment_samples} must be a multiple of hop_length={audio.hop_length}")
+        self.model = model
+        self.audio = audio
+        self.segment_frames = segment_samples // audio.hop_length
+        # transformers drops whole text layers at random while training; the published VITS does not.
+        model.text_encoder.encoder.layerdrop = 0.0
+
+    def forward(self, batch: Batch) -> GeneratorOutputs:
+        """One pass over a batch; see `GeneratorOutputs`."""
+        text_mask = batch.attention_mask.unsqueeze(1).float()
+        frame_mask = _length_mask(batch.frame_lengths, batch.spectrograms.shape[2])
+
+        text = self.model.text_encoder(
+            input_ids=batch.input_ids,
+            padding_mask=text_mask.transpose(1, 2),
+            attention_mask=batch.attention_mask,
+        )
+        hidden = text.last_hidden_state.transpose(1, 2)
+        prior_means = text.prior_means.transpose(1, 2)
+        # transformers calls this `prior_log_variances`, but its own forward uses it as a log standard deviation.
+        prior_log_stddevs = text.prior_log_variances.transpose(1, 2)
+
+        latents, _, posterior_log_stddevs = self.model.posterior_encoder(batch.spectrograms, frame_mask)
+        # The flow's error is amplified by the KL term's exponentials: float32 also under autocast.
+        with torch.autocast(latents.device.type, enabled=False):
+            prior_latents = self.model.flow(latents.float(), frame_mask)
+
+        with torch.no_grad():
+            scores = prior_log_likelihood(prior_latents, prior_means, prior_log_stddevs)
+            durations = search_durations(scores, batch.frame_lengths, batch.text_lengths)
+
+        frames = batch.spectrograms.shape[2]
+        kl = losses.kl_loss(
+            prior_latents,
+            posterior_log_stddevs,
+            expand_by_durations(prior_means, durations, frames),
+            expand_by_durations(prior_log_stddevs, durations, frames),
+            frame_mask,
+        )
+        duration = self._duration_loss(hidden, text_mask, durations.unsqueeze(1).float())
+
+        starts = self._slice_starts(batch.frame_lengths)
+        generated = self.model.decoder(_slices(latents, starts, self.segment_frames))
+        hop = self.audio.hop_length
+        real = _slices(batch.waveforms.unsqueeze(1), starts * hop, self.segment_frames * hop)
+        return GeneratorOutputs(generated.float(), real, kl, duration, durations)
+
+    def _duration_loss(self, hidden: Tensor, text_mask: Tensor, durations: Tensor) -> Tensor:
+        if self.model.config.use_stochastic_duration_prediction:
+            with torch.autocast(hidden.device.type, enabled=False):
+                nll = self.model.duration_predictor(hidden.float(), text_mask, durations=durations)
+            return losses.stochastic_duration_loss(nll, text_mask)
+        return losses.log_duration_loss(self.model.duration_predictor(hidden, text_mask), durations, text_mask)
+
+    def _slice_starts(self, frame_lengths: Tensor) -> Tensor:
+        """A random start for each clip, in frames, such that the whole slice is inside the clip."""
+        choices = (frame_lengths - self.segment_frames + 1).cpu()
+        # Drawn on the CPU: the same seed gives the same slices on every device.
+        return (torch.rand(len(choices)) * choices).long().to(frame_lengths.device)
+
+
+def mel_term(outputs: GeneratorOutputs, audio: AudioSettings) -> Tensor:
+    """The mel loss of the slices.
+
+    Both spectrograms are computed from the slices, so that identical audio gives exactly zero; the published
+    code cuts the real one from the whole clip, whose edges then differ by the padding.
+    """
+    return losses.mel_loss(
+        mel_spectrogram(outputs.real.squeeze(1), audio), mel_spectrogram(outputs.generated.squeeze(1), audio)
+    )
+
+
+def _length_mask(lengths: Tensor, longest: int) -> Tensor:
+    """(batch,) -> (batch, 1, longest), 1.0 inside and 0.0 in the padding."""
+    return (torch.arange(longest, device=lengths.device) < lengths.unsqueeze(1)).unsqueeze(1).float()
+
+
+def _slices(values: Tensor, starts: Tensor, length: int) -> Tensor:
+    """values: (batch, channels, time) -> (batch, channels, length) from each row's own start."""
+    index = (starts.unsqueeze(1) + torch.arange(length, device=values.device)).unsqueeze(1)
+    return values.gather(2, index.expand(-1, values.shape[1], -1))

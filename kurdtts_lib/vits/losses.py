@@ -1,0 +1,71 @@
+"""The six losses of VITS (Kim et al. 2021) as plain functions.
+
+A mask is 1 inside and 0 in the padding; every masked loss divides by the number of real places, so a batch's
+padding never changes its value.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def mel_loss(real_mel: Tensor, generated_mel: Tensor) -> Tensor:
+    """Mean absolute difference of two log-mel spectrograms. Section 2.1.2."""
+    return F.l1_loss(generated_mel.float(), real_mel.float())
+
+
+def kl_loss(
+    prior_latents: Tensor,
+    posterior_log_stddevs: Tensor,
+    prior_means: Tensor,
+    prior_log_stddevs: Tensor,
+    mask: Tensor,
+) -> Tensor:
+    """KL divergence of posterior to prior, one sample of it, summed over channels, mean over frames. Equation 3.
+
+    prior_latents: f(z), the posterior's sample carried through the flow. All (batch, channels, frames);
+    mask (batch, 1, frames). The flow keeps volume, so no determinant appears. Always float32.
+    """
+    latents, log_q = prior_latents.float(), posterior_log_stddevs.float()
+    mean, log_p = prior_means.float(), prior_log_stddevs.float()
+    kl = log_p - log_q - 0.5 + 0.5 * (latents - mean).square() * torch.exp(-2 * log_p)
+    return (kl * mask).sum() / mask.sum()
+
+
+def log_duration_loss(log_durations: Tensor, durations: Tensor, mask: Tensor) -> Tensor:
+    """Squared error of the deterministic predictor. All (batch, 1, positions)."""
+    target = torch.log(durations.float() + 1e-6) * mask
+    return ((log_durations.float() - target) * mask).square().sum() / mask.sum()
+
+
+def stochastic_duration_loss(negative_log_likelihood: Tensor, mask: Tensor) -> Tensor:
+    """Variational bound of the stochastic predictor, (batch,), per text position. Section 2.2.2."""
+    return negative_log_likelihood.float().sum() / mask.sum()
+
+
+def discriminator_loss(real_scores: list[Tensor], generated_scores: list[Tensor]) -> Tensor:
+    """Least squares: real towards 1, generated towards 0, summed over the sub-discriminators. Equation 8."""
+    return torch.stack(
+        [
+            (1 - real.float()).square().mean() + generated.float().square().mean()
+            for real, generated in zip(real_scores, generated_scores, strict=True)
+        ]
+    ).sum()
+
+
+def generator_loss(generated_scores: list[Tensor]) -> Tensor:
+    """Least squares: generated towards 1. Equation 9."""
+    return torch.stack([(1 - generated.float()).square().mean() for generated in generated_scores]).sum()
+
+
+def feature_matching_loss(real_features: list[Tensor], generated_features: list[Tensor]) -> Tensor:
+    """L1 over the discriminators' hidden layers, times 2 as in the published training. Equation 10."""
+    return (
+        2
+        * torch.stack(
+            [
+                F.l1_loss(generated.float(), real.detach().float())
+                for real, generated in zip(real_features, generated_features, strict=True)
+            ]
+        ).sum()
+    )

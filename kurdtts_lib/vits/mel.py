@@ -1,0 +1,70 @@
+"""Spectrograms as VITS defines them, in torch, so that gradients flow through the mel loss."""
+
+from functools import lru_cache
+
+import librosa
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from kurdtts_lib.settings import AudioSettings
+
+LOG_FLOOR = 1e-5
+"""Mel amplitudes below this count as this: -115 dB, far below any recording's noise."""
+
+
+@lru_cache(maxsize=8)
+def _mel_filters(audio: AudioSettings, device: torch.device) -> Tensor:
+    filters = librosa.filters.mel(
+        sr=audio.sampling_rate,
+        n_fft=audio.n_fft,
+        n_mels=audio.n_mels,
+        fmin=audio.mel_fmin,
+        fmax=audio.mel_fmax,
+    )
+    return torch.from_numpy(filters).to(device=device, dtype=torch.float32)
+
+
+@lru_cache(maxsize=8)
+def _window(win_length: int, device: torch.device) -> Tensor:
+    return torch.hann_window(win_length, device=device)
+
+
+def linear_spectrogram(waveform: Tensor, audio: AudioSettings) -> Tensor:
+    """Amplitude spectrogram, the posterior encoder's input.
+
+    waveform: (batch, samples) in [-1, 1]. Returns (batch, n_fft // 2 + 1, frames), frames = samples // hop_length.
+    Always float32: the STFT overflows in fp16. Reflection padding of (n_fft - hop_length) / 2 on both sides, and
+    sqrt(power + 1e-6), as in Kim et al. 2021 (VITS), so that published weights see what they were trained on.
+    Raises ValueError if the waveform is shorter than the padding.
+    """
+    pad = (audio.n_fft - audio.hop_length) // 2
+    if waveform.shape[-1] <= pad:
+        raise ValueError(f"The waveform has {waveform.shape[-1]} samples; at least {pad + 1} are needed")
+    with torch.autocast(waveform.device.type, enabled=False):
+        padded = F.pad(waveform.float().unsqueeze(1), (pad, pad), mode="reflect").squeeze(1)
+        spectrum = torch.stft(
+            padded,
+            audio.n_fft,
+            hop_length=audio.hop_length,
+            win_length=audio.win_length,
+            window=_window(audio.win_length, waveform.device),
+            center=False,
+            return_complex=True,
+        )
+        return torch.sqrt(spectrum.real.square() + spectrum.imag.square() + 1e-6)
+
+
+def log_mel(spectrogram: Tensor, audio: AudioSettings) -> Tensor:
+    """Natural-log mel spectrogram of an amplitude spectrogram, floored at 1e-5.
+
+    spectrogram: (batch, n_fft // 2 + 1, frames). Returns (batch, n_mels, frames), float32.
+    """
+    with torch.autocast(spectrogram.device.type, enabled=False):
+        mel = _mel_filters(audio, spectrogram.device) @ spectrogram.float()
+        return torch.log(mel.clamp_min(LOG_FLOOR))
+
+
+def mel_spectrogram(waveform: Tensor, audio: AudioSettings) -> Tensor:
+    """(batch, samples) in [-1, 1] -> natural-log mel (batch, n_mels, samples // hop_length), float32."""
+    return log_mel(linear_spectrogram(waveform, audio), audio)

@@ -1,0 +1,135 @@
+"""A voice on disk: a plain transformers VITS folder, with its discriminator and card beside it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn.utils import parametrize
+from transformers import VitsModel, VitsTokenizer
+
+from kurdtts_lib.audio import write_wav
+from kurdtts_lib.errors import VoiceError
+from kurdtts_lib.files import atomic_folder, read_json, write_json, write_text
+from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
+
+DISCRIMINATOR_WEIGHTS = "discriminator.safetensors"
+DISCRIMINATOR_CONFIG = "discriminator.json"
+CARD = "voice.json"
+
+
+@dataclass
+class Voice:
+    """What is needed to speak, and to learn on."""
+
+    model: VitsModel
+    tokenizer: VitsTokenizer
+    discriminator: VitsDiscriminator | None = None
+    """The one the voice was trained with; None where it was not published beside the voice."""
+    card: dict = field(default_factory=dict)
+    """Where the voice comes from, its licence, and its measured figures."""
+
+
+def load_voice(source: str | Path) -> Voice:
+    """Load a voice from a folder or, by its name, from the hub.
+
+    Raises VoiceError if it cannot be had, if a weight is missing or unexpected, or if the voice holds several
+    speakers, which the course cannot train.
+    """
+    folder = Path(source)
+    name = str(folder) if folder.is_dir() else str(source)
+    try:
+        loaded: Any = VitsModel.from_pretrained(name, output_loading_info=True)
+        model, report = loaded
+        tokenizer = VitsTokenizer.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise VoiceError(
+            f"The voice {name!r} cannot be loaded: {error} Check the folder, or the network if it is on the hub."
+        ) from error
+    _check_weights(name, report)
+    if model.config.num_speakers > 1:
+        raise VoiceError(f"{name} holds {model.config.num_speakers} speakers; choose a voice with one.")
+    return Voice(model.float().eval(), tokenizer, _load_discriminator(folder), _load_card(folder))
+
+
+def _check_weights(name: str, report: dict) -> None:
+    # transformers only warns about a missing weight, and fills it with noise: the voice would babble.
+    for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        keys = sorted(str(key) for key in report.get(kind, ()))
+        if keys:
+            raise VoiceError(f"{name} has {kind.replace('_', ' ')}: {', '.join(keys[:5])}. Its file is not whole.")
+
+
+def _load_discriminator(folder: Path) -> VitsDiscriminator | None:
+    if not (folder / DISCRIMINATOR_WEIGHTS).is_file():
+        return None
+    settings = DiscriminatorSettings.from_dict(read_json(folder / DISCRIMINATOR_CONFIG))
+    discriminator = VitsDiscriminator(settings)
+    try:
+        discriminator.load_state_dict(load_file(folder / DISCRIMINATOR_WEIGHTS))
+    except RuntimeError as error:
+        raise VoiceError(f"{folder / DISCRIMINATOR_WEIGHTS} does not fit its settings: {error}") from error
+    return discriminator.float()
+
+
+def _load_card(folder: Path) -> dict:
+    card = folder / CARD
+    return read_json(card) if card.is_file() else {}
+
+
+def save_voice(
+    voice: Voice,
+    folder: Path,
+    readme: str,
+    samples: Mapping[str, np.ndarray] | None = None,
+    half_precision: bool = False,
+) -> None:
+    """Write `voice` so that plain `VitsModel.from_pretrained` reads it; the folder appears whole or not at all.
+
+    samples: waveforms by file name, kept under `samples/`.
+    half_precision stores the weights in 16 bits (half the size); they are loaded back as 32.
+    """
+    dtype = torch.float16 if half_precision else torch.float32
+    with atomic_folder(folder) as temporary:
+        # Written by hand and not by save_pretrained: the decoder's weight norm must be folded (see folded_state).
+        _save_weights(folded_state(voice.model), temporary / "model.safetensors", dtype)
+        config = {**voice.model.config.to_dict(), "architectures": ["VitsModel"], "dtype": "float32"}
+        write_json(temporary / "config.json", config)
+        voice.tokenizer.save_pretrained(temporary)
+        if voice.discriminator is not None:
+            _save_weights(voice.discriminator.state_dict(), temporary / DISCRIMINATOR_WEIGHTS, dtype)
+            write_json(temporary / DISCRIMINATOR_CONFIG, voice.discriminator.describe())
+        write_json(temporary / CARD, voice.card)
+        write_text(temporary / "README.md", readme)
+        for name, waveform in (samples or {}).items():
+            write_wav(temporary / "samples" / name, waveform, voice.model.config.sampling_rate)
+
+
+def _save_weights(state: Mapping[str, Tensor], target: Path, dtype: torch.dtype) -> None:
+    stored = {name: value.detach().to("cpu", dtype).contiguous() for name, value in state.items()}
+    save_file(stored, target, {"format": "pt"})
+
+
+def apply_decoder_weight_norm(model: VitsModel) -> None:
+    """Split the decoder's weights into direction and length for training, as in the published VITS."""
+    if not parametrize.is_parametrized(model.decoder.upsampler[0]):
+        model.decoder.apply_weight_norm()
+
+
+def folded_state(model: VitsModel) -> dict[str, Tensor]:
+    """The state that `VitsModel.from_pretrained` expects: the decoder's weight norm folded into plain weights.
+
+    transformers builds the flow and the posterior encoder with weight norm and the decoder without. A state that
+    still holds the decoder's two halves would load back as a random decoder.
+    """
+    state = model.state_dict()
+    for name, module in model.decoder.named_modules(prefix="decoder"):
+        if parametrize.is_parametrized(module, "weight"):
+            for half in ("original0", "original1"):
+                del state[f"{name}.parametrizations.weight.{half}"]
+            state[f"{name}.weight"] = cast(Tensor, module.weight).detach()
+    return state

@@ -1,0 +1,141 @@
+"""From a prepared corpus and a base voice to a published voice with honest figures on its card."""
+
+import datetime
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kurdtts_lib import __version__, measures
+from kurdtts_lib.audio import decode
+from kurdtts_lib.corpus.clips import Clip, read_metadata, split
+from kurdtts_lib.corpus.preparation import other_speakers
+from kurdtts_lib.errors import TrainingError
+from kurdtts_lib.judging import Figures, judge, load
+from kurdtts_lib.settings import Profile, describe
+from kurdtts_lib.vits.synthesis import speak
+from kurdtts_lib.vits.training import Trainer
+from kurdtts_lib.vits.voice import Voice, load_voice, save_voice
+
+MMS_LICENCE = "CC BY-NC 4.0"
+UNKNOWN_LICENCE = "unknown: ask the maker of the base voice"
+
+
+SAMPLES = 5
+"""Held-out sentences kept beside the voice as sound."""
+
+
+@dataclass(frozen=True)
+class LikenessBaselines:
+    """What the speaker distance is for real speech: without these the figure means nothing."""
+
+    same_voice: float
+    """The speaker's held-out recordings against the speaker's training recordings."""
+    other_voices: float
+    """The nearest other speaker of the corpus against the speaker's training recordings; NaN if there is none."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished fine-tuning, measured on held-out sentences only."""
+
+    folder: Path
+    before: Figures
+    after: Figures
+    baselines: LikenessBaselines
+
+
+def prepare_training(profile: Profile, data_dir: Path | None = None) -> Trainer:
+    """A trainer for the profile's base voice and prepared data, resumed where its folder holds a checkpoint."""
+    training, validation = _parts(profile, data_dir)
+    if not validation:
+        raise TrainingError("No sentence is held out; no honest figure is possible. Prepare more clips.")
+    return Trainer(
+        load_voice(profile.base_voice),
+        training,
+        validation,
+        profile.training,
+        profile.audio,
+        profile.training_dir,
+    )
+
+
+def finish_training(trainer: Trainer, profile: Profile, data_dir: Path | None = None) -> Result:
+    """Judge the base and the fine-tuned voice on all held-out sentences, then save the voice with its card."""
+    training, validation = _parts(profile, data_dir)
+    baselines = likeness_baselines(profile, data_dir)
+    base = load_voice(profile.base_voice)
+    before = judge(base, validation, training, profile.audio)
+    after = judge(trainer.voice, validation, training, profile.audio)
+    trainer.voice.card = {
+        "name": f"kurdtts {profile.name}",
+        "base_voice": Path(profile.base_voice).name if Path(profile.base_voice).exists() else profile.base_voice,
+        "licence": licence_of(trainer.voice, profile.base_voice),
+        "data": profile.corpus.source if not Path(profile.corpus.source).exists() else Path(profile.corpus.source).name,
+        "training_clips": len(training),
+        "held_out_clips": len(validation),
+        "steps": trainer.step,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "kurdtts": __version__,
+        "settings": describe(profile.training),
+        "before": asdict(before),
+        "after": asdict(after),
+        "likeness_baselines": asdict(baselines),
+    }
+    samples = _samples(base, trainer.voice, validation[:SAMPLES], profile)
+    save_voice(trainer.voice, profile.voice_dir, _readme(trainer.voice.card), samples)
+    return Result(profile.voice_dir, before, after, baselines)
+
+
+def _samples(base: Voice, tuned: Voice, clips: list[Clip], profile: Profile) -> dict[str, np.ndarray]:
+    """Recording, base voice and fine-tuned voice of some held-out sentences, by file name."""
+    sounds = {}
+    for number, clip in enumerate(clips, 1):
+        sounds[f"{number:02d}-recording.wav"] = decode(clip.path, profile.audio.sampling_rate)
+        sounds[f"{number:02d}-before.wav"] = speak(base, clip.text)
+        sounds[f"{number:02d}-after.wav"] = speak(tuned, clip.text)
+    return sounds
+
+
+def likeness_baselines(
+    profile: Profile, data_dir: Path | None = None, clips_per_speaker: int = 12
+) -> LikenessBaselines:
+    """Measure the two baselines on recordings only."""
+    folder = data_dir or profile.prepared_dir
+    training, validation = (load(part, profile.audio) for part in _parts(profile, folder))
+    others = other_speakers(folder, profile.corpus, profile.audio, clips_per_speaker)
+    distances = [measures.speaker_distance(training, speech, profile.audio) for speech in others.values()]
+    same = measures.speaker_distance(training, validation, profile.audio)
+    return LikenessBaselines(same, min(distances) if distances else float("nan"))
+
+
+def _parts(profile: Profile, data_dir: Path | None) -> tuple[list[Clip], list[Clip]]:
+    return split(read_metadata(data_dir or profile.prepared_dir), profile.corpus.validation_share)
+
+
+def licence_of(voice: Voice, base_voice: str) -> str:
+    """A fine-tuned voice inherits its base's licence."""
+    if "licence" in voice.card:
+        return voice.card["licence"]
+    return MMS_LICENCE if base_voice.startswith("facebook/mms-tts") else UNKNOWN_LICENCE
+
+
+def _readme(card: dict) -> str:
+    rows = "\n".join(
+        f"| {name.replace('_', ' ')} | {card['before'][name]:.2f} | {card['after'][name]:.2f} |"
+        for name in card["after"]
+    )
+    return f"""# {card["name"]}
+
+A Kurmanji voice, fine-tuned from `{card["base_voice"]}`.
+
+- Licence: {card["licence"]} (inherited from the base voice)
+- Data: {card["data"]}, {card["training_clips"]} clips; {card["held_out_clips"]} sentences held out
+- Training: {card["steps"]} steps, {card["date"]}, kurdtts {card["kurdtts"]}
+
+Measured on the held-out sentences, against the real recordings:
+
+| figure | base voice | this voice |
+|---|---|---|
+{rows}
+"""

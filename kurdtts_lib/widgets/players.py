@@ -1,0 +1,31 @@
+"""Hear sounds in a notebook, side by side."""
+
+import html
+import io
+from collections.abc import Mapping
+
+import numpy as np
+import soundfile
+from IPython.display import HTML, Audio
+
+
+def player(waveform: np.ndarray, sampling_rate: int) -> Audio:
+    """A player at the waveform's own loudness: a voice that grew quiet must sound quiet."""
+    return Audio(data=_wav_bytes(waveform, sampling_rate), normalize=False)
+
+
+def player_row(sounds: Mapping[str, np.ndarray], sampling_rate: int, title: str = "") -> HTML:
+    """Players beside each other with a label above each. `sounds` maps label to (samples,) in [-1, 1]."""
+    cells = "".join(
+        f'<figure style="margin:0 1em 0.5em 0"><figcaption>{html.escape(label)}</figcaption>'
+        f"{player(waveform, sampling_rate)._repr_html_()}</figure>"
+        for label, waveform in sounds.items()
+    )
+    heading = f'<div lang="kmr" style="font-weight:600">{html.escape(title)}</div>' if title else ""
+    return HTML(f'{heading}<div style="display:flex;flex-wrap:wrap">{cells}</div>')
+
+
+def _wav_bytes(waveform: np.ndarray, sampling_rate: int) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.clip(waveform, -1, 1), sampling_rate, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()

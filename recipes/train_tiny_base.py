@@ -1,0 +1,204 @@
+"""Train `models/tiny-kmr`, the small base voice of the course, from nothing.
+
+    python recipes/train_tiny_base.py read    --sentences sentences.txt
+    python recipes/train_tiny_base.py train   --minutes 90
+    python recipes/publish_tiny_base.py
+
+`read` lets espeak-ng read the sentences (one a line) and `train` learns; run it again to go on where it stopped.
+The last command measures the voice and writes `models/tiny-kmr`. All work files lie in `runs/tiny-base`.
+"""
+
+import argparse
+import hashlib
+import io
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import soundfile
+import soxr
+import torch
+from transformers import VitsConfig, VitsTokenizer
+
+from kurdtts_lib import measures
+from kurdtts_lib.corpus.clips import Clip, read_metadata, write_metadata
+from kurdtts_lib.errors import KurdTTSError
+from kurdtts_lib.files import atomic_path, write_json
+from kurdtts_lib.settings import REPOSITORY, AudioSettings, LossWeights, TrainingSettings
+from kurdtts_lib.text import LETTERS, normalize
+from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
+from kurdtts_lib.vits.scratch import new_model
+from kurdtts_lib.vits.training import StepReport, Trainer
+from kurdtts_lib.vits.voice import Voice
+
+WORK = REPOSITORY / "runs" / "tiny-base"
+AUDIO = AudioSettings()
+READER = ["-v", "ku", "-p", "42", "-s", "160"]
+"""espeak-ng's plain Kurdish voice: none of the sample's speakers."""
+HELD_OUT = 100
+VALIDATION = 8
+
+# Three times smaller in every direction than MMS: it must learn in two hours on two cores.
+CONFIG: dict[str, Any] = {
+    "hidden_size": 96,
+    "flow_size": 96,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 2,
+    "ffn_dim": 256,
+    "hidden_dropout": 0.05,
+    "attention_dropout": 0.05,
+    "activation_dropout": 0.05,
+    "layerdrop": 0.0,
+    "wavenet_kernel_size": 3,
+    "posterior_encoder_num_wavenet_layers": 6,
+    "prior_encoder_num_wavenet_layers": 4,
+    "upsample_initial_channel": 64,
+    "upsample_rates": [8, 8, 4],
+    "upsample_kernel_sizes": [16, 16, 8],
+    "use_stochastic_duration_prediction": False,
+    "duration_predictor_filter_channels": 128,
+    "spectrogram_bins": AUDIO.n_fft // 2 + 1,
+    "sampling_rate": AUDIO.sampling_rate,
+    "noise_scale": 0.3,  # a machine reads every sentence one way only; more noise only blurs
+}
+DISCRIMINATOR = DiscriminatorSettings(
+    scale_channels=(16, 32, 64, 128, 128, 128),
+    scale_groups=(1, 4, 8, 16, 16, 1),
+    period_channels=(16, 32, 64, 128, 128),
+)
+
+# First the sounds, without a discriminator; then the discriminator makes them crisp.
+STAGES = {
+    "sounds": TrainingSettings(
+        steps=6000,
+        batch_size=8,
+        learning_rate=5e-4,
+        lr_decay=0.95,
+        segment_samples=4096,
+        adversarial_from=10**9,
+        weights=LossWeights(mel=45, kl=1),
+        validate_every=500,
+        validation_clips=VALIDATION,
+        checkpoint_every=250,
+    ),
+    "crispness": TrainingSettings(
+        steps=6000,
+        batch_size=8,
+        learning_rate=3e-4,
+        discriminator_learning_rate=1.5e-4,
+        lr_decay=0.92,
+        weights=LossWeights(mel=45, kl=1, feature_matching=2),
+        validate_every=500,
+        validation_clips=VALIDATION,
+        checkpoint_every=250,
+    ),
+}
+
+
+def read_sentences(source: Path) -> None:
+    """Let espeak-ng read every sentence of `source` and write `wavs/` and `metadata.csv` as `file|text`."""
+    if not shutil.which("espeak-ng"):
+        raise KurdTTSError("espeak-ng is not installed. On Debian or Ubuntu: sudo apt install espeak-ng")
+    texts = dict.fromkeys(normalize(line).text for line in source.read_text(encoding="utf-8").splitlines())
+    rows, left_out = [], 0
+    for text in filter(None, texts):
+        name = f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.wav"
+        seconds = _read_aloud(text, WORK / "wavs" / name)
+        if 1.0 <= seconds <= 8.0:
+            rows.append((f"wavs/{name}", text))
+        else:
+            left_out += 1
+    write_metadata(WORK / "metadata.csv", sorted(rows))
+    print(f"{len(rows)} sentences read; {left_out} left out as shorter than 1 s or longer than 8 s")
+
+
+def _read_aloud(text: str, target: Path) -> float:
+    """Write one sentence as a trimmed WAV; return its seconds. Marks are gone: the model cannot see them either."""
+    command = ["espeak-ng", *READER, "--stdout", text]
+    spoken = subprocess.run(command, check=True, capture_output=True).stdout
+    waveform, rate = soundfile.read(io.BytesIO(spoken), dtype="float32")
+    waveform = measures.trim(soxr.resample(waveform, rate, AUDIO.sampling_rate))
+    waveform *= 0.6 / abs(waveform).max()
+    with atomic_path(target) as temporary:
+        soundfile.write(temporary, waveform, AUDIO.sampling_rate, subtype="PCM_16")
+    return len(waveform) / AUDIO.sampling_rate
+
+
+def load_clips() -> tuple[list[Clip], list[Clip], list[Clip]]:
+    """Training, validation and held-out clips: file names are hashes, so their order is random and fixed."""
+    clips = read_metadata(WORK)
+    return clips[HELD_OUT + VALIDATION :], clips[HELD_OUT : HELD_OUT + VALIDATION], clips[:HELD_OUT]
+
+
+def make_tokenizer(folder: Path) -> VitsTokenizer:
+    """A tokenizer that behaves as MMS's for Kurmanji: n is token 0, and with it pad and blank."""
+    symbols = ["n", *sorted(set(LETTERS) - {"n"}), " ", "-", "'", "_"]
+    vocabulary = {symbol: index for index, symbol in enumerate(symbols)}
+    write_json(folder / "vocab.json", vocabulary)
+    return VitsTokenizer(
+        str(folder / "vocab.json"),
+        pad_token="n",
+        unk_token="<unk>",
+        language="kmr-script_latin",
+        add_blank=True,
+        normalize=True,
+        phonemize=False,
+        is_uroman=False,
+    )
+
+
+def make_voice() -> Voice:
+    """The untrained voice, the same at every call."""
+    torch.manual_seed(20)
+    tokenizer = make_tokenizer(WORK)
+    model = new_model(VitsConfig(vocab_size=len(tokenizer), **CONFIG))
+    return Voice(model, tokenizer, VitsDiscriminator(DISCRIMINATOR))
+
+
+def train(minutes: float) -> None:
+    """Run the stages in turn, at most `minutes`; a stage that was cut short goes on at the next call."""
+    stop = threading.Event()
+    timer = threading.Timer(minutes * 60, stop.set)
+    timer.daemon = True
+    timer.start()
+    training, validation, _ = load_clips()
+    voice = make_voice()
+    for name, settings in STAGES.items():
+        trainer = Trainer(voice, training, validation, settings, AUDIO, WORK / name)
+        print(f"stage {name}: from step {trainer.step} to {settings.steps}", flush=True)
+        if not trainer.run(stop, _print_report):
+            return
+
+
+def _print_report(entry: StepReport) -> None:
+    if entry.step % 50 == 0 or entry.validation:
+        terms = " ".join(f"{name} {value:.3f}" for name, value in entry.terms.items())
+        print(
+            f"step {entry.step} epoch {entry.epoch} {entry.seconds:.2f} s  {terms}",
+            entry.validation or "",
+            flush=True,
+        )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("read").add_argument("--sentences", type=Path, required=True)
+    commands.add_parser("train").add_argument("--minutes", type=float, default=150)
+    arguments = parser.parse_args()
+    try:
+        if arguments.command == "read":
+            read_sentences(arguments.sentences)
+        else:
+            train(arguments.minutes)
+    except KurdTTSError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,157 @@
+"""Small things to test with: voices of a few thousand weights, and clips made of tones."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from hypothesis import settings
+from transformers import VitsConfig, VitsTokenizer
+
+from kurdtts_lib.corpus.clips import Clip
+from kurdtts_lib.files import write_json
+from kurdtts_lib.settings import AudioSettings, TrainingSettings
+from kurdtts_lib.text import LETTERS
+from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
+from kurdtts_lib.vits.scratch import new_model
+from kurdtts_lib.vits.voice import Voice
+
+# No deadline: a promise about time would break on a busy machine. Derandomized: every machine tries the same examples.
+settings.register_profile("kurdtts", deadline=None, derandomize=True, database=None, max_examples=60)
+settings.load_profile("kurdtts")
+# The models are so small that a second thread only waits, and waiting threads spin.
+torch.set_num_threads(1)
+
+AUDIO = AudioSettings()
+
+# Every part of the full voice in the smallest size that still has heads, layers and halves to mix up.
+TINY_CONFIG = {
+    "hidden_size": 16,
+    "flow_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "ffn_dim": 32,
+    "wavenet_kernel_size": 3,
+    "posterior_encoder_num_wavenet_layers": 2,
+    "prior_encoder_num_wavenet_layers": 2,
+    "prior_encoder_num_flows": 2,
+    "upsample_initial_channel": 16,
+    "upsample_rates": [8, 8, 4],
+    "upsample_kernel_sizes": [16, 16, 8],
+    "resblock_kernel_sizes": [3],
+    "resblock_dilation_sizes": [[1, 3]],
+    "duration_predictor_filter_channels": 16,
+    "duration_predictor_num_flows": 2,
+    "depth_separable_num_layers": 2,
+    "spectrogram_bins": AUDIO.n_fft // 2 + 1,
+    "sampling_rate": AUDIO.sampling_rate,
+}
+TINY_DISCRIMINATOR = DiscriminatorSettings(
+    scale_channels=(4, 8, 8, 8, 8, 8), scale_groups=(1, 2, 2, 2, 2, 1), period_channels=(4, 8, 8, 8, 8)
+)
+
+# (seconds, text): text positions, blanks included, stay below the clip's frames of 16 ms.
+SENTENCES = (
+    (1.0, "rojbaş heval"),
+    (1.1, "ez diçim malê"),
+    (1.2, "jin û jiyan"),
+    (1.3, "navê min azad e"),
+    (1.4, "em li vir in"),
+    (1.6, "binnivîse û bixwîne"),
+)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test writes into the repository."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("KURDTTS_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers() -> Iterator[None]:
+    """Every test starts from the same random state, whatever ran before it."""
+    torch.manual_seed(0)
+    np.random.seed(0)
+    yield
+
+
+@pytest.fixture(scope="session")
+def audio() -> AudioSettings:
+    """The settings of the tiny voices: MMS's own."""
+    return AUDIO
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> VitsTokenizer:
+    """A tokenizer that behaves as MMS's for Kurmanji: n is token 0, and with it pad and blank."""
+    symbols = ["n", *sorted(set(LETTERS) - {"n"}), " ", "-", "'", "_"]
+    vocabulary = tmp_path_factory.mktemp("tokenizer") / "vocab.json"
+    write_json(vocabulary, {symbol: index for index, symbol in enumerate(symbols)})
+    return VitsTokenizer(
+        str(vocabulary), pad_token="n", unk_token="<unk>", language="kmr-script_latin", add_blank=True,
+        normalize=True, phonemize=False, is_uroman=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def make_voice(tokenizer: VitsTokenizer) -> Callable[..., Voice]:
+    """Build the same tiny untrained voice at every call; keywords change its config."""
+
+    def make(**changes: object) -> Voice:
+        with torch.random.fork_rng():
+            torch.manual_seed(7)
+            config = VitsConfig(
+                vocab_size=len(tokenizer), **{"use_stochastic_duration_prediction": False, **TINY_CONFIG, **changes}
+            )
+            return Voice(new_model(config), tokenizer, VitsDiscriminator(TINY_DISCRIMINATOR))
+
+    return make
+
+
+@pytest.fixture
+def tiny_voice(make_voice: Callable[..., Voice]) -> Voice:
+    """A voice with the deterministic duration predictor."""
+    return make_voice()
+
+
+@pytest.fixture
+def tiny_stochastic_voice(make_voice: Callable[..., Voice]) -> Voice:
+    """A voice with the stochastic duration predictor, as MMS has."""
+    return make_voice(use_stochastic_duration_prediction=True)
+
+
+@pytest.fixture
+def audible_voice(tiny_voice: Voice) -> Voice:
+    """An untrained decoder is nearly silent, and silence would hide any difference: this one can be heard."""
+    with torch.no_grad():
+        for parameter in tiny_voice.model.decoder.parameters():
+            parameter.normal_(0.0, 0.15)
+    return tiny_voice
+
+
+@pytest.fixture
+def tone_clips(tmp_path: Path) -> list[Clip]:
+    """Six clips of 1.0 to 1.6 s, no two of the same length, pitch or text."""
+    return [write_tone(tmp_path / "clips" / f"{i}.wav", s, 110.0 + 20 * i, text) for i, (s, text) in enumerate(SENTENCES)]
+
+
+def write_tone(path: Path, seconds: float, pitch: float, text: str) -> Clip:
+    """A clip of four harmonics of `pitch` Hz that swell and fade once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    time = np.arange(round(seconds * AUDIO.sampling_rate)) / AUDIO.sampling_rate
+    tone = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 5))
+    soundfile.write(path, 0.3 * tone * np.sin(np.pi * time / seconds), AUDIO.sampling_rate, subtype="PCM_16")
+    return Clip(path, text)
+
+
+@pytest.fixture(scope="session")
+def few_steps() -> TrainingSettings:
+    """Four steps of two clips, fast enough to change every weight; slices of a quarter of a second."""
+    return TrainingSettings(
+        steps=4, batch_size=2, learning_rate=1e-3, segment_samples=4096, validate_every=100, validation_clips=1,
+        checkpoint_every=100,
+    )

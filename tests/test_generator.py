@@ -1,0 +1,205 @@
+"""The training pass: which loss teaches which weights, and that padding teaches nothing."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from kurdtts_lib.vits import losses
+from kurdtts_lib.vits.batches import Batch, ClipReader, collate
+from kurdtts_lib.vits.generator import TrainableVits, mel_term
+from kurdtts_lib.vits.training import Trainer
+from kurdtts_lib.vits.voice import Voice
+
+SEGMENT = 4096
+
+
+@pytest.fixture(params=["deterministic", "stochastic"])
+def voice(request, make_voice):
+    """Both kinds of duration predictor; the flow is pushed off its identity, or its inside would learn nothing."""
+    voice = make_voice(use_stochastic_duration_prediction=request.param == "stochastic")
+    with torch.no_grad():
+        for flow in voice.model.flow.flows:
+            flow.conv_post.weight.normal_(0, 0.1)
+    return voice
+
+
+@pytest.fixture
+def generator(voice, audio) -> TrainableVits:
+    return TrainableVits(voice.model, audio, SEGMENT)
+
+
+@pytest.fixture
+def reader(voice, tone_clips, audio) -> ClipReader:
+    return ClipReader(tone_clips, voice.tokenizer, audio, SEGMENT)
+
+
+@pytest.fixture
+def batch(reader) -> Batch:
+    """Three clips of different lengths."""
+    return collate([reader[i] for i in (0, 3, 5)])
+
+
+def reached(loss: Tensor, module: torch.nn.Module) -> set[str]:
+    """Names of the parameters that the loss depends on."""
+    names, parameters = zip(*module.named_parameters(), strict=True)
+    gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+    return {name for name, gradient in zip(names, gradients, strict=True) if gradient is not None}
+
+
+def taught_parts(loss: Tensor, model: torch.nn.Module) -> set[str]:
+    """The model's parts in which at least one gradient is not zero."""
+    names, parameters = zip(*model.named_parameters(), strict=True)
+    gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+    return {name.split(".")[0] for name, g in zip(names, gradients, strict=True) if g is not None and g.any()}
+
+
+def names_under(model: torch.nn.Module, *parts: str) -> set[str]:
+    return {name for name, _ in model.named_parameters() if name.split(".")[0] in parts}
+
+
+def all_losses(generator: TrainableVits, voice: Voice, batch: Batch) -> dict[str, Tensor]:
+    outputs = generator(batch)
+    with torch.no_grad():
+        _, real_features = voice.discriminator(outputs.real)
+    scores, features = voice.discriminator(outputs.generated)
+    return {
+        "mel": mel_term(outputs, generator.audio),
+        "generator": losses.generator_loss(scores),
+        "feature_matching": losses.feature_matching_loss(real_features, features),
+        "kl": outputs.kl,
+        "duration": outputs.duration,
+    }
+
+
+# Kim et al. 2021, figure 1a and section 2.2: the waveform is decoded from the posterior's sample, the KL term joins
+# posterior, flow and text, and the duration predictor hears the text without teaching it.
+@pytest.mark.parametrize(
+    ("loss", "parts"),
+    [
+        ("mel", ("posterior_encoder", "decoder")),
+        ("generator", ("posterior_encoder", "decoder")),
+        ("feature_matching", ("posterior_encoder", "decoder")),
+        ("kl", ("text_encoder", "posterior_encoder", "flow")),
+        ("duration", ("duration_predictor",)),
+    ],
+)
+def test_each_loss_teaches_exactly_its_own_parts(generator, voice, batch, loss, parts):
+    value = all_losses(generator, voice, batch)[loss]
+    assert reached(value, voice.model) == names_under(voice.model, *parts)
+    assert taught_parts(value, voice.model) == set(parts)
+
+
+def test_all_losses_together_teach_every_weight(generator, voice, batch):
+    total = torch.stack(list(all_losses(generator, voice, batch).values())).sum()
+    assert reached(total, voice.model) == {name for name, _ in voice.model.named_parameters()}
+
+
+def test_all_losses_are_finite_single_numbers(generator, voice, batch):
+    for name, value in all_losses(generator, voice, batch).items():
+        assert value.shape == (), name
+        assert torch.isfinite(value), name
+
+
+@pytest.fixture
+def no_chance(generator, monkeypatch) -> None:
+    """No dropout, and no noise in the posterior and the stochastic predictor."""
+    generator.eval()
+    monkeypatch.setattr(torch, "randn_like", torch.zeros_like)
+    monkeypatch.setattr(torch, "randn", lambda *shape: torch.zeros(*shape))
+
+
+def test_padding_a_batch_never_changes_its_losses(generator, reader, no_chance):
+    examples = [reader[0], reader[5]]
+    together = generator(collate(examples))
+    alone = [generator(collate([example])) for example in examples]
+    frames = np.array([example.spectrogram.shape[1] for example in examples])
+    positions = np.array([len(example.input_ids) for example in examples])
+    assert frames[0] < frames[1] and positions[0] < positions[1]
+    for item, outputs in enumerate(alone):
+        assert together.durations[item, : positions[item]].tolist() == outputs.durations[0].tolist()
+    kl = np.average([outputs.kl.item() for outputs in alone], weights=frames)
+    duration = np.average([outputs.duration.item() for outputs in alone], weights=positions)
+    assert together.kl.item() == pytest.approx(kl, rel=1e-4)
+    assert together.duration.item() == pytest.approx(duration, rel=1e-4)
+
+
+def test_durations_fill_each_clip_and_leave_the_padding_empty(generator, batch):
+    durations = generator(batch).durations
+    assert durations.sum(1).tolist() == batch.frame_lengths.tolist()
+    inside = torch.arange(durations.shape[1]) < batch.text_lengths[:, None]
+    assert (durations[inside] >= 1).all()
+    assert (durations[~inside] == 0).all()
+
+
+@pytest.mark.parametrize("draw", [0.0, 0.5, 1 - 2**-24])  # the largest number that torch.rand can give
+def test_slices_lie_inside_their_clips(generator, reader, batch, monkeypatch, draw):
+    monkeypatch.setattr(torch, "rand", lambda count: torch.full((count,), draw))
+    # Each sample holds its own place, and the padding -1.
+    samples = batch.frame_lengths * 256
+    places = torch.arange(batch.waveforms.shape[1]).float().expand(3, -1)
+    outputs = generator(batch._replace(waveforms=torch.where(places < samples[:, None], places, -1.0)))
+    assert outputs.real.shape == outputs.generated.shape == (3, 1, SEGMENT)
+    first = outputs.real[:, 0, 0]
+    assert (first % 256 == 0).all() and (first >= 0).all()
+    assert torch.equal(outputs.real[:, 0], first[:, None] + torch.arange(SEGMENT))
+    ends = {0.0: torch.full((3,), SEGMENT), 1 - 2**-24: samples}
+    if draw in ends:
+        assert (outputs.real[:, 0, -1] + 1).tolist() == ends[draw].tolist()
+
+
+def test_decoded_slices_are_those_of_the_recording(generator, voice, batch, monkeypatch):
+    """The decoder gets the latents of the very frames whose samples are `real`."""
+    decoded = []
+    voice.model.decoder.register_forward_pre_hook(lambda module, inputs: decoded.append(inputs[0]))
+    latents = torch.arange(batch.spectrograms.shape[2]).float().expand(3, 16, -1).clone()
+    monkeypatch.setattr(
+        voice.model.posterior_encoder, "forward", lambda spectrograms, mask: (latents, latents, torch.zeros_like(latents))
+    )
+    places = torch.arange(batch.waveforms.shape[1]).float().expand(3, -1)
+    real = generator(batch._replace(waveforms=places)).real
+    assert torch.equal(decoded[0][:, 0] * 256, real[:, 0, ::256])
+    assert len(set(real[:, 0, 0].tolist())) > 1
+
+
+def test_no_text_layer_is_dropped_at_random(generator, voice):
+    # transformers' default would skip one layer in ten, which the published VITS never does.
+    assert voice.model.config.layerdrop > 0
+    assert voice.model.text_encoder.encoder.layerdrop == 0
+
+
+def test_a_segment_that_is_not_whole_frames_is_an_error(voice, audio):
+    with pytest.raises(ValueError, match="segment_samples=4100 must be a multiple of hop_length=256"):
+        TrainableVits(voice.model, audio, 4100)
+
+
+def test_identical_slices_have_no_mel_loss(generator, batch, audio):
+    outputs = generator(batch)
+    assert mel_term(outputs._replace(generated=outputs.real), audio).item() == 0
+    assert mel_term(outputs, audio).item() > 0
+
+
+@pytest.fixture
+def trainer(voice, tone_clips, few_steps, audio, tmp_path) -> Trainer:
+    return Trainer(voice, tone_clips, [], few_steps, audio, tmp_path / "run")
+
+
+def test_the_generators_step_leaves_nothing_in_the_discriminator(trainer, voice, batch):
+    outputs = trainer.generator(batch)
+    before = [parameter.clone() for parameter in voice.discriminator.parameters()]
+    terms = trainer._adversarial_terms(outputs.real, outputs.generated)
+    trainer._update(terms, trainer.generator, trainer.optimizer_g)
+    assert all(parameter.grad is None for parameter in voice.discriminator.parameters())
+    assert all(torch.equal(a, b) for a, b in zip(before, voice.discriminator.parameters(), strict=True))
+    assert all(parameter.requires_grad for parameter in voice.discriminator.parameters())
+    assert any(parameter.grad.any() for parameter in voice.model.decoder.parameters())
+
+
+def test_the_discriminators_step_leaves_nothing_in_the_generator(trainer, voice, batch):
+    outputs = trainer.generator(batch)
+    before = [parameter.clone() for parameter in voice.model.parameters()]
+    term = trainer._discriminator_term(outputs.real, outputs.generated.detach())
+    trainer._update({"discriminator": term}, trainer.discriminator, trainer.optimizer_d)
+    assert all(parameter.grad is None for parameter in voice.model.parameters())
+    assert all(torch.equal(a, b) for a, b in zip(before, voice.model.parameters(), strict=True))
+    assert all(parameter.grad.any() for parameter in voice.discriminator.parameters())

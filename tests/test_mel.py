@@ -1,0 +1,94 @@
+"""Spectrograms against a Fourier transform written out in float64, and against librosa."""
+
+import librosa
+import numpy as np
+import pytest
+import torch
+
+from kurdtts_lib.settings import AudioSettings
+from kurdtts_lib.vits.mel import linear_spectrogram, log_mel, mel_spectrogram
+
+
+def noise(samples: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-0.8, 0.8, size=samples)
+
+
+def written_out_spectrogram(waveform: np.ndarray, audio: AudioSettings) -> np.ndarray:
+    """Reflect, window, transform: (n_fft // 2 + 1, frames), no FFT and no torch."""
+    pad = (audio.n_fft - audio.hop_length) // 2
+    padded = np.concatenate([waveform[pad:0:-1], waveform, waveform[-2 : -2 - pad : -1]])
+    n = np.arange(audio.n_fft)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * n / audio.n_fft)  # periodic Hann
+    basis = np.exp(-2j * np.pi * np.outer(np.arange(audio.n_fft // 2 + 1), n) / audio.n_fft)
+    starts = range(0, len(padded) - audio.n_fft + 1, audio.hop_length)
+    columns = [basis @ (window * padded[start : start + audio.n_fft]) for start in starts]
+    return np.sqrt(np.abs(np.stack(columns, axis=1)) ** 2 + 1e-6)
+
+
+def test_linear_spectrogram_is_the_windowed_fourier_transform_of_the_reflected_signal(audio):
+    waveform = noise(1500)
+    found = linear_spectrogram(torch.from_numpy(waveform)[None], audio)[0]
+    assert found.dtype == torch.float32
+    np.testing.assert_allclose(found.numpy(), written_out_spectrogram(waveform, audio), rtol=1e-3, atol=1e-3)
+
+
+def test_silence_is_the_square_root_of_the_floor(audio):
+    np.testing.assert_allclose(linear_spectrogram(torch.zeros(1, 2000), audio).numpy(), 1e-3, rtol=1e-5)
+
+
+@pytest.mark.parametrize("changes", [{}, {"mel_fmin": 60.0, "mel_fmax": 7000.0, "n_mels": 40}])
+def test_mel_spectrogram_is_librosas_for_a_signal_well_above_the_floor(changes):
+    audio = AudioSettings(**changes)
+    waveform = noise(4096)
+    pad = (audio.n_fft - audio.hop_length) // 2
+    amplitudes = librosa.feature.melspectrogram(
+        y=np.pad(waveform, pad, mode="reflect"), sr=audio.sampling_rate, n_fft=audio.n_fft,
+        hop_length=audio.hop_length, win_length=audio.win_length, window="hann", center=False, power=1.0,
+        n_mels=audio.n_mels, fmin=audio.mel_fmin, fmax=audio.mel_fmax,
+    )
+    found = mel_spectrogram(torch.from_numpy(waveform)[None], audio)[0]
+    np.testing.assert_allclose(found.numpy(), np.log(amplitudes), atol=1e-3)
+
+
+def test_log_mel_is_floored(audio):
+    np.testing.assert_allclose(log_mel(torch.zeros(1, 513, 3), audio).numpy(), np.log(1e-5), rtol=1e-6)
+
+
+@pytest.mark.parametrize("samples", [385, 511, 512, 513, 1024, 16_000, 16_001])
+def test_there_are_as_many_frames_as_whole_hops(audio, samples):
+    waveform = torch.zeros(2, samples)
+    assert linear_spectrogram(waveform, audio).shape == (2, 513, samples // 256)
+    assert mel_spectrogram(waveform, audio).shape == (2, 80, samples // 256)
+
+
+def test_a_waveform_shorter_than_the_padding_is_an_error_with_both_numbers(audio):
+    with pytest.raises(ValueError, match=r"384 samples; at least 385"):
+        linear_spectrogram(torch.zeros(1, 384), audio)
+
+
+def test_gradients_flow_to_every_sample_and_stay_finite_in_silence(audio):
+    waveform = torch.from_numpy(noise(2048)).float()[None].requires_grad_()
+    mel_spectrogram(waveform, audio).sum().backward()
+    assert torch.isfinite(waveform.grad).all()
+    assert (waveform.grad != 0).all()
+    silence = torch.zeros(1, 2048, requires_grad=True)
+    mel_spectrogram(silence, audio).sum().backward()
+    assert torch.isfinite(silence.grad).all()
+
+
+def test_a_spectrogram_seen_in_inference_mode_does_not_spoil_later_training():
+    audio = AudioSettings(n_mels=33)  # settings that no other test has used: filters are kept between calls
+    with torch.inference_mode():
+        mel_spectrogram(torch.zeros(1, 2048), audio)
+    waveform = torch.zeros(1, 2048, requires_grad=True)
+    mel_spectrogram(waveform, audio).sum().backward()
+    assert waveform.grad is not None
+
+
+def test_half_precision_autocast_does_not_reach_the_transform(audio):
+    waveform = torch.from_numpy(noise(4096)).float()[None]
+    expected = mel_spectrogram(waveform, audio)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = mel_spectrogram(waveform, audio)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, expected)
