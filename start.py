@@ -309,7 +309,8 @@ def step(title: str, command: "list[str]", venv: Path) -> None:
             child.kill()
             raise
     if live:
-        show("failed\n" if child.returncode else "ready\n")
+        show("failed" if child.returncode else "ready")
+        say("")
     if child.returncode:
         raise pip_problem(title, log.read_bytes()[begin:].decode("utf-8", "replace"), log)
 

@@ -9,6 +9,7 @@ The last command measures the voice and writes `models/tiny-kmr`. All work files
 """
 
 import argparse
+import dataclasses
 import hashlib
 import io
 import shutil
@@ -71,29 +72,25 @@ DISCRIMINATOR = DiscriminatorSettings(
 )
 
 # First the sounds, without a discriminator; then the discriminator makes them crisp.
+SHARED = TrainingSettings(
+    batch_size=8, segment_samples=4096, validate_every=500, validation_clips=VALIDATION, checkpoint_every=250
+)
 STAGES = {
-    "sounds": TrainingSettings(
-        steps=6000,
-        batch_size=8,
+    "sounds": dataclasses.replace(
+        SHARED,
+        steps=3000,
         learning_rate=5e-4,
         lr_decay=0.95,
-        segment_samples=4096,
         adversarial_from=10**9,
         weights=LossWeights(mel=45, kl=1),
-        validate_every=500,
-        validation_clips=VALIDATION,
-        checkpoint_every=250,
     ),
-    "crispness": TrainingSettings(
-        steps=6000,
-        batch_size=8,
-        learning_rate=3e-4,
-        discriminator_learning_rate=1.5e-4,
-        lr_decay=0.92,
+    "crispness": dataclasses.replace(
+        SHARED,
+        steps=5000,
+        learning_rate=4e-4,
+        discriminator_learning_rate=2e-4,  # at the generator's own rate it wins
+        lr_decay=0.9,
         weights=LossWeights(mel=45, kl=1, feature_matching=2),
-        validate_every=500,
-        validation_clips=VALIDATION,
-        checkpoint_every=250,
     ),
 }
 

@@ -102,7 +102,7 @@ def test_collating_pads_with_zeros_and_nothing_else(reader):
 
 
 def test_no_clips_is_an_error_that_says_what_to_do(tokenizer, audio):
-    with pytest.raises(TrainingError, match="no clip to train on.*Prepare the data"):
+    with pytest.raises(TrainingError, match=r"no clip to train on.*Prepare the data"):
         ClipReader([], tokenizer, audio, SEGMENT)
 
 

@@ -154,7 +154,9 @@ def test_decoded_slices_are_those_of_the_recording(generator, voice, batch, monk
     voice.model.decoder.register_forward_pre_hook(lambda module, inputs: decoded.append(inputs[0]))
     latents = torch.arange(batch.spectrograms.shape[2]).float().expand(3, 16, -1).clone()
     monkeypatch.setattr(
-        voice.model.posterior_encoder, "forward", lambda spectrograms, mask: (latents, latents, torch.zeros_like(latents))
+        voice.model.posterior_encoder,
+        "forward",
+        lambda spectrograms, mask: (latents, latents, torch.zeros_like(latents)),
     )
     places = torch.arange(batch.waveforms.shape[1]).float().expand(3, -1)
     real = generator(batch._replace(waveforms=places)).real

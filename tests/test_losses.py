@@ -37,9 +37,10 @@ def test_kl_loss_is_the_difference_of_two_log_densities_in_expectation_over_the_
     latents, log_q, mean, log_p = posterior_and_prior()
     expected_log_q = -log_q - 0.5 - 0.5 * np.log(2 * np.pi)
     log_density_p = -log_p - 0.5 * np.log(2 * np.pi) - 0.5 * ((latents - mean) / np.exp(log_p)) ** 2
-    expected = sum(
-        (expected_log_q - log_density_p)[item, :, :length].sum() for item, length in enumerate(LENGTHS)
-    ) / LENGTHS.sum()
+    expected = (
+        sum((expected_log_q - log_density_p)[item, :, :length].sum() for item, length in enumerate(LENGTHS))
+        / LENGTHS.sum()
+    )
     found = losses.kl_loss(*tensors(latents, log_q, mean, log_p, FRAME_MASK))
     assert found.item() == pytest.approx(expected, rel=1e-5)
 

@@ -42,9 +42,17 @@ def test_mel_spectrogram_is_librosas_for_a_signal_well_above_the_floor(changes):
     waveform = noise(4096)
     pad = (audio.n_fft - audio.hop_length) // 2
     amplitudes = librosa.feature.melspectrogram(
-        y=np.pad(waveform, pad, mode="reflect"), sr=audio.sampling_rate, n_fft=audio.n_fft,
-        hop_length=audio.hop_length, win_length=audio.win_length, window="hann", center=False, power=1.0,
-        n_mels=audio.n_mels, fmin=audio.mel_fmin, fmax=audio.mel_fmax,
+        y=np.pad(waveform, pad, mode="reflect"),
+        sr=audio.sampling_rate,
+        n_fft=audio.n_fft,
+        hop_length=audio.hop_length,
+        win_length=audio.win_length,
+        window="hann",
+        center=False,
+        power=1.0,
+        n_mels=audio.n_mels,
+        fmin=audio.mel_fmin,
+        fmax=audio.mel_fmax,
     )
     found = mel_spectrogram(torch.from_numpy(waveform)[None], audio)[0]
     np.testing.assert_allclose(found.numpy(), np.log(amplitudes), atol=1e-3)

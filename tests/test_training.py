@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import json
+import random
 import threading
 import warnings
 
@@ -14,7 +15,7 @@ import torch
 from kurdtts_lib.errors import TrainingError
 from kurdtts_lib.settings import AudioSettings, LossWeights
 from kurdtts_lib.vits import training
-from kurdtts_lib.vits.checkpoint import load_checkpoint, random_state, restore_random_state
+from kurdtts_lib.vits.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.training import Trainer
 
@@ -23,13 +24,13 @@ TERMS = {"mel", "kl", "duration", "generator", "feature_matching", "discriminato
 
 @pytest.fixture
 def start(make_voice, tone_clips, few_steps, audio, tmp_path):
-    """Build a trainer, as a new process would, in a folder of that name: the untrained voice and the five clips."""
+    """Build a trainer, as a new process would, in a folder of that name: the untrained voice and five clips."""
 
-    def build(folder: str = "run", voice=None, clips=None, **changes) -> Trainer:
+    def build(folder: str = "run", voice=None, clips=tuple(tone_clips[:5]), held_out=(), **changes) -> Trainer:
         return Trainer(
             voice or make_voice(),
-            tone_clips[:5] if clips is None else clips,
-            tone_clips[5:],
+            clips,
+            held_out,
             dataclasses.replace(few_steps, **changes),
             audio,
             tmp_path / folder,
@@ -53,8 +54,8 @@ def logged(trainer: Trainer) -> list[dict]:
     return [json.loads(line) for line in lines]
 
 
-def losses_of(entries: list[dict]) -> list[dict]:
-    return [{name: value for name, value in entry.items() if name != "seconds"} for entry in entries]
+def losses_of(entries: list[dict]) -> list[tuple]:
+    return [(entry["step"], entry["epoch"], entry["terms"]) for entry in entries]
 
 
 def test_a_training_changes_every_weight_and_reports_every_term(start):
@@ -88,10 +89,10 @@ def test_an_interrupted_training_ends_with_the_very_same_weights(start, make_voi
     assert [report.step for report in parts.history] == [1, 2, 3, 4]
 
 
-def test_validating_more_often_changes_nothing_that_is_learnt(start):
+def test_validating_and_saving_more_often_changes_nothing_that_is_learnt(start, tone_clips):
     rarely = start("rarely")
     rarely.run()
-    often = start("often", validate_every=1, checkpoint_every=1)
+    often = start("often", held_out=tone_clips[5:], validate_every=2, checkpoint_every=1)
     often.run()
     assert_same(weights(often), weights(rarely))
 
@@ -151,7 +152,9 @@ def test_a_log_that_ends_in_half_a_line_can_be_resumed_wherever_it_was_cut(start
     log = trainer.folder / "log.jsonl"
     whole = log.read_text(encoding="utf-8")
     third = whole.splitlines()[1].replace('"step": 2', '"step": 3')
-    for length in range(len(third)):
+    after_braces = [place + 1 for place, character in enumerate(third[:-1]) if character == "}"]
+    assert after_braces
+    for length in (1, len(third) // 2, *after_braces, len(third) - 1):
         log.write_text(whole + third[:length], encoding="utf-8", newline="\n")
         trainer._resume_log()
         assert [report.step for report in trainer.history] == [1, 2]
@@ -194,36 +197,57 @@ def damaged_versions(whole: bytes) -> dict[str, bytes]:
         "zeros": bytes(len(whole)),
         "text": b"this is not a checkpoint",
         "noise": np.random.default_rng(0).bytes(3000),
-        "zeros in the middle": whole[: middle - 2000] + bytes(4000) + whole[middle + 2000 :],
+        "zeros in a weight": whole[: middle - 200] + bytes(400) + whole[middle + 200 :],
         "zeros at the start": bytes(2000) + whole[2000:],
-        "zeros after the zip's first name": whole[:80] + bytes(400) + whole[480:],
+        "zeros in the first entry": whole[:80] + bytes(100) + whole[180:],
     }
 
 
 @pytest.fixture
-def checkpoint(start):
-    start(steps=1).run()
-    return start().folder / "checkpoint.pt"
+def checkpoint(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"step": 7, "weight": torch.randn(5000), "random": random_state()})
+    return path
+
+
+def test_a_checkpoint_comes_back_as_it_was_saved(checkpoint):
+    state = load_checkpoint(checkpoint)
+    assert state["step"] == 7
+    assert state["weight"].std() > 0.9
 
 
 @pytest.mark.parametrize("damage", list(damaged_versions(b"")))
-def test_a_damaged_checkpoint_is_an_error_that_names_it_and_says_what_to_do(start, checkpoint, damage):
-    checkpoint.write_bytes(damaged_versions(checkpoint.read_bytes())[damage])
+def test_a_damaged_checkpoint_is_an_error_that_names_it_and_says_what_to_do(checkpoint, damage):
+    whole = checkpoint.read_bytes()
+    damaged = damaged_versions(whole)[damage]
+    assert damaged != whole
+    checkpoint.write_bytes(damaged)
     with pytest.raises(TrainingError, match=r"checkpoint\.pt .*Delete it"):
-        start()
+        load_checkpoint(checkpoint)
 
 
 @pytest.mark.parametrize("content", [{"format": 0, "step": 1}, [1, 2], {"step": 1}])
-def test_a_checkpoint_of_another_version_is_an_error(start, checkpoint, content):
+def test_a_checkpoint_of_another_version_is_an_error(checkpoint, content):
     torch.save(content, checkpoint)
     with pytest.raises(TrainingError, match="not a checkpoint of this version"):
-        start()
+        load_checkpoint(checkpoint)
 
 
-def test_a_checkpoint_that_would_run_code_is_refused(start, checkpoint):
+def test_a_checkpoint_that_would_run_code_is_refused(checkpoint):
     torch.save({"format": 1, "step": print}, checkpoint)
     with pytest.raises(TrainingError, match=r"checkpoint\.pt"):
+        load_checkpoint(checkpoint)
+
+
+def test_a_training_in_a_folder_with_a_damaged_checkpoint_does_not_begin(start):
+    trainer = start(steps=1)
+    trainer.run()
+    checkpoint = trainer.folder / "checkpoint.pt"
+    half = checkpoint.read_bytes()[: checkpoint.stat().st_size // 2]
+    checkpoint.write_bytes(half)
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt"):
         start()
+    assert checkpoint.read_bytes() == half
 
 
 def test_saving_that_fails_keeps_the_last_checkpoint(start, monkeypatch):
@@ -292,14 +316,17 @@ def test_the_step_takes_the_weighted_sum_of_the_losses(start, monkeypatch):
     trainer.run()
     terms = trainer.history[0].terms
     weighted = (
-        35 * terms["mel"] + 1.5 * terms["kl"] + 2 * terms["duration"] + 3 * terms["generator"]
+        35 * terms["mel"]
+        + 1.5 * terms["kl"]
+        + 2 * terms["duration"]
+        + 3 * terms["generator"]
         + 4 * terms["feature_matching"]
     )
     assert totals == pytest.approx([5 * terms["discriminator"], weighted], rel=1e-5)
 
 
-def test_validation_speaks_the_held_out_sentence_and_measures_it(start, audio):
-    trainer = start(steps=3, validate_every=2)
+def test_validation_speaks_the_held_out_sentence_and_measures_it(start, tone_clips, audio):
+    trainer = start(held_out=tone_clips[5:], steps=3, validate_every=2)
     trainer.run()
     demos = sorted(path.name for path in (trainer.folder / "demos").iterdir())
     assert demos == ["step-000002-1.wav", "step-000003-1.wav"]
@@ -358,8 +385,6 @@ def test_a_voice_without_a_discriminator_gets_a_new_one_and_a_warning(start, mak
 
 def test_random_states_come_back_exactly():
     def draw():
-        import random
-
         return torch.rand(3).tolist(), np.random.normal(size=3).tolist(), random.random(), random.gauss(0, 1)
 
     draw()

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.utils import parametrize
 from transformers import VitsModel, VitsTokenizer
+from transformers.utils import logging as transformers_logging
 
 from kurdtts_lib.audio import write_wav
 from kurdtts_lib.errors import VoiceError
@@ -42,6 +43,7 @@ def load_voice(source: str | Path) -> Voice:
     """
     folder = Path(source)
     name = str(folder) if folder.is_dir() else str(source)
+    transformers_logging.disable_progress_bar()  # a bar for half a second of loading; downloads keep their own
     try:
         loaded: Any = VitsModel.from_pretrained(name, output_loading_info=True)
         model, report = loaded

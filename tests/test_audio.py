@@ -1,0 +1,234 @@
+"""Sound in and out: every promised format, honest errors for the rest, and levels against slow loops."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kurdtts_lib.audio import decode, frame_levels, header, peak_level_db, trim_silence, write_wav
+from kurdtts_lib.errors import AudioError
+
+RATE = 16_000
+SUBTYPES = {"WAV": "PCM_16", "FLAC": "PCM_16", "OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}
+
+
+def sine(seconds: float, rate: int, amplitude: float = 0.5, frequency: float = 440.0) -> np.ndarray:
+    return amplitude * np.sin(2 * np.pi * frequency * np.arange(round(seconds * rate)) / rate)
+
+
+def encoded(waveform: np.ndarray, rate: int, form: str, subtype: str | None = None) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, waveform, rate, format=form, subtype=subtype or SUBTYPES[form])
+    return file.getvalue()
+
+
+def assert_is_tone(waveform: np.ndarray, seconds: float, amplitude: float) -> None:
+    assert waveform.dtype == np.float32 and waveform.ndim == 1
+    assert len(waveform) / RATE == pytest.approx(seconds, abs=0.1)  # MP3 comes in frames of up to 72 ms
+    middle = waveform[RATE // 4 : -RATE // 4].astype(np.float64)
+    spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle))))
+    assert np.argmax(spectrum) * RATE / len(middle) == pytest.approx(440, abs=2)
+    assert np.sqrt(2 * np.mean(middle**2)) == pytest.approx(amplitude, rel=0.03)
+
+
+@pytest.mark.parametrize("form", SUBTYPES)
+@pytest.mark.parametrize("rate", [16_000, 32_000, 48_000])
+def test_every_promised_format_decodes_to_the_same_tone_at_our_rate(form, rate, tmp_path):
+    data = encoded(sine(1.0, rate), rate, form)
+    waveform = decode(data, RATE)
+    assert_is_tone(waveform, 1.0, 0.5)
+    path = tmp_path / f"dengê min.{form.lower()}"
+    path.write_bytes(data)
+    np.testing.assert_array_equal(decode(path, RATE), waveform)
+    seconds, found_rate, channels = header(path)
+    assert (found_rate, channels) == (rate, 1)
+    assert seconds == pytest.approx(1.0, abs=0.1)
+    assert header(data) == header(path)
+
+
+@pytest.mark.parametrize("form", ["WAV", "FLAC"])
+def test_lossless_formats_at_our_rate_come_back_exactly(form):
+    waveform = np.random.default_rng(0).integers(-32768, 32768, size=5000) / 32768
+    np.testing.assert_array_equal(decode(encoded(waveform, RATE, form), RATE), waveform.astype(np.float32))
+
+
+def test_stereo_is_averaged():
+    left, right = np.random.default_rng(0).uniform(-1, 1, size=(2, 4000)).astype(np.float32)
+    found = decode(encoded(np.stack([left, right], axis=1), RATE, "WAV", "FLOAT"), RATE)
+    np.testing.assert_allclose(found, (left.astype(np.float64) + right) / 2, atol=1e-7)
+
+
+@pytest.mark.parametrize("form", SUBTYPES)
+def test_a_tone_in_one_of_two_channels_is_half_as_loud(form):
+    stereo = np.stack([sine(1.0, 48_000), np.zeros(48_000)], axis=1)
+    assert_is_tone(decode(encoded(stereo, 48_000, form), RATE), 1.0, 0.25)
+
+
+@pytest.mark.parametrize("data", [b"", b"RIFF", b"this is no sound at all" * 40, bytes(5000)])
+def test_bytes_that_are_no_sound_are_an_error_that_says_what_can_be_read(data, tmp_path):
+    with pytest.raises(AudioError, match=rf"\({len(data)} bytes\) cannot be decoded .*MP3, FLAC, OGG and WAV can"):
+        decode(data, RATE)
+    path = tmp_path / "no.mp3"
+    path.write_bytes(data)
+    with pytest.raises(AudioError, match=r"no\.mp3 cannot be decoded"):
+        decode(path, RATE)
+    for source in (data, path):
+        with pytest.raises(AudioError, match="cannot be decoded"):
+            header(source)
+
+
+def test_a_file_that_does_not_exist_is_an_error_that_names_it(tmp_path):
+    for reader in (lambda path: decode(path, RATE), header):
+        with pytest.raises(AudioError, match=r"tune\.wav"):
+            reader(tmp_path / "tune.wav")
+
+
+def test_a_folder_is_an_audio_error(tmp_path):
+    for reader in (lambda path: decode(path, RATE), header):
+        with pytest.raises(AudioError):
+            reader(tmp_path)
+
+
+def test_a_file_without_samples_is_an_error():
+    with pytest.raises(AudioError, match="no sound at all"):
+        decode(encoded(np.zeros(0), RATE, "WAV"), RATE)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("rate", [RATE, 48_000])
+def test_samples_that_are_not_numbers_are_an_error(wrong, rate):
+    waveform = sine(0.5, rate)
+    waveform[100] = wrong
+    with pytest.raises(AudioError, match="not numbers"):
+        decode(encoded(waveform, rate, "WAV", "FLOAT"), RATE)
+
+
+def decoded_or_refused(data: bytes) -> np.ndarray | None:
+    """The only two things that may happen to any bytes: sound, or an AudioError (None)."""
+    try:
+        waveform = decode(data, RATE)
+    except AudioError:
+        return None
+    assert waveform.dtype == np.float32 and waveform.ndim == 1 and len(waveform) > 0
+    assert np.isfinite(waveform).all()
+    return waveform
+
+
+@pytest.mark.parametrize("rate", [0, 1, 7, 2**24, 2**31 - 1, 2**32 - 1])
+def test_a_header_with_an_absurd_rate_gives_sound_or_an_audio_error(rate):
+    data = encoded(sine(0.02, RATE), RATE, "WAV")
+    decoded_or_refused(data[:24] + struct.pack("<I", rate) + data[28:])
+
+
+def test_a_header_with_an_absurd_length_gives_sound_or_an_audio_error():
+    data = bytearray(encoded(sine(0.1, RATE), RATE, "FLAC"))
+    assert data[:4] == b"fLaC"
+    data[21] |= 0x0F  # STREAMINFO's 36 bits of sample count: a tenth of a second becomes 50 days
+    data[22:26] = b"\xff" * 4
+    decoded_or_refused(bytes(data))
+
+
+def damaged(data: bytes, generator: np.random.Generator) -> bytes:
+    """Cut off, flip single bits, or zero a range."""
+    kind = generator.integers(3)
+    if kind == 0:
+        return data[: generator.integers(len(data))]
+    changed = np.frombuffer(data, dtype=np.uint8).copy()
+    if kind == 1:
+        places = generator.integers(len(data) if generator.random() < 0.5 else 64, size=generator.integers(1, 9))
+        changed[places] ^= (1 << generator.integers(8, size=len(places))).astype(np.uint8)
+    else:
+        start = generator.integers(len(data))
+        changed[start : start + generator.integers(1, 400)] = 0
+    return changed.tobytes()
+
+
+def test_damaged_sound_gives_sound_or_an_audio_error():
+    generator = np.random.default_rng(11)
+    wholes = [encoded(sine(0.25, 32_000), 32_000, form) for form in SUBTYPES]
+    results = [decoded_or_refused(damaged(whole, generator)) for whole in wholes for _ in range(60)]
+    refused = sum(result is None for result in results)
+    assert 30 <= refused <= len(results) - 30  # both ways out were taken
+
+
+def test_a_written_wav_comes_back_within_half_a_16_bit_step(tmp_path):
+    waveform = sine(0.3, RATE).astype(np.float32)
+    write_wav(tmp_path / "a" / "b.wav", waveform, RATE)
+    info = soundfile.info(tmp_path / "a" / "b.wav")
+    assert (info.samplerate, info.channels, info.subtype) == (RATE, 1, "PCM_16")
+    np.testing.assert_allclose(decode(tmp_path / "a" / "b.wav", RATE), waveform, atol=1.01 / 32768)
+
+
+def test_samples_beyond_one_are_limited_and_do_not_wrap(tmp_path):
+    write_wav(tmp_path / "a.wav", np.array([-3.0, -1.0, -0.5, 0.5, 1.0, 3.0], dtype=np.float32), RATE)
+    found = decode(tmp_path / "a.wav", RATE)
+    np.testing.assert_allclose(found, [-1.0, -1.0, -0.5, 0.5, 1.0, 1.0], atol=1e-4)
+
+
+def test_writing_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+    target = tmp_path / "clips" / "a.wav"
+    write_wav(target, sine(0.1, RATE), RATE)
+    before = target.read_bytes()
+
+    def half_written(file, *arguments, **options):
+        file.write_bytes(b"RIFF")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(soundfile, "write", half_written)
+    with pytest.raises(OSError, match="disk full"):
+        write_wav(target, sine(0.2, RATE), RATE)
+    assert target.read_bytes() == before
+    assert [path.name for path in target.parent.iterdir()] == ["a.wav"]
+
+
+@given(st.integers(0, 3000), st.sampled_from([8000, 16_000, 22_050]), st.integers(0, 99))
+def test_frame_levels_are_the_root_mean_square_around_every_ten_milliseconds(samples, rate, seed):
+    waveform = np.random.default_rng(seed).uniform(-1, 1, size=samples).astype(np.float32)
+    expected = []
+    for centre in range(0, max(1, samples), rate // 100):
+        around = [float(waveform[i]) for i in range(centre - rate // 40, centre + rate // 40) if 0 <= i < samples]
+        expected.append(np.sqrt(sum(x * x for x in around) / len(around)) if around else 0.0)
+    found = frame_levels(waveform, rate)
+    assert len(found) == len(expected)
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_the_level_of_silence_is_minus_infinity():
+    assert peak_level_db(np.zeros(RATE, dtype=np.float32), RATE) == -np.inf
+    assert peak_level_db(np.zeros(0, dtype=np.float32), RATE) == -np.inf
+
+
+def test_the_peak_level_is_that_of_the_loudest_twentieth_of_a_second():
+    waveform = np.full(RATE, 0.001)
+    waveform[8000:9600] = sine(0.1, RATE, amplitude=0.5, frequency=400)
+    assert peak_level_db(waveform, RATE) == pytest.approx(20 * np.log10(0.5 / np.sqrt(2)), abs=0.01)
+
+
+@pytest.mark.parametrize("pad", [0.05, 0.2])
+def test_trimming_keeps_the_whole_tone_and_its_pad_and_cuts_the_rest(pad):
+    before, after = 0.7, 1.1
+    tone = sine(0.5, RATE)
+    waveform = np.concatenate([np.zeros(round(before * RATE)), tone, np.zeros(round(after * RATE))])
+    found = trim_silence(waveform, RATE, top_db=40, pad_seconds=pad)
+    loud = np.flatnonzero(found)
+    np.testing.assert_array_equal(found[loud[0] : loud[-1] + 1], tone[1:-1] if tone[-1] == 0 else tone[1:])
+    left, right = loud[0] / RATE, (len(found) - loud[-1]) / RATE
+    # A level looks 25 ms around itself and comes every 10 ms.
+    assert pad - 0.001 <= left <= pad + 0.04
+    assert pad - 0.001 <= right <= pad + 0.04
+
+
+def test_trimming_measures_against_the_loudest_part():
+    hiss = 0.004 * np.random.default_rng(0).normal(size=RATE)  # 39 dB below the tone
+    waveform = np.concatenate([hiss, sine(0.5, RATE), hiss])
+    assert len(trim_silence(waveform, RATE, top_db=30, pad_seconds=0)) < 0.6 * RATE
+    assert len(trim_silence(waveform, RATE, top_db=50, pad_seconds=0)) > 2.4 * RATE
+
+
+@pytest.mark.parametrize("waveform", [np.zeros(0), np.zeros(5000), sine(0.5, RATE), np.full(3, 0.1)])
+def test_trimming_leaves_silence_and_sound_without_edges_alone(waveform):
+    np.testing.assert_array_equal(trim_silence(waveform, RATE, 40, 0.05), waveform)

@@ -1,0 +1,175 @@
+"""Atomic writes: the old content or the new, never half, and nothing left lying about."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kurdtts_lib.files import atomic_folder, atomic_path, read_json, recover_folder, write_json, write_text
+
+
+class Stop(Exception):
+    pass
+
+
+def names(folder: Path) -> list[str]:
+    """What lies in the folder, besides the home that every test gets."""
+    return sorted(path.name for path in folder.iterdir() if path.name != "home")
+
+
+def test_a_new_file_appears_whole_in_a_new_folder(tmp_path):
+    target = tmp_path / "a" / "b" / "dengê min.txt"
+    with atomic_path(target) as temporary:
+        assert temporary.parent == target.parent  # another disk could not be renamed from
+        assert temporary.suffix == ".txt"  # libraries choose the format by it
+        temporary.write_bytes(b"new")
+        assert not target.exists()
+    assert target.read_bytes() == b"new"
+    assert names(target.parent) == ["dengê min.txt"]
+
+
+@pytest.mark.parametrize("error", [Stop, KeyboardInterrupt, SystemExit])
+def test_an_error_while_writing_leaves_the_old_file_and_no_other(tmp_path, error):
+    target = tmp_path / "file.txt"
+    target.write_bytes(b"old")
+    with pytest.raises(error), atomic_path(target) as temporary:
+        temporary.write_bytes(b"half of the n")
+        raise error
+    assert target.read_bytes() == b"old"
+    assert names(tmp_path) == ["file.txt"]
+
+
+def test_a_writer_that_wrote_nothing_is_an_error_and_leaves_the_old_file(tmp_path):
+    target = tmp_path / "file.txt"
+    target.write_bytes(b"old")
+    with pytest.raises(FileNotFoundError), atomic_path(target):
+        pass
+    assert target.read_bytes() == b"old"
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path):
+    target = tmp_path / "file.txt"
+    with atomic_path(target) as first, atomic_path(target) as second:
+        first.write_bytes(b"first")
+        second.write_bytes(b"second")
+    assert target.read_bytes() == b"first"  # the last to finish
+    assert names(tmp_path) == ["file.txt"]
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A folder that holds the file `old`."""
+    target = tmp_path / "voice.v1"
+    target.mkdir()
+    (target / "old").write_bytes(b"old")
+    return target
+
+
+def test_a_new_folder_takes_the_place_of_the_whole_old_one(folder):
+    with atomic_folder(folder) as temporary:
+        (temporary / "new").write_bytes(b"new")
+        assert names(folder) == ["old"]
+    assert names(folder) == ["new"]
+    assert names(folder.parent) == ["voice.v1"]
+
+
+@pytest.mark.parametrize("error", [Stop, KeyboardInterrupt, SystemExit])
+def test_an_error_while_filling_a_folder_leaves_the_old_one_and_no_other(folder, error):
+    with pytest.raises(error), atomic_folder(folder) as temporary:
+        (temporary / "new").write_bytes(b"new")
+        raise error
+    assert names(folder) == ["old"]
+    assert names(folder.parent) == ["voice.v1"]
+
+
+def failing_second_rename(monkeypatch, error: type[BaseException]) -> None:
+    """The first rename, of the old folder, works; the next one fails."""
+    replace, calls = Path.replace, []
+
+    def replace_once(self, target):
+        calls.append(self)
+        if len(calls) == 2:
+            raise error("between the renames")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace_once)
+
+
+def test_an_error_between_the_two_renames_brings_the_old_folder_back(folder, monkeypatch):
+    failing_second_rename(monkeypatch, PermissionError)
+    with pytest.raises(PermissionError), atomic_folder(folder) as temporary:
+        (temporary / "new").write_bytes(b"new")
+    assert names(folder) == ["old"]
+    assert names(folder.parent) == ["voice.v1"]
+
+
+def died_between_the_renames(folder: Path) -> None:
+    """The state on disk after a power cut between the two renames."""
+    folder.rename(folder.with_name(folder.name + ".old"))
+    temporary = folder.with_name(".voice-0123456789ab.v1")
+    temporary.mkdir()
+    (temporary / "new").write_bytes(b"new")
+
+
+def test_after_a_death_between_the_renames_the_old_folder_is_found(folder):
+    died_between_the_renames(folder)
+    recover_folder(folder)
+    assert names(folder) == ["old"]
+    assert not folder.with_name("voice.v1.old").exists()
+
+
+def test_after_a_death_between_the_renames_the_next_error_still_leaves_the_old_folder(folder):
+    died_between_the_renames(folder)
+    with pytest.raises(Stop), atomic_folder(folder):
+        raise Stop
+    assert names(folder) == ["old"]
+
+
+def test_after_a_death_behind_the_renames_the_new_folder_stays(folder):
+    old = folder.with_name("voice.v1.old")
+    old.mkdir()
+    (old / "older").write_bytes(b"older")
+    recover_folder(folder)
+    assert names(folder) == ["old"]
+    assert not old.exists()
+
+
+def test_recovering_does_nothing_where_nothing_happened(folder, tmp_path):
+    recover_folder(folder)
+    recover_folder(tmp_path / "never")
+    assert names(tmp_path) == ["voice.v1"]
+    assert names(folder) == ["old"]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(json_values)
+def test_json_comes_back_as_it_was_written(tmp_path_factory, value):
+    target = tmp_path_factory.getbasetemp() / "value.json"
+    write_json(target, value)
+    assert read_json(target) == value
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_json_that_others_could_not_read_is_refused_and_the_old_file_stays(tmp_path, value):
+    target = tmp_path / "value.json"
+    write_json(target, {"a": 1})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(target, {"a": [value]})
+    assert json.loads(target.read_bytes()) == {"a": 1}
+    assert names(tmp_path) == ["value.json"]
+
+
+def test_text_is_utf8_with_plain_line_ends_on_every_system(tmp_path):
+    write_text(tmp_path / "a.txt", "ş\nê\n")
+    assert (tmp_path / "a.txt").read_bytes() == "ş\nê\n".encode()
+    write_json(tmp_path / "a.json", {"ş": 1})
+    assert (tmp_path / "a.json").read_bytes() == '{\n  "ş": 1\n}\n'.encode()

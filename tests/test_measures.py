@@ -1,0 +1,171 @@
+"""The measures against what they are defined as, written out slowly in float64."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kurdtts_lib import measures
+
+RATE = 16_000
+
+
+def tone(pitch: float, seconds: float = 1.0, tilt: float = 1.0, loudness: float = 0.3) -> np.ndarray:
+    """A harmonic tone; `tilt` is how fast its overtones fall."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    overtones = [np.sin(2 * np.pi * pitch * k * time + k) / k**tilt for k in range(1, int(7000 / pitch))]
+    mixed = np.sum(overtones, axis=0)
+    return (loudness * mixed / np.abs(mixed).max()).astype(np.float32)
+
+
+def vowels(formants: tuple[float, ...], seed: int, seconds: float = 1.5) -> np.ndarray:
+    """Noise through wandering resonances: a crude mouth, whose shape is `formants` and whose words are `seed`."""
+    generator = np.random.default_rng(seed)
+    frames = []
+    for _ in range(round(seconds / 0.05)):
+        spectrum = np.fft.rfft(generator.normal(size=800))
+        frequency = np.fft.rfftfreq(800, 1 / RATE)
+        gain = sum(1 / (1 + ((frequency - formant * generator.uniform(0.85, 1.15)) / 120) ** 2) for formant in formants)
+        frames.append(np.fft.irfft(spectrum * (0.01 + gain)))
+    voice = np.concatenate(frames)
+    return (0.3 * voice / np.abs(voice).max()).astype(np.float32)
+
+
+def all_paths(rows: int, columns: int) -> list[list[tuple[int, int]]]:
+    """Every path from corner to corner by steps right, down or both."""
+    if (rows, columns) == (1, 1):
+        return [[(0, 0)]]
+    before = [(rows - 1, columns), (rows, columns - 1), (rows - 1, columns - 1)]
+    return [[*path, (rows - 1, columns - 1)] for r, c in before if r >= 1 and c >= 1 for path in all_paths(r, c)]
+
+
+@given(st.integers(1, 4), st.integers(1, 5), st.integers(0, 10_000))
+def test_dtw_mean_is_the_mean_along_the_cheapest_of_all_paths(rows, columns, seed):
+    distances = np.random.default_rng(seed).uniform(0.1, 9.0, size=(rows, columns))  # real numbers: no ties
+    cheapest = min(all_paths(rows, columns), key=lambda path: sum(distances[cell] for cell in path))
+    expected = np.mean([distances[cell] for cell in cheapest])
+    assert measures.dtw_mean(distances) == pytest.approx(expected, rel=1e-9)
+
+
+def test_mel_cepstra_are_the_written_out_cosine_sums():
+    log_mels = np.random.default_rng(1).normal(-4, 2, size=(3, 80))
+    expected = np.empty((3, 13))
+    for frame in range(3):
+        for order in range(1, 14):
+            terms = [2 * log_mels[frame, n] * math.cos(math.pi * order * (n + 0.5) / 80) for n in range(80)]
+            expected[frame, order - 1] = sum(terms) / 80
+    np.testing.assert_allclose(measures.mel_cepstra(log_mels), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_mel_cepstra_do_not_hear_loudness():
+    log_mels = np.random.default_rng(1).normal(-4, 2, size=(3, 80))
+    np.testing.assert_allclose(measures.mel_cepstra(log_mels + 1.5), measures.mel_cepstra(log_mels), atol=1e-12)
+
+
+def test_log_mel_rises_by_the_logarithm_of_the_gain_and_stops_at_the_floor(audio):
+    quiet, loud = (measures.log_mel(vowels((700, 1200, 2600), 1) * gain, audio) for gain in (0.5, 1.0))
+    assert loud.shape[1] == 80
+    np.testing.assert_allclose(loud - quiet, math.log(2), atol=1e-3)
+    np.testing.assert_allclose(measures.log_mel(np.zeros(4000, np.float32), audio), math.log(1e-5))
+
+
+def test_distances_of_identical_speech_are_zero(audio):
+    speech = vowels((700, 1200, 2600), 1)
+    assert measures.mel_cepstral_distance(speech, speech, audio) == pytest.approx(0, abs=1e-6)
+    assert measures.mel_distance(speech, speech, audio) == pytest.approx(0, abs=1e-6)
+    assert measures.speaker_distance([speech], [speech], audio) == pytest.approx(0, abs=1e-9)
+    assert measures.duration_ratio(speech, speech) == 1
+
+
+@pytest.mark.parametrize("measure", [measures.mel_cepstral_distance, measures.mel_distance])
+def test_distances_grow_with_the_difference(audio, measure):
+    speech = vowels((700, 1200, 2600), 1)
+    noise = np.random.default_rng(2).normal(size=len(speech)).astype(np.float32)
+    found = [measure(speech, speech + level * noise, audio) for level in (0.001, 0.01, 0.1)]
+    assert 0 < found[0] < found[1] < found[2]
+
+
+def test_mel_cepstral_distance_is_kubicheks_formula_where_no_frame_is_warped(audio, monkeypatch):
+    # Two steady spectra: every frame pair has the same distance, so any path has that mean.
+    cepstra = {1: np.arange(13.0), 2: np.arange(13.0) * 1.1 + 0.3}
+    monkeypatch.setattr(measures, "mel_cepstra", lambda log_mels: np.tile(cepstra[round(log_mels[0, 0])], (9, 1)))
+    monkeypatch.setattr(measures, "log_mel", lambda waveform, audio: np.full((9, 80), waveform[0]))
+    monkeypatch.setattr(measures, "trim", lambda waveform: waveform)
+    expected = 10 / math.log(10) * math.sqrt(2 * sum((a - b) ** 2 for a, b in zip(cepstra[1], cepstra[2], strict=True)))
+    assert measures.mel_cepstral_distance(np.ones(5), np.full(5, 2.0), audio) == pytest.approx(expected)
+
+
+def test_mel_distance_hears_loudness_in_nepers_and_cepstra_do_not(audio):
+    speech = vowels((700, 1200, 2600), 1)
+    assert measures.mel_distance(speech, speech / 2, audio) == pytest.approx(math.log(2), abs=1e-3)
+    assert measures.mel_cepstral_distance(speech, speech / 2, audio) == pytest.approx(0, abs=0.01)
+
+
+@pytest.mark.parametrize(("amplitude", "level"), [(1.0, -3.0103), (0.1, -23.0103)])
+def test_the_level_of_a_sine_is_three_decibels_below_its_amplitude(amplitude, level):
+    sine = amplitude * np.sin(2 * np.pi * 100 * np.arange(RATE) / RATE)
+    assert measures.rms_db(sine.astype(np.float32)) == pytest.approx(level, abs=1e-3)
+
+
+def test_the_level_of_silence_is_minus_infinity():
+    assert measures.rms_db(np.zeros(100, dtype=np.float32)) == -math.inf
+
+
+def test_duration_ratio_counts_the_speech_and_not_the_silence_around_it():
+    short, long = tone(150, 0.8), tone(150, 1.2)
+    padded = np.concatenate([np.zeros(9000, np.float32), long, np.zeros(4000, np.float32)])
+    assert measures.duration_ratio(short, padded) == pytest.approx(1.5, rel=0.08)
+    assert measures.duration_ratio(padded, short) == pytest.approx(1 / 1.5, rel=0.08)
+
+
+@pytest.mark.parametrize("pitch", [110.0, 150.0])
+def test_pitch_of_a_tone_is_its_fundamental(audio, pitch):
+    found = measures.pitch(tone(pitch), audio)
+    assert len(found) > 40
+    assert np.median(found) == pytest.approx(pitch, abs=2)
+    assert np.isfinite(found).all()
+
+
+def test_silence_has_no_pitch(audio):
+    assert len(measures.pitch(np.zeros(RATE, dtype=np.float32), audio)) == 0
+
+
+ONE_MOUTH, OTHER_MOUTH = (700.0, 1200.0, 2600.0), (450.0, 2100.0, 3300.0)
+
+
+def test_speaker_distance_is_smaller_within_a_voice_than_between_voices(audio):
+    first, second, other = (
+        [vowels(mouth, seed) for seed in seeds]
+        for mouth, seeds in ((ONE_MOUTH, (1, 2)), (ONE_MOUTH, (3, 4)), (OTHER_MOUTH, (5, 6)))
+    )
+    same = measures.speaker_distance(first, second, audio)
+    assert 0 < 3 * same < measures.speaker_distance(first, other, audio)
+    assert 3 * same < measures.speaker_distance(second, other, audio)
+
+
+def test_speaker_distance_is_symmetric(audio):
+    pair = [vowels(ONE_MOUTH, 1)], [vowels(OTHER_MOUTH, 2)]
+    assert measures.speaker_distance(*pair, audio) == pytest.approx(measures.speaker_distance(*pair[::-1], audio))
+
+
+def test_speaker_distance_is_bimbots_formula(audio, monkeypatch):
+    """ln(arithmetic mean / harmonic mean) of the eigenvalues of Y X^-1, from two plain sets of frames."""
+    generator = np.random.default_rng(5)
+    frames = [generator.normal(size=(400, 13)) @ generator.normal(size=(13, 13)) for _ in range(2)]
+    monkeypatch.setattr(measures, "log_mel", lambda waveform, audio: frames[int(waveform[0])])
+    monkeypatch.setattr(measures, "mel_cepstra", lambda log_mels: log_mels)
+    monkeypatch.setattr(measures, "trim", lambda waveform: waveform)
+    first, second = (np.cov(part.T) for part in frames)
+    eigenvalues = np.linalg.eigvals(second @ np.linalg.inv(first)).real
+    expected = math.log(np.mean(eigenvalues) * np.mean(1 / eigenvalues))
+    found = measures.speaker_distance([np.array([0.0])], [np.array([1.0])], audio)
+    assert found == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_silent_voice_is_farther_than_another_voice_and_still_a_number(audio):
+    speech, silence = [vowels(ONE_MOUTH, 1)], [np.zeros(RATE, dtype=np.float32)]
+    distance = measures.speaker_distance(speech, silence, audio)
+    assert math.isfinite(distance)
+    assert distance > measures.speaker_distance(speech, [vowels(OTHER_MOUTH, 2)], audio)

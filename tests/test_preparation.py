@@ -1,0 +1,108 @@
+"""Rules of preparation that the sample's faults do not reach."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kurdtts_lib.corpus import preparation
+from kurdtts_lib.corpus.clips import Clip, is_held_out, read_metadata, split, write_metadata
+from kurdtts_lib.corpus.sources import SourceClip
+from kurdtts_lib.errors import CorpusError
+from kurdtts_lib.settings import AudioSettings, CorpusSettings, load_profile
+
+SETTINGS = CorpusSettings()
+
+
+def clip(sentence: str, **changes: object) -> SourceClip:
+    base = SourceClip(0, "a.mp3", b"", "x", sentence, up_votes=2, down_votes=0, age="", gender="")
+    return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "reason"),
+    [
+        ("Ez diçim malê.", "kept"),
+        ("Sala 2024an", "digits in the text"),
+        ("Dr. Azad li vir e.", "abbreviation in the text"),
+        ("TRT li vir e.", "abbreviation in the text"),
+        ("Ew çû. Ez jî çûm.", "kept"),
+        ("روژ باش", "letters no Kurmanji voice knows"),
+        ("Roj baş 🙂", "letters no Kurmanji voice knows"),
+        ("...", "no text"),
+        ("", "no text"),
+    ],
+)
+def test_text_rules_give_the_reason(sentence: str, reason: str) -> None:
+    assert preparation._judge_text(clip(sentence), SETTINGS)["reason"] == reason
+
+
+def test_votes_come_before_text() -> None:
+    assert preparation._judge_text(clip("123", down_votes=1), SETTINGS)["reason"] == "voted down"
+
+
+def test_nothing_left_names_the_reasons(tmp_path: Path) -> None:
+    strict = dataclasses.replace(load_profile("sample").corpus, min_up_votes=1000)
+    with pytest.raises(CorpusError, match="too few votes"):
+        preparation.prepare(strict, AudioSettings(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_failed_preparation_keeps_the_old_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = dataclasses.replace(load_profile("sample").corpus, max_samples=30)
+    preparation.prepare(sample, AudioSettings(), tmp_path / "out")
+    before = (tmp_path / "out" / "metadata.csv").read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(preparation, "write_wav", full)
+    with pytest.raises(OSError, match="No space left"):
+        preparation.prepare(sample, AudioSettings(), tmp_path / "out")
+    assert (tmp_path / "out" / "metadata.csv").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_unknown_speaker_is_an_error(tmp_path: Path) -> None:
+    settings = dataclasses.replace(load_profile("sample").corpus, speaker="nobody")
+    with pytest.raises(CorpusError, match="No usable clip is by the speaker"):
+        preparation.prepare(settings, AudioSettings(), tmp_path / "out")
+
+
+def test_other_speakers_are_usable_clips_of_other_people(tmp_path: Path) -> None:
+    profile = load_profile("sample")
+    result = preparation.prepare(profile.corpus, profile.audio, tmp_path / "out")
+    speech = preparation.other_speakers(tmp_path / "out", profile.corpus, profile.audio, 5)
+    assert len(speech) == 4 and result.speaker not in speech
+    assert all(len(heard) == 5 for heard in speech.values())
+    assert min(np.abs(waveform).max() for heard in speech.values() for waveform in heard) > 0.1
+
+
+def test_split_depends_on_the_sentence_alone_and_keeps_about_the_share() -> None:
+    texts = [f"gotin {number}" for number in range(2000)]
+    clips = [Clip(Path(f"{reader}-{text}.wav"), text) for text in texts for reader in range(2)]
+    training, validation = split(clips, 0.1)
+    assert len(training) + len(validation) == len(clips)
+    assert not {clip.text for clip in training} & {clip.text for clip in validation}
+    assert 0.07 < len(validation) / len(clips) < 0.13
+    assert [is_held_out(text, 0.1) for text in texts] == [is_held_out(text, 0.1) for text in reversed(texts)][::-1]
+
+
+def test_metadata_round_trip(tmp_path: Path) -> None:
+    write_metadata(tmp_path / "metadata.csv", [("wavs/1.wav", "roj baş"), ("wavs/2.wav", "min'ra")])
+    assert read_metadata(tmp_path) == [
+        Clip(tmp_path / "wavs/1.wav", "roj baş"),
+        Clip(tmp_path / "wavs/2.wav", "min'ra"),
+    ]
+
+
+def test_metadata_with_another_number_of_columns_names_the_line(tmp_path: Path) -> None:
+    (tmp_path / "metadata.csv").write_text("a.wav|roj baş\nb.wav\n", encoding="utf-8")
+    with pytest.raises(CorpusError, match="line 2"):
+        read_metadata(tmp_path)
+
+
+def test_missing_metadata_says_how_to_make_it(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="kurdtts prepare"):
+        read_metadata(tmp_path)

@@ -1,0 +1,100 @@
+"""Promises about the repository itself."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from kurdtts_lib.settings import REPOSITORY
+
+NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
+MODULES = sorted((REPOSITORY / "kurdtts_lib").rglob("*.py"))
+# Left to right. A module imports only from its own layer or from layers to its left.
+LAYERS = [
+    ("errors", "files", "settings"),
+    ("audio", "measures", "text"),
+    ("corpus",),
+    ("vits",),
+    ("judging", "voices"),
+    ("widgets", "backend_check", "cli", "course"),
+]
+
+
+def run(*command: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", *command], cwd=REPOSITORY, capture_output=True, text=True, encoding="utf-8"
+    )
+
+
+def test_ruff_finds_nothing() -> None:
+    result = run("ruff", "check", ".")
+    assert result.returncode == 0, result.stdout
+
+
+def test_the_type_checker_finds_nothing() -> None:
+    result = run("mypy")
+    assert result.returncode == 0, result.stdout
+
+
+def layer_of(module: str) -> int:
+    part = module.split(".")[1] if "." in module else ""
+    return next((number for number, names in enumerate(LAYERS) if part in names), -1)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
+def test_arrows_point_one_way(path: Path) -> None:
+    own = layer_of(".".join(path.relative_to(REPOSITORY).with_suffix("").parts))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    wrong = {name for name in imported if name.startswith("kurdtts_lib.") and layer_of(name) > own >= 0}
+    assert not wrong
+
+
+def test_every_module_belongs_to_a_layer() -> None:
+    names = {path.relative_to(REPOSITORY / "kurdtts_lib").with_suffix("").parts[0] for path in MODULES}
+    assert names - {"__init__"} == {name for layer in LAYERS for name in layer}
+
+
+def test_ci_runs_the_readmes_test_command_and_nothing_after_it() -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    (section,) = re.findall(r"## Tests\n\n```\n(.*?)\n```", readme, flags=re.DOTALL)
+    lines = (REPOSITORY / ".ci" / "run").read_text(encoding="utf-8").strip().splitlines()
+    assert lines[-1] == section == "python start.py test"
+
+
+def test_readme_names_every_notebook() -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert NOTEBOOKS and all(f"notebooks/{path.name}" in readme for path in NOTEBOOKS)
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)]+)\)", readme)
+    assert targets and [target for target in targets if not (REPOSITORY / target).exists()] == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_is_thin_and_without_outputs(path: Path) -> None:
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert all(len("".join(cell["source"]).splitlines()) <= 15 for cell in code)
+    assert not any(cell["outputs"] or cell["execution_count"] for cell in code)
+    assert cells[0]["cell_type"] == "markdown"
+    assert 'PROFILE = "sample"' in "".join(code[0]["source"])
+    assert any("assert" in "".join(cell["source"]) for cell in code)
+    assert any("## What you have now" in "".join(cell["source"]) for cell in cells[-3:])
+
+
+def test_every_dependency_is_imported_or_started_somewhere() -> None:
+    """A package that nothing uses must not be installed on a reader's machine."""
+    pyproject = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = {re.split(r"[=<>]", line)[0] for line in pyproject["project"]["dependencies"]}
+    packages -= {"ipykernel"}  # never imported: it is the process in which every notebook runs
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in [*MODULES, REPOSITORY / "start.py", *NOTEBOOKS])
+    unused = {name for name in packages if not re.search(rf"(import|from) {name}\b|[\"']{name}[\"']", sources)}
+    assert len(packages) > 10 and unused == set()

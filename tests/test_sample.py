@@ -1,0 +1,104 @@
+"""The bundled corpus holds what its README says, and preparation finds every fault that was put into it."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from datasets import Audio, load_dataset
+
+from kurdtts_lib.corpus.preparation import KEPT, Preparation, prepare
+from kurdtts_lib.corpus.sources import corpus_table, read_corpus
+from kurdtts_lib.files import read_json
+from kurdtts_lib.settings import REPOSITORY, load_profile
+from kurdtts_lib.text import LETTERS, normalize
+
+SAMPLE = REPOSITORY / "data" / "sample"
+FAULTS = read_json(SAMPLE / "faults.json")
+PROFILE = load_profile("sample")
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Preparation:
+    return prepare(PROFILE.corpus, PROFILE.audio, tmp_path_factory.mktemp("sample") / "prepared")
+
+
+def test_sample_has_the_columns_and_the_audio_feature_of_the_hub_data_set() -> None:
+    files = [str(path) for path in SAMPLE.rglob("*.parquet")]
+    features = load_dataset("parquet", data_files=files, split="train").features
+    assert list(features)[:7] == ["client_id", "path", "sentence", "up_votes", "down_votes", "age", "gender"]
+    assert isinstance(features["path"], Audio) and features["path"].sampling_rate == 32_000
+
+
+def test_every_letter_occurs_at_least_twenty_times_in_the_sentences_the_voice_learns(prepared: Preparation) -> None:
+    counts = Counter("".join(prepared.kept["text"]))
+    assert min((counts[letter], letter) for letter in LETTERS)[0] >= 20
+
+
+def test_preparation_counts_each_fault_of_the_target_voice_by_its_reason(prepared: Preparation) -> None:
+    target = prepared.clips[prepared.clips["client_id"] == FAULTS["target_client_id"]]
+    reasons, faults = Counter(target["reason"]), FAULTS["target_faults"]
+    assert reasons == {
+        KEPT: FAULTS["target_good_clips"] + faults["nfd"] + faults["stereo"],
+        "too few votes": faults["too_few_votes"],
+        "voted down": faults["down_voted"],
+        "cannot be decoded": faults["undecodable"],
+        "silent": faults["silent"],
+        "too long": faults["too_long"],
+        "digits in the text": faults["digits"],
+        "abbreviation in the text": faults["abbreviation"],
+        "letters no Kurmanji voice knows": faults["foreign_script"],
+        "sentence already read by this speaker": faults["duplicate"],
+    }
+    assert prepared.mended == {"Unicode form NFC": faults["nfd"], "several channels to one": faults["stereo"]}
+
+
+def test_every_clip_of_the_corpus_has_exactly_one_fate(prepared: Preparation) -> None:
+    assert len(prepared.clips) == FAULTS["clips"] == prepared.reasons.sum()
+    assert sorted(prepared.clips["number"]) == list(range(FAULTS["clips"]))
+
+
+def test_longest_speaker_is_the_target_voice(prepared: Preparation) -> None:
+    assert prepared.speaker == FAULTS["target_client_id"]
+
+
+def test_written_wavs_are_mono_at_the_voices_rate_and_the_split_has_no_sentence_twice(prepared: Preparation) -> None:
+    import soundfile
+
+    infos = [soundfile.info(prepared.folder / file) for file in prepared.kept["file"]]
+    assert {(info.samplerate, info.channels) for info in infos} == {(PROFILE.audio.sampling_rate, 1)}
+    parts = prepared.kept.groupby("part")["text"].agg(set)
+    assert not parts["training"] & parts["validation"]
+    assert len(parts["validation"]) >= 8
+
+
+def test_metadata_names_each_wav_and_its_spoken_form(prepared: Preparation) -> None:
+    lines = (prepared.folder / "metadata.csv").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == len(prepared.kept)
+    for line in lines:
+        file, text = line.split("|")
+        assert (prepared.folder / file).is_file()
+        assert normalize(text).text == text
+
+
+def test_corpus_table_shows_damaged_clips_as_unknown_length() -> None:
+    table = corpus_table(PROFILE.corpus)
+    assert table["seconds"].isna().sum() == FAULTS["faults"]["undecodable"]
+    assert (table["channels"] == 2).sum() == FAULTS["faults"]["stereo"]
+
+
+def test_reading_can_be_limited_to_the_first_clips() -> None:
+    import dataclasses
+
+    limited = dataclasses.replace(PROFILE.corpus, max_samples=7)
+    assert [clip.number for clip in read_corpus(limited)] == list(range(7))
+
+
+def test_the_recipes_sentences_are_those_of_the_corpus() -> None:
+    table = (REPOSITORY / "recipes" / "sample_sentences.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    written = Counter(normalize(line.split("\t")[2]).text for line in table)
+    stored = Counter(normalize(clip.sentence).text for clip in read_corpus(PROFILE.corpus))
+    assert stored == written
+
+
+def test_readme_of_the_sample_says_that_a_machine_read_it() -> None:
+    assert "machine read" in Path(SAMPLE / "README.md").read_text(encoding="utf-8").lower()

@@ -1,0 +1,39 @@
+"""Profiles differ in values only; impossible values are refused when they are built."""
+
+from pathlib import Path
+
+import pytest
+
+from kurdtts_lib.settings import REPOSITORY, AudioSettings, TrainingSettings, load_profile
+from kurdtts_lib.settings import home as home_folder
+
+
+def test_unknown_profile_names_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="'sample' or 'full'"):
+        load_profile("big")
+
+
+def test_profiles_share_the_audio_front_end_of_the_base_voices() -> None:
+    assert load_profile("sample").audio == load_profile("full").audio == AudioSettings()
+
+
+def test_everything_written_lies_under_the_home(home: Path) -> None:
+    profile = load_profile("sample")
+    for folder in (profile.prepared_dir, profile.training_dir, profile.voice_dir):
+        assert home in folder.parents
+
+
+def test_home_is_the_repository_unless_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KURDTTS_HOME")
+    assert home_folder() == REPOSITORY
+
+
+@pytest.mark.parametrize("change", [{"steps": 0}, {"batch_size": 0}, {"mixed_precision": "fp8"}])
+def test_impossible_training_settings_are_refused(change: dict) -> None:
+    with pytest.raises(ValueError, match=next(iter(change))):
+        TrainingSettings(**change)
+
+
+def test_impossible_audio_settings_are_refused() -> None:
+    with pytest.raises(ValueError, match="hop_length=2048"):
+        AudioSettings(hop_length=2048)
