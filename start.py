@@ -61,7 +61,7 @@ PIP_FAILURES = [
     (r"No matching distribution|requires a different Python",
      "A package does not exist for this computer with this Python.",
      "Use Python 3.12, 64-bit. On Windows: py -3.12 start.py   Other systems: python3.12 start.py"),
-    ("", "pip stopped with an error.", "If it happens again, send the log file to somebody who can help."),
+    ("", "The set-up stopped with an error.", "If it happens again, send the log file to somebody who can help."),
 ]
 # fmt: on
 # Runs inside .venv. Finds out which PyTorch is there without importing it, which would take seconds.

@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_profile(train)
     train.add_argument("--data-dir", type=Path, help="a folder that `prepare` wrote; default: data/prepared-PROFILE")
     train.add_argument("--base-voice", help="a voice's folder or its name on the hub; default: the profile's")
+    train.add_argument("--name", help="what to call the training and the voice; default: the profile's name")
     length = train.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=int, help="how often to go through the data")
     length.add_argument("--steps", type=int, help="how many steps in all")
@@ -109,10 +110,14 @@ def _train(options: argparse.Namespace) -> int:
     from kurdtts_lib.voices import finish_training, prepare_training
 
     profile = load_profile(options.profile)
-    if options.base_voice:
-        profile = dataclasses.replace(profile, base_voice=options.base_voice)
+    profile = dataclasses.replace(
+        profile,
+        name=options.name or profile.name,
+        base_voice=options.base_voice or profile.base_voice,
+        data_dir=options.data_dir or profile.prepared_dir,
+    )
     profile = dataclasses.replace(profile, training=_with_length(options, profile))
-    trainer = prepare_training(profile, options.data_dir)
+    trainer = prepare_training(profile)
     with (
         _stop_on_ctrl_c() as stop,
         tqdm(total=profile.training.steps, initial=trainer.step, unit=" steps") as bar,
@@ -121,7 +126,7 @@ def _train(options: argparse.Namespace) -> int:
     if not done:
         print(f"Stopped at step {trainer.step}; everything is saved. The same command goes on from here.")
         return 130
-    result = finish_training(trainer, profile, options.data_dir)
+    result = finish_training(trainer, profile)
     print(f"Voice: {result.folder}")
     for name, before in dataclasses.asdict(result.before).items():
         print(f"{name.replace('_', ' '):24} {before:8.2f} -> {getattr(result.after, name):8.2f}")
@@ -134,8 +139,10 @@ def _with_length(options: argparse.Namespace, profile: Profile):  # type: ignore
     if not options.epochs:
         return profile.training
     from kurdtts_lib.corpus.clips import read_metadata, split
+    from kurdtts_lib.corpus.preparation import corpus_settings
 
-    training, _ = split(read_metadata(options.data_dir or profile.prepared_dir), profile.corpus.validation_share)
+    share = corpus_settings(profile.prepared_dir).validation_share
+    training, _ = split(read_metadata(profile.prepared_dir), share)
     steps_per_epoch = math.ceil(len(training) / profile.training.batch_size)
     return dataclasses.replace(profile.training, steps=options.epochs * steps_per_epoch)
 

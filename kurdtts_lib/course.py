@@ -124,6 +124,8 @@ def summary(folder: Path) -> str:
         ("median pitch, Hz", "pitch"),
         ("loudness against the recording, dB", "loudness_difference_db"),
     ]
+    other = likeness["other_voices"]
+    nearest = f"the nearest other speaker {other:.2f}" if other is not None else "no other speaker to compare with"
     table = "\n".join(f"  {title:44}{before[key]:9.2f}{after[key]:9.2f}" for title, key in rows)
     return f"""
 Your voice was fine-tuned: {card["steps"]} steps on {card["training_clips"]} clips.
@@ -131,8 +133,7 @@ Measured on {card["held_out_clips"]} sentences that it never saw, against the re
 
   {"":44}{"before":>9}{"after":>9}
 {table}
-  * for comparison: the same speaker's other sentences {likeness["same_voice"]:.2f}, the nearest other speaker
-    {likeness["other_voices"]:.2f}
+  * for comparison: the same speaker's other sentences {likeness["same_voice"]:.2f}, {nearest}
 
 Listen to recording, before and after:  {voice / "samples"}
 Read the notebooks with their results:  {folder / "01_backend_check.html"} and its neighbours

@@ -26,7 +26,7 @@ class Figures:
     speaker_distance: float
     """0 would be the same statistics; see `measures.speaker_distance`. Lower is more alike."""
     pitch: float
-    """Median F0 in Hertz."""
+    """Median F0 in Hertz; 0 if nothing is voiced."""
     loudness_difference_db: float
     """Speech minus recording; 0 is as loud."""
     duration_ratio: float
@@ -65,7 +65,7 @@ def compare(
         mel_cepstral_distance=_mean(measures.mel_cepstral_distance(*pair, audio) for pair in pairs),
         mel_distance=_mean(measures.mel_distance(*pair, audio) for pair in pairs),
         speaker_distance=measures.speaker_distance(speaker, speech, audio),
-        pitch=float(np.median(voiced)) if len(voiced) else float("nan"),
+        pitch=float(np.median(voiced)) if len(voiced) else 0.0,
         loudness_difference_db=_mean(measures.rms_db(b) - measures.rms_db(a) for a, b in pairs),
         duration_ratio=_mean(measures.duration_ratio(*pair) for pair in pairs),
     )

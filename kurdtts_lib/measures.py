@@ -70,9 +70,8 @@ def mel_distance(reference: np.ndarray, speech: np.ndarray, audio: AudioSettings
 
 
 def rms_db(waveform: np.ndarray) -> float:
-    """Loudness as root mean square in dB of full scale; -inf for digital silence. Deaf to how ears weigh pitch."""
-    power = float(np.mean(np.square(waveform, dtype=np.float64)))
-    return 10 * np.log10(power) if power > 0 else -np.inf
+    """Loudness as root mean square in dB of full scale, at least -120 (silence). Deaf to how ears weigh pitch."""
+    return 10 * np.log10(max(1e-12, float(np.mean(np.square(waveform, dtype=np.float64)))))
 
 
 def duration_ratio(reference: np.ndarray, speech: np.ndarray) -> float:
@@ -94,20 +93,24 @@ def pitch(waveform: np.ndarray, audio: AudioSettings) -> np.ndarray:
 
 
 def speaker_distance(reference: Sequence[np.ndarray], speech: Sequence[np.ndarray], audio: AudioSettings) -> float:
-    """How unlike two voices are: arithmetic-harmonic sphericity of their cepstra.
+    """How unlike two voices are: the divergence of their cepstra, in nats per coefficient.
 
-    With X and Y the covariances of all frames' cepstra (m coefficients), ln(tr(Y X^-1) tr(X Y^-1) / m^2), after
-    Bimbot and Mathan 1993. 0 is the same covariance. Hears the way a mouth shapes sound, whatever is said; deaf to
-    pitch and to single words. Give each side several sentences; meaning comes from baselines (the same speaker's
-    other sentences, other speakers).
+    A Gaussian is fitted to all frames of each side; the distance is the symmetric Kullback-Leibler divergence of the
+    two (Campbell 1997, "Speaker recognition: a tutorial", section VII), over the number of coefficients. 0 is the
+    same distribution. Hears the way a mouth shapes sound, whatever is said; deaf to pitch and to single words. Give
+    each side several sentences; meaning comes from baselines (the same speaker's other sentences, other speakers).
     """
-    first, second = (_cepstral_covariance(waveforms, audio) for waveforms in (reference, speech))
-    forward = np.trace(np.linalg.solve(first, second))
-    backward = np.trace(np.linalg.solve(second, first))
-    return float(np.log(forward * backward / len(first) ** 2))
+    (mean_r, covariance_r), (mean_s, covariance_s) = (
+        _cepstral_statistics(waveforms, audio) for waveforms in (reference, speech)
+    )
+    precisions = np.linalg.inv(covariance_r), np.linalg.inv(covariance_s)
+    shape = np.trace((covariance_r - covariance_s) @ (precisions[1] - precisions[0]))
+    difference = mean_r - mean_s
+    place = difference @ (precisions[0] + precisions[1]) @ difference
+    return float(0.5 * (shape + place) / len(mean_r))
 
 
-def _cepstral_covariance(waveforms: Sequence[np.ndarray], audio: AudioSettings) -> np.ndarray:
+def _cepstral_statistics(waveforms: Sequence[np.ndarray], audio: AudioSettings) -> tuple[np.ndarray, np.ndarray]:
     frames = np.concatenate([mel_cepstra(log_mel(trim(waveform), audio)) for waveform in waveforms])
     # A voice that is silent has no covariance to invert; a millionth keeps the measure finite (and very large).
-    return np.cov(frames, rowvar=False) + 1e-6 * np.eye(frames.shape[1])
+    return frames.mean(axis=0), np.cov(frames, rowvar=False) + 1e-6 * np.eye(frames.shape[1])

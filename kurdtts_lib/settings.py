@@ -121,10 +121,12 @@ class Profile:
     """A folder, or a model's name on the hub."""
     training: TrainingSettings
     audio: AudioSettings = field(default_factory=AudioSettings)
+    data_dir: Path | None = None
+    """A prepared folder elsewhere; None: `data/prepared-<name>` under the home."""
 
     @property
     def prepared_dir(self) -> Path:
-        return home() / "data" / f"prepared-{self.name}"
+        return self.data_dir or home() / "data" / f"prepared-{self.name}"
 
     @property
     def training_dir(self) -> Path:

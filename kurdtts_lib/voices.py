@@ -9,7 +9,7 @@ import numpy as np
 from kurdtts_lib import __version__, measures
 from kurdtts_lib.audio import decode
 from kurdtts_lib.corpus.clips import Clip, read_metadata, split
-from kurdtts_lib.corpus.preparation import other_speakers
+from kurdtts_lib.corpus.preparation import corpus_settings, other_speakers
 from kurdtts_lib.errors import TrainingError
 from kurdtts_lib.judging import Figures, judge, load
 from kurdtts_lib.settings import Profile, describe
@@ -31,8 +31,8 @@ class LikenessBaselines:
 
     same_voice: float
     """The speaker's held-out recordings against the speaker's training recordings."""
-    other_voices: float
-    """The nearest other speaker of the corpus against the speaker's training recordings; NaN if there is none."""
+    other_voices: float | None
+    """The nearest other speaker of the corpus against the speaker's training recordings; None if there is none."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class Result:
     baselines: LikenessBaselines
 
 
-def prepare_training(profile: Profile, data_dir: Path | None = None) -> Trainer:
+def prepare_training(profile: Profile) -> Trainer:
     """A trainer for the profile's base voice and prepared data, resumed where its folder holds a checkpoint."""
-    training, validation = _parts(profile, data_dir)
+    training, validation = _parts(profile)
     if not validation:
         raise TrainingError("No sentence is held out; no honest figure is possible. Prepare more clips.")
     return Trainer(
@@ -60,18 +60,18 @@ def prepare_training(profile: Profile, data_dir: Path | None = None) -> Trainer:
     )
 
 
-def finish_training(trainer: Trainer, profile: Profile, data_dir: Path | None = None) -> Result:
+def finish_training(trainer: Trainer, profile: Profile) -> Result:
     """Judge the base and the fine-tuned voice on all held-out sentences, then save the voice with its card."""
-    training, validation = _parts(profile, data_dir)
-    baselines = likeness_baselines(profile, data_dir)
+    training, validation = _parts(profile)
+    baselines = likeness_baselines(profile)
     base = load_voice(profile.base_voice)
     before = judge(base, validation, training, profile.audio)
     after = judge(trainer.voice, validation, training, profile.audio)
     trainer.voice.card = {
         "name": f"kurdtts {profile.name}",
-        "base_voice": Path(profile.base_voice).name if Path(profile.base_voice).exists() else profile.base_voice,
+        "base_voice": _public_name(profile.base_voice),
         "licence": licence_of(trainer.voice, profile.base_voice),
-        "data": profile.corpus.source if not Path(profile.corpus.source).exists() else Path(profile.corpus.source).name,
+        "data": _public_name(corpus_settings(profile.prepared_dir).source),
         "training_clips": len(training),
         "held_out_clips": len(validation),
         "steps": trainer.step,
@@ -87,6 +87,11 @@ def finish_training(trainer: Trainer, profile: Profile, data_dir: Path | None = 
     return Result(profile.voice_dir, before, after, baselines)
 
 
+def _public_name(source: str) -> str:
+    """A hub name as it is; of a folder only its last part: a card travels, the reader's paths should not."""
+    return Path(source).name if Path(source).exists() else source
+
+
 def _samples(base: Voice, tuned: Voice, clips: list[Clip], profile: Profile) -> dict[str, np.ndarray]:
     """Recording, base voice and fine-tuned voice of some held-out sentences, by file name."""
     sounds = {}
@@ -97,20 +102,18 @@ def _samples(base: Voice, tuned: Voice, clips: list[Clip], profile: Profile) -> 
     return sounds
 
 
-def likeness_baselines(
-    profile: Profile, data_dir: Path | None = None, clips_per_speaker: int = 12
-) -> LikenessBaselines:
+def likeness_baselines(profile: Profile, clips_per_speaker: int = 12) -> LikenessBaselines:
     """Measure the two baselines on recordings only."""
-    folder = data_dir or profile.prepared_dir
-    training, validation = (load(part, profile.audio) for part in _parts(profile, folder))
-    others = other_speakers(folder, profile.corpus, profile.audio, clips_per_speaker)
+    training, validation = (load(part, profile.audio) for part in _parts(profile))
+    others = other_speakers(profile.prepared_dir, profile.audio, clips_per_speaker)
     distances = [measures.speaker_distance(training, speech, profile.audio) for speech in others.values()]
     same = measures.speaker_distance(training, validation, profile.audio)
-    return LikenessBaselines(same, min(distances) if distances else float("nan"))
+    return LikenessBaselines(same, min(distances, default=None))
 
 
-def _parts(profile: Profile, data_dir: Path | None) -> tuple[list[Clip], list[Clip]]:
-    return split(read_metadata(data_dir or profile.prepared_dir), profile.corpus.validation_share)
+def _parts(profile: Profile) -> tuple[list[Clip], list[Clip]]:
+    share = corpus_settings(profile.prepared_dir).validation_share
+    return split(read_metadata(profile.prepared_dir), share)
 
 
 def licence_of(voice: Voice, base_voice: str) -> str:

@@ -89,7 +89,7 @@ STAGES = {
         steps=5000,
         learning_rate=4e-4,
         discriminator_learning_rate=2e-4,  # at the generator's own rate it wins
-        lr_decay=0.9,
+        lr_decay=0.8,
         weights=LossWeights(mel=45, kl=1, feature_matching=2),
     ),
 }

@@ -1,5 +1,6 @@
 """The commands do the notebooks' work and answer bad input with one clear line."""
 
+import dataclasses
 import io
 import os
 import signal
@@ -11,6 +12,7 @@ import pytest
 import soundfile
 
 from kurdtts_lib import cli
+from kurdtts_lib.corpus.clips import read_metadata, split
 from kurdtts_lib.vits.voice import Voice, save_voice
 
 
@@ -36,19 +38,14 @@ def test_prepare_train_and_say_work_one_after_the_other(
 
 
 def test_epochs_become_steps_by_the_number_of_training_clips(tmp_path: Path) -> None:
+    (tmp_path / "preparation.json").write_text('{"corpus": {"validation_share": 0.1}}', encoding="utf-8")
     lines = [f"wavs/{number}.wav|gotina hejmar {'a' * number}" for number in range(1, 31)]
     (tmp_path / "metadata.csv").write_text("\n".join(lines), encoding="utf-8")
     options = cli._parser().parse_args(["train", "--data-dir", str(tmp_path), "--epochs", "3"])
-    profile = cli.load_profile("sample")
-    training, _ = cli_split(tmp_path, profile.corpus.validation_share)
+    profile = dataclasses.replace(cli.load_profile("sample"), data_dir=tmp_path)
+    training, _ = split(read_metadata(tmp_path), 0.1)
     expected = 3 * -(-len(training) // profile.training.batch_size)
     assert cli._with_length(options, profile).steps == expected > 3
-
-
-def cli_split(folder: Path, share: float) -> tuple[list, list]:
-    from kurdtts_lib.corpus.clips import read_metadata, split
-
-    return split(read_metadata(folder), share)
 
 
 def test_say_without_a_voice_says_how_to_get_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

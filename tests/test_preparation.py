@@ -73,7 +73,7 @@ def test_unknown_speaker_is_an_error(tmp_path: Path) -> None:
 def test_other_speakers_are_usable_clips_of_other_people(tmp_path: Path) -> None:
     profile = load_profile("sample")
     result = preparation.prepare(profile.corpus, profile.audio, tmp_path / "out")
-    speech = preparation.other_speakers(tmp_path / "out", profile.corpus, profile.audio, 5)
+    speech = preparation.other_speakers(tmp_path / "out", profile.audio, 5)
     assert len(speech) == 4 and result.speaker not in speech
     assert all(len(heard) == 5 for heard in speech.values())
     assert min(np.abs(waveform).max() for heard in speech.values() for waveform in heard) > 0.1

@@ -10,7 +10,7 @@ import soundfile
 from datasets import Audio, Dataset
 
 from kurdtts_lib.corpus.preparation import prepare
-from kurdtts_lib.corpus.sources import find_clip, read_corpus
+from kurdtts_lib.corpus.sources import find_clips, read_corpus
 from kurdtts_lib.errors import CorpusError
 from kurdtts_lib.settings import AudioSettings, CorpusSettings
 
@@ -74,7 +74,7 @@ def test_a_data_set_without_votes_counts_as_accepted(tmp_path: Path) -> None:
 def test_file_names_that_leave_the_folder_are_refused(common_voice: Path) -> None:
     table = common_voice / "validated.tsv"
     table.write_text(table.read_text(encoding="utf-8").replace("1.mp3", "../1.mp3"), encoding="utf-8", newline="")
-    with pytest.raises(CorpusError, match="row 3.*not a file name"):
+    with pytest.raises(CorpusError, match=r"row 3.*not a file name"):
         list(read_corpus(CorpusSettings(source=str(common_voice))))
 
 
@@ -103,4 +103,8 @@ def test_unknown_hub_name_offline_says_what_to_check(monkeypatch: pytest.MonkeyP
 
 def test_missing_clip_number_is_an_error(parquet: Path) -> None:
     with pytest.raises(CorpusError, match="no clip number 9"):
-        find_clip(CorpusSettings(source=str(parquet)), 9)
+        find_clips(CorpusSettings(source=str(parquet)), [1, 9])
+
+
+def test_clips_are_found_in_the_order_asked_for(parquet: Path) -> None:
+    assert [clip.number for clip in find_clips(CorpusSettings(source=str(parquet)), [2, 0])] == [2, 0]

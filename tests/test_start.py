@@ -525,7 +525,7 @@ def test_a_failed_step_shows_the_last_lines_and_the_log(tmp_path: Path) -> None:
     with pytest.raises(start.Problem) as problem:
         python_step(tmp_path, "print(*(f'line {n}.' for n in range(100)), sep='\\n'); raise SystemExit(3)")
     text = str(problem.value)
-    assert "pip stopped with an error.\n  It was in this step: Trying." in text
+    assert "The set-up stopped with an error.\n  It was in this step: Trying." in text
     assert [n for n in range(100) if f"line {n}." in text] == list(range(85, 100))
     assert f"All lines: {tmp_path / start.LOG}" in text
 
@@ -589,7 +589,7 @@ def test_ctrl_c_in_a_step_ends_the_child(tmp_path: Path, monkeypatch: pytest.Mon
         ("SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]", "no network", "proxy"),
         ("ERROR: No matching distribution found for torch==2.13.0", "does not exist", "py -3.12 start.py"),
         ("ERROR: Package 'x' requires a different Python: 3.15.0 not in '<3.15'", "does not exist", "py -3.12"),
-        ("error: something new", "pip stopped with an error", "send the log"),
+        ("error: something new", "The set-up stopped with an error", "send the log"),
     ],
 )
 def test_what_stopped_pip_is_put_into_words(line: str, happened: str, to_do: str) -> None:

@@ -1,7 +1,6 @@
 """From prepared clips to a published voice, in miniature."""
 
 import dataclasses
-import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,10 +52,10 @@ def test_a_fine_tuned_voice_carries_its_origin_figures_and_sounds(profile: Profi
 
 
 def test_a_training_without_held_out_sentences_is_refused(profile: Profile) -> None:
-    prepare(profile.corpus, profile.audio, profile.prepared_dir)
-    everything = dataclasses.replace(profile, corpus=dataclasses.replace(profile.corpus, validation_share=0.0))
+    everything = dataclasses.replace(profile.corpus, validation_share=0.0)
+    prepare(everything, profile.audio, profile.prepared_dir)
     with pytest.raises(TrainingError, match="No sentence is held out"):
-        voices.prepare_training(everything)
+        voices.prepare_training(profile)
 
 
 def test_licence_is_inherited_from_the_base(make_voice: Callable[..., Voice]) -> None:
@@ -79,8 +78,8 @@ def test_a_recording_judged_against_itself_is_perfect(tone_clips: list[Clip], au
 def test_silence_is_judged_without_an_exception_and_clearly_bad(tone_clips: list[Clip], audio: AudioSettings) -> None:
     sounds = [decode(clip.path, audio.sampling_rate) for clip in tone_clips[:2]]
     figures = compare([0 * sound for sound in sounds], sounds, sounds, audio)
-    assert figures.loudness_difference_db == -math.inf
-    assert math.isnan(figures.pitch)
+    assert figures.loudness_difference_db < -90
+    assert figures.pitch == 0
     assert figures.mel_distance > 1
 
 

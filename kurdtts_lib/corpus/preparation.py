@@ -13,7 +13,7 @@ from kurdtts_lib.audio import decode, header, peak_level_db, trim_silence, write
 from kurdtts_lib.corpus.clips import is_held_out, write_metadata
 from kurdtts_lib.corpus.sources import SourceClip, read_corpus
 from kurdtts_lib.errors import AudioError, CorpusError
-from kurdtts_lib.files import atomic_folder, write_json, write_text
+from kurdtts_lib.files import atomic_folder, read_json, write_json, write_text
 from kurdtts_lib.settings import AudioSettings, CorpusSettings, describe
 from kurdtts_lib.text import LETTERS, normalize, unspeakable
 
@@ -197,14 +197,21 @@ def _write_audio(clip: SourceClip, text: str, settings: CorpusSettings, audio: A
     }
 
 
-def other_speakers(
-    folder: Path, settings: CorpusSettings, audio: AudioSettings, clips_per_speaker: int
-) -> dict[str, list[np.ndarray]]:
+def corpus_settings(folder: Path) -> CorpusSettings:
+    """The settings a prepared folder was made with. Raises CorpusError if `folder` is not one."""
+    record = folder / "preparation.json"
+    if not record.is_file():
+        raise CorpusError(f"{record} does not exist. Prepare the data first: notebook 3, or `kurdtts prepare`.")
+    return CorpusSettings(**read_json(record)["corpus"])
+
+
+def other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) -> dict[str, list[np.ndarray]]:
     """Speech of the corpus's other speakers, by `client_id`: baselines for speaker likeness.
 
     At most four speakers, those with the most clips, each with its first `clips_per_speaker` usable ones; a speaker
     with fewer is not returned, because so little speech says little about a voice.
     """
+    settings = corpus_settings(folder)
     table = pandas.read_csv(folder / "clips.csv", keep_default_na=False, encoding="utf-8")
     others = table[table["reason"] == "another speaker"]
     speech: dict[str, list[np.ndarray]] = {speaker: [] for speaker in others["client_id"].value_counts().index[:4]}

@@ -1,12 +1,13 @@
 """One way to read a corpus, whether it is the sample, a Common Voice folder or a data set on the hub."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pandas
 from datasets import Audio, IterableDataset, load_dataset
 from datasets import Dataset as ArrowDataset
@@ -66,12 +67,14 @@ def corpus_table(settings: CorpusSettings) -> pandas.DataFrame:
     return pandas.DataFrame(rows).drop(columns="audio")
 
 
-def find_clip(settings: CorpusSettings, number: int) -> SourceClip:
-    """The source's clip with this number. Raises CorpusError if there is none."""
-    for clip in read_corpus(settings):
-        if clip.number == number:
-            return clip
-    raise CorpusError(f"{settings.source} has no clip number {number}.")
+def find_clips(settings: CorpusSettings, numbers: Iterable[int]) -> list[SourceClip]:
+    """The source's clips with these numbers, in their order, in one pass. Raises CorpusError if one is missing."""
+    wanted = list(numbers)
+    found = {clip.number: clip for clip in read_corpus(settings) if clip.number in wanted}
+    missing = [str(number) for number in wanted if number not in found]
+    if missing:
+        raise CorpusError(f"{settings.source} has no clip number {', '.join(missing)}.")
+    return [found[number] for number in wanted]
 
 
 def _open_parquet(folder: Path) -> ArrowDataset:
@@ -80,6 +83,7 @@ def _open_parquet(folder: Path) -> ArrowDataset:
         raise CorpusError(
             f"{folder} holds neither Parquet files nor a Common Voice `validated.tsv`. Choose another folder."
         )
+    datasets.disable_progress_bars()  # local files open in a moment; downloads from the hub keep their bars
     return load_dataset("parquet", data_files=files, split="train")
 
 

@@ -8,6 +8,10 @@ import numpy as np
 import soundfile
 from IPython.display import HTML, Audio
 
+from kurdtts_lib.audio import decode
+from kurdtts_lib.corpus.sources import SourceClip
+from kurdtts_lib.errors import AudioError
+
 
 def player(waveform: np.ndarray, sampling_rate: int) -> Audio:
     """A player at the waveform's own loudness: a voice that grew quiet must sound quiet."""
@@ -23,6 +27,14 @@ def player_row(sounds: Mapping[str, np.ndarray], sampling_rate: int, title: str 
     )
     heading = f'<div lang="kmr" style="font-weight:600">{html.escape(title)}</div>' if title else ""
     return HTML(f'{heading}<div style="display:flex;flex-wrap:wrap">{cells}</div>')
+
+
+def clip_row(label: str, clip: SourceClip, sampling_rate: int) -> HTML:
+    """A corpus's clip with its sentence; for one that cannot be decoded the reason stands in the player's place."""
+    try:
+        return player_row({label: decode(clip.audio, sampling_rate)}, sampling_rate, clip.sentence)
+    except AudioError as error:
+        return HTML(f"<p>{html.escape(label)}: <b>{html.escape(clip.sentence)}</b>: {html.escape(str(error))}</p>")
 
 
 def _wav_bytes(waveform: np.ndarray, sampling_rate: int) -> bytes:

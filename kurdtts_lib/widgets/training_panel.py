@@ -7,7 +7,7 @@ import time
 
 import ipywidgets
 import numpy as np
-from IPython.display import display
+from IPython.display import HTML, DisplayHandle
 
 from kurdtts_lib.vits.training import StepReport, Trainer
 
@@ -39,7 +39,8 @@ class TrainingPanel:
         )
         self.stop_button.on_click(lambda _: self._stop.set())
         self._curves = ipywidgets.HTML()
-        self.widget = ipywidgets.VBox([ipywidgets.HBox([self._bar, self.stop_button, self._line]), self._curves])
+        self._row = ipywidgets.HBox([self._bar, self.stop_button, self._line])
+        self.widget = ipywidgets.VBox([self._row, self._curves])
 
     async def run(self) -> bool:
         """Train until done or stopped; True when all steps are done.
@@ -48,7 +49,8 @@ class TrainingPanel:
         click. However the cell ends (Stop button, the kernel's stop, an error), a checkpoint of the last whole step is
         written first, unless the error came from writing it. An error of the training is raised here.
         """
-        display(self.widget)
+        shown = DisplayHandle()
+        shown.display(self.widget)
         started, first = time.monotonic(), self.trainer.step
         worker = threading.Thread(target=self._work, name="kurdtts-training")
         worker.start()
@@ -59,8 +61,11 @@ class TrainingPanel:
         finally:  # also on CancelledError and KeyboardInterrupt
             self._stop.set()
             worker.join()
-            self._show(started, first)
-            self.stop_button.disabled = True
+            self._show(started, first, ended=True)
+            # What stays in the saved notebook must be readable without a running kernel: no widget, plain HTML.
+            shown.update(HTML(f"<p>{html.escape(self._line.value)}</p>{self._curves.value}"))
+            for part in (*self._row.children, *self.widget.children, self.widget):
+                part.close()
         if self._error is not None:
             raise self._error
         return self.trainer.step >= self.trainer.settings.steps
@@ -71,17 +76,25 @@ class TrainingPanel:
         except BaseException as error:  # noqa: BLE001 - carried to the cell, which raises it
             self._error = error
 
-    def _show(self, started: float, first: int) -> None:
+    def _show(self, started: float, first: int, ended: bool = False) -> None:
         trainer, steps = self.trainer, self.trainer.settings.steps
-        done = trainer.step - first
+        done = 0 if ended else trainer.step - first
         elapsed = time.monotonic() - started
-        left = (
-            f", about {_minutes(elapsed / done * (steps - trainer.step))} left" if done and trainer.step < steps else ""
-        )
+        left = ""
+        if done and not self._stop.is_set():
+            left = f", about {_minutes(elapsed / done * (steps - trainer.step))} left"
         self._bar.value = trainer.step
-        state = "done" if trainer.step >= steps else "stopping, saving" if self._stop.is_set() else "training"
-        self._line.value = f"{state}: step {trainer.step} of {steps}, {_minutes(elapsed)}{left}"
+        self._line.value = f"{self._state(ended)}: step {trainer.step} of {steps}, {_minutes(elapsed)}{left}"
         self._curves.value = curves_html(trainer.history)
+
+    def _state(self, ended: bool) -> str:
+        if self._error is not None:
+            return "ended by an error"
+        if self.trainer.step >= self.trainer.settings.steps:
+            return "done"
+        if ended:
+            return "stopped, all is saved; run the cell again to go on"
+        return "stopping, saving" if self._stop.is_set() else "training"
 
 
 def curves_html(history: list[StepReport]) -> str:
@@ -110,7 +123,8 @@ def _chart(title: str, points: list[tuple[int, float]], width: int = 250, height
     path = " ".join(f"{x[i]:.1f},{y[i]:.1f}" for i in keep)
     dot = f'<circle cx="{x[-1]:.1f}" cy="{y[-1]:.1f}" r="3" fill="#0072B2"/>'
     return (
-        f'<figure style="margin:0"><figcaption style="font-size:12px">{html.escape(title)}: <b>{smooth[-1]:.3f}</b>'
+        f'<figure style="margin:0;width:{width}px"><figcaption style="font-size:12px;height:32px">'
+        f"{html.escape(title)}: <b>{smooth[-1]:.3f}</b>"
         f'</figcaption><svg width="{width}" height="{height}" role="img" aria-label="{html.escape(title)}"'
         f' style="background:#f7f7f7"><polyline points="{path}" fill="none" stroke="#0072B2" stroke-width="1.5"/>{dot}'
         "</svg></figure>"

@@ -1,0 +1,153 @@
+"""The notebooks in JupyterLab in a real browser: what a reader sees and clicks.
+
+Skipped, with the reason said, where Chromium or Playwright is missing. Screenshots stay in pytest's temporary folder.
+"""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kurdtts_lib.corpus.preparation import prepare
+from kurdtts_lib.settings import REPOSITORY, load_profile
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+PATIENCE_MS = 180_000
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copies of the notebooks, and a home with prepared data for notebook 4."""
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copytree(REPOSITORY / "notebooks", folder / "notebooks", ignore=shutil.ignore_patterns(".*"))
+    profile = load_profile("sample")
+    prepare(profile.corpus, profile.audio, folder / "home" / "data" / profile.prepared_dir.name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lab(workspace: Path) -> Iterator[str]:
+    """JupyterLab with settings, runtime files and home of its own; gives its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    own = {f"JUPYTER_{kind}_DIR": str(workspace / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")}
+    own |= {"IPYTHONDIR": str(workspace / "ipython"), "KURDTTS_HOME": str(workspace / "home")}
+    command = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
+        "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True",
+        "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=", f"--ServerApp.root_dir={workspace / 'notebooks'}",
+    ]  # fmt: skip
+    with (workspace / "lab.log").open("wb") as log:
+        server = subprocess.Popen(command, env={**os.environ, **own}, stdout=log, stderr=log)
+        try:
+            address = f"http://127.0.0.1:{port}"
+            wait_for_server(address, server, workspace / "lab.log")
+            yield address
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def wait_for_server(address: str, server: subprocess.Popen, log: Path) -> None:
+    for _ in range(240):
+        assert server.poll() is None, log.read_text(encoding="utf-8", errors="replace")
+        with contextlib.suppress(OSError):  # refused until it listens
+            urllib.request.urlopen(f"{address}/api", timeout=5).close()
+            return
+        time.sleep(0.5)
+    pytest.fail("JupyterLab did not answer: " + log.read_text(encoding="utf-8", errors="replace")[-2000:])
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_notebook(lab: str, browser: Any, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Open a notebook by name and wait for its kernel; a screenshot is taken when the test ends."""
+    pages = []
+
+    def open_(name: str) -> Any:
+        page = browser.new_page(viewport={"width": 1300, "height": 1500})
+        pages.append(page)
+        page.goto(f"{lab}/doc/tree/{name}?reset")
+        page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=PATIENCE_MS)
+        page.wait_for_function(
+            "() => jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'",
+            timeout=PATIENCE_MS,
+        )
+        return page
+
+    yield open_
+    for page in pages:
+        page.screenshot(path=tmp_path / f"{request.node.name}.png")
+        page.close()
+
+
+def run_all(page: Any) -> None:
+    """Start all cells and do not wait: a training cell would take minutes."""
+    page.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells') }")
+
+
+def cells_done(page: Any, number: int | None = None) -> None:
+    """Wait until the first `number` code cells, or all, have run."""
+    page.wait_for_function(
+        """number => {
+            const cells = [...jupyterapp.shell.currentWidget.content.model.cells].filter(c => c.type === 'code');
+            const ended = cell => cell.executionCount && cell.executionState !== 'running';
+            return cells.slice(0, number ?? cells.length).every(ended);
+        }""",
+        arg=number,
+        timeout=PATIENCE_MS,
+    )
+
+
+def errors(page: Any) -> list[str]:
+    return page.evaluate(
+        """() => [...jupyterapp.shell.currentWidget.content.model.cells].filter(c => c.type === 'code')
+            .flatMap(c => c.outputs.toJSON()).filter(o => o.output_type === 'error').map(o => o.evalue)"""
+    )
+
+
+def test_first_notebook_shows_its_checks_and_a_player_that_can_play(open_notebook: Any) -> None:
+    page = open_notebook("01_backend_check.ipynb")
+    run_all(page)
+    cells_done(page)
+    assert errors(page) == []
+    assert page.get_by_text("Decoding MP3: a round trip").is_visible()
+    page.wait_for_function("() => document.querySelector('audio')?.readyState >= 1", timeout=PATIENCE_MS)
+    assert page.evaluate("() => document.querySelector('audio').duration") == pytest.approx(1.0, abs=0.1)
+
+
+def test_stop_button_ends_a_training_and_says_that_it_can_go_on(open_notebook: Any, workspace: Path) -> None:
+    page = open_notebook("04_vits_fine_tuning.ipynb")
+    run_all(page)
+    page.get_by_text("training: step").wait_for(timeout=PATIENCE_MS)
+    page.wait_for_function("() => document.querySelectorAll('figure svg').length >= 3", timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Stop").click()
+    page.wait_for_function(
+        "() => [...jupyterapp.shell.currentWidget.content.model.cells].filter(c => c.type === 'code')"
+        ".some(c => c.outputs.toJSON().some(o => o.output_type === 'error'))",
+        timeout=PATIENCE_MS,
+    )
+    (message,) = errors(page)
+    assert "The training was stopped. Run the cell above again to go on." in message
+    assert (workspace / "home" / "runs" / "training-sample" / "checkpoint.pt").is_file()
