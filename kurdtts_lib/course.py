@@ -9,8 +9,9 @@ import datetime
 import os
 import shutil
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -144,12 +145,30 @@ The sample was read by a machine, so this voice sounds like one. Next, your own 
 """
 
 
+def interruptible(work: Callable[[], int]) -> int:
+    """Run `work` in a thread and return its result, or 130 after Ctrl-C.
+
+    In the main thread nbclient puts its own handler on Ctrl-C and answers with one of several tracebacks. When this
+    process ends, the notebook's kernel notices and ends as well.
+    """
+    outcome: list[int] = []
+    worker = threading.Thread(target=lambda: outcome.append(work()), daemon=True)
+    try:
+        worker.start()
+        while worker.is_alive():
+            worker.join(0.5)
+    except KeyboardInterrupt:
+        print("\nStopped. What was finished lies in the run's folder; `python start.py` begins a new run.")
+        return 130
+    return outcome[0] if outcome else 1  # an unexpected error was printed by the thread
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Run every notebook of the course on the bundled sample.")
     parser.parse_args(arguments)
     utf8_console()
     stamp = datetime.datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    return run_course(REPOSITORY / "runs" / stamp, Display(sys.stdout))
+    return interruptible(lambda: run_course(REPOSITORY / "runs" / stamp, Display(sys.stdout)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """The course runner leaves a record of every notebook, also of one that fails."""
 
 import io
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -65,3 +68,21 @@ def test_summary_shows_before_and_after_of_the_voices_card(tmp_path: Path) -> No
     text = course.summary(tmp_path)
     for shown in ("10.25", "2.50", "0.05", "1.61", "7 steps on 90 clips", "11 sentences", "samples", "start.py lab"):
         assert shown in text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send Ctrl-C to one child process")
+def test_ctrl_c_ends_with_one_line_and_no_traceback() -> None:
+    script = "import time; from kurdtts_lib.course import interruptible\n"
+    script += "raise SystemExit(interruptible(lambda: print('begun', flush=True) or time.sleep(600)))"
+    child = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    )
+    assert child.stdout is not None and child.stdout.readline() == "begun\n"
+    child.send_signal(signal.SIGINT)
+    printed, complaints = child.communicate(timeout=60)
+    assert (child.returncode, complaints) == (130, "")
+    assert "Stopped." in printed
+
+
+def test_result_of_the_work_is_passed_on() -> None:
+    assert course.interruptible(lambda: 3) == 3
