@@ -23,7 +23,12 @@ def decode(source: bytes | Path, sampling_rate: int) -> np.ndarray:
         raise AudioError(f"{_name(source)} holds no sound at all.")
     if not np.isfinite(mono).all():
         raise AudioError(f"{_name(source)} holds samples that are not numbers.")
-    return mono if rate == sampling_rate else soxr.resample(mono, rate, sampling_rate, quality="HQ")
+    if rate == sampling_rate:
+        return mono
+    resampled = soxr.resample(mono, rate, sampling_rate, quality="HQ")
+    if len(resampled) == 0:
+        raise AudioError(f"{_name(source)} is shorter than one sample ({len(mono)} samples at {rate} Hz).")
+    return resampled
 
 
 def _read(source: bytes | Path) -> tuple[np.ndarray, int]:
@@ -33,7 +38,7 @@ def _read(source: bytes | Path) -> tuple[np.ndarray, int]:
         return soundfile.read(
             io.BytesIO(source) if isinstance(source, bytes) else source, dtype="float32", always_2d=True
         )
-    except (soundfile.LibsndfileError, RuntimeError, ValueError, OverflowError) as error:
+    except (soundfile.LibsndfileError, RuntimeError, ValueError, OverflowError, MemoryError) as error:
         raise AudioError(
             f"{_name(source)} cannot be decoded ({error}). MP3, FLAC, OGG and WAV can; m4a and webm cannot: "
             "convert them to WAV first."

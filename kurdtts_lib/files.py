@@ -44,6 +44,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        recover_folder(target)
 
 
 def recover_folder(target: Path) -> None:

@@ -64,7 +64,7 @@ class CorpusSettings:
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of the six losses; the discriminator's own loss has weight 1 on its own optimizer."""
+    """Weights of the six losses, as known from fine-tuning MMS; the last is on the discriminator's optimizer."""
 
     mel: float = 35.0
     kl: float = 1.5

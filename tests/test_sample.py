@@ -1,9 +1,14 @@
 """The bundled corpus holds what its README says, and preparation finds every fault that was put into it."""
 
+import dataclasses
+import shutil
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
+import soundfile
 from datasets import Audio, load_dataset
 
 from kurdtts_lib.corpus.preparation import KEPT, Preparation, prepare
@@ -62,8 +67,6 @@ def test_longest_speaker_is_the_target_voice(prepared: Preparation) -> None:
 
 
 def test_written_wavs_are_mono_at_the_voices_rate_and_the_split_has_no_sentence_twice(prepared: Preparation) -> None:
-    import soundfile
-
     infos = [soundfile.info(prepared.folder / file) for file in prepared.kept["file"]]
     assert {(info.samplerate, info.channels) for info in infos} == {(PROFILE.audio.sampling_rate, 1)}
     parts = prepared.kept.groupby("part")["text"].agg(set)
@@ -87,8 +90,6 @@ def test_corpus_table_shows_damaged_clips_as_unknown_length() -> None:
 
 
 def test_reading_can_be_limited_to_the_first_clips() -> None:
-    import dataclasses
-
     limited = dataclasses.replace(PROFILE.corpus, max_samples=7)
     assert [clip.number for clip in read_corpus(limited)] == list(range(7))
 
@@ -102,3 +103,17 @@ def test_the_recipes_sentences_are_those_of_the_corpus() -> None:
 
 def test_readme_of_the_sample_says_that_a_machine_read_it() -> None:
     assert "machine read" in Path(SAMPLE / "README.md").read_text(encoding="utf-8").lower()
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng, which reads the sample, is not installed")
+def test_the_recipe_makes_the_same_corpus_again(tmp_path: Path) -> None:
+    """The same rows and faults; the sound's bytes depend on the versions of espeak-ng and of the MP3 encoder."""
+    recipe = REPOSITORY / "recipes" / "make_sample.py"
+    subprocess.run([sys.executable, str(recipe), "--output", str(tmp_path / "sample")], check=True)
+    assert read_json(tmp_path / "sample" / "faults.json") == FAULTS
+
+    def rows(folder: Path) -> list[tuple]:
+        corpus = dataclasses.replace(PROFILE.corpus, source=str(folder))
+        return [(clip.name, clip.client_id, clip.sentence, clip.up_votes) for clip in read_corpus(corpus)]
+
+    assert rows(tmp_path / "sample") == rows(SAMPLE)

@@ -48,6 +48,13 @@ class Normalized:
     changes: tuple[Change, ...]
 
 
+def _kurmanji_letters(text: str) -> str:
+    # A letter that was replaced may join a loose accent after it (ı + circumflex is î), and that letter may be foreign.
+    while (replaced := unicodedata.normalize("NFC", text.translate(FOREIGN))) != text:
+        text = replaced
+    return text
+
+
 def normalize(text: str) -> Normalized:
     """The spoken form of `text`: NFC, lower case, Kurmanji letters, words apart by single spaces.
 
@@ -64,7 +71,7 @@ def normalize(text: str) -> Normalized:
     # Turkish İ lower-cases to i + a combining dot in Python; I is the Kurmanji i.
     text = apply("lower case", text, unicodedata.normalize("NFC", text.replace("İ", "i").lower()))
     text = apply("apostrophes", text, re.sub(f"[{APOSTROPHES}]", "'", text))
-    text = apply("foreign letters", text, text.translate(FOREIGN))
+    text = apply("foreign letters", text, _kurmanji_letters(text))
     text = apply("silent marks", text, re.sub(f"[{re.escape(SILENT_MARKS)}]", " ", text))
     text = apply("spaces", text, " ".join(text.split()))
     return Normalized(text, tuple(changes))

@@ -1,6 +1,8 @@
 """A training's whole state in one file, written atomically."""
 
+import pickle
 import random
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +47,14 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint onto the CPU. Raises TrainingError if it is damaged or of another format."""
     try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()  # torch.load does not compare the checksums of the weights
+        if damaged:
+            raise zipfile.BadZipFile(f"{damaged} is damaged")
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise TrainingError(f"{path} cannot be read: {error}. Delete it to start this training anew.") from error
+    except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise TrainingError(f"{path} cannot be read: {reason}. Delete it to start this training anew.") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise TrainingError(f"{path} is not a checkpoint of this version. Delete it to start this training anew.")
     return state

@@ -22,12 +22,15 @@ def _mel_filters(audio: AudioSettings, device: torch.device) -> Tensor:
         fmin=audio.mel_fmin,
         fmax=audio.mel_fmax,
     )
-    return torch.from_numpy(filters).to(device=device, dtype=torch.float32)
+    # Kept between calls: a tensor made in inference mode could never again take part in training.
+    with torch.inference_mode(False):
+        return torch.from_numpy(filters).to(device=device, dtype=torch.float32)
 
 
 @lru_cache(maxsize=8)
 def _window(win_length: int, device: torch.device) -> Tensor:
-    return torch.hann_window(win_length, device=device)
+    with torch.inference_mode(False):
+        return torch.hann_window(win_length, device=device)
 
 
 def linear_spectrogram(waveform: Tensor, audio: AudioSettings) -> Tensor:

@@ -18,8 +18,12 @@ def speak(voice: Voice, text: str, seed: int = 1) -> np.ndarray:
     was_training = voice.model.training
     voice.model.eval()
     devices = [voice.model.device] if voice.model.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        waveform = voice.model(input_ids=ids, attention_mask=torch.ones_like(ids)).waveform[0]
-    voice.model.train(was_training)
+    numpy_state = np.random.get_state()  # transformers' text encoder draws from it even where it drops no layer
+    try:
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed)
+            waveform = voice.model(input_ids=ids, attention_mask=torch.ones_like(ids)).waveform[0]
+    finally:
+        np.random.set_state(numpy_state)
+        voice.model.train(was_training)
     return waveform.float().cpu().numpy()

@@ -83,14 +83,14 @@ class Trainer:
         apply_decoder_weight_norm(voice.model)
         self._build(voice.model, voice.discriminator)
         self._resume()
+        # Restored when the training runs: whatever else draws random numbers in between changes nothing.
+        self._random_state = random_state()
 
     def _build(self, model: VitsModel, discriminator: VitsDiscriminator) -> None:
         self.accelerator = Accelerator(mixed_precision=self.settings.mixed_precision, cpu=not torch.cuda.is_available())
         generator = TrainableVits(model, self.audio, self.settings.segment_samples)
-        self.base_rates = (
-            self.settings.learning_rate,
-            self.settings.discriminator_learning_rate or self.settings.learning_rate,
-        )
+        rate_g, rate_d = self.settings.learning_rate, self.settings.discriminator_learning_rate
+        self.base_rates = (rate_g, rate_g if rate_d is None else rate_d)
         optimizers = [
             torch.optim.AdamW(
                 module.parameters(),
@@ -164,6 +164,7 @@ class Trainer:
         """
         batches = batches_from(self.reader, self.settings.batch_size, self.settings.seed, self.epoch, self.position)
         saved_at = self.step
+        restore_random_state(self._random_state)
         with (self.folder / "log.jsonl").open("a", encoding="utf-8", newline="\n") as log:
             while self.step < self.settings.steps and not (stop and stop.is_set()):
                 started = time.perf_counter()
@@ -185,6 +186,7 @@ class Trainer:
                     report(entry)
             if saved_at != self.step:
                 self.save()
+        self._random_state = random_state()
         return self.step >= self.settings.steps
 
     def _set_rates(self) -> None:
@@ -243,8 +245,13 @@ class Trainer:
             raise TrainingError(
                 f"{self.folder} holds a training on other clips. Delete it, or choose another folder, to start anew."
             )
-        self.voice.model.load_state_dict(state["generator"])
-        self.accelerator.unwrap_model(self.discriminator).load_state_dict(state["discriminator"])
+        try:
+            self.voice.model.load_state_dict(state["generator"])
+            self.accelerator.unwrap_model(self.discriminator).load_state_dict(state["discriminator"])
+        except RuntimeError as error:
+            raise TrainingError(
+                f"{self.folder} holds a training of another voice. Delete it, or choose another folder, to start anew."
+            ) from error
         self.optimizer_g.load_state_dict(state["optimizer_g"])
         self.optimizer_d.load_state_dict(state["optimizer_d"])
         if self.accelerator.scaler:
@@ -265,8 +272,14 @@ class Trainer:
         """Keep the log up to the checkpoint: steps after it will be done, and logged, again."""
         log = self.folder / "log.jsonl"
         lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
-        entries = [json.loads(line) for line in lines if line.endswith("}")]  # kill -9 may leave half a line
-        self.history = [StepReport(**entry) for entry in entries if entry["step"] <= self.step]
+        self.history = []
+        for line in lines:
+            try:
+                entry = StepReport(**json.loads(line))
+            except json.JSONDecodeError:  # kill -9 may leave half a line, and nothing behind it
+                break
+            if entry.step <= self.step:
+                self.history.append(entry)
         kept = [json.dumps(dataclasses.asdict(entry)) + "\n" for entry in self.history]
         write_text(log, "".join(kept))
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.utils import parametrize
@@ -15,7 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from kurdtts_lib.audio import write_wav
 from kurdtts_lib.errors import VoiceError
-from kurdtts_lib.files import atomic_folder, read_json, write_json, write_text
+from kurdtts_lib.files import atomic_folder, read_json, recover_folder, write_json, write_text
 from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
 
 DISCRIMINATOR_WEIGHTS = "discriminator.safetensors"
@@ -42,13 +43,14 @@ def load_voice(source: str | Path) -> Voice:
     speakers, which the course cannot train.
     """
     folder = Path(source)
+    recover_folder(folder)
     name = str(folder) if folder.is_dir() else str(source)
     transformers_logging.disable_progress_bar()  # a bar for half a second of loading; downloads keep their own
     try:
-        loaded: Any = VitsModel.from_pretrained(name, output_loading_info=True)
+        loaded: Any = VitsModel.from_pretrained(name, output_loading_info=True, ignore_mismatched_sizes=True)
         model, report = loaded
         tokenizer = VitsTokenizer.from_pretrained(name)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, SafetensorError) as error:
         raise VoiceError(
             f"The voice {name!r} cannot be loaded: {error} Check the folder, or the network if it is on the hub."
         ) from error
@@ -69,18 +71,20 @@ def _check_weights(name: str, report: dict) -> None:
 def _load_discriminator(folder: Path) -> VitsDiscriminator | None:
     if not (folder / DISCRIMINATOR_WEIGHTS).is_file():
         return None
-    settings = DiscriminatorSettings.from_dict(read_json(folder / DISCRIMINATOR_CONFIG))
-    discriminator = VitsDiscriminator(settings)
     try:
+        discriminator = VitsDiscriminator(DiscriminatorSettings.from_dict(read_json(folder / DISCRIMINATOR_CONFIG)))
         discriminator.load_state_dict(load_file(folder / DISCRIMINATOR_WEIGHTS))
-    except RuntimeError as error:
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         raise VoiceError(f"{folder / DISCRIMINATOR_WEIGHTS} does not fit its settings: {error}") from error
     return discriminator.float()
 
 
 def _load_card(folder: Path) -> dict:
     card = folder / CARD
-    return read_json(card) if card.is_file() else {}
+    try:
+        return read_json(card) if card.is_file() else {}
+    except ValueError as error:
+        raise VoiceError(f"{card} cannot be read: {error}") from error
 
 
 def save_voice(

@@ -1,0 +1,71 @@
+"""The bundled base voice is what its card says: small, plain transformers, and it speaks."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import VitsModel, VitsTokenizer
+
+from kurdtts_lib import measures
+from kurdtts_lib.audio import decode
+from kurdtts_lib.files import read_json
+from kurdtts_lib.settings import REPOSITORY, AudioSettings
+from kurdtts_lib.text import LETTERS, encode
+from kurdtts_lib.vits.synthesis import speak
+from kurdtts_lib.vits.voice import Voice, load_voice
+
+FOLDER = REPOSITORY / "models" / "tiny-kmr"
+AUDIO = AudioSettings()
+
+
+@pytest.fixture(scope="module")
+def voice() -> Voice:
+    return load_voice(FOLDER)
+
+
+def test_it_is_small_and_brings_its_discriminator(voice: Voice) -> None:
+    assert sum(parameter.numel() for parameter in voice.model.parameters()) <= 5_000_000
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*.safetensors")) <= 12_000_000
+    assert voice.discriminator is not None
+
+
+def test_it_has_the_form_of_the_mms_voices(voice: Voice) -> None:
+    config = voice.model.config
+    assert (config.sampling_rate, int(np.prod(config.upsample_rates)), config.spectrogram_bins) == (16_000, 256, 513)
+    vocabulary = voice.tokenizer.get_vocab()
+    assert vocabulary["n"] == 0 and set(LETTERS + " -'_") <= set(vocabulary)
+    assert voice.tokenizer.pad_token == "n" and voice.tokenizer.add_blank and not voice.tokenizer.is_uroman
+
+
+def test_plain_transformers_speaks_with_it_as_we_do(voice: Voice) -> None:
+    model, tokenizer = VitsModel.from_pretrained(FOLDER), VitsTokenizer.from_pretrained(FOLDER)
+    ids = torch.tensor([encode("roj baş", tokenizer)])
+    torch.manual_seed(1)
+    with torch.inference_mode():
+        waveform = model(input_ids=ids, attention_mask=torch.ones_like(ids)).waveform[0].numpy()
+    np.testing.assert_array_equal(waveform, speak(voice, "roj baş"))
+
+
+def test_the_card_shows_that_it_says_the_right_sentences() -> None:
+    figures = read_json(FOLDER / "voice.json")["figures"]
+    mcd = figures["mel_cepstral_distance"]
+    assert figures["sentences"] == 100
+    assert mcd["right_below_wrong"] >= 95
+    assert mcd["ratio"] <= 0.55
+    assert mcd["right"] < mcd["floor_same_voice_other_sentence"] < mcd["floor_noise"]
+
+
+def test_its_samples_are_nearest_to_the_readings_of_the_same_sentences() -> None:
+    def sounds(kind: str) -> list[np.ndarray]:
+        return [decode(path, AUDIO.sampling_rate) for path in sorted((FOLDER / "samples").glob(f"*-{kind}.wav"))]
+
+    readings, spoken = sounds("machine-reader"), sounds("tiny-kmr")
+    distances = [[measures.mel_cepstral_distance(r, s, AUDIO) for r in readings] for s in spoken]
+    assert len(distances) == 3
+    assert [int(np.argmin(row)) for row in distances] == [0, 1, 2]
+
+
+def test_the_readme_says_that_a_machine_taught_it() -> None:
+    readme = Path(FOLDER / "README.md").read_text(encoding="utf-8")
+    assert "A machine taught this voice" in readme and "espeak-ng" in readme
