@@ -40,7 +40,7 @@ def _read(source: bytes | Path) -> tuple[np.ndarray, int]:
         )
     except (soundfile.LibsndfileError, RuntimeError, ValueError, OverflowError, MemoryError) as error:
         raise AudioError(
-            f"{_name(source)} cannot be decoded ({error}). MP3, FLAC, OGG and WAV can; m4a and webm cannot: "
+            f"{_name(source)} cannot be decoded ({_reason(error)}). MP3, FLAC, OGG and WAV can; m4a and webm cannot: "
             "convert them to WAV first."
         ) from error
 
@@ -50,8 +50,13 @@ def header(source: bytes | Path) -> tuple[float, int, int]:
     try:
         info = soundfile.info(io.BytesIO(source) if isinstance(source, bytes) else source)
     except (soundfile.LibsndfileError, RuntimeError, ValueError, OverflowError) as error:
-        raise AudioError(f"{_name(source)} cannot be decoded ({error}).") from error
+        raise AudioError(f"{_name(source)} cannot be decoded ({_reason(error)}).") from error
     return info.frames / info.samplerate, info.samplerate, info.channels
+
+
+def _reason(error: Exception) -> str:
+    # libsndfile's own words; str() of it would add a memory address, another one at each run
+    return error.error_string.strip() if isinstance(error, soundfile.LibsndfileError) else str(error)
 
 
 def _name(source: bytes | Path) -> str:

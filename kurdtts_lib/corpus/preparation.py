@@ -21,9 +21,10 @@ KEPT = "kept"
 VOCABULARY = {letter: index for index, letter in enumerate(LETTERS + " -'")}
 """What a Kurmanji voice can say; the voice's own tokenizer is asked again before training."""
 CAPITALS = "A-ZÇÊÎŞÛ"
-ABBREVIATION = re.compile(rf"\b[{CAPITALS}][a-zçêîşû]{{0,2}}\.(?=\s*\S)|\b[{CAPITALS}]{{2,}}\b")
-"""`Dr. Azad`, `T.D.`, `TRT`: the reader says more than is written. A short first sentence is caught too: rather one
-clip too few than one whose text and sound differ."""
+ABBREVIATION = re.compile(
+    rf"\b(?:Dr|Prof|Doç|Av|Mam|Bnr|Hwd|Nr|Tel|Sn)\.|\b[{CAPITALS}]\.(?=\s*\S)|\b[{CAPITALS}]{{2,}}\b", re.UNICODE
+)
+"""`Dr. Azad`, `A. Xan`, `TRT`: the reader says more than is written, or other sounds."""
 
 
 @dataclass(frozen=True)
