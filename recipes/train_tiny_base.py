@@ -64,6 +64,9 @@ CONFIG: dict[str, Any] = {
     "spectrogram_bins": AUDIO.n_fft // 2 + 1,
     "sampling_rate": AUDIO.sampling_rate,
     "noise_scale": 0.3,  # a machine reads every sentence one way only; more noise only blurs
+    # Speaking rounds each position's frames up, half a frame too many on average. 1.2 was measured on the validation
+    # sentences to bring the reader's pace back.
+    "speaking_rate": 1.2,
 }
 DISCRIMINATOR = DiscriminatorSettings(
     scale_channels=(16, 32, 64, 128, 128, 128),
