@@ -14,6 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from kurdtts_lib.errors import KurdTTSError
+from kurdtts_lib.progress import pass_bar
 from kurdtts_lib.settings import Profile, home, load_profile
 
 # Torch and transformers take seconds to load; each command imports what it needs, so that --help is quick.
@@ -49,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("--source", help="a folder or a data set on the hub; default: the profile's")
     prepare.add_argument("--speaker", help="a client_id; default: the speaker with the most usable clips")
     prepare.add_argument("--output-dir", type=Path, help="where to write; default: data/prepared-PROFILE")
-    prepare.add_argument("--max-samples", type=int, help="read only so many clips")
+    prepare.add_argument("--max-samples", type=_positive, help="read only so many clips")
     prepare.set_defaults(run=_prepare)
 
     train = commands.add_parser("train", help="fine-tune a voice; run again to go on where it stopped")
@@ -58,8 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--base-voice", help="a voice's folder or its name on the hub; default: the profile's")
     train.add_argument("--name", help="what to call the training and the voice; default: the profile's name")
     length = train.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=int, help="how often to go through the data")
-    length.add_argument("--steps", type=int, help="how many steps in all")
+    length.add_argument("--epochs", type=_positive, help="how often to go through the data")
+    length.add_argument("--steps", type=_positive, help="how many steps in all")
     train.set_defaults(run=_train)
 
     say = commands.add_parser("say", help="speak a text into a WAV file")
@@ -69,6 +70,12 @@ def _parser() -> argparse.ArgumentParser:
     say.add_argument("--seed", type=int, default=1, help="another seed gives another reading")
     say.set_defaults(run=_say)
     return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+    return int(text)
 
 
 def _add_profile(parser: argparse.ArgumentParser) -> None:
@@ -93,13 +100,8 @@ def _prepare(options: argparse.Namespace) -> int:
     from kurdtts_lib.corpus.preparation import prepare
 
     profile = _profile(options, source=options.source, speaker=options.speaker, max_samples=options.max_samples)
-    with tqdm(unit=" clips", desc="reading") as bar:
-
-        def progress(done: int, name: str) -> None:
-            bar.set_description(name, refresh=False)
-            bar.update(done - bar.n if done > bar.n else done)
-
-        result = prepare(profile.corpus, profile.audio, options.output_dir or profile.prepared_dir, progress)
+    with pass_bar("clips") as show:
+        result = prepare(profile.corpus, profile.audio, options.output_dir or profile.prepared_dir, show)
     for reason, count in result.reasons.items():
         print(f"{count:7d}  {reason}")
     print(f"{result.kept['seconds'].sum() / 60:.1f} minutes of one speaker in {result.folder}")
@@ -138,11 +140,9 @@ def _with_length(options: argparse.Namespace, profile: Profile):  # type: ignore
         return dataclasses.replace(profile.training, steps=options.steps)
     if not options.epochs:
         return profile.training
-    from kurdtts_lib.corpus.clips import read_metadata, split
-    from kurdtts_lib.corpus.preparation import corpus_settings
+    from kurdtts_lib.voices import training_and_validation
 
-    share = corpus_settings(profile.prepared_dir).validation_share
-    training, _ = split(read_metadata(profile.prepared_dir), share)
+    training, _ = training_and_validation(profile)
     steps_per_epoch = math.ceil(len(training) / profile.training.batch_size)
     return dataclasses.replace(profile.training, steps=options.epochs * steps_per_epoch)
 
@@ -163,6 +163,8 @@ def _say(options: argparse.Namespace) -> int:
     from kurdtts_lib.vits.synthesis import speak
     from kurdtts_lib.vits.voice import load_voice
 
+    if options.output.suffix.lower() != ".wav":
+        raise KurdTTSError(f"{options.output} would be a WAV file under another name. Let the name end in .wav.")
     voice = load_voice(options.voice or _newest_voice())
     waveform = speak(voice, options.text, options.seed)
     rate = voice.model.config.sampling_rate

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import HTMLExporter
 
 from kurdtts_lib.cli import utf8_console
@@ -73,6 +73,7 @@ def run_notebook(source: Path, target: Path, display: Display) -> None:
         notebook,
         timeout=CELL_TIMEOUT_SECONDS,
         kernel_name="python3",
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],  # its warnings are for servers and frighten readers
         on_cell_start=on_cell_start,
         resources={"metadata": {"path": str(source.parent)}},
     )
@@ -105,7 +106,7 @@ def run_course(folder: Path, display: Display) -> int:
     for source in notebooks:
         try:
             run_notebook(source, folder / source.name, display)
-        except CellExecutionError as error:
+        except (CellExecutionError, DeadKernelError) as error:
             display.say(f"\n{source.name} stopped:\n{str(error)[-1500:]}")
             display.say(f"The notebook up to this point: {(folder / source.name).with_suffix('.html')}")
             return 1
@@ -139,9 +140,11 @@ Measured on {card["held_out_clips"]} sentences that it never saw, against the re
 Listen to recording, before and after:  {voice / "samples"}
 Read the notebooks with their results:  {folder / "01_backend_check.html"} and its neighbours
 The voice itself:                       {voice}
+Let it speak: kurdtts say "Roj baş" -o roj-bas.wav --voice "{voice}"
 
-The sample was read by a machine, so this voice sounds like one. Next, your own data:
-  python start.py lab     then set PROFILE = "full" in the first cell of each notebook
+The sample was read by a machine, so this voice sounds like one. Next:
+  python start.py lab     and set PROFILE in the first cell of each notebook: "full" takes Kurmanji recordings from the
+                          hub and the big MMS voice; the path of a folder takes your copy of Common Voice
 """
 
 

@@ -1,13 +1,19 @@
 """Atomic writes: a reader sees the old file or the new one, never half of one."""
 
+import glob
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from kurdtts_lib.errors import KurdTTSError
+
+ASIDE = ".kurdtts-old"
 
 
 @contextmanager
@@ -28,42 +34,61 @@ def atomic_path(target: Path) -> Iterator[Path]:
 def atomic_folder(target: Path) -> Iterator[Path]:
     """Give a temporary folder beside `target`; on success it takes the place of `target`.
 
-    A folder cannot be replaced in one step, so the old one is renamed to `<name>.old` first. If the program
-    dies between the two renames, `recover_folder` finds it.
+    A folder cannot be replaced in one step, so the old one is set aside under a name of our own first. If the program
+    dies between the two renames, `recover_folder` puts it back.
+    Raises KurdTTSError if another program keeps the folder open (Windows); nothing is lost then.
     """
+    target = target.absolute()
     target.parent.mkdir(parents=True, exist_ok=True)
     recover_folder(target)
     temporary = _temporary_name(target)
     temporary.mkdir()
-    old = _old_name(target)
+    aside = target.with_name(f".{target.name}-{uuid.uuid4().hex[:12]}{ASIDE}")
     try:
         yield temporary
         if target.exists():
-            Path(target).replace(old)
-        Path(temporary).replace(target)
-        shutil.rmtree(old, ignore_errors=True)
+            _rename(target, aside)
+        _rename(temporary, target)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
         recover_folder(target)
+        shutil.rmtree(temporary, ignore_errors=True)
+    for old in _set_aside(target):
+        shutil.rmtree(old, ignore_errors=True)  # one that another program holds open goes at the next write
 
 
 def recover_folder(target: Path) -> None:
-    """Finish an `atomic_folder` that died between its two renames."""
-    old = _old_name(target)
-    if old.exists():
-        if target.exists():
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            Path(old).replace(target)
+    """Put back a folder that `atomic_folder` had set aside when the program died. Deletes nothing."""
+    if not target.exists():
+        for old in _set_aside(target)[-1:]:
+            _rename(old, target)
+
+
+def _set_aside(target: Path) -> list[Path]:
+    """Folders that were set aside for `target`, the newest last."""
+    found = target.absolute().parent.glob(f".{glob.escape(target.absolute().name)}-*{ASIDE}")
+    return sorted(found, key=lambda path: path.stat().st_mtime)
+
+
+def _rename(source: Path, target: Path) -> None:
+    """Rename; on Windows a virus scanner or a player may hold a file for a moment, so try for five seconds."""
+    for _ in range(20):
+        try:
+            Path(source).replace(target)
+            return
+        except PermissionError:
+            time.sleep(0.25)
+    raise KurdTTSError(f"{source} is in use. Close the programs and notebooks that use it, then try again.")
+
+
+def check_own(folder: Path, mark: str) -> None:
+    """Raise KurdTTSError unless `folder` is new, empty, or holds `mark`: other files are not ours to replace."""
+    if folder.exists() and not (folder.is_dir() and ((folder / mark).is_file() or not any(folder.iterdir()))):
+        raise KurdTTSError(f"{folder} holds other files and would be replaced. Choose a new or empty folder.")
 
 
 def _temporary_name(target: Path) -> Path:
     # tempfile's own files are private to the user; these become ordinary ones, so the name is made here
     return target.with_name(f".{target.stem}-{uuid.uuid4().hex[:12]}{target.suffix}")
-
-
-def _old_name(target: Path) -> Path:
-    return target.with_name(target.name + ".old")
 
 
 def write_text(target: Path, text: str) -> None:

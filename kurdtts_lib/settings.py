@@ -138,7 +138,7 @@ class Profile:
 
 
 def load_profile(name: str) -> Profile:
-    """Return the profile called `name`.
+    """Return the profile called `name`, or the full profile on the corpus in the folder `name`.
 
     `sample`: the bundled corpus and the small base voice; minutes on a CPU, no network.
     `full`: Common Voice from the hub and the MMS base voice; hours, an NVIDIA card.
@@ -153,15 +153,15 @@ def load_profile(name: str) -> Profile:
                 steps=200, batch_size=8, learning_rate=3e-4, validate_every=50, checkpoint_every=50
             ),
         )
-    if name == "full":
+    if name == "full" or Path(name).is_dir():
         return Profile(
             name="full",
-            corpus=CorpusSettings(source="amedcj/kurmanji-commonvoice"),
+            corpus=CorpusSettings(source="amedcj/kurmanji-commonvoice" if name == "full" else name),
             base_voice="facebook/mms-tts-kmr-script_latin",
             # Half of the usual batch, so that 8 GB of GPU memory have room, and twice the steps.
             training=TrainingSettings(steps=3000, batch_size=8),
         )
-    raise ValueError(f"There is no profile {name!r}. Choose 'sample' or 'full'.")
+    raise ValueError(f"There is no profile {name!r}. Choose 'sample' or 'full', or an existing folder.")
 
 
 def describe(settings: object) -> dict:

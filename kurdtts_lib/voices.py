@@ -12,6 +12,7 @@ from kurdtts_lib.corpus.clips import Clip, read_metadata, split
 from kurdtts_lib.corpus.preparation import corpus_settings, other_speakers
 from kurdtts_lib.errors import TrainingError
 from kurdtts_lib.judging import Figures, judge, load
+from kurdtts_lib.progress import pass_bar
 from kurdtts_lib.settings import Profile, describe
 from kurdtts_lib.vits.synthesis import speak
 from kurdtts_lib.vits.training import Trainer
@@ -21,6 +22,8 @@ MMS_LICENCE = "CC BY-NC 4.0"
 UNKNOWN_LICENCE = "unknown: ask the maker of the base voice"
 
 
+SPEAKER_CLIPS = 200
+"""Training clips that stand for the speaker when voices are compared: enough for stable statistics."""
 SAMPLES = 5
 """Held-out sentences kept beside the voice as sound."""
 
@@ -32,7 +35,7 @@ class LikenessBaselines:
     same_voice: float
     """The speaker's held-out recordings against the speaker's training recordings."""
     other_voices: float | None
-    """The nearest other speaker of the corpus against the speaker's training recordings; None if there is none."""
+    """The nearest of at most four other speakers of the corpus, against the same; None if there is none."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Result:
 
 def prepare_training(profile: Profile) -> Trainer:
     """A trainer for the profile's base voice and prepared data, resumed where its folder holds a checkpoint."""
-    training, validation = _parts(profile)
+    training, validation = training_and_validation(profile)
     if not validation:
         raise TrainingError("No sentence is held out; no honest figure is possible. Prepare more clips.")
     return Trainer(
@@ -62,11 +65,16 @@ def prepare_training(profile: Profile) -> Trainer:
 
 def finish_training(trainer: Trainer, profile: Profile) -> Result:
     """Judge the base and the fine-tuned voice on all held-out sentences, then save the voice with its card."""
-    training, validation = _parts(profile)
-    baselines = likeness_baselines(profile)
-    base = load_voice(profile.base_voice)
-    before = judge(base, validation, training, profile.audio)
-    after = judge(trainer.voice, validation, training, profile.audio)
+    training, validation = training_and_validation(profile)
+    with pass_bar("steps") as show:
+        show(0, "measuring the recordings")
+        baselines = likeness_baselines(profile)
+        show(0, "measuring the base voice")
+        base = load_voice(profile.base_voice)
+        base.model.to(device=trainer.voice.model.device)  # type: ignore[call-arg]
+        before = judge(base, validation, training[:SPEAKER_CLIPS], profile.audio)
+        show(0, "measuring the new voice")
+        after = judge(trainer.voice, validation, training[:SPEAKER_CLIPS], profile.audio)
     trainer.voice.card = {
         "name": f"kurdtts {profile.name}",
         "base_voice": _public_name(profile.base_voice),
@@ -104,14 +112,16 @@ def _samples(base: Voice, tuned: Voice, clips: list[Clip], profile: Profile) -> 
 
 def likeness_baselines(profile: Profile, clips_per_speaker: int = 12) -> LikenessBaselines:
     """Measure the two baselines on recordings only."""
-    training, validation = (load(part, profile.audio) for part in _parts(profile))
+    training, validation = training_and_validation(profile)
+    speaker, held_out = load(training[:SPEAKER_CLIPS], profile.audio), load(validation, profile.audio)
     others = other_speakers(profile.prepared_dir, profile.audio, clips_per_speaker)
-    distances = [measures.speaker_distance(training, speech, profile.audio) for speech in others.values()]
-    same = measures.speaker_distance(training, validation, profile.audio)
+    distances = [measures.speaker_distance(speaker, speech, profile.audio) for speech in others.values()]
+    same = measures.speaker_distance(speaker, held_out, profile.audio)
     return LikenessBaselines(same, min(distances, default=None))
 
 
-def _parts(profile: Profile) -> tuple[list[Clip], list[Clip]]:
+def training_and_validation(profile: Profile) -> tuple[list[Clip], list[Clip]]:
+    """The prepared clips in two parts, as the prepared folder's own settings split them."""
     share = corpus_settings(profile.prepared_dir).validation_share
     return split(read_metadata(profile.prepared_dir), share)
 

@@ -62,6 +62,20 @@ def test_text_a_voice_cannot_say_is_named_and_no_file_is_written(
     assert not (tmp_path / "a.wav").exists()
 
 
+def test_speech_is_not_written_under_another_formats_name(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["say", "Roj baş", "-o", str(tmp_path / "a.mp3"), "--voice", str(base)]) == 1
+    assert ".wav" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "many"])
+def test_numbers_below_one_are_refused(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--steps", wrong])
+    assert "whole number from 1 up" in capsys.readouterr().err
+
+
 def test_training_without_prepared_data_says_how_to_prepare(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train"]) == 1
     assert "kurdtts prepare" in capsys.readouterr().err

@@ -73,10 +73,10 @@ def test_the_python_of_conda_is_one_that_the_project_allows() -> None:
         assert not version.matches(Version(candidate))
 
 
-def test_pip_installs_the_project_itself_and_nothing_else() -> None:
+def test_pip_installs_the_project_with_its_tests_as_start_py_does_and_nothing_else() -> None:
     options = [line.split(maxsplit=1) for line in pip_lines()]
     assert [option for option, _ in options] == ["--extra-index-url", "-e"]
-    assert dict(options)["-e"] == "."
+    assert dict(options)["-e"] == ".[test]"
 
 
 def test_pip_takes_the_cuda_build_from_the_same_page_as_start_py() -> None:

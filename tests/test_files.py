@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kurdtts_lib.files import atomic_folder, atomic_path, read_json, recover_folder, write_json, write_text
+from kurdtts_lib import files
+from kurdtts_lib.errors import KurdTTSError
+from kurdtts_lib.files import (
+    ASIDE,
+    atomic_folder,
+    atomic_path,
+    check_own,
+    read_json,
+    recover_folder,
+    write_json,
+    write_text,
+)
 
 
 class Stop(Exception):
@@ -99,8 +110,8 @@ def failing_second_rename(monkeypatch, error: type[BaseException]) -> None:
 
 
 def test_an_error_between_the_two_renames_brings_the_old_folder_back(folder, monkeypatch):
-    failing_second_rename(monkeypatch, PermissionError)
-    with pytest.raises(PermissionError), atomic_folder(folder) as temporary:
+    failing_second_rename(monkeypatch, OSError)
+    with pytest.raises(OSError, match="between the renames"), atomic_folder(folder) as temporary:
         (temporary / "new").write_bytes(b"new")
     assert names(folder) == ["old"]
     assert names(folder.parent) == ["voice.v1"]
@@ -108,7 +119,7 @@ def test_an_error_between_the_two_renames_brings_the_old_folder_back(folder, mon
 
 def died_between_the_renames(folder: Path) -> None:
     """The state on disk after a power cut between the two renames."""
-    folder.rename(folder.with_name(folder.name + ".old"))
+    folder.rename(folder.with_name(f".{folder.name}-0123456789ab{ASIDE}"))
     temporary = folder.with_name(".voice-0123456789ab.v1")
     temporary.mkdir()
     (temporary / "new").write_bytes(b"new")
@@ -118,7 +129,7 @@ def test_after_a_death_between_the_renames_the_old_folder_is_found(folder):
     died_between_the_renames(folder)
     recover_folder(folder)
     assert names(folder) == ["old"]
-    assert not folder.with_name("voice.v1.old").exists()
+    assert not list(folder.parent.glob(f"*{ASIDE}"))
 
 
 def test_after_a_death_between_the_renames_the_next_error_still_leaves_the_old_folder(folder):
@@ -128,13 +139,59 @@ def test_after_a_death_between_the_renames_the_next_error_still_leaves_the_old_f
     assert names(folder) == ["old"]
 
 
-def test_after_a_death_behind_the_renames_the_new_folder_stays(folder):
-    old = folder.with_name("voice.v1.old")
-    old.mkdir()
-    (old / "older").write_bytes(b"older")
+def test_after_a_death_behind_the_renames_the_new_folder_stays_and_the_next_write_clears_up(folder):
+    aside = folder.with_name(f".voice.v1-0123456789ab{ASIDE}")
+    aside.mkdir()
+    (aside / "older").write_bytes(b"older")
     recover_folder(folder)
+    assert names(folder) == ["old"] and names(aside) == ["older"]
+    with atomic_folder(folder) as temporary:
+        (temporary / "new").write_bytes(b"new")
+    assert names(folder) == ["new"]
+    assert not aside.exists()
+
+
+def test_a_folder_that_a_reader_called_old_is_never_touched(folder):
+    backup = folder.with_name("voice.v1.old")
+    backup.mkdir()
+    with atomic_folder(folder) as temporary:
+        (temporary / "new").write_bytes(b"new")
+    recover_folder(folder)
+    assert backup.is_dir()
+
+
+def test_a_file_that_is_locked_for_a_moment_is_waited_for(folder, monkeypatch):
+    monkeypatch.setattr(files.time, "sleep", lambda seconds: None)
+    real, locked = Path.replace, [PermissionError("locked"), PermissionError("locked")]
+
+    def replace(source, target):
+        if locked:
+            raise locked.pop()
+        return real(source, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with atomic_folder(folder) as temporary:
+        (temporary / "new").write_bytes(b"new")
+    assert names(folder) == ["new"]
+
+
+def test_a_folder_that_stays_locked_is_named_and_kept(folder, monkeypatch):
+    monkeypatch.setattr(files.time, "sleep", lambda seconds: None)
+
+    def always_locked(source, target):
+        raise PermissionError("locked")
+
+    monkeypatch.setattr(Path, "replace", always_locked)
+    with pytest.raises(KurdTTSError, match="in use"), atomic_folder(folder):
+        pass
     assert names(folder) == ["old"]
-    assert not old.exists()
+
+
+def test_a_folder_with_other_files_is_not_ours_to_replace(folder, tmp_path):
+    with pytest.raises(KurdTTSError, match="other files"):
+        check_own(folder, "preparation.json")
+    check_own(folder, "old")
+    check_own(tmp_path / "new", "preparation.json")
 
 
 def test_recovering_does_nothing_where_nothing_happened(folder, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from kurdtts_lib.corpus import preparation
 from kurdtts_lib.corpus.clips import Clip, is_held_out, read_metadata, split, write_metadata
 from kurdtts_lib.corpus.sources import SourceClip
-from kurdtts_lib.errors import CorpusError
+from kurdtts_lib.errors import CorpusError, KurdTTSError
 from kurdtts_lib.settings import AudioSettings, CorpusSettings, load_profile
 
 SETTINGS = CorpusSettings()
@@ -30,6 +30,8 @@ def clip(sentence: str, **changes: object) -> SourceClip:
         ("Prof. Berîvan îro nayê.", "abbreviation in the text"),
         ("A. Xan hat.", "abbreviation in the text"),
         ("Erê. Ez têm.", "kept"),
+        ("Av. Nan. Û tiştek din.", "kept"),
+        ("Sêv, hirmî û hwd.", "abbreviation in the text"),
         ("Ew çû. Ez jî çûm.", "kept"),
         ("روژ باش", "letters no Kurmanji voice knows"),
         ("Roj baş 🙂", "letters no Kurmanji voice knows"),
@@ -65,6 +67,29 @@ def test_a_failed_preparation_keeps_the_old_folder(tmp_path: Path, monkeypatch: 
         preparation.prepare(sample, AudioSettings(), tmp_path / "out")
     assert (tmp_path / "out" / "metadata.csv").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_folder_with_other_files_is_refused_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
+    with pytest.raises(KurdTTSError, match="other files"):
+        preparation.prepare(load_profile("sample").corpus, AudioSettings(), tmp_path)
+    assert (tmp_path / "thesis.txt").is_file()
+
+
+def test_writing_over_the_source_is_refused(tmp_path: Path) -> None:
+    settings = dataclasses.replace(SETTINGS, source=str(tmp_path / "out" / "corpus"))
+    with pytest.raises(CorpusError, match="holds the source itself"):
+        preparation.prepare(settings, AudioSettings(), tmp_path / "out")
+
+
+def test_a_text_too_long_for_its_sound_is_left_out_with_that_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = preparation._Sound(preparation.KEPT, waveform=np.ones(16_000, np.float32))  # 62 frames
+    monkeypatch.setattr(preparation, "_load_sound", lambda *_: sound)
+    write = lambda text: preparation._write_audio(clip(text), text, SETTINGS, AudioSettings(), tmp_path)  # noqa: E731
+    assert write("a" * 31)["reason"] == "text too long for its sound"
+    assert write("a" * 30)["file"]
 
 
 def test_unknown_speaker_is_an_error(tmp_path: Path) -> None:

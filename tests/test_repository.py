@@ -16,7 +16,7 @@ NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 MODULES = sorted((REPOSITORY / "kurdtts_lib").rglob("*.py"))
 # Left to right. A module imports only from its own layer or from layers to its left.
 LAYERS = [
-    ("errors", "files", "settings"),
+    ("errors", "files", "progress", "settings"),
     ("audio", "measures", "text"),
     ("corpus",),
     ("vits",),
@@ -94,6 +94,7 @@ def test_every_dependency_is_imported_or_started_somewhere() -> None:
     """A package that nothing uses must not be installed on a reader's machine."""
     pyproject = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
     packages = {re.split(r"[=<>]", line)[0] for line in pyproject["project"]["dependencies"]}
+    packages = {{"ipython": "IPython"}.get(name, name) for name in packages}
     packages -= {"ipykernel"}  # never imported: it is the process in which every notebook runs
     sources = "\n".join(path.read_text(encoding="utf-8") for path in [*MODULES, REPOSITORY / "start.py", *NOTEBOOKS])
     unused = {name for name in packages if not re.search(rf"(import|from) {name}\b|[\"']{name}[\"']", sources)}

@@ -23,6 +23,12 @@ def test_everything_written_lies_under_the_home(home: Path) -> None:
         assert home in folder.parents
 
 
+def test_a_folder_in_place_of_a_profile_is_the_full_profile_on_that_corpus(tmp_path: Path) -> None:
+    profile = load_profile(str(tmp_path))
+    assert (profile.name, profile.corpus.source) == ("full", str(tmp_path))
+    assert profile.base_voice == load_profile("full").base_voice
+
+
 def test_home_is_the_repository_unless_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KURDTTS_HOME")
     assert home_folder() == REPOSITORY

@@ -101,6 +101,19 @@ def test_unknown_hub_name_offline_says_what_to_check(monkeypatch: pytest.MonkeyP
         list(read_corpus(CorpusSettings(source="nobody/no-such-corpus")))
 
 
+def test_a_folder_with_brackets_in_its_name_is_read_too(parquet: Path) -> None:
+    folder = parquet / "corpus [1]"
+    folder.mkdir()
+    (parquet / "train.parquet").rename(folder / "train.parquet")
+    assert len(list(read_corpus(CorpusSettings(source=str(folder))))) == len(ROWS)
+
+
+def test_damaged_parquet_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 but not really")
+    with pytest.raises(CorpusError, match="cannot be read"):
+        list(read_corpus(CorpusSettings(source=str(tmp_path))))
+
+
 def test_missing_clip_number_is_an_error(parquet: Path) -> None:
     with pytest.raises(CorpusError, match="no clip number 9"):
         find_clips(CorpusSettings(source=str(parquet)), [1, 9])

@@ -164,7 +164,7 @@ def test_a_log_that_ends_in_half_a_line_can_be_resumed_wherever_it_was_cut(start
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"learning_rate": 0.5}, "learning_rate"),
+        ({"eps": 0.5}, "eps"),
         ({"weights": LossWeights(mel=1.0), "seed": 2}, "seed, weights"),
         ({"batch_size": 3}, "batch_size"),
     ],
@@ -173,6 +173,22 @@ def test_other_settings_in_the_same_folder_are_an_error_that_names_them(start, c
     start(steps=1).run()
     with pytest.raises(TrainingError, match=rf"other settings \({named}\)"):
         start(**changes)
+
+
+def test_a_training_may_go_on_with_another_learning_rate(start):
+    start(steps=1).run()
+    slower = start(learning_rate=1e-5)
+    slower.run()
+    assert {group["lr"] for group in slower.optimizer_g.param_groups} == {1e-5}
+
+
+def test_another_base_voice_of_the_same_shape_in_the_same_folder_is_an_error(start, make_voice):
+    start(steps=1).run()
+    other = make_voice()
+    with torch.no_grad():
+        other.model.decoder.conv_pre.bias += 1
+    with pytest.raises(TrainingError, match="another voice"):
+        start(voice=other)
 
 
 def test_other_clips_in_the_same_folder_are_an_error(start, tone_clips):

@@ -84,7 +84,9 @@ def test_panel_runs_the_training_to_its_end(trainer: Trainer) -> None:
     assert panel._line.value.startswith("done")
 
 
-def test_stop_button_ends_with_a_checkpoint_that_resumes(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stop_button_ends_with_a_checkpoint_that_resumes(
+    trainer: Trainer, make_voice: Callable[..., Voice], monkeypatch: pytest.MonkeyPatch
+) -> None:
     panel = TrainingPanel(trainer)
     ordinary_step = trainer._train_step
 
@@ -96,7 +98,7 @@ def test_stop_button_ends_with_a_checkpoint_that_resumes(trainer: Trainer, monke
     assert not asyncio.run(panel.run())
     assert trainer.step == 1
     assert (trainer.folder / "checkpoint.pt").is_file()
-    again = Trainer(trainer.voice, trainer.reader.clips, [], trainer.settings, trainer.audio, trainer.folder)
+    again = Trainer(make_voice(), trainer.reader.clips, [], trainer.settings, trainer.audio, trainer.folder)
     assert again.step == 1 and again.run()
 
 

@@ -13,7 +13,7 @@ from kurdtts_lib.audio import decode, header, peak_level_db, trim_silence, write
 from kurdtts_lib.corpus.clips import is_held_out, write_metadata
 from kurdtts_lib.corpus.sources import SourceClip, read_corpus
 from kurdtts_lib.errors import AudioError, CorpusError
-from kurdtts_lib.files import atomic_folder, read_json, write_json, write_text
+from kurdtts_lib.files import atomic_folder, check_own, read_json, write_json, write_text
 from kurdtts_lib.settings import AudioSettings, CorpusSettings, describe
 from kurdtts_lib.text import LETTERS, normalize, unspeakable
 
@@ -22,7 +22,8 @@ VOCABULARY = {letter: index for index, letter in enumerate(LETTERS + " -'")}
 """What a Kurmanji voice can say; the voice's own tokenizer is asked again before training."""
 CAPITALS = "A-ZÇÊÎŞÛ"
 ABBREVIATION = re.compile(
-    rf"\b(?:Dr|Prof|Doç|Av|Mam|Bnr|Hwd|Nr|Tel|Sn)\.|\b[{CAPITALS}]\.(?=\s*\S)|\b[{CAPITALS}]{{2,}}\b", re.UNICODE
+    r"\b(?:Dr|Prof|Doç|Bnr|Nr|Tel|Sn|[Hh]wd|[bp]\.z)\."
+    rf"|\b(?:Av|Mam)\.(?=\s*[{CAPITALS}])|\b[{CAPITALS}]\.(?=\s*\S)|\b[{CAPITALS}]{{2,}}\b"
 )
 """`Dr. Azad`, `A. Xan`, `TRT`: the reader says more than is written, or other sounds."""
 
@@ -63,8 +64,11 @@ def prepare(
     """Write `folder` anew: `wavs/`, `metadata.csv`, `clips.csv` (every clip's fate), `preparation.json`.
 
     The folder appears whole or not at all. `progress` is called with the clips done and the name of the pass.
-    Raises CorpusError if nothing is left to train on.
+    Raises CorpusError if nothing is left to train on, KurdTTSError if `folder` holds something else.
     """
+    check_own(folder, "preparation.json")
+    if Path(settings.source).absolute().is_relative_to(folder.absolute()):
+        raise CorpusError(f"{folder} holds the source itself. Choose another folder to write to.")
     tell = progress or (lambda done, name: None)
     fates = [_judge_text(clip, settings) for clip in _counted(read_corpus(settings), "votes and text", tell)]
     _leave_out_repeated(fates)
@@ -187,6 +191,9 @@ def _write_audio(clip: SourceClip, text: str, settings: CorpusSettings, audio: A
     sound = _load_sound(clip, settings, audio)
     if sound.reason != KEPT:
         return {"reason": sound.reason, "detail": sound.detail}
+    positions, frames = 2 * len(text) + 1, len(sound.waveform) // audio.hop_length
+    if positions > frames:  # no alignment exists: the recording was cut, or the text is another one's
+        return {"reason": "text too long for its sound", "detail": f"{len(text)} letters in {frames} frames"}
     # Numbered, not named after the source: any system accepts the name, and a hostile path goes nowhere.
     file = f"wavs/{clip.number:06d}.wav"
     write_wav(folder / file, sound.waveform, audio.sampling_rate)
@@ -213,7 +220,7 @@ def other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) -
     with fewer is not returned, because so little speech says little about a voice.
     """
     settings = corpus_settings(folder)
-    table = pandas.read_csv(folder / "clips.csv", keep_default_na=False, encoding="utf-8")
+    table = pandas.read_csv(folder / "clips.csv", keep_default_na=False, dtype={"client_id": str}, encoding="utf-8")
     others = table[table["reason"] == "another speaker"]
     speech: dict[str, list[np.ndarray]] = {speaker: [] for speaker in others["client_id"].value_counts().index[:4]}
     candidates = set(others["number"])

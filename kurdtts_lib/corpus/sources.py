@@ -1,6 +1,7 @@
 """One way to read a corpus, whether it is the sample, a Common Voice folder or a data set on the hub."""
 
 import csv
+import glob
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -11,6 +12,7 @@ import datasets
 import pandas
 from datasets import Audio, IterableDataset, load_dataset
 from datasets import Dataset as ArrowDataset
+from datasets.exceptions import DatasetsError
 
 from kurdtts_lib.audio import header
 from kurdtts_lib.errors import AudioError, CorpusError
@@ -61,16 +63,20 @@ def corpus_table(settings: CorpusSettings) -> pandas.DataFrame:
                 float("nan"),
                 0,
             )  # shown as damaged in the table; preparation counts it by reason
-        rows.append({**vars(clip), "seconds": seconds, "channels": channels})
+        columns = {name: value for name, value in vars(clip).items() if name != "audio"}  # gigabytes on the hub's
+        rows.append({**columns, "seconds": seconds, "channels": channels})
     if not rows:
         raise CorpusError(f"{settings.source} holds no clips.")
-    return pandas.DataFrame(rows).drop(columns="audio")
+    return pandas.DataFrame(rows)
 
 
 def find_clips(settings: CorpusSettings, numbers: Iterable[int]) -> list[SourceClip]:
     """The source's clips with these numbers, in their order, in one pass. Raises CorpusError if one is missing."""
     wanted = list(numbers)
-    found = {clip.number: clip for clip in read_corpus(settings) if clip.number in wanted}
+    found: dict[int, SourceClip] = {}
+    for clip in islice(read_corpus(settings), max(wanted, default=-1) + 1):
+        if clip.number in wanted:
+            found[clip.number] = clip
     missing = [str(number) for number in wanted if number not in found]
     if missing:
         raise CorpusError(f"{settings.source} has no clip number {', '.join(missing)}.")
@@ -78,19 +84,24 @@ def find_clips(settings: CorpusSettings, numbers: Iterable[int]) -> list[SourceC
 
 
 def _open_parquet(folder: Path) -> ArrowDataset:
-    files = sorted(str(path) for path in folder.rglob("*.parquet"))
+    files = sorted(glob.escape(str(path)) for path in folder.rglob("*.parquet"))
     if not files:
         raise CorpusError(
             f"{folder} holds neither Parquet files nor a Common Voice `validated.tsv`. Choose another folder."
         )
-    datasets.disable_progress_bars()  # local files open in a moment; downloads from the hub keep their bars
-    return load_dataset("parquet", data_files=files, split="train")
+    datasets.disable_progress_bars()  # local files open in a moment
+    try:
+        return load_dataset("parquet", data_files=files, split="train")
+    except (OSError, ValueError, DatasetsError) as error:
+        raise CorpusError(f"The Parquet files in {folder} cannot be read: {error}") from error
+    finally:
+        datasets.enable_progress_bars()
 
 
 def _open_hub(settings: CorpusSettings) -> ArrowDataset | IterableDataset:
     try:
         return load_dataset(settings.source, split="train", streaming=settings.max_samples is not None)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, DatasetsError) as error:
         raise CorpusError(
             f"{settings.source!r} is neither a folder here nor a data set that the hub gives: {error}\n"
             "Check the spelling and the network; for a local copy, give its folder."
@@ -135,13 +146,16 @@ def _read_common_voice(folder: Path) -> Iterator[SourceClip]:
 
 def _clip(number: int, name: str, audio: bytes | Path, row: dict) -> SourceClip:
     texts = {column: str(row.get(column) or "") for column in TEXT_COLUMNS}
-    # A data set without votes was checked by others: its clips count as accepted.
-    up_votes, down_votes = row.get("up_votes"), row.get("down_votes")
     return SourceClip(
         number=number,
         name=name,
         audio=audio,
-        up_votes=2 if up_votes in (None, "") else int(up_votes),
-        down_votes=0 if down_votes in (None, "") else int(down_votes),
+        # A data set without votes was checked by others: its clips count as accepted.
+        up_votes=_votes(row.get("up_votes"), 2),
+        down_votes=_votes(row.get("down_votes"), 0),
         **texts,
     )
+
+
+def _votes(value: Any, missing: int) -> int:
+    return missing if value is None or pandas.isna(value) or value == "" else int(float(value))

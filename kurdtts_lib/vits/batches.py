@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import VitsTokenizer
 
 from kurdtts_lib.corpus.clips import Clip
-from kurdtts_lib.errors import TrainingError
+from kurdtts_lib.errors import TextError, TrainingError
 from kurdtts_lib.settings import AudioSettings
 from kurdtts_lib.text import encode
 from kurdtts_lib.vits.mel import linear_spectrogram
@@ -52,7 +52,7 @@ class ClipReader:
             raise TrainingError("There is no clip to train on. Prepare the data first (notebook 3).")
         self.clips = list(clips)
         self.audio = audio
-        self.input_ids = [torch.tensor(encode(clip.text, tokenizer)) for clip in self.clips]
+        self.input_ids = [_checked_ids(clip, tokenizer) for clip in self.clips]
         self.frames = [
             _checked_frames(clip, len(ids), audio, segment_samples)
             for clip, ids in zip(self.clips, self.input_ids, strict=True)
@@ -66,6 +66,13 @@ class ClipReader:
         kept = torch.from_numpy(waveform[: self.frames[index] * self.audio.hop_length])
         spectrogram = linear_spectrogram(kept.unsqueeze(0), self.audio).squeeze(0)
         return Example(self.input_ids[index], spectrogram, kept)
+
+
+def _checked_ids(clip: Clip, tokenizer: VitsTokenizer) -> Tensor:
+    try:
+        return torch.tensor(encode(clip.text, tokenizer))
+    except TextError as error:
+        raise TrainingError(f"{clip.path}: {error} Take its line out of metadata.csv.") from error
 
 
 def _checked_frames(clip: Clip, positions: int, audio: AudioSettings, segment_samples: int) -> int:

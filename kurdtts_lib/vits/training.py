@@ -73,6 +73,7 @@ class Trainer:
         self.history: list[StepReport] = []
 
         set_seed(settings.seed)
+        self._origin = _fingerprint_of(voice)
         if voice.discriminator is None:
             warnings.warn(
                 "No discriminator was published beside this voice. A new one is used: the voice will sound worse "
@@ -87,7 +88,12 @@ class Trainer:
         self._random_state = random_state()
 
     def _build(self, model: VitsModel, discriminator: VitsDiscriminator) -> None:
-        self.accelerator = Accelerator(mixed_precision=self.settings.mixed_precision, cpu=not torch.cuda.is_available())
+        try:
+            self.accelerator = Accelerator(
+                mixed_precision=self.settings.mixed_precision, cpu=not torch.cuda.is_available()
+            )
+        except ValueError as error:  # accelerate keeps one precision for a whole process
+            raise TrainingError("Another precision was used before. Restart the kernel (or program) first.") from error
         generator = TrainableVits(model, self.audio, self.settings.segment_samples)
         rate_g, rate_d = self.settings.learning_rate, self.settings.discriminator_learning_rate
         self.base_rates = (rate_g, rate_g if rate_d is None else rate_d)
@@ -160,7 +166,8 @@ class Trainer:
     def run(self, stop: threading.Event | None = None, report: Callable[[StepReport], None] | None = None) -> bool:
         """Train up to `settings.steps`. Returns True when done, False when `stop` was set first.
 
-        Either way the folder then holds a checkpoint of the last whole step. Call from any thread.
+        Either way the folder then holds a checkpoint of the last whole step. An error leaves the one before: at most
+        `checkpoint_every` steps are lost. Call from any thread.
         """
         batches = batches_from(self.reader, self.settings.batch_size, self.settings.seed, self.epoch, self.position)
         saved_at = self.step
@@ -220,6 +227,7 @@ class Trainer:
         state = {
             "settings": describe(self.settings),
             "data": self._fingerprint(),
+            "origin": self._origin,
             "step": self.step,
             "epoch": self.epoch,
             "position": self.position,
@@ -245,13 +253,12 @@ class Trainer:
             raise TrainingError(
                 f"{self.folder} holds a training on other clips. Delete it, or choose another folder, to start anew."
             )
-        try:
-            self.voice.model.load_state_dict(state["generator"])
-            self.accelerator.unwrap_model(self.discriminator).load_state_dict(state["discriminator"])
-        except RuntimeError as error:
+        if state["origin"] != self._origin:
             raise TrainingError(
                 f"{self.folder} holds a training of another voice. Delete it, or choose another folder, to start anew."
-            ) from error
+            )
+        self.voice.model.load_state_dict(state["generator"])
+        self.accelerator.unwrap_model(self.discriminator).load_state_dict(state["discriminator"])
         self.optimizer_g.load_state_dict(state["optimizer_g"])
         self.optimizer_d.load_state_dict(state["optimizer_d"])
         if self.accelerator.scaler:
@@ -284,6 +291,15 @@ class Trainer:
         write_text(log, "".join(kept))
 
 
+def _fingerprint_of(voice: Voice) -> str:
+    """Changes with any weight of the voice: a training goes on only from the voice that it began with."""
+    digest = hashlib.sha256()
+    for module in (voice.model, voice.discriminator):
+        for tensor in module.state_dict().values() if module is not None else ():
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
 def _check_fit(voice: Voice, audio: AudioSettings) -> None:
     config = voice.model.config
     expected = (config.sampling_rate, math.prod(config.upsample_rates), config.spectrogram_bins)
@@ -297,6 +313,7 @@ def _check_fit(voice: Voice, audio: AudioSettings) -> None:
 
 def _check_same_settings(saved: dict, current: dict, folder: Path) -> None:
     free = {"steps", "validate_every", "validation_clips", "checkpoint_every"}
+    free |= {"learning_rate", "discriminator_learning_rate", "lr_decay"}  # set anew at each step
     # JSON-like comparison: a checkpoint gives tuples back as it stored them
     changed = [name for name in current if name not in free and saved.get(name) != current[name]]
     if changed:

@@ -16,7 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from kurdtts_lib.audio import write_wav
 from kurdtts_lib.errors import VoiceError
-from kurdtts_lib.files import atomic_folder, read_json, recover_folder, write_json, write_text
+from kurdtts_lib.files import atomic_folder, check_own, read_json, recover_folder, write_json, write_text
 from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
 
 DISCRIMINATOR_WEIGHTS = "discriminator.safetensors"
@@ -45,7 +45,8 @@ def load_voice(source: str | Path) -> Voice:
     folder = Path(source)
     recover_folder(folder)
     name = str(folder) if folder.is_dir() else str(source)
-    transformers_logging.disable_progress_bar()  # a bar for half a second of loading; downloads keep their own
+    if folder.is_dir():
+        transformers_logging.disable_progress_bar()  # a bar for half a second; downloads from the hub keep theirs
     try:
         loaded: Any = VitsModel.from_pretrained(name, output_loading_info=True, ignore_mismatched_sizes=True)
         model, report = loaded
@@ -54,10 +55,14 @@ def load_voice(source: str | Path) -> Voice:
         raise VoiceError(
             f"The voice {name!r} cannot be loaded: {error} Check the folder, or the network if it is on the hub."
         ) from error
+    finally:
+        transformers_logging.enable_progress_bar()
     _check_weights(name, report)
     if model.config.num_speakers > 1:
         raise VoiceError(f"{name} holds {model.config.num_speakers} speakers; choose a voice with one.")
-    return Voice(model.float().eval(), tokenizer, _load_discriminator(folder), _load_card(folder))
+    for tensor in [*model.parameters(), *model.buffers()]:
+        tensor.data = tensor.data.float().clone()  # off the mapped file: Windows could not replace it while it is open
+    return Voice(model.eval(), tokenizer, _load_discriminator(folder), _load_card(folder))
 
 
 def _check_weights(name: str, report: dict) -> None:
@@ -99,6 +104,7 @@ def save_voice(
     samples: waveforms by file name, kept under `samples/`.
     half_precision stores the weights in 16 bits (half the size); they are loaded back as 32.
     """
+    check_own(folder, CARD)
     dtype = torch.float16 if half_precision else torch.float32
     with atomic_folder(folder) as temporary:
         # Written by hand and not by save_pretrained: the decoder's weight norm must be folded (see folded_state).

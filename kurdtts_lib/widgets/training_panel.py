@@ -15,7 +15,7 @@ CURVES = {
     "mel": "Mel: how far the sound is from the recording",
     "kl": "KL: how far the text is from the sound",
     "duration": "Duration: how wrong the pace is",
-    "generator": "Generator: how easily the discriminator sees through",
+    "generator": "Generator: how easily its sound is recognised as made",
     "discriminator": "Discriminator",
     "feature_matching": "Feature matching",
 }
@@ -46,8 +46,8 @@ class TrainingPanel:
         """Train until done or stopped; True when all steps are done.
 
         The training works in a thread while this coroutine only looks: a cell that works itself would never see the
-        click. However the cell ends (Stop button, the kernel's stop, an error), a checkpoint of the last whole step is
-        written first, unless the error came from writing it. An error of the training is raised here.
+        click. However it is stopped (Stop button, the kernel's stop), a checkpoint of the last whole step is written
+        first. An error of the training is raised here.
         """
         shown = DisplayHandle()
         shown.display(self.widget)

@@ -1,0 +1,24 @@
+"""A progress bar for work that goes over the same things more than once."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+
+@contextmanager
+def pass_bar(unit: str) -> Iterator[Callable[[int, str], None]]:
+    """Give a function (number done, name of the pass) that draws; a new name starts the bar anew."""
+    with tqdm(unit=f" {unit}", file=sys.stdout, mininterval=0.5) as bar:
+        current = ""
+
+        def show(done: int, name: str) -> None:
+            nonlocal current
+            if name != current:
+                current = name
+                bar.reset()
+                bar.set_description(name)
+            bar.update(done - bar.n)
+
+        yield show
