@@ -25,7 +25,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())  # a power cut must not leave a renamed but empty file
-        Path(temporary).replace(target)
+        _rename(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -73,7 +73,7 @@ def _rename(source: Path, target: Path) -> None:
     """Rename; on Windows a virus scanner or a player may hold a file for a moment, so try for five seconds."""
     for _ in range(20):
         try:
-            Path(source).replace(target)
+            source.replace(target)
             return
         except PermissionError:
             time.sleep(0.25)

@@ -18,7 +18,7 @@ def pass_bar(unit: str) -> Iterator[Callable[[int, str], None]]:
             if name != current:
                 current = name
                 bar.reset()
-                bar.set_description(name)
+                bar.set_description_str(name)
             bar.update(done - bar.n)
 
         yield show

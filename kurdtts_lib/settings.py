@@ -148,9 +148,9 @@ def load_profile(name: str) -> Profile:
             name="sample",
             corpus=CorpusSettings(),
             base_voice=str(REPOSITORY / "models" / "tiny-kmr"),
-            # The small voice has a tenth of MMS's parameters and takes fifteen times its rate.
+            # The small voice has a tenth of MMS's parameters and takes twenty times its rate.
             training=TrainingSettings(
-                steps=200, batch_size=8, learning_rate=3e-4, validate_every=50, checkpoint_every=50
+                steps=120, batch_size=8, learning_rate=4e-4, validate_every=40, checkpoint_every=40
             ),
         )
     if name == "full" or Path(name).is_dir():

@@ -1,6 +1,7 @@
 """From a prepared corpus and a base voice to a published voice with honest figures on its card."""
 
 import datetime
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from kurdtts_lib.corpus.clips import Clip, read_metadata, split
 from kurdtts_lib.corpus.preparation import corpus_settings, other_speakers
 from kurdtts_lib.errors import TrainingError
 from kurdtts_lib.judging import Figures, judge, load
-from kurdtts_lib.progress import pass_bar
 from kurdtts_lib.settings import Profile, describe
 from kurdtts_lib.vits.synthesis import speak
 from kurdtts_lib.vits.training import Trainer
@@ -63,18 +63,20 @@ def prepare_training(profile: Profile) -> Trainer:
     )
 
 
-def finish_training(trainer: Trainer, profile: Profile) -> Result:
-    """Judge the base and the fine-tuned voice on all held-out sentences, then save the voice with its card."""
+def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], None] = print) -> Result:
+    """Judge the base and the fine-tuned voice on all held-out sentences, then save the voice with its card.
+
+    `tell` is called with a line before each part of the work, which takes minutes on a large corpus.
+    """
     training, validation = training_and_validation(profile)
-    with pass_bar("steps") as show:
-        show(0, "measuring the recordings")
-        baselines = likeness_baselines(profile)
-        show(0, "measuring the base voice")
-        base = load_voice(profile.base_voice)
-        base.model.to(device=trainer.voice.model.device)  # type: ignore[call-arg]
-        before = judge(base, validation, training[:SPEAKER_CLIPS], profile.audio)
-        show(0, "measuring the new voice")
-        after = judge(trainer.voice, validation, training[:SPEAKER_CLIPS], profile.audio)
+    tell("Measuring the recordings ...")
+    baselines = likeness_baselines(profile)
+    tell("Measuring the base voice ...")
+    base = load_voice(profile.base_voice)
+    base.model.to(device=trainer.voice.model.device)  # type: ignore[call-arg]
+    before = judge(base, validation, training[:SPEAKER_CLIPS], profile.audio)
+    tell("Measuring the new voice ...")
+    after = judge(trainer.voice, validation, training[:SPEAKER_CLIPS], profile.audio)
     trainer.voice.card = {
         "name": f"kurdtts {profile.name}",
         "base_voice": _public_name(profile.base_voice),

@@ -30,7 +30,6 @@ def clip(sentence: str, **changes: object) -> SourceClip:
         ("Prof. Berîvan îro nayê.", "abbreviation in the text"),
         ("A. Xan hat.", "abbreviation in the text"),
         ("Erê. Ez têm.", "kept"),
-        ("Av. Nan. Û tiştek din.", "kept"),
         ("Sêv, hirmî û hwd.", "abbreviation in the text"),
         ("Ew çû. Ez jî çûm.", "kept"),
         ("روژ باش", "letters no Kurmanji voice knows"),

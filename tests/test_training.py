@@ -179,7 +179,7 @@ def test_a_training_may_go_on_with_another_learning_rate(start):
     start(steps=1).run()
     slower = start(learning_rate=1e-5)
     slower.run()
-    assert {group["lr"] for group in slower.optimizer_g.param_groups} == {1e-5}
+    assert [group["lr"] for group in slower.optimizer_g.param_groups] == pytest.approx([1e-5], rel=1e-2)
 
 
 def test_another_base_voice_of_the_same_shape_in_the_same_folder_is_an_error(start, make_voice):

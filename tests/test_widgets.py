@@ -69,6 +69,12 @@ def test_curves_show_the_last_value_and_only_terms_that_exist() -> None:
     assert "alignment search" in curves_html([])
 
 
+def test_final_picture_has_a_panel_a_curve() -> None:
+    figure = plots.curves({"mel": [(1, 2.0), (2, 1.0)], "kl": [(1, 1.0), (2, 0.5)]}, "done")
+    drawn = [axes for axes in figure.axes if axes.get_visible()]
+    assert [list(axes.lines[0].get_ydata()) for axes in drawn] == [[2.0, 1.0], [1.0, 0.5]]
+
+
 @pytest.fixture
 def trainer(
     make_voice: Callable[..., Voice], tone_clips: list[Clip], few_steps: TrainingSettings, audio: AudioSettings,

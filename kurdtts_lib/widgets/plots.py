@@ -71,6 +71,22 @@ def spectrograms(sounds: Mapping[str, np.ndarray], audio: AudioSettings) -> Figu
     return figure
 
 
+def curves(points: Mapping[str, Sequence[tuple[int, float]]], title: str) -> Figure:
+    """A small panel a curve, four in a row. points: title -> (step, value) pairs."""
+    rows = max(1, -(-len(points) // 4))
+    figure, panels = plt.subplots(rows, 4, figsize=(11, 1.9 * rows + 0.4), squeeze=False, layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    for axes in panels.flat[len(points) :]:
+        axes.set_visible(False)
+    for axes, (name, pairs) in zip(panels.flat, points.items(), strict=False):
+        axes.plot(*zip(*pairs, strict=True), color=BLUE, marker="." if len(pairs) < 20 else "")
+        axes.set_title(name, fontsize=8, wrap=True)
+        axes.tick_params(labelsize=7)
+        axes.spines[["top", "right"]].set_visible(False)
+    plt.close(figure)
+    return figure
+
+
 def before_after(figures: pandas.DataFrame) -> Figure:
     """One small panel a measure, a bar a voice. figures: rows are measures, columns voices."""
     figure, panels = plt.subplots(

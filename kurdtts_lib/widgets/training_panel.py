@@ -7,15 +7,16 @@ import time
 
 import ipywidgets
 import numpy as np
-from IPython.display import HTML, DisplayHandle
+from IPython.display import DisplayHandle
 
 from kurdtts_lib.vits.training import StepReport, Trainer
+from kurdtts_lib.widgets import plots
 
 CURVES = {
-    "mel": "Mel: how far the sound is from the recording",
-    "kl": "KL: how far the text is from the sound",
-    "duration": "Duration: how wrong the pace is",
-    "generator": "Generator: how easily its sound is recognised as made",
+    "mel": "Mel: distance to the recording",
+    "kl": "KL: distance from text to sound",
+    "duration": "Duration: error of the pace",
+    "generator": "Generator: its sound is recognised",
     "discriminator": "Discriminator",
     "feature_matching": "Feature matching",
 }
@@ -62,8 +63,8 @@ class TrainingPanel:
             self._stop.set()
             worker.join()
             self._show(started, first, ended=True)
-            # What stays in the saved notebook must be readable without a running kernel: no widget, plain HTML.
-            shown.update(HTML(f"<p>{html.escape(self._line.value)}</p>{self._curves.value}"))
+            # What stays in the saved notebook must be readable without a kernel and without trust: a plain picture.
+            shown.update(plots.curves(curve_points(self.trainer.history), self._line.value))
             for part in (*self._row.children, *self.widget.children, self.widget):
                 part.close()
         if self._error is not None:
@@ -97,22 +98,27 @@ class TrainingPanel:
         return "stopping, saving" if self._stop.is_set() else "training"
 
 
+def curve_points(history: list[StepReport]) -> dict[str, list[tuple[int, float]]]:
+    """(step, value) of each curve, by its title; only the losses that took part."""
+    points = {
+        title: [(entry.step, entry.terms[name]) for entry in history if name in entry.terms]
+        for name, title in CURVES.items()
+    }
+    points["Held-out sentences: mel distance"] = [
+        (entry.step, entry.validation["mel_distance"]) for entry in history if entry.validation
+    ]
+    return {title: values for title, values in points.items() if values}
+
+
 def curves_html(history: list[StepReport]) -> str:
     """All loss curves as inline SVG: fifty times cheaper than a matplotlib picture."""
     if not history:
         return "<i>The first step takes longest: the alignment search is being compiled.</i>"
-    charts = [
-        _chart(title, [(entry.step, entry.terms[name]) for entry in history if name in entry.terms])
-        for name, title in CURVES.items()
-    ]
-    held_out = [(entry.step, entry.validation["mel_distance"]) for entry in history if entry.validation]
-    charts.append(_chart("Held-out sentences: mel distance", held_out))
+    charts = [_chart(title, points) for title, points in curve_points(history).items()]
     return f'<div style="display:flex;flex-wrap:wrap;gap:8px">{"".join(charts)}</div>'
 
 
 def _chart(title: str, points: list[tuple[int, float]], width: int = 250, height: int = 90) -> str:
-    if not points:
-        return ""
     steps, values = np.array(points, dtype=float).T
     window = max(1, len(values) // 50)  # a moving mean: single steps jump too much to read
     smooth = np.convolve(values, np.ones(window) / window, mode="valid")
