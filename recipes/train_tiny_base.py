@@ -24,16 +24,16 @@ from typing import Any
 import soundfile
 import soxr
 import torch
-from transformers import VitsConfig, VitsTokenizer
+from transformers import VitsConfig
 
 from kurdtts_lib import measures
 from kurdtts_lib.corpus.clips import Clip, read_metadata, write_metadata
 from kurdtts_lib.errors import KurdTTSError
-from kurdtts_lib.files import atomic_path, write_json
+from kurdtts_lib.files import atomic_path
 from kurdtts_lib.settings import REPOSITORY, AudioSettings, LossWeights, TrainingSettings
-from kurdtts_lib.text import LETTERS, normalize
+from kurdtts_lib.text import normalize
 from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
-from kurdtts_lib.vits.scratch import new_model
+from kurdtts_lib.vits.scratch import new_model, new_tokenizer
 from kurdtts_lib.vits.training import StepReport, Trainer
 from kurdtts_lib.vits.voice import Voice
 
@@ -135,27 +135,10 @@ def load_clips() -> tuple[list[Clip], list[Clip], list[Clip]]:
     return clips[HELD_OUT + VALIDATION :], clips[HELD_OUT : HELD_OUT + VALIDATION], clips[:HELD_OUT]
 
 
-def make_tokenizer(folder: Path) -> VitsTokenizer:
-    """A tokenizer that behaves as MMS's for Kurmanji: n is token 0, and with it pad and blank."""
-    symbols = ["n", *sorted(set(LETTERS) - {"n"}), " ", "-", "'", "_"]
-    vocabulary = {symbol: index for index, symbol in enumerate(symbols)}
-    write_json(folder / "vocab.json", vocabulary)
-    return VitsTokenizer(
-        str(folder / "vocab.json"),
-        pad_token="n",
-        unk_token="<unk>",
-        language="kmr-script_latin",
-        add_blank=True,
-        normalize=True,
-        phonemize=False,
-        is_uroman=False,
-    )
-
-
 def make_voice() -> Voice:
     """The untrained voice, the same at every call."""
     torch.manual_seed(20)
-    tokenizer = make_tokenizer(WORK)
+    tokenizer = new_tokenizer(WORK)
     model = new_model(VitsConfig(vocab_size=len(tokenizer), **CONFIG))
     return Voice(model, tokenizer, VitsDiscriminator(DISCRIMINATOR))
 

@@ -11,11 +11,9 @@ from hypothesis import settings
 from transformers import VitsConfig, VitsTokenizer
 
 from kurdtts_lib.corpus.clips import Clip
-from kurdtts_lib.files import write_json
 from kurdtts_lib.settings import AudioSettings, TrainingSettings
-from kurdtts_lib.text import LETTERS
 from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
-from kurdtts_lib.vits.scratch import new_model
+from kurdtts_lib.vits.scratch import new_model, new_tokenizer
 from kurdtts_lib.vits.voice import Voice
 
 # No deadline: a promise about time would break on a busy machine. Derandomized: every machine tries the same examples.
@@ -87,19 +85,7 @@ def audio() -> AudioSettings:
 @pytest.fixture(scope="session")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> VitsTokenizer:
     """A tokenizer that behaves as MMS's for Kurmanji: n is token 0, and with it pad and blank."""
-    symbols = ["n", *sorted(set(LETTERS) - {"n"}), " ", "-", "'", "_"]
-    vocabulary = tmp_path_factory.mktemp("tokenizer") / "vocab.json"
-    write_json(vocabulary, {symbol: index for index, symbol in enumerate(symbols)})
-    return VitsTokenizer(
-        str(vocabulary),
-        pad_token="n",
-        unk_token="<unk>",
-        language="kmr-script_latin",
-        add_blank=True,
-        normalize=True,
-        phonemize=False,
-        is_uroman=False,
-    )
+    return new_tokenizer(tmp_path_factory.mktemp("tokenizer"))
 
 
 @pytest.fixture(scope="session")

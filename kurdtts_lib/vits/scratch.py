@@ -1,13 +1,17 @@
 """A new voice without a base: sizes and first weights."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import init
 from torch.nn.utils import parametrize
-from transformers import VitsConfig, VitsModel
+from transformers import VitsConfig, VitsModel, VitsTokenizer
+
+from kurdtts_lib.files import write_json
+from kurdtts_lib.text import LETTERS
 
 DECODER_STD = 0.01
 
@@ -37,3 +41,22 @@ def _set_weight(module: nn.Module, initialise: Callable[[Tensor], Tensor]) -> No
     weight = initialise(torch.empty_like(cast(Tensor, module.weight)))
     # Where the weight is parametrized, torch splits what is assigned into the parametrization's two halves.
     module.weight = weight if parametrize.is_parametrized(module, "weight") else nn.Parameter(weight)
+
+
+def new_tokenizer(folder: Path) -> VitsTokenizer:
+    """A tokenizer that behaves as MMS's for Kurmanji: n is token 0, and with it pad and blank.
+
+    Writes `vocab.json` into `folder`: transformers reads the vocabulary from a file only.
+    """
+    symbols = ["n", *sorted(set(LETTERS) - {"n"}), " ", "-", "'", "_"]
+    write_json(folder / "vocab.json", {symbol: index for index, symbol in enumerate(symbols)})
+    return VitsTokenizer(
+        str(folder / "vocab.json"),
+        pad_token="n",
+        unk_token="<unk>",
+        language="kmr-script_latin",
+        add_blank=True,
+        normalize=True,
+        phonemize=False,
+        is_uroman=False,
+    )
