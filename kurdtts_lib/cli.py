@@ -109,6 +109,7 @@ def _prepare(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
+    from kurdtts_lib.vits.training import StepReport
     from kurdtts_lib.voices import finish_training, prepare_training
 
     profile = load_profile(options.profile)
@@ -120,11 +121,13 @@ def _train(options: argparse.Namespace) -> int:
     )
     profile = dataclasses.replace(profile, training=_with_length(options, profile))
     trainer = prepare_training(profile)
-    with (
-        _stop_on_ctrl_c() as stop,
-        tqdm(total=profile.training.steps, initial=trainer.step, unit=" steps") as bar,
-    ):
-        done = trainer.run(stop, lambda entry: bar.set_postfix(mel=f"{entry.terms['mel']:.3f}") or bar.update())
+    with _stop_on_ctrl_c() as stop, tqdm(total=profile.training.steps, initial=trainer.step, unit=" steps") as bar:
+
+        def show(entry: StepReport) -> None:
+            bar.set_postfix(mel=f"{entry.terms['mel']:.3f}", refresh=False)
+            bar.update()
+
+        done = trainer.run(stop, show)
     if not done:
         print(f"Stopped at step {trainer.step}; everything is saved. The same command goes on from here.")
         return 130

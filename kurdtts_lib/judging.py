@@ -10,8 +10,6 @@ from kurdtts_lib.audio import decode
 from kurdtts_lib.corpus.clips import Clip
 from kurdtts_lib.errors import CorpusError
 from kurdtts_lib.settings import AudioSettings
-from kurdtts_lib.vits.synthesis import speak
-from kurdtts_lib.vits.voice import Voice
 
 
 @dataclass(frozen=True)
@@ -33,16 +31,6 @@ class Figures:
     """Speech over recording; 1 is the same pace."""
 
 
-def judge(voice: Voice, held_out: Sequence[Clip], training: Sequence[Clip], audio: AudioSettings) -> Figures:
-    """Let `voice` speak the held-out sentences and measure each against its recording.
-
-    Speaker likeness compares all held-out speech with the speaker's training recordings: other sentences, so that
-    what is said does not help. Raises CorpusError if nothing is held out.
-    """
-    speech = [speak(voice, clip.text) for clip in held_out]
-    return compare(speech, load(held_out, audio), load(training, audio), audio)
-
-
 def load(clips: Sequence[Clip], audio: AudioSettings) -> list[np.ndarray]:
     """The clips' waveforms."""
     return [decode(clip.path, audio.sampling_rate) for clip in clips]
@@ -54,7 +42,11 @@ def compare(
     speaker: Sequence[np.ndarray],
     audio: AudioSettings,
 ) -> Figures:
-    """Figures of `speech` against `recordings` of the same sentences, and against other speech of the speaker."""
+    """Figures of `speech` against `recordings` of the same sentences, and against other speech of the speaker.
+
+    Speaker likeness is measured on other sentences, so that what is said does not help. Raises CorpusError if nothing
+    is held out.
+    """
     if not recordings:
         raise CorpusError("No sentence is held out, so nothing can be judged. Prepare more clips.")
     pairs = list(zip(recordings, speech, strict=True))

@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from kurdtts_lib import __version__, measures
-from kurdtts_lib.audio import decode
 from kurdtts_lib.corpus.clips import Clip, read_metadata, split
 from kurdtts_lib.corpus.preparation import corpus_settings, other_speakers
 from kurdtts_lib.errors import TrainingError
-from kurdtts_lib.judging import Figures, judge, load
+from kurdtts_lib.judging import Figures, compare, load
 from kurdtts_lib.settings import Profile, describe
 from kurdtts_lib.vits.synthesis import speak
 from kurdtts_lib.vits.training import Trainer
@@ -20,8 +19,6 @@ from kurdtts_lib.vits.voice import Voice, load_voice, save_voice
 
 MMS_LICENCE = "CC BY-NC 4.0"
 UNKNOWN_LICENCE = "unknown: ask the maker of the base voice"
-
-
 SPEAKER_CLIPS = 200
 """Training clips that stand for the speaker when voices are compared: enough for stable statistics."""
 SAMPLES = 5
@@ -53,14 +50,8 @@ def prepare_training(profile: Profile) -> Trainer:
     training, validation = training_and_validation(profile)
     if not validation:
         raise TrainingError("No sentence is held out; no honest figure is possible. Prepare more clips.")
-    return Trainer(
-        load_voice(profile.base_voice),
-        training,
-        validation,
-        profile.training,
-        profile.audio,
-        profile.training_dir,
-    )
+    base = load_voice(profile.base_voice)
+    return Trainer(base, training, validation, profile.training, profile.audio, profile.training_dir)
 
 
 def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], None] = print) -> Result:
@@ -70,13 +61,16 @@ def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], No
     """
     training, validation = training_and_validation(profile)
     tell("Measuring the recordings ...")
-    baselines = likeness_baselines(profile)
+    recordings, speaker = load(validation, profile.audio), load(training[:SPEAKER_CLIPS], profile.audio)
+    baselines = likeness_baselines(profile, recordings, speaker)
     tell("Measuring the base voice ...")
     base = load_voice(profile.base_voice)
     base.model.to(device=trainer.voice.model.device)  # type: ignore[call-arg]
-    before = judge(base, validation, training[:SPEAKER_CLIPS], profile.audio)
+    spoken_before = [speak(base, clip.text) for clip in validation]
+    before = compare(spoken_before, recordings, speaker, profile.audio)
     tell("Measuring the new voice ...")
-    after = judge(trainer.voice, validation, training[:SPEAKER_CLIPS], profile.audio)
+    spoken_after = [speak(trainer.voice, clip.text) for clip in validation]
+    after = compare(spoken_after, recordings, speaker, profile.audio)
     trainer.voice.card = {
         "name": f"kurdtts {profile.name}",
         "base_voice": _public_name(profile.base_voice),
@@ -92,7 +86,7 @@ def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], No
         "after": asdict(after),
         "likeness_baselines": asdict(baselines),
     }
-    samples = _samples(base, trainer.voice, validation[:SAMPLES], profile)
+    samples = _samples(recording=recordings, before=spoken_before, after=spoken_after)
     save_voice(trainer.voice, profile.voice_dir, _readme(trainer.voice.card), samples)
     return Result(profile.voice_dir, before, after, baselines)
 
@@ -102,23 +96,22 @@ def _public_name(source: str) -> str:
     return Path(source).name if Path(source).exists() else source
 
 
-def _samples(base: Voice, tuned: Voice, clips: list[Clip], profile: Profile) -> dict[str, np.ndarray]:
-    """Recording, base voice and fine-tuned voice of some held-out sentences, by file name."""
-    sounds = {}
-    for number, clip in enumerate(clips, 1):
-        sounds[f"{number:02d}-recording.wav"] = decode(clip.path, profile.audio.sampling_rate)
-        sounds[f"{number:02d}-before.wav"] = speak(base, clip.text)
-        sounds[f"{number:02d}-after.wav"] = speak(tuned, clip.text)
-    return sounds
+def _samples(**sounds: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """The first sentences of each kind of sound, by file name."""
+    return {
+        f"{number:02d}-{kind}.wav": waveform
+        for kind, waveforms in sounds.items()
+        for number, waveform in enumerate(waveforms[:SAMPLES], 1)
+    }
 
 
-def likeness_baselines(profile: Profile, clips_per_speaker: int = 12) -> LikenessBaselines:
-    """Measure the two baselines on recordings only."""
-    training, validation = training_and_validation(profile)
-    speaker, held_out = load(training[:SPEAKER_CLIPS], profile.audio), load(validation, profile.audio)
+def likeness_baselines(
+    profile: Profile, recordings: list[np.ndarray], speaker: list[np.ndarray], clips_per_speaker: int = 12
+) -> LikenessBaselines:
+    """The held-out `recordings`, and other speakers, each against the `speaker`'s training clips."""
     others = other_speakers(profile.prepared_dir, profile.audio, clips_per_speaker)
     distances = [measures.speaker_distance(speaker, speech, profile.audio) for speech in others.values()]
-    same = measures.speaker_distance(speaker, held_out, profile.audio)
+    same = measures.speaker_distance(speaker, recordings, profile.audio)
     return LikenessBaselines(same, min(distances, default=None))
 
 

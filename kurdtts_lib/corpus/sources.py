@@ -58,11 +58,8 @@ def corpus_table(settings: CorpusSettings) -> pandas.DataFrame:
     for clip in read_corpus(settings):
         try:
             seconds, _, channels = header(clip.audio)
-        except AudioError:
-            seconds, channels = (
-                float("nan"),
-                0,
-            )  # shown as damaged in the table; preparation counts it by reason
+        except AudioError:  # shown as damaged in the table; preparation counts it by its reason
+            seconds, channels = float("nan"), 0
         columns = {name: value for name, value in vars(clip).items() if name != "audio"}  # gigabytes on the hub's
         rows.append({**columns, "seconds": seconds, "channels": channels})
     if not rows:

@@ -13,7 +13,11 @@ BLANK = 0
 
 def unspeakable(text: str, vocabulary: Mapping[str, int]) -> list[str]:
     """Characters of the normalised `text` that are not in `vocabulary`, each once, in order of appearance."""
-    return list(dict.fromkeys(character for character in normalize(text).text if character not in vocabulary))
+    return _unknown(normalize(text).text, vocabulary)
+
+
+def _unknown(spoken: str, vocabulary: Mapping[str, int]) -> list[str]:
+    return list(dict.fromkeys(character for character in spoken if character not in vocabulary))
 
 
 def encode(text: str, tokenizer: VitsTokenizer) -> list[int]:
@@ -27,7 +31,7 @@ def encode(text: str, tokenizer: VitsTokenizer) -> list[int]:
     spoken = normalize(text).text
     if not spoken:
         raise TextError(f"There is nothing to say in {text!r}. Write at least one word.")
-    unknown = unspeakable(text, vocabulary)
+    unknown = _unknown(spoken, vocabulary)
     if unknown:
         named = ", ".join(f"{character!r}" for character in unknown[:10])
         raise TextError(

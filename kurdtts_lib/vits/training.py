@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
@@ -21,9 +20,10 @@ from torch import Tensor
 from transformers import VitsModel
 
 from kurdtts_lib import measures
+from kurdtts_lib.audio import decode, write_wav
 from kurdtts_lib.corpus.clips import Clip
 from kurdtts_lib.errors import TrainingError
-from kurdtts_lib.files import atomic_path, write_json, write_text
+from kurdtts_lib.files import write_json, write_text
 from kurdtts_lib.settings import AudioSettings, TrainingSettings, describe
 from kurdtts_lib.vits import losses
 from kurdtts_lib.vits.batches import Batch, ClipReader, batches_from
@@ -32,8 +32,6 @@ from kurdtts_lib.vits.discriminator import VitsDiscriminator, split_batch
 from kurdtts_lib.vits.generator import TrainableVits, mel_term
 from kurdtts_lib.vits.synthesis import speak
 from kurdtts_lib.vits.voice import Voice, apply_decoder_weight_norm
-
-GENERATOR_TERMS = ("mel", "kl", "duration", "generator", "feature_matching")
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class Trainer:
         self.history: list[StepReport] = []
 
         set_seed(settings.seed)
-        self._origin = _fingerprint_of(voice)
+        self._data, self._origin = _fingerprint_of_clips(self.reader), _fingerprint_of_voice(voice)
         if voice.discriminator is None:
             warnings.warn(
                 "No discriminator was published beside this voice. A new one is used: the voice will sound worse "
@@ -209,9 +207,9 @@ class Trainer:
         results = []
         for number, clip in enumerate(self.validation_clips, 1):
             speech = speak(self.voice, clip.text)
-            recording, _ = soundfile.read(clip.path, dtype="float32")
-            with atomic_path(self.folder / "demos" / f"step-{self.step:06d}-{number}.wav") as temporary:
-                soundfile.write(temporary, speech, self.audio.sampling_rate, subtype="PCM_16")
+            recording = decode(clip.path, self.audio.sampling_rate)
+            demo = self.folder / "demos" / f"step-{self.step:06d}-{number}.wav"
+            write_wav(demo, speech, self.audio.sampling_rate)
             results.append(
                 {
                     "mel_distance": measures.mel_distance(recording, speech, self.audio),
@@ -226,7 +224,7 @@ class Trainer:
         """Write `checkpoint.pt` for the last whole step."""
         state = {
             "settings": describe(self.settings),
-            "data": self._fingerprint(),
+            "data": self._data,
             "origin": self._origin,
             "step": self.step,
             "epoch": self.epoch,
@@ -249,7 +247,7 @@ class Trainer:
             return
         state = load_checkpoint(checkpoint)
         _check_same_settings(state["settings"], describe(self.settings), self.folder)
-        if state["data"] != self._fingerprint():
+        if state["data"] != self._data:
             raise TrainingError(
                 f"{self.folder} holds a training on other clips. Delete it, or choose another folder, to start anew."
             )
@@ -267,14 +265,6 @@ class Trainer:
         restore_random_state(state["random"])
         self._resume_log()
 
-    def _fingerprint(self) -> str:
-        """Changes when a clip's name, text or length does: the sampler's position would then mean another clip."""
-        rows = [
-            (clip.path.name, clip.text, frames)
-            for clip, frames in zip(self.reader.clips, self.reader.frames, strict=True)
-        ]
-        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
-
     def _resume_log(self) -> None:
         """Keep the log up to the checkpoint: steps after it will be done, and logged, again."""
         log = self.folder / "log.jsonl"
@@ -291,7 +281,13 @@ class Trainer:
         write_text(log, "".join(kept))
 
 
-def _fingerprint_of(voice: Voice) -> str:
+def _fingerprint_of_clips(reader: ClipReader) -> str:
+    """Changes when a clip's name, text or length does: the sampler's position would then mean another clip."""
+    rows = [(clip.path.name, clip.text, frames) for clip, frames in zip(reader.clips, reader.frames, strict=True)]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _fingerprint_of_voice(voice: Voice) -> str:
     """Changes with any weight of the voice: a training goes on only from the voice that it began with."""
     digest = hashlib.sha256()
     for module in (voice.model, voice.discriminator):

@@ -44,7 +44,7 @@ def load_voice(source: str | Path) -> Voice:
     """
     folder = Path(source)
     recover_folder(folder)
-    name = str(folder) if folder.is_dir() else str(source)
+    name = str(source)
     if folder.is_dir():
         transformers_logging.disable_progress_bar()  # a bar for half a second; downloads from the hub keep theirs
     try:
