@@ -7,10 +7,10 @@ published MMS discriminators (`discriminators.N.convs.M`, `conv_post`; 0 is the 
 import dataclasses
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.parametrizations import weight_norm
+
+from kurdtts_lib.vits.lean import weight_norm
 
 LEAKY_SLOPE = 0.1
 
@@ -99,9 +99,3 @@ class VitsDiscriminator(nn.Module):
 
     def describe(self) -> dict:
         return dataclasses.asdict(self.settings)
-
-
-def split_batch(tensors: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-    """Undo a batch that was joined from a real and a generated half."""
-    halves = [torch.chunk(tensor, 2) for tensor in tensors]
-    return [half[0] for half in halves], [half[1] for half in halves]

@@ -1,0 +1,102 @@
+"""The baseline: one adversarial VITS step in the usual form, full size, random weights and random clips.
+
+Recordings and generated slices pass the discriminator one after the other in both halves, the generator's half leaves
+gradients in the discriminator, weight norm is torch's own, and AdamW is torch's default.
+"""
+
+import dataclasses
+import time
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrizations, parametrize
+from transformers import VitsConfig
+
+from kurdtts_lib.settings import AudioSettings, LossWeights
+from kurdtts_lib.vits import losses
+from kurdtts_lib.vits.batches import Batch
+from kurdtts_lib.vits.discriminator import VitsDiscriminator
+from kurdtts_lib.vits.generator import TrainableVits, mel_term
+from kurdtts_lib.vits.mel import linear_spectrogram
+from kurdtts_lib.vits.scratch import new_model
+from kurdtts_lib.vits.voice import apply_decoder_weight_norm
+
+AUDIO = AudioSettings()
+SEGMENT_SAMPLES = 8192
+TOKENS, FRAMES = (121, 201), (250, 375)
+"""Shortest and longest clip of the batch: sentences of 4 to 6 s."""
+
+
+def full_size_models() -> tuple[TrainableVits, VitsDiscriminator]:
+    """MMS's sizes: 36.3 M parameters with the stochastic duration predictor, and 46.7 M."""
+    torch.manual_seed(0)
+    model = new_model(VitsConfig(vocab_size=40))
+    apply_decoder_weight_norm(model)
+    return TrainableVits(model, AUDIO, SEGMENT_SAMPLES).train(), VitsDiscriminator()
+
+
+def random_batch(size: int, frames: tuple[int, int] = FRAMES, tokens: tuple[int, int] = TOKENS) -> Batch:
+    """Clips of noise; lengths evenly between the shortest and the longest."""
+    generator = torch.Generator().manual_seed(1)
+    text_lengths = torch.linspace(*tokens, size).long()
+    frame_lengths = torch.linspace(*frames, size).long()
+    mask = (torch.arange(tokens[1]) < text_lengths[:, None]).long()
+    ids = torch.randint(1, 38, mask.shape, generator=generator) * mask
+    inside = torch.arange(frames[1] * AUDIO.hop_length) < frame_lengths[:, None] * AUDIO.hop_length
+    waveforms = 0.1 * torch.randn(inside.shape, generator=generator) * inside
+    frames_inside = (torch.arange(frames[1]) < frame_lengths[:, None])[:, None]
+    spectrograms = linear_spectrogram(waveforms, AUDIO) * frames_inside
+    return Batch(ids, mask, text_lengths, spectrograms, frame_lengths, waveforms)
+
+
+def with_torch_weight_norm(discriminator: VitsDiscriminator) -> VitsDiscriminator:
+    """torch's weight norm in place of ours; same parameters."""
+    for module in list(discriminator.modules()):
+        if isinstance(module, nn.Conv1d | nn.Conv2d):
+            parametrize.remove_parametrizations(module, "weight")
+            parametrizations.weight_norm(module)
+    return discriminator
+
+
+class PlainStep:
+    """Call with a batch; returns the seconds of each phase."""
+
+    def __init__(self, generator: TrainableVits, discriminator: VitsDiscriminator, device: str = "cpu") -> None:
+        self.generator, self.discriminator = generator.to(device), with_torch_weight_norm(discriminator).to(device)
+        self.optimizers = [
+            torch.optim.AdamW(module.parameters(), lr=2e-5, betas=(0.8, 0.99), eps=1e-9)
+            for module in (generator, discriminator)
+        ]
+        self.weights = dataclasses.asdict(LossWeights())
+
+    def __call__(self, batch: Batch) -> dict[str, float]:
+        optimizer_g, optimizer_d = self.optimizers
+        clock = [time.perf_counter()]
+
+        outputs = self.generator(batch)
+        clock.append(time.perf_counter())
+
+        real_scores, _ = self.discriminator(outputs.real)
+        scores, _ = self.discriminator(outputs.generated.detach())
+        optimizer_d.zero_grad()
+        (self.weights["discriminator"] * losses.discriminator_loss(real_scores, scores)).backward()
+        torch.nn.utils.clip_grad_norm_(self.discriminator.parameters(), 1000.0)
+        optimizer_d.step()
+        clock.append(time.perf_counter())
+
+        _, real_features = self.discriminator(outputs.real)
+        scores, features = self.discriminator(outputs.generated)
+        terms = {
+            "mel": mel_term(outputs, AUDIO),
+            "kl": outputs.kl,
+            "duration": outputs.duration,
+            "generator": losses.generator_loss(scores),
+            "feature_matching": losses.feature_matching_loss(real_features, features),
+        }
+        optimizer_g.zero_grad()
+        torch.stack([self.weights[name] * term for name, term in terms.items()]).sum().backward()
+        torch.nn.utils.clip_grad_norm_(self.generator.parameters(), 1000.0)
+        optimizer_g.step()
+        clock.append(time.perf_counter())
+        names = ("generator forward", "discriminator's half", "generator's half")
+        return {name: end - start for name, start, end in zip(names, clock, clock[1:], strict=False)}

@@ -1,0 +1,148 @@
+"""How long a full-size training step takes and how much memory it needs: the plain form against ours, in pairs.
+
+    python benchmarks/train_step.py                      processor, float32, batch 4 and 8
+    python benchmarks/train_step.py --pairs 9 --batch 4
+
+Each form runs in a process of its own; the two take turns, so that whatever else the machine does meets both. The
+first steps (compilation, memory) are not counted. Peak memory is the process's largest resident set, everything
+included.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+FORMS = ("plain", "ours")
+WARM_UP = 3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch", type=int, nargs="+", default=[4, 8])
+    parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--precision", choices=("no", "bf16"), default="no", help="of ours; the plain form is float32")
+    parser.add_argument("--form", choices=FORMS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.form:
+        _work(options)
+        return
+    for batch in options.batch:
+        _report(batch, options, _measure(batch, options))
+
+
+def _measure(batch: int, options: argparse.Namespace) -> dict[str, list[dict]]:
+    """Start one process a form and let them take turns."""
+    workers = {form: _start(form, batch, options) for form in FORMS}
+    steps: dict[str, list[dict]] = {form: [] for form in FORMS}
+    for turn in range(WARM_UP + options.pairs):
+        for form in FORMS if turn % 2 else reversed(FORMS):
+            step = _ask(workers[form])
+            if turn >= WARM_UP:
+                steps[form].append(step)
+    for worker in workers.values():
+        worker.stdin.close()
+        worker.wait()
+    return steps
+
+
+def _start(form: str, batch: int, options: argparse.Namespace) -> subprocess.Popen:
+    arguments = ["--form", form, "--batch", str(batch), "--threads", str(options.threads)]
+    arguments += ["--precision", options.precision]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
+    return subprocess.Popen(
+        [sys.executable, str(Path(__file__).resolve()), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env=environment,
+    )
+
+
+def _ask(worker: subprocess.Popen) -> dict:
+    worker.stdin.write("step\n")
+    worker.stdin.flush()
+    line = worker.stdout.readline()
+    if not line:
+        raise SystemExit(f"A worker ended with status {worker.wait()}")
+    return json.loads(line)
+
+
+def _report(batch: int, options: argparse.Namespace, steps: dict[str, list[dict]]) -> None:
+    print(f"batch {batch}, {options.threads} thread(s), ours in {options.precision}, {options.pairs} pairs")
+    for form in FORMS:
+        seconds = [step["seconds"] for step in steps[form]]
+        phases = {
+            name: statistics.median(step["phases"][name] for step in steps[form]) for name in steps[form][0]["phases"]
+        }
+        print(
+            f"  {form:5}  {statistics.median(seconds):6.2f} s a step ({min(seconds):.2f} to {max(seconds):.2f}), "
+            f"peak {steps[form][-1]['peak'] / 1e9:.2f} GB;  "
+            + ", ".join(f"{name} {value:.2f}" for name, value in phases.items())
+        )
+    ratios = [a["seconds"] / b["seconds"] for a, b in zip(steps["ours"], steps["plain"], strict=True)]
+    print(f"  ours / plain: {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})", flush=True)
+
+
+def _work(options: argparse.Namespace) -> None:
+    """A worker: one step for each line that comes in."""
+    import torch
+    from plain_step import PlainStep, full_size_models, random_batch
+
+    torch.set_num_threads(options.threads)
+    (size,) = options.batch
+    batch = random_batch(size)
+    step = PlainStep(*full_size_models()) if options.form == "plain" else _ours(options.precision)
+    for _ in sys.stdin:
+        started = time.perf_counter()
+        phases = step(batch)
+        seconds = time.perf_counter() - started
+        print(json.dumps({"seconds": seconds, "phases": phases, "peak": _peak_memory()}), flush=True)
+
+
+def _ours(precision: str):  # type: ignore[no-untyped-def]
+    from accelerate import PartialState
+    from plain_step import full_size_models
+
+    from kurdtts_lib.settings import TrainingSettings
+    from kurdtts_lib.vits.step import TrainingStep
+
+    step = TrainingStep(*full_size_models(), TrainingSettings(mixed_precision=precision), PartialState(cpu=True))
+    phases: dict[str, float] = {}
+
+    def timed(name, function):  # type: ignore[no-untyped-def]
+        def run(*arguments, **keywords):  # type: ignore[no-untyped-def]
+            started = time.perf_counter()
+            result = function(*arguments, **keywords)
+            phases[name] = time.perf_counter() - started
+            return result
+
+        return run
+
+    step.generator.forward = timed("generator forward", step.generator.forward)
+    step._discriminator_half = timed("discriminator's half", step._discriminator_half)
+    step._generator_half = timed("generator's half", step._generator_half)
+
+    def run(batch):  # type: ignore[no-untyped-def]
+        step([batch])
+        return {**phases, "discriminator's half": phases["discriminator's half"] - phases["generator forward"]}
+
+    return run
+
+
+def _peak_memory() -> int:
+    """Bytes."""
+    import resource  # not on Windows, where this benchmark does not measure memory
+
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return size if sys.platform == "darwin" else size * 1024
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""The moving part of `toom_cook`: samples to their values at points, and back. Compiled by numba, no compiler needed.
+
+Each kernel works on the items `start` to `stop` of a batch, so that several threads can share one. All arrays are
+float32 and contiguous. `geometry` is (columns, padding, step): see `toom_cook.Shape`; a tile begins
+`step` rows of columns after the one before. Inside, channels are the last
+dimension: long rows of numbers that the processor takes sixteen at a time.
+"""
+
+import numba
+import numpy as np
+
+TILES_AT_ONCE = 8
+"""Their samples and points stay in the processor's nearest memory."""
+NUMBERS_AT_ONCE = 1024
+"""Of a row, for the same reason."""
+
+_compile = numba.njit(cache=True, nogil=True, fastmath=True)
+
+
+@_compile
+def _mix(target: np.ndarray, rows: np.ndarray, step: int, factors: np.ndarray, first: int, add: bool) -> None:
+    """target = (or +=) the sum of factors[i] * rows[i * step :] over i = first, first + 2, ...
+
+    Three rows at a time: the target is read and written less often.
+    """
+    count, size = len(factors), len(target)
+    i = first
+    while i < count:
+        a, row_a = factors[i], rows[i * step : i * step + size]
+        if i + 4 < count:
+            b, row_b = factors[i + 2], rows[(i + 2) * step : (i + 2) * step + size]
+            c, row_c = factors[i + 4], rows[(i + 4) * step : (i + 4) * step + size]
+            if add:
+                for k in range(size):
+                    target[k] += a * row_a[k] + b * row_b[k] + c * row_c[k]
+            else:
+                for k in range(size):
+                    target[k] = a * row_a[k] + b * row_b[k] + c * row_c[k]
+        elif i + 2 < count:
+            b, row_b = factors[i + 2], rows[(i + 2) * step : (i + 2) * step + size]
+            if add:
+                for k in range(size):
+                    target[k] += a * row_a[k] + b * row_b[k]
+            else:
+                for k in range(size):
+                    target[k] = a * row_a[k] + b * row_b[k]
+        elif add:
+            for k in range(size):
+                target[k] += a * row_a[k]
+        else:
+            for k in range(size):
+                target[k] = a * row_a[k]
+        i, add = i + 6, True
+
+
+@_compile
+def _sum_and_difference(a: np.ndarray, b: np.ndarray) -> None:
+    for k in range(len(a)):
+        even, odd = a[k], b[k]
+        a[k] = even + odd
+        b[k] = even - odd
+
+
+@_compile
+def _gather(x: np.ndarray, rows: np.ndarray, first: int, count: int) -> None:
+    """x (channels, length) -> rows[k, channel] = x[channel, first + k], zero outside of x."""
+    channels, length = x.shape
+    low, high = max(0, -first), max(0, min(count, length - first))
+    if low > 0 or high < count:
+        rows[: count * channels] = 0
+    for c in range(channels):
+        source, target = x[c, first + low : first + high], rows[low * channels + c :]
+        for k in range(len(source)):
+            target[k * channels] = source[k]
+
+
+@_compile
+def _scatter(rows: np.ndarray, y: np.ndarray, offset: np.ndarray, first: int, count: int) -> None:
+    """The way back of `_gather`, plus each channel's offset."""
+    channels, length = y.shape
+    low, high = max(0, -first), max(0, min(count, length - first))
+    for c in range(channels):
+        source, target = rows[low * channels + c :], y[c, first + low : first + high]
+        for k in range(len(target)):
+            target[k] = source[k * channels] + offset[c]
+
+
+@_compile
+def samples_to_points(
+    start: int, stop: int, x: np.ndarray, matrix: np.ndarray, geometry: tuple[int, int, int], points: np.ndarray
+) -> None:
+    """points[:, tile] = matrix @ rows of x that the tile covers.
+
+    x: (batch, channels, length). matrix: (n, width), rows in the order 0, infinity, p, -p, ... Of a matrix row of an
+    even and an odd part the pair p, -p are sum and difference. points: (n, batch, tiles, columns * channels).
+    """
+    columns, padding, step = geometry
+    n, width = matrix.shape
+    tiles, size = points.shape[2], points.shape[3]
+    rows = np.empty(((TILES_AT_ONCE - 1) * step + width) * size, np.float32)
+    for item in range(start, stop):
+        for begin in range(0, tiles, TILES_AT_ONCE):
+            end = min(tiles, begin + TILES_AT_ONCE)
+            first = (begin * step - padding) * columns
+            count = ((end - begin - 1) * step + width) * columns
+            _gather(x[item], rows, first, count)
+            for tile in range(begin, end):
+                for low in range(0, size, NUMBERS_AT_ONCE):
+                    high = min(size, low + NUMBERS_AT_ONCE)
+                    source = rows[(tile - begin) * step * size + low :]
+                    _mix(points[0, item, tile, low:high], source, size, matrix[0], 0, False)
+                    _mix(points[1, item, tile, low:high], source, size, matrix[1], (width - 1) % 2, False)
+                    for j in range(2, n, 2):
+                        even, odd = points[j, item, tile, low:high], points[j + 1, item, tile, low:high]
+                        _mix(even, source, size, matrix[j], 0, False)
+                        _mix(odd, source, size, matrix[j], 1, False)
+                        _sum_and_difference(even, odd)
+
+
+@_compile
+def points_to_samples(
+    start: int,
+    stop: int,
+    points: np.ndarray,
+    transposed: np.ndarray,
+    offset: np.ndarray,
+    geometry: tuple[int, int, int],
+    y: np.ndarray,
+) -> None:
+    """The adjoint of `samples_to_points`, plus an offset for each channel.
+
+    transposed: (width, n), the same matrix transposed. offset: (channels,). y: (batch, channels, length), overwritten;
+    tiles that overlap add up.
+    """
+    columns, padding, step = geometry
+    width, n = transposed.shape
+    tiles, size = points.shape[2], points.shape[3]
+    kept = max(0, width - step) * size  # rows that the next tiles add to
+    rows = np.zeros(((TILES_AT_ONCE - 1) * step + width) * size, np.float32)
+    parts = np.empty((n, NUMBERS_AT_ONCE), np.float32)
+    numbers = parts.reshape(-1)
+    for item in range(start, stop):
+        rows[:] = 0
+        for begin in range(0, tiles, TILES_AT_ONCE):
+            end = min(tiles, begin + TILES_AT_ONCE)
+            for tile in range(begin, end):
+                for low in range(0, size, NUMBERS_AT_ONCE):
+                    high = min(size, low + NUMBERS_AT_ONCE)
+                    for j in range(n):
+                        parts[j, : high - low] = points[j, item, tile, low:high]
+                    for j in range(2, n, 2):
+                        _sum_and_difference(parts[j, : high - low], parts[j + 1, : high - low])
+                    for i in range(width):
+                        place = ((tile - begin) * step + i) * size + low
+                        target = rows[place : place + high - low]
+                        # Even places take the sums, odd places the differences, which stand one row further.
+                        _mix(target, numbers[i % 2 * NUMBERS_AT_ONCE :], NUMBERS_AT_ONCE, transposed[i], 2, True)
+                        for j in range(2):
+                            if transposed[i, j] != 0:
+                                _mix(target, parts[j], 0, transposed[i, j : j + 1], 0, True)
+            done = (end - begin) * step * size
+            first = (begin * step - padding) * columns
+            count = ((end - begin) * step + (max(0, width - step) if end == tiles else 0)) * columns
+            _scatter(rows, y[item], offset, first, count)
+            rows[:kept] = rows[done : done + kept]
+            rows[kept:] = 0
+
+
+@_compile
+def weights_to_points(start: int, stop: int, weight: np.ndarray, matrix: np.ndarray, points: np.ndarray) -> None:
+    """points[:, o] = matrix @ weight[o]^T of the outputs o. weight (outputs, channels, taps), matrix (n, taps),
+    points (n, outputs, channels)."""
+    n, taps = matrix.shape
+    channels = weight.shape[1]
+    rows = np.empty((taps, channels), np.float32)
+    flat = rows.reshape(-1)
+    for o in range(start, stop):
+        for c in range(channels):
+            for tap in range(taps):
+                rows[tap, c] = weight[o, c, tap]
+        for j in range(n):
+            _mix(points[j, o], flat, channels, matrix[j], 0, False)
+            _mix(points[j, o], flat, channels, matrix[j], 1, True)
+
+
+@_compile
+def points_to_weights(start: int, stop: int, points: np.ndarray, matrix: np.ndarray, weight: np.ndarray) -> None:
+    """The adjoint of `weights_to_points`; `weight` is overwritten."""
+    n, taps = matrix.shape
+    channels = weight.shape[1]
+    rows = np.empty((taps, channels), np.float32)
+    for o in range(start, stop):
+        rows[:] = 0
+        for j in range(n):
+            source = points[j, o]
+            for tap in range(taps):
+                if matrix[j, tap] != 0:
+                    _mix(rows[tap], source, 0, matrix[j, tap : tap + 1], 0, True)
+        for c in range(channels):
+            for tap in range(taps):
+                weight[o, c, tap] = rows[tap, c]
