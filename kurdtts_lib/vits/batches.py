@@ -1,6 +1,10 @@
-"""From prepared clips to batches: reading, encoding, bucketing by length, padding."""
+"""From prepared clips to batches: reading, encoding, bucketing by length, padding, reading ahead."""
 
+import time
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import soundfile
@@ -10,9 +14,15 @@ from transformers import VitsTokenizer
 
 from kurdtts_lib.corpus.clips import Clip
 from kurdtts_lib.errors import TextError, TrainingError
-from kurdtts_lib.settings import AudioSettings
+from kurdtts_lib.settings import AudioSettings, TrainingSettings
 from kurdtts_lib.text import encode
 from kurdtts_lib.vits.mel import linear_spectrogram
+
+CACHE_BYTES = 2**30
+"""Clips kept in memory, spectrograms beside them, by one process. An hour and a half of speech at 16 kHz fits; a
+laptop with 8 GB still has room for the training."""
+BATCHES_AHEAD = 2
+"""One is taken while the next is being made; a third would only cost memory."""
 
 
 class Batch(NamedTuple):
@@ -32,6 +42,10 @@ class Batch(NamedTuple):
     def to(self, device: torch.device) -> "Batch":
         return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
 
+    def pin_memory(self) -> "Batch":
+        """A copy in page-locked memory, which a graphics card can fetch while it computes."""
+        return Batch(*(tensor.pin_memory() for tensor in self))
+
 
 class Example(NamedTuple):
     """One clip, ready to be padded."""
@@ -42,10 +56,15 @@ class Example(NamedTuple):
 
 
 class ClipReader:
-    """Checks every clip once, then reads one at a time: memory does not grow with the corpus."""
+    """Checks every clip once, then gives one at a time, and keeps as many as fit into `cache_bytes`."""
 
     def __init__(
-        self, clips: Sequence[Clip], tokenizer: VitsTokenizer, audio: AudioSettings, segment_samples: int
+        self,
+        clips: Sequence[Clip],
+        tokenizer: VitsTokenizer,
+        audio: AudioSettings,
+        segment_samples: int,
+        cache_bytes: int = CACHE_BYTES,
     ) -> None:
         """Raises TrainingError naming the file if a clip cannot be trained on."""
         if not clips:
@@ -57,15 +76,35 @@ class ClipReader:
             _checked_frames(clip, len(ids), audio, segment_samples)
             for clip, ids in zip(self.clips, self.input_ids, strict=True)
         ]
+        self._kept: dict[int, Example] = {}
+        self._free_bytes = cache_bytes
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def __getitem__(self, index: int) -> Example:
-        waveform, _ = soundfile.read(self.clips[index].path, dtype="float32")
-        kept = torch.from_numpy(waveform[: self.frames[index] * self.audio.hop_length])
-        spectrogram = linear_spectrogram(kept.unsqueeze(0), self.audio).squeeze(0)
-        return Example(self.input_ids[index], spectrogram, kept)
+        """Raises TrainingError if the file has changed since it was checked."""
+        if index in self._kept:
+            return self._kept[index]
+        example = self._read(index)
+        # Nothing is ever thrown out for something newer: epochs pass through all clips in turn, and whatever was used
+        # last would be needed last.
+        size = example.spectrogram.nbytes + example.waveform.nbytes
+        if size <= self._free_bytes:
+            self._free_bytes -= size
+            self._kept[index] = example
+        return example
+
+    def _read(self, index: int) -> Example:
+        path, samples = self.clips[index].path, self.frames[index] * self.audio.hop_length
+        try:
+            waveform, _ = soundfile.read(path, frames=samples, dtype="float32")
+        except soundfile.LibsndfileError as error:
+            raise TrainingError(f"{path} could be read before and cannot now: {error}. Put it back.") from error
+        if len(waveform) != samples:
+            raise TrainingError(f"{path} had {samples} samples and has {len(waveform)} now. Prepare the data again.")
+        kept = torch.from_numpy(waveform)
+        return Example(self.input_ids[index], linear_spectrogram(kept.unsqueeze(0), self.audio).squeeze(0), kept)
 
 
 def _checked_ids(clip: Clip, tokenizer: VitsTokenizer) -> Tensor:
@@ -120,24 +159,112 @@ def epoch_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int
     """Indices of one epoch's batches: similar lengths together, order shuffled.
 
     The same (seed, epoch) gives the same batches, so a resumed training needs to remember only its position.
-    Every index occurs exactly once; the last batch of an epoch may be smaller.
+    Every index occurs exactly once. There are as few batches as `batch_size` allows, and their sizes differ by at most
+    one: an update from the two clips that are left over would be as large as one from a whole batch, and much noisier.
     """
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     order = torch.randperm(len(lengths), generator=generator).tolist()
-    pool = batch_size * 8  # sorting inside pools keeps padding low and the mixture random
+    sizes = _even_sizes(len(order), -(-len(order) // batch_size))
     batches = []
-    for start in range(0, len(order), pool):
-        nearby = sorted(order[start : start + pool], key=lambda index: lengths[index])
-        batches += [nearby[i : i + batch_size] for i in range(0, len(nearby), batch_size)]
+    for first in range(0, len(sizes), 8):  # sorting inside pools keeps padding low and the mixture random
+        pool = sizes[first : first + 8]
+        nearby, order = sorted(order[: sum(pool)], key=lambda index: lengths[index]), order[sum(pool) :]
+        batches += _cut(nearby, pool)
     return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
 
 
-def batches_from(
-    reader: ClipReader, batch_size: int, seed: int, epoch: int, position: int
-) -> Iterator[tuple[int, int, Batch]]:
-    """Endless batches from a position on: (epoch, position in the epoch, batch)."""
-    while True:
-        order = epoch_batches(reader.frames, batch_size, seed, epoch)
-        for index in range(position, len(order)):
-            yield epoch, index, collate([reader[i] for i in order[index]])
-        epoch, position = epoch + 1, 0
+def _even_sizes(total: int, parts: int) -> list[int]:
+    """Sizes that sum to `total` and differ by at most one."""
+    return [total // parts + (part < total % parts) for part in range(parts)]
+
+
+def _cut(indices: Sequence[int], sizes: Sequence[int]) -> list[list[int]]:
+    ends = [sum(sizes[: part + 1]) for part in range(len(sizes))]
+    return [list(indices[end - size : end]) for end, size in zip(ends, sizes, strict=True)]
+
+
+def _check_parts(clips: int, settings: TrainingSettings, num_processes: int) -> None:
+    """Raises TrainingError if an epoch's smallest batch leaves a micro-batch empty."""
+    parts = num_processes * settings.accumulation
+    smallest = clips // -(-clips // settings.batch_size)
+    if smallest >= parts:
+        return
+    # Sizes are even, so the smallest is more than half of batch_size wherever there are several.
+    cure = f"make batch_size at least {2 * parts}" if clips >= parts else "prepare more clips"
+    raise TrainingError(
+        f"{clips} clip(s) in batches of up to batch_size={settings.batch_size} leave {smallest} for the smallest one, "
+        f"which {num_processes} process(es) times accumulation={settings.accumulation} must share. Lower "
+        f"accumulation, or {cure}."
+    )
+
+
+class LoadedBatch(NamedTuple):
+    """What one process needs for one step."""
+
+    epoch: int
+    position: int
+    """Place in the epoch, from 0; the same on every process."""
+    batches: list[Batch]
+    """The process's micro-batches."""
+    wait_seconds: float
+    """How long the step had to wait for them."""
+
+
+class BatchLoader:
+    """Gives one process its part of every batch, made by a thread of its own while the step before is computed."""
+
+    def __init__(
+        self,
+        reader: ClipReader,
+        settings: TrainingSettings,
+        process_index: int = 0,
+        num_processes: int = 1,
+        pin_memory: bool = False,
+    ) -> None:
+        """pin_memory: for a CUDA device. Raises TrainingError if a process would get an empty micro-batch."""
+        self.reader, self.settings = reader, settings
+        self.process_index, self.num_processes, self.pin_memory = process_index, num_processes, pin_memory
+        _check_parts(len(reader), settings, num_processes)
+
+    @contextmanager
+    def read_ahead(self, epoch: int, position: int) -> Iterator[Iterator[LoadedBatch]]:
+        """Endless batches from a position on. Leaving the `with` block ends the thread.
+
+        What goes wrong in the thread is raised where the batch is taken.
+        """
+        plan = self._plan(epoch, position)
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="kurdtts-batches") as thread:
+            try:
+                yield self._batches(plan, thread)
+            finally:
+                thread.shutdown(cancel_futures=True)
+
+    def _batches(self, plan: Iterator[tuple[int, int, list[int]]], thread: ThreadPoolExecutor) -> Iterator[LoadedBatch]:
+        ahead: deque[tuple[int, int, Future[list[Batch]]]] = deque()
+        while True:
+            started = time.perf_counter()
+            while len(ahead) <= BATCHES_AHEAD:
+                epoch, position, indices = next(plan)
+                ahead.append((epoch, position, thread.submit(self._load, indices)))
+            epoch, position, future = ahead.popleft()
+            batches = future.result()
+            yield LoadedBatch(epoch, position, batches, time.perf_counter() - started)
+
+    def _plan(self, epoch: int, position: int) -> Iterator[tuple[int, int, list[int]]]:
+        """(epoch, position, indices of the whole batch), without end."""
+        while True:
+            order = epoch_batches(self.reader.frames, self.settings.batch_size, self.settings.seed, epoch)
+            for index in range(position, len(order)):
+                yield epoch, index, order[index]
+            epoch, position = epoch + 1, 0
+
+    def _chunks(self, indices: Sequence[int]) -> list[list[int]]:
+        """This process's micro-batches of a batch."""
+        # A batch is sorted by length: strides give every process short and long clips alike, runs need little padding.
+        own = indices[self.process_index :: self.num_processes]
+        return _cut(own, _even_sizes(len(own), self.settings.accumulation))
+
+    def _load(self, indices: Sequence[int]) -> list[Batch]:
+        """Runs in the thread, and must leave the random generators alone."""
+        batches = [collate([self.reader[index] for index in chunk]) for chunk in self._chunks(indices)]
+        return [batch.pin_memory() for batch in batches] if self.pin_memory else batches

@@ -3,16 +3,21 @@
 `VitsModel.forward` can only speak; its parts can also learn. This is Kim et al. 2021, figure 1a.
 """
 
+import contextlib
+import functools
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from transformers import VitsModel
 
 from kurdtts_lib.settings import AudioSettings
 from kurdtts_lib.vits import losses
 from kurdtts_lib.vits.alignment import expand_by_durations, prior_log_likelihood, search_durations
 from kurdtts_lib.vits.batches import Batch
+from kurdtts_lib.vits.duration import stochastic_duration_nll
 from kurdtts_lib.vits.mel import mel_spectrogram
 
 
@@ -32,13 +37,18 @@ class GeneratorOutputs(NamedTuple):
 class TrainableVits(nn.Module):
     """Wraps a `VitsModel`; the wrapped parameters are the model's own."""
 
-    def __init__(self, model: VitsModel, audio: AudioSettings, segment_samples: int) -> None:
+    def __init__(
+        self, model: VitsModel, audio: AudioSettings, segment_samples: int, gradient_checkpointing: bool = False
+    ) -> None:
+        """gradient_checkpointing: keep only the inputs of the decoder's residual blocks and compute the rest again in
+        the backward pass. Raises ValueError if the segment is not whole frames."""
         super().__init__()
         if segment_samples % audio.hop_length:
             raise ValueError(f"segment_samples={segment_samples} must be a multiple of hop_length={audio.hop_length}")
         self.model = model
         self.audio = audio
         self.segment_frames = segment_samples // audio.hop_length
+        self.gradient_checkpointing = gradient_checkpointing
         # transformers drops whole text layers at random while training; the published VITS does not.
         model.text_encoder.encoder.layerdrop = 0.0
 
@@ -62,7 +72,8 @@ class TrainableVits(nn.Module):
         with torch.autocast(latents.device.type, enabled=False):
             prior_latents = self.model.flow(latents.float(), frame_mask)
 
-        with torch.no_grad():
+        # Autocast would round the search's matrix products, and exp(-2 log s) overflows in float16.
+        with torch.no_grad(), torch.autocast(latents.device.type, enabled=False):
             scores = prior_log_likelihood(prior_latents, prior_means, prior_log_stddevs)
             durations = search_durations(scores, batch.frame_lengths, batch.text_lengths)
 
@@ -77,7 +88,8 @@ class TrainableVits(nn.Module):
         duration = self._duration_loss(hidden, text_mask, durations.unsqueeze(1).float())
 
         starts = self._slice_starts(batch.frame_lengths)
-        generated = self.model.decoder(_slices(latents, starts, self.segment_frames))
+        with _checkpointed(self.model.decoder.resblocks if self.gradient_checkpointing else ()):
+            generated = self.model.decoder(_slices(latents, starts, self.segment_frames))
         hop = self.audio.hop_length
         real = _slices(batch.waveforms.unsqueeze(1), starts * hop, self.segment_frames * hop)
         return GeneratorOutputs(generated.float(), real, kl, duration, durations)
@@ -85,7 +97,7 @@ class TrainableVits(nn.Module):
     def _duration_loss(self, hidden: Tensor, text_mask: Tensor, durations: Tensor) -> Tensor:
         if self.model.config.use_stochastic_duration_prediction:
             with torch.autocast(hidden.device.type, enabled=False):
-                nll = self.model.duration_predictor(hidden.float(), text_mask, durations=durations)
+                nll = stochastic_duration_nll(self.model.duration_predictor, hidden.float(), text_mask, durations)
             return losses.stochastic_duration_loss(nll, text_mask)
         return losses.log_duration_loss(self.model.duration_predictor(hidden, text_mask), durations, text_mask)
 
@@ -94,6 +106,19 @@ class TrainableVits(nn.Module):
         choices = (frame_lengths - self.segment_frames + 1).cpu()
         # Drawn on the CPU: the same seed gives the same slices on every device.
         return (torch.rand(len(choices)) * choices).long().to(frame_lengths.device)
+
+
+@contextlib.contextmanager
+def _checkpointed(blocks: Iterable[nn.Module]) -> Iterator[None]:
+    """Inside, the blocks keep only their inputs for the backward pass."""
+    blocks = list(blocks)
+    for block in blocks:
+        block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False)
+    try:
+        yield
+    finally:
+        for block in blocks:
+            del block.forward  # what the class has was only hidden
 
 
 def mel_term(outputs: GeneratorOutputs, audio: AudioSettings) -> Tensor:

@@ -1,0 +1,573 @@
+"""The step: one batch in whatever parts gives one update, in the right order, in every precision, or none at all."""
+
+import copy
+import dataclasses
+import io
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from kurdtts_lib import measures
+from kurdtts_lib.errors import TrainingError
+from kurdtts_lib.settings import LossWeights
+from kurdtts_lib.vits import generator as generator_module
+from kurdtts_lib.vits import losses
+from kurdtts_lib.vits import step as step_module
+from kurdtts_lib.vits.batches import Batch, ClipReader, collate
+from kurdtts_lib.vits.generator import TrainableVits, mel_term
+from kurdtts_lib.vits.step import StepOutcome, TrainingStep
+
+SEGMENT = 4096
+CPU = SimpleNamespace(device=torch.device("cpu"), num_processes=1)
+TERMS = {"mel", "kl", "duration", "generator", "feature_matching", "discriminator"}
+SIGNALS = {"rms_db", "real_rms_db", "peak", "clipped", "dc", "diagonal", "longest", "real_score", "generated_score"}
+STILL = {
+    name: 0.0
+    for name in (
+        "hidden_dropout",
+        "attention_dropout",
+        "activation_dropout",
+        "duration_predictor_dropout",
+        "wavenet_dropout",
+    )
+}
+
+
+@pytest.fixture(params=[False, True], ids=["deterministic", "stochastic"])
+def stochastic(request) -> bool:
+    """Which duration predictor."""
+    return request.param
+
+
+@pytest.fixture
+def make_step(make_audible_voice, few_steps, audio):
+    """Build the same step at every call. The flow is pushed off its identity, or its inside would learn nothing."""
+
+    def make(stochastic: bool = False, config: dict | None = None, **changes) -> TrainingStep:
+        voice = make_audible_voice(use_stochastic_duration_prediction=stochastic, **(config or {}))
+        noise = torch.Generator().manual_seed(9)
+        with torch.no_grad():
+            for flow in voice.model.flow.flows:
+                flow.conv_post.weight.normal_(0, 0.1, generator=noise)
+        settings = dataclasses.replace(few_steps, **changes)
+        return TrainingStep(TrainableVits(voice.model, audio, SEGMENT), voice.discriminator, settings, CPU)
+
+    return make
+
+
+@pytest.fixture
+def reader(tone_clips, tokenizer, audio) -> ClipReader:
+    return ClipReader(tone_clips, tokenizer, audio, SEGMENT)
+
+
+@pytest.fixture
+def batch_of(reader):
+    """Build the batch of these clips of six."""
+
+    def build(*indices: int) -> Batch:
+        return collate([reader[index] for index in indices])
+
+    return build
+
+
+@pytest.fixture
+def batch(batch_of) -> Batch:
+    return batch_of(0, 3, 5)
+
+
+@pytest.fixture
+def no_chance(monkeypatch) -> dict:
+    """A voice's config without dropout. No noise, and every slice from the middle of its clip."""
+    monkeypatch.setattr(torch, "randn_like", torch.zeros_like)
+    monkeypatch.setattr(torch, "randn", lambda *shape: torch.zeros(*shape))
+    monkeypatch.setattr(torch, "rand", lambda count: torch.full((count,), 0.5))
+    return STILL
+
+
+def state_of(step: TrainingStep, part: str) -> dict[str, Tensor]:
+    """Copies of one half's weights and optimizer state, `part` being `generator` or `discriminator`."""
+    module = getattr(step, part)
+    optimizer = step.optimizer_g if part == "generator" else step.optimizer_d
+    moments = {
+        f"{number}.{name}": value
+        for number, entry in optimizer.state_dict()["state"].items()
+        for name, value in entry.items()
+    }
+    return {name: value.detach().clone() for name, value in {**dict(module.named_parameters()), **moments}.items()}
+
+
+def changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> list[str]:
+    assert before.keys() <= after.keys()
+    return [name for name in after if name not in before or not torch.equal(before[name], after[name])]
+
+
+def assert_close(found: TrainingStep, expected: TrainingStep, before: TrainingStep) -> None:
+    """Both made the same move from `before`, but for rounding."""
+    for part in ("generator", "discriminator"):
+        ways = [dict(getattr(step, part).named_parameters()) for step in (found, expected, before)]
+        for name in ways[0]:
+            a, b, start = (way[name].detach() for way in ways)
+            move = (b - start).norm()
+            assert move > 0, name
+            assert (a - b).norm() <= 2e-3 * move + 1e-7, name
+
+
+# --- one batch, many parts ------------------------------------------------------------------------------------------
+
+# A large eps keeps Adam's quotient from magnifying the rounding of gradients that are zero but for rounding.
+SMOOTH = {"eps": 1e-2, "learning_rate": 1e-2}
+
+
+@pytest.mark.parametrize("sizes", [(2, 2, 2), (1, 2, 3), (5, 1)])
+def test_micro_batches_make_the_update_of_the_whole_batch(make_step, batch_of, no_chance, stochastic, sizes):
+    whole, parts, before = (make_step(stochastic, no_chance, **SMOOTH) for _ in range(3))
+    ends = np.cumsum(sizes)
+    micro = [batch_of(*range(end - size, end)) for end, size in zip(ends, sizes, strict=True)]
+    for _ in range(2):
+        expected = whole([batch_of(*range(6))])
+        found = parts(micro)
+        for values in ("terms", "gradient_norms", "signals"):
+            assert getattr(found, values) == pytest.approx(getattr(expected, values), rel=1e-3, abs=1e-6), values
+        assert found.skipped is expected.skipped is None
+    assert set(found.terms) == TERMS and set(found.signals) == SIGNALS
+    assert_close(parts, whole, before)
+
+
+def test_uneven_micro_batches_differ_from_a_mean_of_their_means(make_step, batch_of, no_chance):
+    # Guards the test above: were the clips alike, wrong shares would pass it.
+    micro = [batch_of(0), batch_of(1, 2, 3, 4, 5)]
+    alone = [make_step(False, no_chance)([part]).terms for part in micro]
+    whole = make_step(False, no_chance)([batch_of(*range(6))]).terms
+    for name in ("mel", "kl", "duration"):
+        assert whole[name] != pytest.approx(np.mean([terms[name] for terms in alone]), rel=1e-3), name
+
+
+def test_the_second_pass_over_micro_batches_repeats_the_first(make_step, batch_of):
+    step = make_step(True, learning_rate=0.0)  # slices, noise and dropout are real, the generator stands still
+    forward, passes = step.generator.forward, []
+    step.generator.forward = lambda batch: (passes.append(forward(batch)), passes[-1])[1]
+    step([batch_of(0, 3), batch_of(1, 2), batch_of(4, 5)])
+    assert len(passes) == 6
+    for first, second in zip(passes[:3], passes[3:], strict=True):
+        for name in ("real", "generated", "kl", "duration", "durations"):
+            assert torch.equal(getattr(first, name), getattr(second, name)), name
+        assert not first.kl.requires_grad and second.kl.requires_grad
+    after = torch.rand(3), np.random.random(3)
+    # ... and leaves the random numbers where a single pass would.
+    torch.manual_seed(0)
+    np.random.seed(0)
+    with torch.no_grad():
+        for part in (batch_of(0, 3), batch_of(1, 2), batch_of(4, 5)):
+            forward(part)
+    assert torch.equal(torch.rand(3), after[0])
+    np.testing.assert_array_equal(np.random.random(3), after[1])
+
+
+def test_one_batch_passes_through_the_generator_once(make_step, batch):
+    step = make_step()
+    passes = []
+    step.generator.register_forward_hook(lambda *_: passes.append(1))
+    step([batch])
+    assert len(passes) == 1
+
+
+def test_padding_never_changes_a_loss(make_step, batch, no_chance, stochastic):
+    padded = Batch(
+        F.pad(batch.input_ids, (0, 6)),
+        F.pad(batch.attention_mask, (0, 6)),
+        batch.text_lengths,
+        F.pad(batch.spectrograms, (0, 9)),
+        batch.frame_lengths,
+        F.pad(batch.waveforms, (0, 9 * 256)),
+    )
+    found, expected = (make_step(stochastic, no_chance)([given]) for given in (padded, batch))
+    assert found.terms == pytest.approx(expected.terms, rel=1e-4)
+    assert found.signals == pytest.approx(expected.signals, rel=1e-4, abs=1e-6)
+    assert found.gradient_norms == pytest.approx(expected.gradient_norms, rel=1e-3)
+
+
+# --- order and reach ------------------------------------------------------------------------------------------------
+
+
+def plain_steps(step: TrainingStep, batch: Batch, count: int) -> dict[str, float]:
+    """The same training written out without precision, parts or care. Changes the step's modules in place."""
+    generator, discriminator, settings = step.generator.train(), step.discriminator, step.settings
+    common = {"betas": settings.betas, "eps": settings.eps, "weight_decay": settings.weight_decay, "foreach": False}
+    optimizer_g = torch.optim.AdamW(generator.parameters(), lr=settings.learning_rate, **common)
+    optimizer_d = torch.optim.AdamW(discriminator.parameters(), lr=settings.discriminator_learning_rate, **common)
+    weights = settings.weights
+    for _ in range(count):
+        outputs = generator(batch)
+        real_scores, _ = discriminator(outputs.real)
+        generated_scores, _ = discriminator(outputs.generated.detach())
+        term_d = losses.discriminator_loss(real_scores, generated_scores)
+        optimizer_d.zero_grad()
+        (weights.discriminator * term_d).backward()
+        torch.nn.utils.clip_grad_norm_(discriminator.parameters(), settings.gradient_clip)
+        optimizer_d.step()
+
+        mel = mel_term(outputs, generator.audio)
+        scores, features = discriminator(outputs.generated)
+        term_g = losses.generator_loss(scores)
+        matching = losses.feature_matching_loss(discriminator(outputs.real)[1], features)
+        optimizer_g.zero_grad()
+        total = weights.mel * mel + weights.kl * outputs.kl + weights.duration * outputs.duration
+        (total + weights.generator * term_g + weights.feature_matching * matching).backward()
+        torch.nn.utils.clip_grad_norm_(generator.parameters(), settings.gradient_clip)
+        optimizer_g.step()
+    named = {"mel": mel, "kl": outputs.kl, "duration": outputs.duration, "generator": term_g}
+    named |= {"feature_matching": matching, "discriminator": term_d}
+    return {name: term.item() for name, term in named.items()}
+
+
+def test_three_steps_are_those_of_the_plain_training(make_step, batch, no_chance, stochastic):
+    changes = {
+        **SMOOTH,
+        "discriminator_learning_rate": 2e-2,
+        "weights": LossWeights(5.0, 1.5, 2.0, 3.0, 4.0, 0.5),
+        "gradient_clip": 20.0,  # clips the generator only
+    }
+    step, plain, before = (make_step(stochastic, no_chance, **changes) for _ in range(3))
+    for _ in range(3):
+        outcome = step([batch])
+    assert outcome.gradient_norms["generator"] > 20 > outcome.gradient_norms["discriminator"]
+    assert outcome.terms == pytest.approx(plain_steps(plain, batch, 3), rel=1e-3)
+    assert_close(step, plain, before)
+
+
+def test_the_generator_meets_the_updated_discriminator(make_step, batch, no_chance):
+    step = make_step(False, no_chance, learning_rate=0.0, discriminator_learning_rate=1e-2)
+    old = copy.deepcopy(step.discriminator)
+    found = step([batch]).terms
+    with torch.no_grad():
+        outputs = step.generator(batch)
+        scores, _ = old(torch.cat([outputs.real, outputs.generated]))
+        halves = [[score[:3] for score in scores], [score[3:] for score in scores]]
+        assert found["discriminator"] == pytest.approx(losses.discriminator_loss(*halves).item(), rel=1e-5)
+        by_new, by_old = (losses.generator_loss(judge(outputs.generated)[0]) for judge in (step.discriminator, old))
+    assert found["generator"] == pytest.approx(by_new.item(), rel=1e-5)
+    assert found["generator"] != pytest.approx(by_old.item(), rel=1e-2)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_gradients_reach_exactly_their_own_half(make_step, batch_of, monkeypatch, stochastic, parts):
+    step = make_step(stochastic)
+    named = {
+        f"{part}.{name}": parameter
+        for part in ("generator", "discriminator")
+        for name, parameter in getattr(step, part).named_parameters()
+    }
+    seen = []
+    for optimizer in (step.optimizer_d, step.optimizer_g):
+
+        def look(original=optimizer.step):
+            seen.append({name for name, parameter in named.items() if parameter.grad is not None})
+            assert all(named[name].grad.any() for name in seen[-1])
+            original()
+
+        monkeypatch.setattr(optimizer, "step", look)
+    step([batch_of(0, 3, 5)] if parts == 1 else [batch_of(0, 3), batch_of(5)])
+    assert seen == [{name for name in named if name.startswith(part)} for part in ("discriminator", "generator")]
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in named.values())
+
+
+def test_a_discriminator_is_thawed_again_when_it_fails(make_step, batch, monkeypatch):
+    step = make_step()
+    frozen = []
+
+    def fail(*_):
+        frozen.append(not any(parameter.requires_grad for parameter in step.discriminator.parameters()))
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(losses, "feature_matching_loss", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        step([batch])
+    assert frozen == [True]
+    assert all(parameter.requires_grad for parameter in step.discriminator.parameters())
+
+
+def test_gradients_are_clipped_to_the_setting_and_told_as_they_were(make_step, batch, no_chance, monkeypatch):
+    free, clipped = make_step(False, no_chance), make_step(False, no_chance, gradient_clip=1e-3)
+    norms = []
+    for module, optimizer in (
+        (clipped.discriminator, clipped.optimizer_d),
+        (clipped.generator, clipped.optimizer_g),
+    ):
+
+        def look(module=module, original=optimizer.step):
+            norms.append(torch.cat([parameter.grad.flatten() for parameter in module.parameters()]).norm().item())
+            original()
+
+        monkeypatch.setattr(optimizer, "step", look)
+    told = clipped([batch]).gradient_norms
+    assert norms == pytest.approx([1e-3, 1e-3], rel=1e-2)
+    assert told["discriminator"] == pytest.approx(free([batch]).gradient_norms["discriminator"], rel=1e-5)
+    assert min(told.values()) > 1e-2
+
+
+def test_signals_are_those_of_the_slices_and_the_path(make_step, batch, no_chance):
+    step = make_step(False, no_chance, learning_rate=0.0, discriminator_learning_rate=0.0)
+    found = step([batch]).signals
+    with torch.no_grad():
+        outputs = step.generator(batch)
+        scores = [[s.mean().item() for s in step.discriminator(x)[0]] for x in (outputs.real, outputs.generated)]
+    generated = outputs.generated.numpy()
+    assert found["rms_db"] == pytest.approx(measures.rms_db(generated), rel=1e-4)
+    assert found["real_rms_db"] == pytest.approx(measures.rms_db(outputs.real.numpy()), rel=1e-4)
+    assert found["peak"] == pytest.approx(np.abs(generated).max(), rel=1e-5)
+    assert found["dc"] == pytest.approx(generated.mean(), rel=1e-3)
+    assert [found["real_score"], found["generated_score"]] == pytest.approx(np.mean(scores, axis=1), rel=1e-4)
+    longest = (outputs.durations.amax(1) / batch.frame_lengths).mean().item()
+    assert found["longest"] == pytest.approx(longest) and 0 < found["diagonal"] < 0.5
+
+
+def test_a_voice_that_has_just_spoken_learns_with_dropout_again(make_step, batch):
+    step = make_step()
+    step.generator.eval()
+    step([batch])
+    assert all(module.training for module in step.generator.modules())
+
+
+def test_rates_follow_the_factor(make_step):
+    step = make_step(learning_rate=1e-3, discriminator_learning_rate=4e-4)
+    step.set_rates(0.5)
+    step.set_rates(0.25)  # of the settings' rates, not of the last ones
+    rates = [optimizer.param_groups[0]["lr"] for optimizer in (step.optimizer_g, step.optimizer_d)]
+    assert rates == pytest.approx([2.5e-4, 1e-4])
+
+
+# --- stages ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_while_warming_up_only_the_discriminator_learns(make_step, batch_of, parts):
+    step = make_step()
+    before = {part: state_of(step, part) for part in ("generator", "discriminator")}
+    outcome = step([batch_of(0, 1), batch_of(2)][:parts], generator_learns=False)
+    assert set(outcome.terms) == set(outcome.gradient_norms) == {"discriminator"}
+    assert set(outcome.signals) == SIGNALS and outcome.skipped is None
+    assert changed(before["generator"], state_of(step, "generator")) == []
+    assert set(dict(step.discriminator.named_parameters())) <= set(
+        changed(before["discriminator"], state_of(step, "discriminator"))
+    )
+
+
+def test_without_the_adversary_only_the_generator_learns(make_step, batch_of, no_chance):
+    whole, parts = make_step(False, no_chance), make_step(False, no_chance)
+    before = state_of(whole, "discriminator")
+    found = whole([batch_of(0, 1, 2)], adversarial=False)
+    assert set(found.terms) == {"mel", "kl", "duration"} and set(found.gradient_norms) == {"generator"}
+    assert set(found.signals) == SIGNALS - {"real_score", "generated_score"}
+    assert changed(before, state_of(whole, "discriminator")) == []
+    in_parts = parts([batch_of(0, 1), batch_of(2)], adversarial=False)
+    assert in_parts.terms == pytest.approx(found.terms, rel=1e-4)
+    assert in_parts.gradient_norms == pytest.approx(found.gradient_norms, rel=1e-3)
+
+
+def test_a_step_in_which_nothing_learns_is_an_error(make_step, batch):
+    with pytest.raises(ValueError, match="nothing would learn"):
+        make_step()([batch], adversarial=False, generator_learns=False)
+
+
+# --- precision ------------------------------------------------------------------------------------------------------
+
+PRECISIONS = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_every_precision_learns_in_one_process_after_the_other(make_step, batch_of, stochastic, precision):
+    step = make_step(stochastic, mixed_precision=precision)
+    outcomes = [step([batch_of(0, 3)]) for _ in range(12)]
+    learnt = [outcome for outcome in outcomes if not outcome.skipped]
+    assert len(learnt) >= (8 if precision == "fp16" else 12)
+    assert all(np.isfinite([*o.terms.values(), *o.gradient_norms.values(), *o.signals.values()]).all() for o in learnt)
+    for name in ("kl", "discriminator"):
+        assert learnt[-1].terms[name] < 0.95 * learnt[0].terms[name], name
+    assert all(parameter.dtype == torch.float32 for parameter in step.generator.parameters())
+    assert all((outcome.loss_scale is None) == (precision != "fp16") for outcome in outcomes)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_what_overflows_is_computed_in_float32(make_step, batch, monkeypatch, precision):
+    step = make_step(True, mixed_precision=precision)
+    seen: dict[str, set[torch.dtype]] = {}
+
+    def note(name: str, value: Tensor) -> Tensor:
+        seen.setdefault(name, set()).add(value.dtype)
+        return value
+
+    def product() -> Tensor:
+        """Has the precision that matrix products have here and now."""
+        return torch.ones(2, 2) @ torch.ones(2, 2)
+
+    def note_results(module, name: str) -> None:
+        original = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *args: note(name, original(*args)))
+
+    model = step.generator.model
+    for name, module in (
+        ("decoder", model.decoder.conv_pre),
+        ("discriminator", step.discriminator.discriminators[0].conv_post),
+        ("flow", model.flow.flows[1].conv_pre),
+        ("duration predictor", model.duration_predictor.conv_pre),
+    ):
+        module.register_forward_hook(lambda _, __, result, name=name: (note(name, result), None)[1])
+    for term in ("kl", "stochastic_duration", "mel", "discriminator", "generator", "feature_matching"):
+        note_results(losses, f"{term}_loss")
+    stft, search = torch.stft, generator_module.prior_log_likelihood
+    monkeypatch.setattr(torch, "stft", lambda samples, *args, **more: stft(note("stft", samples), *args, **more))
+    monkeypatch.setattr(
+        generator_module, "prior_log_likelihood", lambda *args: (note("search", product()), search(*args))[1]
+    )
+    step([batch])
+    low = {"decoder", "discriminator"}
+    assert {name: seen[name] for name in low} == {name: {PRECISIONS[precision]} for name in low}
+    high = {name for name, dtypes in seen.items() if dtypes == {torch.float32}}
+    assert high == set(seen) - low and len(high) == 10
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("bf16", 0.05), ("fp16", 0.01)])
+def test_low_precision_is_near_float32(make_step, batch, no_chance, monkeypatch, precision, tolerance):
+    monkeypatch.setattr(step_module, "FIRST_LOSS_SCALE", 32.0)  # so low that the very first step learns
+    exact = make_step(True, no_chance)([batch])
+    found = make_step(True, no_chance, mixed_precision=precision)([batch])
+    assert found.skipped is None
+    assert found.terms == pytest.approx(exact.terms, rel=tolerance)
+    assert found.gradient_norms == pytest.approx(exact.gradient_norms, rel=0.1)
+
+
+def test_a_card_without_bf16_is_an_error_that_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation)
+    with pytest.raises(TrainingError, match="fp16"):
+        step_module._check_precision(torch.bfloat16, torch.device("cuda"))
+    step_module._check_precision(torch.float16, torch.device("cuda"))
+    step_module._check_precision(torch.bfloat16, torch.device("cpu"))
+
+
+# --- what is not finite ---------------------------------------------------------------------------------------------
+
+
+def spoil(step: TrainingStep, monkeypatch, what: str) -> None:
+    """Make one thing of the coming steps not finite."""
+    if what.endswith("gradient"):
+        parameter = next(getattr(step, what.split()[0]).parameters())
+        parameter.register_hook(lambda gradient: gradient * torch.inf)
+        return
+    if what == "sound":
+        forward = step.generator.forward
+        monkeypatch.setattr(
+            step.generator, "forward", lambda batch: (out := forward(batch))._replace(generated=out.generated * np.nan)
+        )
+        return
+    module, name = (step_module, "mel_term") if what == "mel" else (losses, f"{what}_loss")
+    original = getattr(module, name)
+    monkeypatch.setattr(module, name, lambda *args: original(*args) * np.nan)
+
+
+@pytest.mark.parametrize(("precision", "parts"), [("no", 1), ("no", 2), ("fp16", 1)])
+@pytest.mark.parametrize(
+    ("what", "skipped", "still"),
+    [
+        ("mel", "generator: loss mel is nan", {"generator"}),
+        ("feature_matching", "generator: loss feature_matching is nan", {"generator"}),
+        ("generator gradient", "generator: gradient norm is (nan|inf)", {"generator"}),
+        ("kl", "discriminator and generator: loss kl is nan", {"generator", "discriminator"}),
+        ("sound", "discriminator and generator: loss discriminator is nan", {"generator", "discriminator"}),
+        ("discriminator", "discriminator and generator: loss discriminator is nan", {"generator", "discriminator"}),
+        (
+            "discriminator gradient",
+            "discriminator and generator: gradient norm is (nan|inf)",
+            {"generator", "discriminator"},
+        ),
+    ],
+)
+def test_a_half_that_is_not_finite_changes_nothing_and_says_so(
+    make_step, batch_of, monkeypatch, precision, parts, what, skipped, still
+):
+    step = make_step(mixed_precision=precision)
+    batches = [batch_of(0, 3), batch_of(5)][:parts]
+    while step(batches).skipped:  # fp16 finds its scale, and the optimizers get a state to lose
+        pass
+    before = {part: state_of(step, part) for part in ("generator", "discriminator")}
+    scale = step.scaler.get_scale()
+    spoil(step, monkeypatch, what)
+    outcome = step(batches)
+    assert outcome.skipped is not None
+    assert re.fullmatch(skipped, outcome.skipped), outcome.skipped
+    for part in ("generator", "discriminator"):
+        assert (changed(before[part], state_of(step, part)) == []) == (part in still), part
+    assert all(
+        parameter.grad is None for module in (step.generator, step.discriminator) for parameter in module.parameters()
+    )
+    assert outcome.loss_scale == (scale / 2 if precision == "fp16" else None)
+    monkeypatch.undo()
+    if "gradient" not in what:  # the next step is an ordinary one
+        after = step(batches)
+        assert after.skipped is None and set(after.terms) == TERMS
+
+
+def test_a_warm_up_step_that_is_not_finite_speaks_of_the_discriminator_alone(make_step, batch, monkeypatch):
+    step = make_step()
+    spoil(step, monkeypatch, "discriminator")
+    assert step([batch], generator_learns=False).skipped == "discriminator: loss discriminator is nan"
+
+
+def test_a_loss_that_overflows_though_its_gradients_do_not_lowers_the_scale_too(make_step, batch, monkeypatch):
+    step = make_step(mixed_precision="fp16")
+    while step([batch]).skipped:
+        pass
+    original, scale = losses.kl_loss, step.scaler.get_scale()
+    monkeypatch.setattr(losses, "kl_loss", lambda *args: original(*args) + torch.inf)  # the gradient stays finite
+    outcome = step([batch])
+    assert outcome.skipped == "discriminator and generator: loss kl is inf"
+    assert outcome.loss_scale == scale / 2
+
+
+# --- going on -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_saved_step_goes_on_bit_for_bit(make_step, batch_of, precision):
+    def new_step() -> TrainingStep:
+        return make_step(True, mixed_precision=precision)
+
+    def run(step: TrainingStep, count: int) -> list[StepOutcome]:
+        return [step([batch_of(0), batch_of(3)]) for _ in range(count)]
+
+    whole, first, second = new_step(), new_step(), new_step()
+    torch.manual_seed(3)
+    expected = run(whole, 5)
+    torch.manual_seed(3)
+    assert run(first, 3) == expected[:3]
+    parts = [first.state_dict(), first.generator.state_dict(), first.discriminator.state_dict(), torch.get_rng_state()]
+    saved = io.BytesIO()
+    torch.save(parts, saved)
+    saved.seek(0)
+    state, generator, discriminator, random = torch.load(saved, weights_only=True)
+    second.generator.load_state_dict(generator)
+    second.discriminator.load_state_dict(discriminator)
+    second.load_state_dict(state)
+    assert second.state_dict()["scaler"] == first.state_dict()["scaler"]
+    assert (second.state_dict()["scaler"] == new_step().state_dict()["scaler"]) == (precision != "fp16")
+    torch.set_rng_state(random)
+    assert run(second, 2) == expected[3:]
+    for part in ("generator", "discriminator"):
+        assert changed(state_of(whole, part), state_of(second, part)) == []
+
+
+@pytest.mark.parametrize(("before", "after"), [("no", "fp16"), ("fp16", "no"), ("fp16", "bf16")])
+def test_a_training_may_go_on_in_another_precision(make_step, batch, before, after):
+    first, second = make_step(mixed_precision=before), make_step(mixed_precision=after)
+    while first([batch]).skipped:
+        pass
+    second.load_state_dict(first.state_dict())
+    moments = [step.optimizer_d.state_dict()["state"][0]["exp_avg"] for step in (first, second)]
+    assert moments[0].any() and torch.equal(*moments)
+    assert second([batch]).loss_scale == (
+        None if after != "fp16" else pytest.approx(step_module.FIRST_LOSS_SCALE, rel=0.5)
+    )
