@@ -10,7 +10,8 @@ import pytest
 import soundfile
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import VitsModel, VitsTokenizer
+from torch import Tensor
+from transformers import VitsModel, VitsTokenizer, pipeline
 
 from kurdtts_lib.errors import TextError, VoiceError
 from kurdtts_lib.text import encode
@@ -47,6 +48,20 @@ def test_plain_transformers_speaks_a_saved_voice_as_before(voice, saved):
     model, tokenizer = VitsModel.from_pretrained(saved), VitsTokenizer.from_pretrained(saved)
     assert tokenizer.get_vocab() == voice.tokenizer.get_vocab()
     np.testing.assert_array_equal(plain_speech(model, tokenizer), before)
+
+
+@pytest.mark.parametrize("stochastic", [False, True])
+def test_transformers_pipeline_speaks_a_saved_voice_as_before(make_audible_voice, tmp_path, stochastic):
+    voice = make_audible_voice(use_stochastic_duration_prediction=stochastic)
+    voice.model.eval()
+    expected = plain_speech(voice.model, voice.tokenizer)
+    save_voice(voice, tmp_path / "voice", "")
+    speaker = pipeline("text-to-speech", model=str(tmp_path / "voice"))
+    torch.manual_seed(5)
+    speech = speaker(SENTENCE)
+    assert speech["sampling_rate"] == voice.model.config.sampling_rate
+    np.testing.assert_array_equal(speech["audio"], expected)
+    assert expected.std() > 0.01
 
 
 @pytest.mark.parametrize("stochastic", [False, True])
@@ -128,6 +143,94 @@ def test_samples_are_kept_beside_the_voice(voice, tmp_path):
     np.testing.assert_allclose(samples, waveform, atol=1e-4)
 
 
+OLD_NAMES = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
+
+
+def with_old_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    for new, old in OLD_NAMES.items():
+        state = {name.replace(new, old): value for name, value in state.items()}
+    return state
+
+
+def with_split_decoder(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Length and direction in place of the decoder's weights, as in a model that was saved while it was trained."""
+    for name in list(state):
+        if re.fullmatch(r"decoder\.(upsampler|resblocks)\..*\.weight", name):
+            weight = state.pop(name)
+            length = weight.flatten(1).norm(dim=1).view(-1, 1, 1)
+            state[name.replace("weight", "parametrizations.weight.original0")] = length
+            state[name.replace("weight", "parametrizations.weight.original1")] = 3 * weight  # any length will do
+    return state
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin"])
+@pytest.mark.parametrize("old_names", [False, True])
+@pytest.mark.parametrize("split_decoder", [False, True])
+def test_old_and_new_names_of_weight_norm_load_from_both_files(voice, saved, file, old_names, split_decoder):
+    state = load_file(saved / "model.safetensors")
+    names = set(state)
+    state = with_split_decoder(state) if split_decoder else state
+    state = with_old_names(state) if old_names else state
+    assert (set(state) != names) == (old_names or split_decoder)
+    (saved / "model.safetensors").unlink()
+    if file == "pytorch_model.bin":
+        torch.save(state, saved / file)
+    else:
+        save_file(state, saved / file, {"format": "pt"})
+
+    loaded = load_voice(saved)
+    expected = speak(voice, SENTENCE)
+    assert expected.std() > 0.01
+    np.testing.assert_allclose(speak(loaded, SENTENCE), expected, atol=1e-5 if split_decoder else 0)
+    assert type(loaded.model) is VitsModel
+    assert set(loaded.model.state_dict()) == names  # a voice like any other: it can be trained and saved
+    apply_decoder_weight_norm(loaded.model)
+    save_voice(loaded, saved, "")
+    np.testing.assert_allclose(plain_speech(VitsModel.from_pretrained(saved), voice.tokenizer),
+                               plain_speech(voice.model, voice.tokenizer), atol=1e-5)  # fmt: skip
+
+
+def test_a_flows_layer_that_was_saved_split_is_folded_too(voice, saved):
+    """Others train with weight norm on layers where transformers has none, not on the decoder's only."""
+    state = load_file(saved / "model.safetensors")
+    weight = state.pop("flow.flows.1.conv_pre.weight")
+    state["flow.flows.1.conv_pre.weight_g"] = weight.norm(dim=1, keepdim=True)
+    state["flow.flows.1.conv_pre.weight_v"] = 0.5 * weight
+    save_file(state, saved / "model.safetensors", {"format": "pt"})
+    np.testing.assert_allclose(speak(load_voice(saved), SENTENCE), speak(voice, SENTENCE), atol=1e-5)
+
+
+def test_loading_a_split_decoder_leaves_transformers_messages_as_they_were(saved, caplog):
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    change_weights(saved / "model.safetensors", with_split_decoder)
+    load_voice(saved)
+    assert logging.get_verbosity() == before
+    assert "UNEXPECTED" not in caplog.text
+
+
+@pytest.mark.parametrize("damage", ["half", "noise", "empty", "foreign"])
+def test_a_damaged_pytorch_file_is_a_voice_error(saved, damage):
+    state = load_file(saved / "model.safetensors")
+    (saved / "model.safetensors").unlink()
+    path = saved / "pytorch_model.bin"
+    torch.save({"model": print} if damage == "foreign" else state, path)
+    whole = path.read_bytes()
+    content = {"half": whole[: len(whole) // 2], "noise": np.random.default_rng(0).bytes(500), "empty": b""}
+    path.write_bytes(content.get(damage, whole))
+    with pytest.raises(VoiceError, match=re.escape(str(saved))):
+        load_voice(saved)
+
+
+@pytest.mark.parametrize(("name", "value"), [("hidden_size", "many"), ("upsample_rates", [8, 8]), ("vocab_size", None)])
+def test_a_wrong_value_in_the_config_is_a_voice_error_that_names_it(saved, name, value):
+    config = json.loads((saved / "config.json").read_text(encoding="utf-8"))
+    (saved / "config.json").write_text(json.dumps({**config, name: value}), encoding="utf-8")
+    with pytest.raises(VoiceError, match=name):
+        load_voice(saved)
+
+
 def change_weights(path, change) -> None:
     state = load_file(path)
     change(state)
@@ -142,6 +245,8 @@ def change_weights(path, change) -> None:
         ("unexpected", "decoder.extra", lambda s: s.update({"decoder.extra": torch.zeros(2)})),
         ("missing|unexpected", "decoder.upsampler.0", lambda s: s.update(
             {"decoder.upsampler.0.parametrizations.weight.original1": s.pop("decoder.upsampler.0.weight")})),
+        ("missing", "decoder.resblocks.1.convs2.0.weight", lambda s: [
+            with_split_decoder(s), s.pop("decoder.resblocks.1.convs2.0.parametrizations.weight.original0")]),
         ("mismatched", "decoder.conv_pre.bias", lambda s: s.update({"decoder.conv_pre.bias": torch.zeros(3)})),
     ],
 )  # fmt: skip

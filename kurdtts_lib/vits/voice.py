@@ -1,16 +1,20 @@
 """A voice on disk: a plain transformers VITS folder, with its discriminator and card beside it."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, cast
 
 import numpy as np
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import weight_norm
 from transformers import VitsModel, VitsTokenizer
 from transformers.utils import logging as transformers_logging
 
@@ -22,6 +26,20 @@ from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscrimina
 DISCRIMINATOR_WEIGHTS = "discriminator.safetensors"
 DISCRIMINATOR_CONFIG = "discriminator.json"
 CARD = "voice.json"
+
+HALVES = ("parametrizations.weight.original0", "parametrizations.weight.original1")
+"""Length and direction of a weight under torch's weight norm."""
+NOT_A_VOICE = (
+    OSError,
+    ValueError,
+    TypeError,
+    SafetensorError,
+    StrictDataclassError,  # a value in config.json of the wrong kind
+    UnpicklingError,  # this one and the next two: a damaged pytorch_model.bin
+    EOFError,
+    RuntimeError,
+)
+"""What transformers raises for a folder or a name that is no whole voice."""
 
 
 @dataclass
@@ -39,7 +57,10 @@ class Voice:
 def load_voice(source: str | Path) -> Voice:
     """Load a voice from a folder or, by its name, from the hub.
 
-    Raises VoiceError if it cannot be had, if a weight is missing or unexpected, or if the voice holds several
+    The weights may lie in `model.safetensors` or `pytorch_model.bin`, and weight norm may have its old names
+    (`weight_g`, `weight_v`) or its new ones (`parametrizations.weight.original0`, `original1`); where transformers
+    expects a plain weight, as in the decoder, it is folded.
+    Raises VoiceError if the voice cannot be had, if a weight is missing or unexpected, or if the voice holds several
     speakers, which the course cannot train.
     """
     folder = Path(source)
@@ -47,22 +68,66 @@ def load_voice(source: str | Path) -> Voice:
     name = str(source)
     if folder.is_dir():
         transformers_logging.disable_progress_bar()  # a bar for half a second; downloads from the hub keep theirs
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()  # its table of wrong weights: those left at the end are our error
     try:
-        loaded: Any = VitsModel.from_pretrained(name, output_loading_info=True, ignore_mismatched_sizes=True)
-        model, report = loaded
+        model = _load_model(name)
         tokenizer = VitsTokenizer.from_pretrained(name)
-    except (OSError, ValueError, TypeError, SafetensorError) as error:
+    except NOT_A_VOICE as error:
         raise VoiceError(
             f"The voice {name!r} cannot be loaded: {error} Check the folder, or the network if it is on the hub."
         ) from error
     finally:
+        transformers_logging.set_verbosity(verbosity)
         transformers_logging.enable_progress_bar()
-    _check_weights(name, report)
     if model.config.num_speakers > 1:
         raise VoiceError(f"{name} holds {model.config.num_speakers} speakers; choose a voice with one.")
+    return Voice(model.eval(), tokenizer, _load_discriminator(folder), _load_card(folder))
+
+
+def _load_model(name: str) -> VitsModel:
+    model, report = _from_pretrained(VitsModel, name)
+    split = _split_layers(report)
+    if not split:
+        _check_weights(name, report)
+        return model
+    # Some layers were saved while their weight norm was on. A model that has it there too can read them.
+    split_model, report = _from_pretrained(_with_weight_norm(split), name)
+    _check_weights(name, report)
+    for layer in split:
+        parametrize.remove_parametrizations(split_model.get_submodule(layer), "weight")
+    model.load_state_dict(split_model.state_dict())
+    return model
+
+
+def _from_pretrained(model_class: type[VitsModel], name: str) -> tuple[VitsModel, dict]:
+    loaded: Any = model_class.from_pretrained(name, output_loading_info=True, ignore_mismatched_sizes=True)
+    model, report = loaded
     for tensor in [*model.parameters(), *model.buffers()]:
         tensor.data = tensor.data.float().clone()  # off the mapped file: Windows could not replace it while it is open
-    return Voice(model.eval(), tokenizer, _load_discriminator(folder), _load_card(folder))
+    return model, report
+
+
+def _split_layers(report: dict) -> list[str]:
+    """Layers whose weight was saved in the two halves of weight norm where `VitsModel` has a plain one.
+
+    transformers has given the halves their new names by then.
+    """
+    unexpected = {str(key) for key in report["unexpected_keys"]}
+    layers = (str(key).removesuffix(".weight") for key in report["missing_keys"])
+    return sorted(layer for layer in layers if unexpected >= {f"{layer}.{half}" for half in HALVES})
+
+
+def _with_weight_norm(layers: list[str]) -> type[VitsModel]:
+    """A `VitsModel` with weight norm on these layers also."""
+
+    class SplitVits(VitsModel):
+        def __init__(self, config: Any) -> None:
+            super().__init__(config)
+            for layer in layers:
+                weight_norm(self.get_submodule(layer))
+
+    return SplitVits
 
 
 def _check_weights(name: str, report: dict) -> None:
@@ -121,6 +186,16 @@ def save_voice(
             write_wav(temporary / "samples" / name, waveform, voice.model.config.sampling_rate)
 
 
+def front_matter(**values: str) -> str:
+    """The head by which the hub, and every tool that lists models, reads a model card: YAML between two rules.
+
+    Each value is written as JSON, which is YAML whatever characters it holds.
+    """
+    values = {**values, "library_name": "transformers", "pipeline_tag": "text-to-speech"}
+    lines = (f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items())
+    return f"---\n{''.join(lines)}---\n"
+
+
 def _save_weights(state: Mapping[str, Tensor], target: Path, dtype: torch.dtype) -> None:
     stored = {name: value.detach().to("cpu", dtype).contiguous() for name, value in state.items()}
     save_file(stored, target, {"format": "pt"})
@@ -141,7 +216,7 @@ def folded_state(model: VitsModel) -> dict[str, Tensor]:
     state = model.state_dict()
     for name, module in model.decoder.named_modules(prefix="decoder"):
         if parametrize.is_parametrized(module, "weight"):
-            for half in ("original0", "original1"):
-                del state[f"{name}.parametrizations.weight.{half}"]
+            for half in HALVES:
+                del state[f"{name}.{half}"]
             state[f"{name}.weight"] = cast(Tensor, module.weight).detach()
     return state

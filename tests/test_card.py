@@ -1,0 +1,75 @@
+"""The README beside a voice is a model card: the hub reads its head, and its example speaks."""
+
+import re
+
+import pytest
+import yaml
+
+from kurdtts_lib import voices
+from kurdtts_lib.vits.voice import front_matter, load_voice, save_voice
+
+
+def head_of(card: str) -> dict:
+    _, head, text = card.split("---\n", 2)
+    assert text.startswith("\n# ")
+    return yaml.safe_load(head)
+
+
+@pytest.mark.parametrize("value", ["facebook/mms-tts", 'deng: "ş" #1', "yes", "1.0", "C:\\deng", "- a"])
+def test_the_head_of_a_card_is_yaml_whatever_the_names_are(value):
+    head = front_matter(license="cc0-1.0", base_model=value)
+    assert head_of(head + "\n# voice\n") == {
+        "license": "cc0-1.0",
+        "base_model": value,
+        "library_name": "transformers",
+        "pipeline_tag": "text-to-speech",
+    }
+
+
+@pytest.mark.parametrize(
+    ("licence", "identifier"),
+    [
+        ("CC BY-NC 4.0", "cc-by-nc-4.0"),
+        ("CC0 1.0", "cc0-1.0"),
+        ("CC BY 4.0", "cc-by-4.0"),
+        ("unknown: ask the maker of the base voice", "unknown"),
+        ("only for my friends", "other"),
+    ],
+)
+def test_a_fine_tuned_voices_readme_is_a_card_with_the_inherited_licence(licence, identifier):
+    figures = {"mel_distance": 1.25}
+    card = {
+        **{"name": "kurdtts full", "base_voice": "facebook/mms-tts-kmr-script_latin", "licence": licence},
+        **{"data": "Common Voice", "training_clips": 900, "validation_clips": 20, "test_clips": 30, "steps": 500},
+        **{"steps_trained": 700, "date": "2026-01-01", "kurdtts": "1", "before": figures, "after": figures},
+    }
+    readme = voices._readme(card)
+    assert head_of(readme) == {
+        "language": "kmr",
+        "license": identifier,
+        "base_model": "facebook/mms-tts-kmr-script_latin",
+        "library_name": "transformers",
+        "pipeline_tag": "text-to-speech",
+    }
+    assert all(part in readme for part in (licence, "Common Voice", "900 clips", "500 steps", "| mel distance | 1.25"))
+
+
+def test_the_cards_example_speaks(audible_voice, tmp_path):
+    save_voice(audible_voice, tmp_path / "voice", "")
+    figures = {"mel_distance": 1.0}
+    keys = ("name", "base_voice", "licence", "data", "training_clips", "validation_clips", "test_clips", "steps")
+    card = {key: "x" for key in (*keys, "steps_trained", "date", "kurdtts")} | {"before": figures, "after": figures}
+    (example,) = re.findall(r"```python\n(.*?)```", voices._readme(card), flags=re.DOTALL)
+    found: dict = {}
+    exec(example.replace("this folder, or its name on the hub", (tmp_path / "voice").as_posix()), found)
+    assert found["speech"]["audio"].std() > 0.01
+
+
+def test_a_voice_fine_tuned_from_a_fine_tuned_one_keeps_the_licence(tiny_voice, tmp_path):
+    voice = tiny_voice
+    voice.card = {"licence": "CC BY-NC 4.0", "base_voice": "facebook/mms-tts-kmr-script_latin"}
+    for generation in ("first", "second"):
+        save_voice(voice, tmp_path / generation, "")
+        voice = load_voice(tmp_path / generation)
+        voice.card = {"licence": voices.licence_of(voice, str(tmp_path / generation))}
+    assert voice.card["licence"] == "CC BY-NC 4.0"

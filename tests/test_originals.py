@@ -1,0 +1,306 @@
+"""A checkpoint of the published VITS code becomes a transformers folder that computes the same, or a clear error."""
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import original_vits as original
+import pytest
+import torch
+from conftest import TINY_DISCRIMINATOR
+from torch import Tensor
+from transformers import VitsModel, VitsTokenizer
+
+from kurdtts_lib import cli
+from kurdtts_lib.errors import KurdTTSError, VoiceError
+from kurdtts_lib.vits import originals
+from kurdtts_lib.vits.discriminator import VitsDiscriminator
+from kurdtts_lib.vits.originals import convert, read_discriminator, read_generator
+from kurdtts_lib.vits.training import Trainer
+from kurdtts_lib.vits.voice import load_voice
+
+TINY_SHAPES = original.discriminator_shapes(
+    TINY_DISCRIMINATOR.scale_channels, TINY_DISCRIMINATOR.scale_groups, TINY_DISCRIMINATOR.period_channels
+)
+
+
+def save(weights: dict[str, Tensor], path: Path) -> Path:
+    """A checkpoint as the published code writes it, optimizer and all."""
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(3))]).state_dict()
+    torch.save({"model": weights, "iteration": 3, "optimizer": optimizer, "learning_rate": 2e-4}, path)
+    return path
+
+
+@pytest.fixture
+def make_original(tmp_path: Path) -> Callable[..., Path]:
+    """Write a generator with its two companions and return its path; `change` may spoil its weights."""
+
+    def make(
+        stochastic: bool = True, change: Callable[[dict], object] = lambda weights: None, **changes: object
+    ) -> Path:
+        weights = original.make_weights(stochastic)
+        change(weights)
+        config = copy.deepcopy(original.CONFIG)
+        if not stochastic:
+            config["model"]["use_sdp"] = False
+        for section in config.values():
+            section.update({name: value for name, value in changes.items() if name in section})
+        folder = tmp_path / "published"
+        folder.mkdir()
+        (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        (folder / "vocab.txt").write_text("\n".join(original.SYMBOLS) + "\n", encoding="utf-8")
+        return save(weights, folder / "G_100000.pth")
+
+    return make
+
+
+@pytest.fixture
+def tiny_discriminator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The published discriminator has 46.7 M weights; here it has the tests' own sizes."""
+    monkeypatch.setattr(originals, "PUBLISHED_DISCRIMINATOR", TINY_DISCRIMINATOR)
+
+
+def weights_of(path: Path) -> dict[str, Tensor]:
+    return torch.load(path, weights_only=True)["model"]
+
+
+@pytest.mark.parametrize("stochastic", [True, False])
+def test_plain_transformers_says_with_a_converted_voice_what_the_original_says(
+    make_original, tmp_path, monkeypatch, stochastic
+):
+    path = make_original(stochastic)
+    assert cli.main(["convert", str(path), str(tmp_path / "voice")]) == 0
+    model, tokenizer = VitsModel.from_pretrained(tmp_path / "voice"), VitsTokenizer.from_pretrained(tmp_path / "voice")
+    ids = tokenizer("jin û jiyan", return_tensors="pt").input_ids
+    duration_noise, noise = torch.randn(1, 2, ids.shape[1]), torch.randn(original.LATENT, 2000)
+    duration_noise[0, :, 4] = torch.tensor([9.0, -9.0])  # outside the splines, where they are the identity
+    expected = original.speak(weights_of(path), ids, duration_noise if stochastic else None, noise)
+
+    monkeypatch.setattr(torch, "randn", lambda *size: duration_noise)
+    monkeypatch.setattr(torch, "randn_like", lambda like: noise[None, :, : like.shape[2]])
+    with torch.no_grad():
+        spoken = model(input_ids=ids).waveform[0]
+    assert expected.std() > 0.05 and expected.abs().max() < 0.99
+    torch.testing.assert_close(spoken, expected, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_every_part_computes_what_the_original_computes(make_original):
+    path = make_original()
+    w, model = weights_of(path), read_generator(path).model
+    lengths = torch.tensor([12, 7])
+    mask = (torch.arange(12) < lengths[:, None]).float()[:, None]
+    ids = torch.randint(1, len(original.SYMBOLS), (2, 12))
+    expected = original.text_encoder(w, ids, mask)
+    found = model.text_encoder(ids, mask.transpose(1, 2), attention_mask=mask[:, 0])
+    for name, values in zip(("last_hidden_state", "prior_means", "prior_log_variances"), expected, strict=True):
+        torch.testing.assert_close(found[name].transpose(1, 2), values, atol=1e-5, rtol=0)
+
+    spectrogram = torch.rand(2, original.FILTER_LENGTH // 2 + 1, 12)
+    expected = original.posterior_encoder(w, spectrogram, mask)
+    torch.testing.assert_close(model.posterior_encoder(spectrogram, mask)[1:], expected, atol=1e-5, rtol=0)
+
+    latents = torch.randn(2, original.LATENT, 12) * mask
+    expected = original.flow_reverse(w, latents, mask)
+    torch.testing.assert_close(model.flow(latents, mask, reverse=True), expected, atol=1e-5, rtol=0)
+    assert (expected - latents).abs().mean() > 0.1
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("flows", ["flows", "post_flows"])
+def test_every_flow_of_the_duration_predictor_is_the_originals(make_original, flows):
+    """Speaking leaves out the first spline flow and all of the posterior's: training needs them."""
+    path = make_original()
+    # In double precision: the slope of a spline enlarges what float32 rounds.
+    w = {name: value.double() for name, value in weights_of(path).items()}
+    layers = getattr(read_generator(path).model.double().duration_predictor, flows)
+    mask, condition = torch.ones(1, 1, 9).double(), torch.randn(1, original.HIDDEN, 9).double()
+    x = 2 * torch.randn(1, 2, 9).double()
+    found = layers[0](x, mask, reverse=True)[0]
+    torch.testing.assert_close(found, original.affine_reverse(w, f"dp.{flows}.0", x, mask), atol=1e-8, rtol=0)
+    for number, layer in enumerate(layers[1:]):
+        expected = original.spline_flow_reverse(w, f"dp.{flows}.{2 * number + 1}", x, mask, condition)
+        found = layer(x, mask, global_conditioning=condition, reverse=True)[0]
+        torch.testing.assert_close(found, expected, atol=1e-8, rtol=0)
+        assert (found - x).abs().max() > 0.01
+
+
+@torch.no_grad()
+def test_the_duration_predictors_layers_for_training_are_the_originals(make_original):
+    path = make_original()
+    w, predictor = weights_of(path), read_generator(path).model.duration_predictor
+    mask, durations = torch.ones(1, 1, 9), torch.randint(1, 8, (1, 1, 9)).float()
+    expected = original.separable(w, "dp.post_convs", original.conv(w, "dp.post_pre", durations), mask)
+    expected = original.conv(w, "dp.post_proj", expected)
+    found = predictor.post_conv_proj(predictor.post_conv_dds(predictor.post_conv_pre(durations), mask))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_a_converted_voice_reads_its_text_as_the_original(make_original, tmp_path):
+    convert(make_original(), tmp_path / "voice")
+    tokenizer = VitsTokenizer.from_pretrained(tmp_path / "voice")
+    assert [tokenizer.get_vocab()[symbol] for symbol in original.SYMBOLS] == list(range(len(original.SYMBOLS)))
+    assert tokenizer.pad_token_id == 0
+    assert (tokenizer.add_blank, tokenizer.phonemize, tokenizer.is_uroman) == (True, False, False)
+    number = original.SYMBOLS.index
+    assert tokenizer("Ez").input_ids == [0, number("e"), 0, number("z"), 0]
+
+
+def test_a_voice_for_romanised_text_says_so(make_original):
+    assert read_generator(make_original(training_files="train.uroman")).tokenizer.is_uroman
+
+
+def test_a_converted_voice_can_be_trained(make_original, tiny_discriminator, tone_clips, few_steps, audio, tmp_path):
+    path = make_original()
+    discriminator = save(original.make_discriminator_weights(TINY_SHAPES), path.with_name("D_100000.pth"))
+    assert cli.main(["convert", str(path), str(tmp_path / "voice"), "--discriminator", str(discriminator)]) == 0
+    voice = load_voice(tmp_path / "voice")
+    before = {name: value.clone() for name, value in voice.model.state_dict().items() if "decoder" not in name}
+    assert Trainer(voice, tone_clips, [], few_steps, audio, tmp_path / "run").run()
+    after = voice.model.state_dict()
+    still = {name for name, value in before.items() if torch.equal(after[name], value)}
+    assert len(before) > 300 and still == set()
+
+
+@torch.no_grad()
+def test_a_converted_discriminator_judges_as_the_original(tiny_discriminator, tmp_path):
+    weights = original.make_discriminator_weights(TINY_SHAPES)
+    discriminator = read_discriminator(save(weights, tmp_path / "D_100000.pth"))
+    waveform = torch.randn(2, 1, 2310)
+    scores, _ = discriminator(waveform)
+    expected = original.discriminator_scores(weights, waveform, TINY_DISCRIMINATOR.scale_groups)
+    assert len(scores) == len(expected) == 6
+    for found, values in zip(scores, expected, strict=True):
+        torch.testing.assert_close(found.flatten(), values.flatten(), atol=1e-5, rtol=1e-5)
+
+
+def test_a_discriminator_of_the_published_size_has_the_published_names_and_shapes():
+    shapes = original.discriminator_shapes(
+        original.PUBLISHED_SCALE, original.PUBLISHED_GROUPS, original.PUBLISHED_PERIOD
+    )
+    with torch.device("meta"):
+        published = {f"{layer}.{name}": value for layer, shape in shapes.items() for name, value in (
+            ("bias", torch.empty(shape[0])),
+            ("weight_g", torch.empty(shape[0], *[1] * (len(shape) - 1))),
+            ("weight_v", torch.empty(shape)),
+        )}  # fmt: skip
+        discriminator = VitsDiscriminator(originals.PUBLISHED_DISCRIMINATOR)
+    assert len(published) == 111
+    originals._fill(discriminator, {originals._renamed_parts(name): value for name, value in published.items()}, Path())
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda w: w.pop("dec.ups.1.weight_v"), r"lacks weights: decoder\.upsampler\.1\.parametrizations.*original1"),
+        (lambda w: w.pop("enc_p.encoder.norm_layers_2.2.beta"), r"encoder\.layers\.2\.final_layer_norm\.bias"),
+        (lambda w: w.pop("dp.post_flows.7.proj.weight"), r"duration_predictor\.post_flows\.4\.conv_proj\.weight"),
+        (lambda w: w.update({"emb_g.weight": torch.zeros(2)}), r"one speaker lacks: emb_g\.weight"),
+        (lambda w: w.update({"dp.flows.2.pre.weight": torch.zeros(2)}), r"lacks: dp\.flows\.2\.pre\.weight"),
+        (lambda w: w.update({"dec.ups.0.extra": torch.zeros(2)}), r"too many weights: decoder\.upsampler\.0\.extra"),
+        (lambda w: w.update({"enc_q.pre.bias": torch.zeros(3)}), r"posterior_encoder\.conv_pre\.bias.*\[3\].*\[8\]"),
+        (lambda w: w.update({"enc_p.emb.weight": torch.zeros(40, 8)}), r"embed_tokens\.weight.*\[40, 8\]"),
+    ],
+)
+def test_a_weight_too_many_too_few_or_of_another_shape_is_an_error_that_names_it(make_original, change, named):
+    with pytest.raises(VoiceError, match=rf"G_100000\.pth.*{named}"):
+        read_generator(make_original(change=change))
+
+
+def test_settings_that_name_the_other_duration_predictor_are_an_error(make_original):
+    path = make_original(stochastic=False)
+    path.with_name("config.json").write_text(json.dumps(original.CONFIG), encoding="utf-8")
+    with pytest.raises(VoiceError, match=r"lacks: dp\.conv_1\.weight"):
+        read_generator(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"n_speakers": 4}, "4 speakers"),
+        ({"add_blank": False}, "without blanks"),
+        ({"resblock": "2"}, "resblock '2'"),
+        ({"hidden_channels": "many"}, "hidden_size"),
+        ({"upsample_rates": [8, 8]}, "upsample_rates"),
+    ],
+)
+def test_a_voice_of_a_kind_that_cannot_be_trained_is_an_error_that_says_why(make_original, changes, named):
+    with pytest.raises(VoiceError, match=rf"config\.json.*{named}"):
+        read_generator(make_original(**changes))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("config.json", None, "No such file|cannot find"),
+        ("config.json", "{", "cannot be read"),
+        ("config.json", "[1]", "cannot be read"),
+        ("config.json", '{"data": {}, "model": {}}', "lacks 'add_blank'"),
+        ("vocab.txt", None, "No such file|cannot find"),
+        ("vocab.txt", "a\nb\na\n", "names 'a' twice"),
+        ("vocab.txt", "a\nb\n", "embed_tokens"),
+    ],
+)
+def test_a_missing_or_damaged_companion_is_an_error_that_names_it(make_original, name, content, said):
+    path = make_original()
+    companion = path.with_name(name)
+    companion.unlink()
+    if content is not None:
+        companion.write_text(content, encoding="utf-8")
+    with pytest.raises(VoiceError, match=said) as caught:
+        read_generator(path)
+    assert name in str(caught.value) or said == "embed_tokens"
+
+
+class Stranger:
+    """What a harmful checkpoint could hold."""
+
+
+@pytest.mark.parametrize("content", ["half", b"", b"noise" * 100, Stranger(), {"weight": {}}, {"model": {"a": 1}}, [1]])
+def test_a_damaged_or_foreign_checkpoint_is_an_error_that_names_it(make_original, content):
+    path = make_original()
+    if content == "half":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+    with pytest.raises(VoiceError, match=r"G_100000\.pth") as caught:
+        read_generator(path)
+    assert "weights_only" not in str(caught.value)  # torch advises to trust the file
+
+
+def test_a_checkpoint_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(VoiceError, match=r"D_100000\.pth cannot be read: .*(No such file|cannot find)"):
+        read_discriminator(tmp_path / "D_100000.pth")
+
+
+def test_a_discriminators_file_with_a_generator_in_it_is_refused_with_the_reason(tiny_discriminator, tmp_path):
+    weights = original.make_weights(stochastic=True)
+    path = save(weights, tmp_path / "D_100000.pth")
+    with pytest.raises(VoiceError, match=rf"enc_p\.emb\.weight and {len(weights) - 1} more.*wrong content"):
+        read_discriminator(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda w: w.pop("discriminators.3.conv_post.bias"), r"lacks weights: discriminators\.3\.conv_post\.bias"),
+        (lambda w: w.update({"discriminators.6.conv_post.bias": torch.zeros(1)}), r"many weights: discriminators\.6"),
+        (lambda w: w.update({"discriminators.0.convs.0.bias": torch.zeros(5)}), r"discriminators\.0\.convs\.0\.bias"),
+    ],
+)
+def test_a_wrong_weight_of_a_discriminator_is_named(tiny_discriminator, tmp_path, change, named):
+    weights = original.make_discriminator_weights(TINY_SHAPES)
+    change(weights)
+    with pytest.raises(VoiceError, match=named):
+        read_discriminator(save(weights, tmp_path / "D_100000.pth"))
+
+
+def test_a_folder_with_other_files_is_not_replaced(make_original, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(KurdTTSError, match="other files"):
+        convert(make_original(), tmp_path / "mine")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
