@@ -5,17 +5,22 @@ import contextlib
 import dataclasses
 import io
 import math
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from kurdtts_lib.errors import KurdTTSError
 from kurdtts_lib.progress import pass_bar
-from kurdtts_lib.settings import Profile, home, load_profile
+from kurdtts_lib.settings import PRESETS, Profile, TrainingSettings, home, load_profile, with_preset
+
+if TYPE_CHECKING:
+    from kurdtts_lib.vits.training import Trainer
 
 # Torch and transformers take seconds to load; each command imports what it needs, so that --help is quick.
 
@@ -61,6 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     length = train.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=_positive, help="how often to go through the data")
     length.add_argument("--steps", type=_positive, help="how many steps in all")
+    train.add_argument("--preset", choices=tuple(PRESETS), help="how this machine computes; full: gpu-8gb")
+    train.add_argument("--tensorboard", action="store_true", help="also write the curves for TensorBoard")
     train.set_defaults(run=_train)
 
     say = commands.add_parser("say", help="speak a text into a WAV file")
@@ -69,6 +76,12 @@ def _parser() -> argparse.ArgumentParser:
     say.add_argument("--voice", help="a voice's folder or its name on the hub; default: your newest fine-tuned voice")
     say.add_argument("--seed", type=int, default=1, help="another seed gives another reading")
     say.set_defaults(run=_say)
+
+    convert = commands.add_parser("convert", help="make a voice's folder from a checkpoint of the published VITS code")
+    convert.add_argument("generator", type=Path, help="G_100000.pth, with its config.json and vocab.txt beside it")
+    convert.add_argument("folder", type=Path, help="where to write the voice")
+    convert.add_argument("--discriminator", type=Path, help="D_100000.pth, to go on training with")
+    convert.set_defaults(run=_convert)
     return parser
 
 
@@ -109,7 +122,6 @@ def _prepare(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from kurdtts_lib.vits.training import StepReport
     from kurdtts_lib.voices import finish_training, prepare_training
 
     profile = load_profile(options.profile)
@@ -119,15 +131,17 @@ def _train(options: argparse.Namespace) -> int:
         base_voice=options.base_voice or profile.base_voice,
         data_dir=options.data_dir or profile.prepared_dir,
     )
-    profile = dataclasses.replace(profile, training=_with_length(options, profile))
+    profile = dataclasses.replace(profile, training=_training_settings(options, profile))
     trainer = prepare_training(profile)
-    with _stop_on_ctrl_c() as stop, tqdm(total=profile.training.steps, initial=trainer.step, unit=" steps") as bar:
-
-        def show(entry: StepReport) -> None:
-            bar.set_postfix(mel=f"{entry.terms['mel']:.3f}", refresh=False)
-            bar.update()
-
-        done = trainer.run(stop, show)
+    main_process = trainer.process.is_main_process  # of several, only one speaks
+    try:
+        done = _run_with_bar(trainer, quiet=not main_process)
+    except KeyboardInterrupt:  # the second one: the first lets the step end
+        kept = trainer.folder / "checkpoints"
+        print(f"Stopped in the middle of a step. The same command goes on from the last checkpoint in {kept}.")
+        return 130
+    if not main_process:
+        return 0
     if not done:
         print(f"Stopped at step {trainer.step}; everything is saved. The same command goes on from here.")
         return 130
@@ -138,27 +152,68 @@ def _train(options: argparse.Namespace) -> int:
     return 0
 
 
-def _with_length(options: argparse.Namespace, profile: Profile):  # type: ignore[no-untyped-def]
-    if options.steps:
-        return dataclasses.replace(profile.training, steps=options.steps)
-    if not options.epochs:
-        return profile.training
-    from kurdtts_lib.voices import training_and_validation
+def _run_with_bar(trainer: "Trainer", quiet: bool) -> bool:
+    from kurdtts_lib.vits.logs import Event, StepReport
 
-    training, _ = training_and_validation(profile)
-    steps_per_epoch = math.ceil(len(training) / profile.training.batch_size)
-    return dataclasses.replace(profile.training, steps=options.epochs * steps_per_epoch)
+    steps = trainer.settings.steps
+    alone = trainer.process.num_processes == 1
+    with _stop_on_signals(alone) as stop, tqdm(total=steps, initial=trainer.step, unit=" steps", disable=quiet) as bar:
+
+        def show(entry: StepReport) -> None:
+            counts = {"skipped": trainer.progress.skipped} if trainer.progress.skipped else {}
+            bar.set_postfix(mel=f"{entry.terms.get('mel', math.nan):.3f}", **counts, refresh=False)
+            bar.update()
+            if entry.skipped:
+                bar.write(f"step {entry.step} skipped: {entry.skipped}")
+
+        def tell(event: Event) -> None:
+            bar.write(f"step {event.step} {event.kind}: {event.text}")
+
+        return trainer.run(stop, show, tell)
+
+
+def _training_settings(options: argparse.Namespace, profile: Profile) -> TrainingSettings:
+    """The profile's, with what was asked for."""
+    training = with_preset(profile.training, options.preset) if options.preset else profile.training
+    training = dataclasses.replace(training, tensorboard=options.tensorboard)
+    if options.steps:
+        return dataclasses.replace(training, steps=options.steps)
+    if not options.epochs:
+        return training
+    from kurdtts_lib.voices import clips_of
+
+    steps_per_epoch = math.ceil(len(clips_of(profile).training) / training.batch_size)
+    return dataclasses.replace(training, steps=options.epochs * steps_per_epoch)
 
 
 @contextlib.contextmanager
-def _stop_on_ctrl_c() -> Iterator[threading.Event]:
-    """Ctrl-C sets the event, so that the training ends after a whole step instead of in the middle of one."""
+def _stop_on_signals(alone: bool) -> Iterator[threading.Event]:
+    """Ctrl-C and `kill` set the event, so that the training ends after a whole step instead of in the middle of one.
+
+    A second one is no longer caught if this process is `alone`; a launcher of several passes each on a second time.
+    """
     stop = threading.Event()
-    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def ask_to_stop(*_: object) -> None:
+        if stop.is_set():
+            return
+        stop.set()
+        if alone:
+            restore()
+        # Not print: the signal may have come in the middle of one.
+        os.write(2, b"\nStopping after this step. Again: stop at once, and lose the steps since the last save.\n")
+
+    for number in before:
+        signal.signal(number, ask_to_stop)
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGINT, before)
+        restore()
 
 
 def _say(options: argparse.Namespace) -> int:
@@ -173,6 +228,14 @@ def _say(options: argparse.Namespace) -> int:
     rate = voice.model.config.sampling_rate
     write_wav(options.output, waveform, rate)
     print(f"{options.output}: {len(waveform) / rate:.1f} s")
+    return 0
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from kurdtts_lib.vits.originals import convert
+
+    convert(options.generator, options.folder, options.discriminator)
+    print(f"Voice: {options.folder}")
     return 0
 
 

@@ -131,7 +131,7 @@ def summary(folder: Path) -> str:
     table = "\n".join(f"  {title:44}{before[key]:9.2f}{after[key]:9.2f}" for title, key in rows)
     return f"""
 Your voice was fine-tuned: {card["steps"]} steps on {card["training_clips"]} clips.
-Measured on {card["held_out_clips"]} sentences that it never saw, against the recordings of them:
+Measured on {card["test_clips"]} sentences that it never saw, against the recordings of them:
 
   {"":44}{"before":>9}{"after":>9}
 {table}

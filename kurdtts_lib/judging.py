@@ -14,7 +14,7 @@ from kurdtts_lib.settings import AudioSettings
 
 @dataclass(frozen=True)
 class Figures:
-    """Means over the held-out sentences."""
+    """Means over the test sentences."""
 
     sentences: int
     mel_cepstral_distance: float

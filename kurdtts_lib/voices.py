@@ -1,28 +1,32 @@
 """From a prepared corpus and a base voice to a published voice with honest figures on its card."""
 
 import datetime
+import re
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from kurdtts_lib import __version__, measures
-from kurdtts_lib.corpus.clips import Clip, read_metadata, split
+from kurdtts_lib.corpus.clips import Parts, read_metadata, split
 from kurdtts_lib.corpus.preparation import corpus_settings, other_speakers
-from kurdtts_lib.errors import TrainingError
+from kurdtts_lib.errors import TrainingError, VoiceError
 from kurdtts_lib.judging import Figures, compare, load
 from kurdtts_lib.settings import Profile, describe
+from kurdtts_lib.vits.mms import mms_code, mms_discriminator
 from kurdtts_lib.vits.synthesis import speak
 from kurdtts_lib.vits.training import Trainer
-from kurdtts_lib.vits.voice import Voice, load_voice, save_voice
+from kurdtts_lib.vits.voice import Voice, front_matter, load_voice, save_voice
 
 MMS_LICENCE = "CC BY-NC 4.0"
 UNKNOWN_LICENCE = "unknown: ask the maker of the base voice"
 SPEAKER_CLIPS = 200
 """Training clips that stand for the speaker when voices are compared: enough for stable statistics."""
 SAMPLES = 5
-"""Held-out sentences kept beside the voice as sound."""
+"""Test sentences kept beside the voice as sound."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +34,14 @@ class LikenessBaselines:
     """What the speaker distance is for real speech: without these the figure means nothing."""
 
     same_voice: float
-    """The speaker's held-out recordings against the speaker's training recordings."""
+    """The speaker's test recordings against the speaker's training recordings."""
     other_voices: float | None
     """The nearest of at most four other speakers of the corpus, against the same; None if there is none."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """A finished fine-tuning, measured on held-out sentences only."""
+    """A finished fine-tuning, measured on the test sentences: they taught nothing and chose nothing."""
 
     folder: Path
     before: Figures
@@ -46,39 +50,56 @@ class Result:
 
 
 def prepare_training(profile: Profile) -> Trainer:
-    """A trainer for the profile's base voice and prepared data, resumed where its folder holds a checkpoint."""
-    training, validation = training_and_validation(profile)
-    if not validation:
-        raise TrainingError("No sentence is held out; no honest figure is possible. Prepare more clips.")
+    """A trainer for the profile's base voice and prepared data, resumed where its folder holds a checkpoint.
+
+    Raises TrainingError if the data or this machine cannot do what the profile asks for.
+    """
+    parts = clips_of(profile)
+    if profile.training.mixed_precision == "fp16" and not torch.cuda.is_available():
+        raise TrainingError(
+            "This training computes in fp16, which needs an NVIDIA card; on a processor it would take many times "
+            "longer. Take a machine with a card, or compute in fp32: `kurdtts train --preset cpu`; in a notebook "
+            'profile = dataclasses.replace(profile, training=with_preset(profile.training, "cpu")).'
+        )
     base = load_voice(profile.base_voice)
-    return Trainer(base, training, validation, profile.training, profile.audio, profile.training_dir)
+    if base.discriminator is None and mms_code(profile.base_voice):
+        try:
+            base.discriminator = mms_discriminator(profile.base_voice)
+        except VoiceError as error:
+            warnings.warn(f"The training begins without MMS's discriminator. {error}", stacklevel=2)
+    return Trainer(base, parts.training, parts.validation, profile.training, profile.audio, profile.training_dir)
 
 
 def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], None] = print) -> Result:
-    """Judge the base and the fine-tuned voice on all held-out sentences, then save the voice with its card.
+    """Judge the base and the best fine-tuned voice on all test sentences, then save the latter with its card.
 
-    `tell` is called with a line before each part of the work, which takes minutes on a large corpus.
+    The best voice is the one with the lowest mel distance on the validation sentences. `tell` is called with a line
+    before each part of the work, which takes minutes on a large corpus.
     """
-    training, validation = training_and_validation(profile)
+    parts = clips_of(profile)
+    voice, step = trainer.best_voice()
+    tell(f"The best voice is that of step {step} (of {trainer.step}), by the validation sentences.")
     tell("Measuring the recordings ...")
-    recordings, speaker = load(validation, profile.audio), load(training[:SPEAKER_CLIPS], profile.audio)
+    recordings, speaker = load(parts.test, profile.audio), load(parts.training[:SPEAKER_CLIPS], profile.audio)
     baselines = likeness_baselines(profile, recordings, speaker)
     tell("Measuring the base voice ...")
     base = load_voice(profile.base_voice)
-    base.model.to(device=trainer.voice.model.device)  # type: ignore[call-arg]
-    spoken_before = [speak(base, clip.text) for clip in validation]
+    base.model.to(device=voice.model.device)  # type: ignore[call-arg]
+    spoken_before = [speak(base, clip.text) for clip in parts.test]
     before = compare(spoken_before, recordings, speaker, profile.audio)
     tell("Measuring the new voice ...")
-    spoken_after = [speak(trainer.voice, clip.text) for clip in validation]
+    spoken_after = [speak(voice, clip.text) for clip in parts.test]
     after = compare(spoken_after, recordings, speaker, profile.audio)
-    trainer.voice.card = {
+    voice.card = {
         "name": f"kurdtts {profile.name}",
         "base_voice": _public_name(profile.base_voice),
-        "licence": licence_of(trainer.voice, profile.base_voice),
+        "licence": licence_of(voice, profile.base_voice),
         "data": _public_name(corpus_settings(profile.prepared_dir).source),
-        "training_clips": len(training),
-        "held_out_clips": len(validation),
-        "steps": trainer.step,
+        "training_clips": len(parts.training),
+        "validation_clips": len(parts.validation),
+        "test_clips": len(parts.test),
+        "steps": step,
+        "steps_trained": trainer.step,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "kurdtts": __version__,
         "settings": describe(profile.training),
@@ -87,7 +108,7 @@ def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], No
         "likeness_baselines": asdict(baselines),
     }
     samples = _samples(recording=recordings, before=spoken_before, after=spoken_after)
-    save_voice(trainer.voice, profile.voice_dir, _readme(trainer.voice.card), samples)
+    save_voice(voice, profile.voice_dir, _readme(voice.card), samples)
     return Result(profile.voice_dir, before, after, baselines)
 
 
@@ -108,17 +129,26 @@ def _samples(**sounds: list[np.ndarray]) -> dict[str, np.ndarray]:
 def likeness_baselines(
     profile: Profile, recordings: list[np.ndarray], speaker: list[np.ndarray], clips_per_speaker: int = 12
 ) -> LikenessBaselines:
-    """The held-out `recordings`, and other speakers, each against the `speaker`'s training clips."""
+    """The test `recordings`, and other speakers, each against the `speaker`'s training clips."""
     others = other_speakers(profile.prepared_dir, profile.audio, clips_per_speaker)
     distances = [measures.speaker_distance(speaker, speech, profile.audio) for speech in others.values()]
     same = measures.speaker_distance(speaker, recordings, profile.audio)
     return LikenessBaselines(same, min(distances, default=None))
 
 
-def training_and_validation(profile: Profile) -> tuple[list[Clip], list[Clip]]:
-    """The prepared clips in two parts, as the prepared folder's own settings split them."""
-    share = corpus_settings(profile.prepared_dir).validation_share
-    return split(read_metadata(profile.prepared_dir), share)
+def clips_of(profile: Profile) -> Parts:
+    """The prepared clips in three parts, as the prepared folder's own settings split them.
+
+    Raises TrainingError if a part is empty: there would be no training, no best voice, or no honest figure.
+    """
+    parts = split(read_metadata(profile.prepared_dir), corpus_settings(profile.prepared_dir).held_out_share)
+    if not all(parts):
+        raise TrainingError(
+            f"{profile.prepared_dir} has {len(parts.training)} clips to learn from, {len(parts.validation)} to "
+            f"validate and {len(parts.test)} to test; each part needs one at least. Prepare more clips, or with "
+            "another held_out_share."
+        )
+    return parts
 
 
 def licence_of(voice: Voice, base_voice: str) -> str:
@@ -128,20 +158,41 @@ def licence_of(voice: Voice, base_voice: str) -> str:
     return MMS_LICENCE if base_voice.startswith("facebook/mms-tts") else UNKNOWN_LICENCE
 
 
+def _licence_id(licence: str) -> str:
+    """The short name by which the hub knows a licence: "CC BY-NC 4.0" is "cc-by-nc-4.0"."""
+    if licence == UNKNOWN_LICENCE:
+        return "unknown"
+    name = licence.lower().replace(" ", "-")
+    return name if re.fullmatch(r"cc0-1\.0|cc-by(-nc)?(-sa|-nd)?-\d\.\d", name) else "other"
+
+
 def _readme(card: dict) -> str:
     rows = "\n".join(
         f"| {name.replace('_', ' ')} | {card['before'][name]:.2f} | {card['after'][name]:.2f} |"
         for name in card["after"]
     )
-    return f"""# {card["name"]}
+    head = front_matter(language="kmr", license=_licence_id(card["licence"]), base_model=card["base_voice"])
+    return f"""{head}
+# {card["name"]}
 
-A Kurmanji voice, fine-tuned from `{card["base_voice"]}`.
+A Kurmanji voice, fine-tuned from `{card["base_voice"]}`. It speaks with transformers alone, and takes its place in
+whatever speaks with a VITS voice:
+
+```python
+from transformers import pipeline
+
+speech = pipeline("text-to-speech", model="this folder, or its name on the hub")("roj baş")
+speech["audio"], speech["sampling_rate"]
+```
+
+Write numbers and abbreviations as words: what is no Kurmanji letter is not spoken.
 
 - Licence: {card["licence"]} (inherited from the base voice)
-- Data: {card["data"]}, {card["training_clips"]} clips; {card["held_out_clips"]} sentences held out
-- Training: {card["steps"]} steps, {card["date"]}, kurdtts {card["kurdtts"]}
+- Data: {card["data"]}, {card["training_clips"]} clips
+- Training: {card["steps"]} steps, {card["date"]}, kurdtts {card["kurdtts"]}; {card["validation_clips"]} held-out
+  sentences chose this step out of {card["steps_trained"]}
 
-Measured on the held-out sentences, against the real recordings:
+Measured on {card["test_clips"]} other held-out sentences, which chose nothing, against the real recordings:
 
 | figure | base voice | this voice |
 |---|---|---|

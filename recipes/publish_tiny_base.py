@@ -5,6 +5,7 @@
 Every figure is of the held-out sentences, which no training step ever saw.
 """
 
+import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ from kurdtts_lib import measures
 from kurdtts_lib.audio import decode
 from kurdtts_lib.files import atomic_path
 from kurdtts_lib.settings import REPOSITORY
+from kurdtts_lib.vits.checkpoint import checkpoints
+from kurdtts_lib.vits.logs import History, read_log
 from kurdtts_lib.vits.synthesis import speak
 from kurdtts_lib.vits.training import Trainer
 from kurdtts_lib.vits.voice import Voice, load_voice, save_voice
@@ -36,7 +39,7 @@ def load_trained() -> Voice:
     training, validation, _ = load_clips()
     voice = make_voice()
     for name, settings in STAGES.items():
-        if (WORK / name / "checkpoint.pt").is_file():
+        if checkpoints(WORK / name):
             Trainer(voice, training, validation, settings, AUDIO, WORK / name)
     return voice
 
@@ -83,31 +86,27 @@ def _median_pitch(waveforms: Sequence[np.ndarray]) -> float:
     return float(np.median(np.concatenate([measures.pitch(waveform, AUDIO) for waveform in waveforms[:20]])))
 
 
-def history() -> list[dict]:
-    """All logged steps of all stages, numbered through."""
-    entries: list[dict] = []
+def history() -> History:
+    """All logged steps and validations of all stages, numbered through."""
+    whole = History()
     for name in STAGES:
-        log = WORK / name / "log.jsonl"
-        first = entries[-1]["step"] if entries else 0
-        if log.is_file():
-            for line in log.read_text(encoding="utf-8").splitlines():
-                entry = json.loads(line)
-                entries.append({**entry, "step": first + entry["step"], "stage": name})
-    return entries
+        log, first = read_log(WORK / name), len(whole.steps)
+        whole.steps += [dataclasses.replace(report, step=first + report.step) for report in log.steps]
+        whole.validations += [dataclasses.replace(found, step=first + found.step) for found in log.validations]
+    return whole
 
 
-def draw_curve(entries: list[dict], target: Path) -> None:
+def draw_curve(log: History, target: Path) -> None:
     """The mel loss in training and the mel distance of the validation sentences."""
     figure, (loss, held_out) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
-    steps = np.array([entry["step"] for entry in entries])
-    mel = np.array([entry["terms"]["mel"] for entry in entries])
+    steps = np.array([report.step for report in log.steps])
+    mel = np.array([report.terms["mel"] for report in log.steps])
     window = 50
     loss.plot(steps[window - 1 :], np.convolve(mel, np.ones(window) / window, mode="valid"), color="#0072B2")
     loss.set(title=f"Mel loss, mean of {window} steps", xlabel="step", ylim=(0, None))
-    checked = [entry for entry in entries if entry["validation"]]
     held_out.plot(
-        [entry["step"] for entry in checked],
-        [entry["validation"]["mel_distance"] for entry in checked],
+        [found.step for found in log.validations],
+        [found.mel_distance for found in log.validations],
         marker="o",
         color="#E69F00",
     )
@@ -117,14 +116,14 @@ def draw_curve(entries: list[dict], target: Path) -> None:
     plt.close(figure)
 
 
-def readme(figures: dict, entries: list[dict], parameters: int) -> str:
+def readme(figures: dict, log: History, parameters: int) -> str:
     mcd, mel, ratio = figures["mel_cepstral_distance"], figures["mel_distance"], figures["duration_ratio"]
     stages = "".join(
-        f"- `{name}`: {sum(entry['stage'] == name for entry in entries)} steps of {settings.batch_size} sentences, "
+        f"- `{name}`: {len(read_log(WORK / name).steps)} steps of {settings.batch_size} sentences, "
         f"{'without' if settings.adversarial_from else 'with'} a discriminator, rate {settings.learning_rate:g}\n"
         for name, settings in STAGES.items()
     )
-    hours = sum(entry["seconds"] for entry in entries) / 3600
+    hours = sum(report.seconds for report in log.steps) / 3600
 
     def row(title: str, key: str) -> str:
         return f"| {title} | {mcd[key]:.2f} | {mel[key]:.2f} |\n"
@@ -180,14 +179,14 @@ reader's voice, not how natural it is. `samples/` holds three of the sentences, 
 def main() -> None:
     torch.set_num_threads(2)
     voice = load_trained()
-    entries = history()
+    log = history()
     figures = measure(voice)
     parameters = sum(parameter.numel() for parameter in voice.model.parameters())
     voice.card = {
         "name": "tiny-kmr",
         "licence": "CC0 1.0",
         "data": "Common Voice sentences (CC0), read by espeak-ng",
-        "steps": len(entries),
+        "steps": len(log.steps),
         "parameters": parameters,
         "figures": figures,
     }
@@ -195,8 +194,8 @@ def main() -> None:
     for number, clip in enumerate(load_clips()[2][:SAMPLES], 1):
         samples[f"{number}-machine-reader.wav"] = decode(clip.path, AUDIO.sampling_rate)
         samples[f"{number}-tiny-kmr.wav"] = speak(voice, clip.text)
-    save_voice(voice, TARGET, readme(figures, entries, parameters), samples, half_precision=True)
-    draw_curve(entries, TARGET / "curve.png")
+    save_voice(voice, TARGET, readme(figures, log, parameters), samples, half_precision=True)
+    draw_curve(log, TARGET / "curve.png")
     # What was measured is what was saved: 16 bits must not have changed a figure that the card shows.
     saved = measure(load_voice(TARGET))["mel_cepstral_distance"]
     print(json.dumps(figures, indent=2))

@@ -33,8 +33,9 @@ from kurdtts_lib.files import atomic_path
 from kurdtts_lib.settings import REPOSITORY, AudioSettings, LossWeights, TrainingSettings
 from kurdtts_lib.text import normalize
 from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
+from kurdtts_lib.vits.logs import Event, StepReport
 from kurdtts_lib.vits.scratch import new_model, new_tokenizer
-from kurdtts_lib.vits.training import StepReport, Trainer
+from kurdtts_lib.vits.training import Trainer
 from kurdtts_lib.vits.voice import Voice
 
 WORK = REPOSITORY / "runs" / "tiny-base"
@@ -154,18 +155,18 @@ def train(minutes: float) -> None:
     for name, settings in STAGES.items():
         trainer = Trainer(voice, training, validation, settings, AUDIO, WORK / name)
         print(f"stage {name}: from step {trainer.step} to {settings.steps}", flush=True)
-        if not trainer.run(stop, _print_report):
+        if not trainer.run(stop, _print_report, _print_event):
             return
 
 
 def _print_report(entry: StepReport) -> None:
-    if entry.step % 50 == 0 or entry.validation:
+    if entry.step % 50 == 0:
         terms = " ".join(f"{name} {value:.3f}" for name, value in entry.terms.items())
-        print(
-            f"step {entry.step} epoch {entry.epoch} {entry.seconds:.2f} s  {terms}",
-            entry.validation or "",
-            flush=True,
-        )
+        print(f"step {entry.step} epoch {entry.epoch} {entry.seconds:.2f} s  {terms}", flush=True)
+
+
+def _print_event(event: Event) -> None:
+    print(f"step {event.step} {event.kind}: {event.text}", flush=True)
 
 
 def main() -> int:

@@ -1,6 +1,7 @@
-"""Small things to test with: voices of a few thousand weights, and clips made of tones."""
+"""Small things to test with: voices of a few thousand weights, clips made of tones, trainings of a few steps."""
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from kurdtts_lib.corpus.clips import Clip
 from kurdtts_lib.settings import AudioSettings, TrainingSettings
 from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
 from kurdtts_lib.vits.scratch import new_model, new_tokenizer
+from kurdtts_lib.vits.training import Trainer
 from kurdtts_lib.vits.voice import Voice
 
 # No deadline: a promise about time would break on a busy machine. Derandomized: every machine tries the same examples.
@@ -165,3 +167,22 @@ def few_steps() -> TrainingSettings:
         validation_clips=1,
         checkpoint_every=100,
     )
+
+
+@pytest.fixture
+def start(
+    make_voice: Callable[..., Voice], tone_clips: list[Clip], few_steps: TrainingSettings, tmp_path: Path
+) -> Callable[..., Trainer]:
+    """Build a trainer, as a new process would, in a folder of that name: the untrained voice and five clips."""
+
+    def build(
+        folder: str = "run",
+        voice: Voice | None = None,
+        clips: Sequence[Clip] = tuple(tone_clips[:5]),
+        held_out: Sequence[Clip] = (),
+        **changes: object,
+    ) -> Trainer:
+        settings = dataclasses.replace(few_steps, **changes)  # type: ignore[arg-type]
+        return Trainer(voice or make_voice(), clips, held_out, settings, AUDIO, tmp_path / folder)
+
+    return build

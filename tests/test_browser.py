@@ -150,4 +150,4 @@ def test_stop_button_ends_a_training_and_says_that_it_can_go_on(open_notebook: A
     )
     (message,) = errors(page)
     assert "The training was stopped. Run the cell above again to go on." in message
-    assert (workspace / "home" / "runs" / "training-sample" / "checkpoint.pt").is_file()
+    assert list((workspace / "home" / "runs" / "training-sample" / "checkpoints").glob("step-*.pt"))

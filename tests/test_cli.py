@@ -13,6 +13,9 @@ import soundfile
 
 from kurdtts_lib import cli
 from kurdtts_lib.corpus.clips import read_metadata, split
+from kurdtts_lib.settings import with_preset
+from kurdtts_lib.vits.logs import StepReport
+from kurdtts_lib.vits.training import Trainer
 from kurdtts_lib.vits.voice import Voice, save_voice
 
 
@@ -38,14 +41,14 @@ def test_prepare_train_and_say_work_one_after_the_other(
 
 
 def test_epochs_become_steps_by_the_number_of_training_clips(tmp_path: Path) -> None:
-    (tmp_path / "preparation.json").write_text('{"corpus": {"validation_share": 0.1}}', encoding="utf-8")
+    (tmp_path / "preparation.json").write_text('{"corpus": {"held_out_share": 0.1}}', encoding="utf-8")
     lines = [f"wavs/{number}.wav|gotina hejmar {'a' * number}" for number in range(1, 31)]
     (tmp_path / "metadata.csv").write_text("\n".join(lines), encoding="utf-8")
     options = cli._parser().parse_args(["train", "--data-dir", str(tmp_path), "--epochs", "3"])
     profile = dataclasses.replace(cli.load_profile("sample"), data_dir=tmp_path)
-    training, _ = split(read_metadata(tmp_path), 0.1)
+    training = split(read_metadata(tmp_path), 0.1).training
     expected = 3 * -(-len(training) // profile.training.batch_size)
-    assert cli._with_length(options, profile).steps == expected > 3
+    assert cli._training_settings(options, profile).steps == expected > 3
 
 
 def test_say_without_a_voice_says_how_to_get_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,12 +90,73 @@ def test_check_prints_a_line_for_each_check(capsys: pytest.CaptureFixture[str]) 
     assert sum(line.startswith(("OK ", "FIX")) for line in lines) >= 9
 
 
-def test_ctrl_c_sets_the_stop_event_and_the_old_handler_comes_back() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with cli._stop_on_ctrl_c() as stop:
-        signal.raise_signal(signal.SIGINT)
+def test_preset_and_tensorboard_change_only_how_the_machine_computes() -> None:
+    profile = cli.load_profile("full")
+    chosen = cli._parser().parse_args(["train", "--preset", "cpu", "--tensorboard", "--steps", "7"])
+    settings = cli._training_settings(chosen, profile)
+    assert (settings.mixed_precision, settings.gradient_checkpointing, settings.tensorboard) == ("no", False, True)
+    assert dataclasses.replace(with_preset(settings, "gpu-8gb"), steps=1500, tensorboard=False) == profile.training
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_sets_the_stop_event_and_the_second_one_is_the_old_handlers(
+    number: signal.Signals, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caught: list[int] = []
+    before = signal.signal(number, lambda *_: caught.append(number))
+    try:
+        with cli._stop_on_signals(alone=True) as stop:
+            signal.raise_signal(number)
+            assert stop.is_set() and not caught
+            assert "Stopping after this step" in capfd.readouterr().err
+            signal.raise_signal(number)
+        assert caught == [number]
+    finally:
+        signal.signal(number, before)
+
+
+def test_a_launcher_may_pass_a_signal_on_as_often_as_it_likes() -> None:
+    with cli._stop_on_signals(alone=False) as stop:
+        for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+            signal.raise_signal(number)
         assert stop.is_set()
-    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_handlers_come_back_when_no_signal_came() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with cli._stop_on_signals(alone=True) as stop:
+        assert not stop.is_set()
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_stopped_training_says_so_and_the_same_command_goes_on(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "prepared"
+    assert cli.main(["prepare", "--output-dir", str(data)]) == 0
+    command = ["train", "--data-dir", str(data), "--base-voice", str(base), "--steps", "3"]
+    ordinary = Trainer._one_step
+
+    def step_then_signal(trainer: Trainer, batches: object) -> StepReport:
+        signal.raise_signal(signal.SIGTERM)
+        return ordinary(trainer, batches)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Trainer, "_one_step", step_then_signal)
+    assert cli.main(command) == 130
+    assert "Stopped at step 1; everything is saved" in capsys.readouterr().out
+
+    def step_twice_interrupted(trainer: Trainer, batches: object) -> StepReport:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("the second one must not be waited for")
+
+    monkeypatch.setattr(Trainer, "_one_step", step_twice_interrupted)
+    assert cli.main(command) == 130
+    assert "goes on from the last checkpoint" in capsys.readouterr().out
+    monkeypatch.setattr(Trainer, "_one_step", ordinary)
+    assert cli.main(command) == 0
+    printed = capsys.readouterr().out
+    assert "resumed: Goes on from step 1" in printed and "best:" in printed and "mel cepstral distance" in printed
 
 
 def test_kurmanji_letters_reach_a_console_that_lacks_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,7 @@ def test_step_titles_are_the_headings_above_the_cells() -> None:
 def test_summary_shows_before_and_after_of_the_voices_card(tmp_path: Path) -> None:
     names = ("mel_cepstral_distance", "mel_distance", "speaker_distance", "pitch", "loudness_difference_db")
     before, after = ({name: base + i for i, name in enumerate(names)} for base in (10.25, 2.5))
-    card = {"steps": 7, "training_clips": 90, "held_out_clips": 11, "before": before, "after": after}
+    card = {"steps": 7, "training_clips": 90, "test_clips": 11, "before": before, "after": after}
     card["likeness_baselines"] = {"same_voice": 0.05, "other_voices": 1.61}
     write_json(tmp_path / "models" / "voice-sample" / "voice.json", card)
     text = course.summary(tmp_path)

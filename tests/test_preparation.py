@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kurdtts_lib.corpus import preparation
-from kurdtts_lib.corpus.clips import Clip, is_held_out, read_metadata, split, write_metadata
+from kurdtts_lib.corpus.clips import Clip, Parts, part_of, read_metadata, split, write_metadata
 from kurdtts_lib.corpus.sources import SourceClip
 from kurdtts_lib.errors import CorpusError, KurdTTSError
 from kurdtts_lib.settings import AudioSettings, CorpusSettings, load_profile
@@ -109,11 +109,21 @@ def test_other_speakers_are_usable_clips_of_other_people(tmp_path: Path) -> None
 def test_split_depends_on_the_sentence_alone_and_keeps_about_the_share() -> None:
     texts = [f"gotin {number}" for number in range(2000)]
     clips = [Clip(Path(f"{reader}-{text}.wav"), text) for text in texts for reader in range(2)]
-    training, validation = split(clips, 0.1)
-    assert len(training) + len(validation) == len(clips)
-    assert not {clip.text for clip in training} & {clip.text for clip in validation}
-    assert 0.07 < len(validation) / len(clips) < 0.13
-    assert [is_held_out(text, 0.1) for text in texts] == [is_held_out(text, 0.1) for text in reversed(texts)][::-1]
+    parts = split(clips, 0.1)
+    assert sum(map(len, parts)) == len(clips)
+    sentences = [{clip.text for clip in part} for part in parts]
+    assert len(set.union(*sentences)) == sum(map(len, sentences)) == len(texts)
+    assert 0.88 < len(parts.training) / len(clips) < 0.92
+    assert 0.4 < len(parts.test) / (len(parts.test) + len(parts.validation)) < 0.6
+    assert split(reversed(clips), 0.1) == Parts(*(part[::-1] for part in parts))
+
+
+def test_more_data_or_a_larger_share_moves_no_sentence_between_validation_and_test() -> None:
+    texts = [f"gotin {number}" for number in range(500)]
+    before = {text: part_of(text, 0.1) for text in texts}
+    assert {part_of(text, 0.3) for text in texts if before[text] == "training"} == {"training", "validation", "test"}
+    held_out = [text for text in texts if before[text] != "training"]
+    assert len(held_out) > 20 and all(part_of(text, 0.3) == before[text] for text in held_out)
 
 
 def test_metadata_round_trip(tmp_path: Path) -> None:

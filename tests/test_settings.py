@@ -4,8 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from kurdtts_lib.settings import REPOSITORY, AudioSettings, TrainingSettings, load_profile
+from kurdtts_lib.settings import (
+    PRESETS,
+    REPOSITORY,
+    AudioSettings,
+    TrainingSettings,
+    describe,
+    load_profile,
+    with_preset,
+)
 from kurdtts_lib.settings import home as home_folder
+from kurdtts_lib.vits.identity import FREE
 
 
 def test_unknown_profile_names_the_known_ones() -> None:
@@ -34,7 +43,9 @@ def test_home_is_the_repository_unless_set(monkeypatch: pytest.MonkeyPatch) -> N
     assert home_folder() == REPOSITORY
 
 
-@pytest.mark.parametrize("change", [{"steps": 0}, {"batch_size": 0}, {"mixed_precision": "fp8"}])
+@pytest.mark.parametrize(
+    "change", [{"steps": 0}, {"batch_size": 0}, {"keep_checkpoints": 0}, {"patience": 0}, {"mixed_precision": "fp8"}]
+)
 def test_impossible_training_settings_are_refused(change: dict) -> None:
     with pytest.raises(ValueError, match=next(iter(change))):
         TrainingSettings(**change)
@@ -43,3 +54,13 @@ def test_impossible_training_settings_are_refused(change: dict) -> None:
 def test_impossible_audio_settings_are_refused() -> None:
     with pytest.raises(ValueError, match="hop_length=2048"):
         AudioSettings(hop_length=2048)
+
+
+def test_a_preset_changes_nothing_that_is_learnt() -> None:
+    full = load_profile("full").training
+    assert with_preset(full, "gpu-8gb") == full
+    for name in PRESETS:
+        changed = {key for key, value in describe(with_preset(full, name)).items() if value != describe(full)[key]}
+        assert changed <= {"accumulation", "mixed_precision", "gradient_checkpointing"} <= FREE
+    with pytest.raises(ValueError, match="cpu, gpu-8gb"):
+        with_preset(full, "tpu")

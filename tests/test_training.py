@@ -1,42 +1,28 @@
-"""The trainer: the same result however often it is interrupted, clean gradients, and honest errors."""
+"""The trainer: the same result however often it is interrupted, the best voice kept, and honest errors."""
 
 import copy
 import dataclasses
 import json
-import random
 import threading
 import warnings
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 
 from kurdtts_lib.errors import TrainingError
 from kurdtts_lib.settings import AudioSettings, LossWeights
-from kurdtts_lib.vits import training
-from kurdtts_lib.vits.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
+from kurdtts_lib.vits import state, training
+from kurdtts_lib.vits.checkpoint import checkpoints, load_latest
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
-from kurdtts_lib.vits.training import Trainer
+from kurdtts_lib.vits.logs import Event, StepReport
+from kurdtts_lib.vits.step import TrainingStep
+from kurdtts_lib.vits.training import MAX_SKIPPED_IN_A_ROW, Trainer
+from kurdtts_lib.vits.validation import Validation
 
 TERMS = {"mel", "kl", "duration", "generator", "feature_matching", "discriminator"}
-
-
-@pytest.fixture
-def start(make_voice, tone_clips, few_steps, audio, tmp_path):
-    """Build a trainer, as a new process would, in a folder of that name: the untrained voice and five clips."""
-
-    def build(folder: str = "run", voice=None, clips=tuple(tone_clips[:5]), held_out=(), **changes) -> Trainer:
-        return Trainer(
-            voice or make_voice(),
-            clips,
-            held_out,
-            dataclasses.replace(few_steps, **changes),
-            audio,
-            tmp_path / folder,
-        )
-
-    return build
 
 
 def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
@@ -50,12 +36,20 @@ def assert_same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor
 
 
 def logged(trainer: Trainer) -> list[dict]:
+    """The log's lines about steps."""
     lines = (trainer.folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+    return [entry for entry in map(json.loads, lines) if "event" not in entry]
 
 
-def losses_of(entries: list[dict]) -> list[tuple]:
-    return [(entry["step"], entry["epoch"], entry["terms"]) for entry in entries]
+def without_times(entries: list[dict]) -> list[dict]:
+    return [{name: value for name, value in entry.items() if "seconds" not in name} for entry in entries]
+
+
+def kinds(trainer: Trainer) -> list[str]:
+    return [event.kind for event in trainer.history.events]
+
+
+# --- the same result however often it is interrupted --------------------------------------------------------
 
 
 def test_a_training_changes_every_weight_and_reports_every_term(start):
@@ -66,27 +60,68 @@ def test_a_training_changes_every_weight_and_reports_every_term(start):
     after = weights(trainer)
     assert [name for name in before if torch.equal(before[name], after[name])] == []
     assert [report.step for report in reports] == [1, 2, 3, 4]
-    assert [report.epoch for report in reports] == [0, 0, 0, 1]  # five clips are three batches of two
+    assert [report.epoch for report in reports] == [0, 0, 0, 1]  # five clips are three batches of at most two
     assert all(set(report.terms) == TERMS for report in reports)
+    assert all(0 <= report.wait_seconds <= report.seconds for report in reports)
     assert [dataclasses.asdict(report) for report in reports] == logged(trainer)
 
 
-@pytest.mark.parametrize("stochastic", [False, True])
-def test_an_interrupted_training_ends_with_the_very_same_weights(start, make_voice, stochastic):
-    def voice():
-        return make_voice(use_stochastic_duration_prediction=stochastic)
+@pytest.mark.parametrize(
+    ("stochastic", "accumulation", "precision"),
+    [(False, 1, "no"), (True, 1, "no"), (False, 2, "no"), (True, 2, "fp16"), (True, 1, "bf16")],
+)
+def test_an_interrupted_training_ends_with_the_very_same_weights(
+    start, make_voice, stochastic, accumulation, precision
+):
+    def begin(folder: str, **changes: object) -> Trainer:
+        voice = make_voice(use_stochastic_duration_prediction=stochastic)
+        settings = {"mixed_precision": precision, "accumulation": accumulation, "batch_size": 3}
+        return start(folder, voice, **settings, **changes)
 
-    whole = start("whole", voice())
+    whole = begin("whole")
     whole.run()
-    for steps in (1, 3, 4):  # inside the first epoch, at its end, and after it
+    for steps in (1, 2, 4):  # inside the first epoch, at its end, and after it
         torch.manual_seed(steps)  # whatever the new process drew before
         np.random.seed(steps)
-        parts = start("parts", voice(), steps=steps)
+        parts = begin("parts", steps=steps)
         assert parts.step < steps
         assert parts.run() is True
     assert_same(weights(parts), weights(whole))
-    assert losses_of(logged(parts)) == losses_of(logged(whole))
-    assert [report.step for report in parts.history] == [1, 2, 3, 4]
+    assert without_times(logged(parts)) == without_times(logged(whole))
+    assert [report.step for report in parts.history.steps] == [1, 2, 3, 4]
+
+
+def stop_after(step: int) -> tuple[threading.Event, Callable[[StepReport], None]]:
+    stop = threading.Event()
+    return stop, lambda entry: stop.set() if entry.step == step else None
+
+
+def test_scores_patience_skips_and_health_survive_an_interruption(start, tone_clips, monkeypatch):
+    ordinary = TrainingStep.__call__
+
+    def one_is_skipped(step, batches, **options):
+        outcome = ordinary(step, batches, **options)
+        step.calls = getattr(step, "calls", 0) + 1
+        return outcome._replace(skipped="because") if step.calls == 1 else outcome
+
+    monkeypatch.setattr(TrainingStep, "__call__", one_is_skipped)
+    changes = {"held_out": tone_clips[4:], "clips": tone_clips[:4], "validate_every": 1, "steps": 6, "patience": 50}
+    whole = start("whole", **changes)
+    whole.run()
+    parts = start("parts", **changes)
+    parts.run(*stop_after(3))
+    monkeypatch.setattr(TrainingStep, "__call__", ordinary)
+    parts = start("parts", **changes)
+    assert (parts.step, parts.progress.skipped) == (3, 1)
+    assert parts.run()
+    assert parts.progress == whole.progress
+    assert parts.progress.best_score == min(found.mel_distance for found in parts.history.validations)
+    assert parts.state.health.state_dict() == whole.state.health.state_dict() != {"windows": {}, "active": []}
+    assert parts.history.validations == whole.history.validations
+    assert [found.step for found in parts.history.validations] == [0, 1, 2, 3, 4, 5, 6]
+    best = [torch.load(trainer.folder / "best.pt") for trainer in (parts, whole)]
+    assert best[0]["step"] == best[1]["step"]
+    assert_same(best[0]["generator"], best[1]["generator"])
 
 
 def test_validating_and_saving_more_often_changes_nothing_that_is_learnt(start, tone_clips):
@@ -100,14 +135,14 @@ def test_validating_and_saving_more_often_changes_nothing_that_is_learnt(start, 
 def test_stop_leaves_a_checkpoint_of_the_last_whole_step_to_go_on_from(start):
     whole = start("whole")
     whole.run()
-    stop = threading.Event()
     stopped = start("stopped")
-    done = stopped.run(stop, report=lambda entry: stop.set() if entry.step == 2 else None)
-    assert done is False
-    assert load_checkpoint(stopped.folder / "checkpoint.pt")["step"] == stopped.step == 2
+    assert stopped.run(*stop_after(2)) is False
+    assert load_latest(stopped.folder)["progress"]["step"] == stopped.step == 2
+    assert kinds(stopped) == ["stopped"]
     resumed = start("stopped")
     assert resumed.step == 2
     assert resumed.run(threading.Event()) is True
+    assert kinds(resumed) == ["stopped", "resumed", "done"]
     assert_same(weights(resumed), weights(whole))
 
 
@@ -139,26 +174,26 @@ def test_the_log_holds_each_step_once_after_dying_beyond_the_last_checkpoint(sta
     with pytest.raises(Killed):
         dying.run(report=die_at(3))
     assert [entry["step"] for entry in logged(dying)] == [1, 2, 3]
+    with pytest.raises(TrainingError, match="Build it anew"):
+        dying.run()
     resumed = start("died", checkpoint_every=2)
     assert resumed.step == 2
     resumed.run()
-    assert losses_of(logged(resumed)) == losses_of(logged(whole))
+    assert without_times(logged(resumed)) == without_times(logged(whole))
     assert_same(weights(resumed), weights(whole))
 
 
-def test_a_log_that_ends_in_half_a_line_can_be_resumed_wherever_it_was_cut(start):
-    trainer = start(steps=2)
-    trainer.run()
-    log = trainer.folder / "log.jsonl"
-    whole = log.read_text(encoding="utf-8")
-    third = whole.splitlines()[1].replace('"step": 2', '"step": 3')
-    after_braces = [place + 1 for place, character in enumerate(third[:-1]) if character == "}"]
-    assert after_braces
-    for length in (1, len(third) // 2, *after_braces, len(third) - 1):
-        log.write_text(whole + third[:length], encoding="utf-8", newline="\n")
-        trainer._resume_log()
-        assert [report.step for report in trainer.history] == [1, 2]
-        assert log.read_text(encoding="utf-8") == whole
+def test_a_training_killed_before_its_first_checkpoint_begins_anew_with_a_log_of_its_own(start, tone_clips):
+    for _ in range(2):
+        trainer = start(held_out=tone_clips[5:])
+        with pytest.raises(Killed):
+            trainer.run(report=die_at(1))
+    start(held_out=tone_clips[5:]).run()
+    resumed = start(held_out=tone_clips[5:])
+    assert [found.step for found in resumed.history.validations] == [0, 4]
+
+
+# --- whose folder it is -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -179,7 +214,15 @@ def test_a_training_may_go_on_with_another_learning_rate(start):
     start(steps=1).run()
     slower = start(learning_rate=1e-5)
     slower.run()
-    assert [group["lr"] for group in slower.optimizer_g.param_groups] == pytest.approx([1e-5], rel=1e-2)
+    groups = slower.state.training_step.optimizer_g.param_groups
+    assert [group["lr"] for group in groups] == pytest.approx([1e-5], rel=1e-2)
+
+
+@pytest.mark.parametrize(("before", "after"), [("no", "fp16"), ("fp16", "no"), ("fp16", "bf16")])
+def test_a_training_may_go_on_in_another_precision(start, before, after):
+    start(steps=1, mixed_precision=before).run()
+    other = start(steps=2, mixed_precision=after)
+    assert (other.step, other.run()) == (1, True)
 
 
 def test_another_base_voice_of_the_same_shape_in_the_same_folder_is_an_error(start, make_voice):
@@ -197,105 +240,13 @@ def test_other_clips_in_the_same_folder_are_an_error(start, tone_clips):
         start(clips=tone_clips[1:6])
 
 
-def test_another_voice_in_the_same_folder_is_an_error(start, make_voice):
-    start(steps=1).run()
-    with pytest.raises(TrainingError, match="run"):
-        start(voice=make_voice(prior_encoder_num_flows=4))
+@pytest.mark.parametrize("changes", [{"sampling_rate": 22_050}, {"hop_length": 128}, {"n_fft": 2048}])
+def test_audio_settings_that_are_not_the_voices_are_an_error(make_voice, tone_clips, few_steps, tmp_path, changes):
+    with pytest.raises(TrainingError, match="Change the audio settings"):
+        Trainer(make_voice(), tone_clips, [], few_steps, AudioSettings(**changes), tmp_path)
 
 
-def damaged_versions(whole: bytes) -> dict[str, bytes]:
-    middle = len(whole) // 2
-    return {
-        "empty": b"",
-        "cut at the start": whole[:100],
-        "cut in the middle": whole[:middle],
-        "cut at the end": whole[:-1],
-        "zeros": bytes(len(whole)),
-        "text": b"this is not a checkpoint",
-        "noise": np.random.default_rng(0).bytes(3000),
-        "zeros in a weight": whole[: middle - 200] + bytes(400) + whole[middle + 200 :],
-        "zeros at the start": bytes(2000) + whole[2000:],
-        "zeros in the first entry": whole[:80] + bytes(100) + whole[180:],
-    }
-
-
-@pytest.fixture
-def checkpoint(tmp_path):
-    path = tmp_path / "checkpoint.pt"
-    save_checkpoint(path, {"step": 7, "weight": torch.randn(5000), "random": random_state()})
-    return path
-
-
-def test_a_checkpoint_comes_back_as_it_was_saved(checkpoint):
-    state = load_checkpoint(checkpoint)
-    assert state["step"] == 7
-    assert state["weight"].std() > 0.9
-
-
-@pytest.mark.parametrize("damage", list(damaged_versions(b"")))
-def test_a_damaged_checkpoint_is_an_error_that_names_it_and_says_what_to_do(checkpoint, damage):
-    whole = checkpoint.read_bytes()
-    damaged = damaged_versions(whole)[damage]
-    assert damaged != whole
-    checkpoint.write_bytes(damaged)
-    with pytest.raises(TrainingError, match=r"checkpoint\.pt .*Delete it"):
-        load_checkpoint(checkpoint)
-
-
-@pytest.mark.parametrize("content", [{"format": 0, "step": 1}, [1, 2], {"step": 1}])
-def test_a_checkpoint_of_another_version_is_an_error(checkpoint, content):
-    torch.save(content, checkpoint)
-    with pytest.raises(TrainingError, match="not a checkpoint of this version"):
-        load_checkpoint(checkpoint)
-
-
-def test_a_checkpoint_that_would_run_code_is_refused(checkpoint):
-    torch.save({"format": 1, "step": print}, checkpoint)
-    with pytest.raises(TrainingError, match=r"checkpoint\.pt"):
-        load_checkpoint(checkpoint)
-
-
-def test_a_training_in_a_folder_with_a_damaged_checkpoint_does_not_begin(start):
-    trainer = start(steps=1)
-    trainer.run()
-    checkpoint = trainer.folder / "checkpoint.pt"
-    half = checkpoint.read_bytes()[: checkpoint.stat().st_size // 2]
-    checkpoint.write_bytes(half)
-    with pytest.raises(TrainingError, match=r"checkpoint\.pt"):
-        start()
-    assert checkpoint.read_bytes() == half
-
-
-def test_saving_that_fails_keeps_the_last_checkpoint(start, monkeypatch):
-    trainer = start(steps=1)
-    trainer.run()
-
-    def half_written(state, path):
-        path.write_bytes(b"half")
-        raise OSError("disk full")
-
-    monkeypatch.setattr(torch, "save", half_written)
-    with pytest.raises(OSError, match="disk full"):
-        trainer.save()
-    monkeypatch.undo()
-    assert start(steps=1).step == 1
-    assert {path.name for path in trainer.folder.iterdir()} >= {"checkpoint.pt", "log.jsonl", "settings.json"}
-    assert not list(trainer.folder.glob(".*"))
-
-
-def test_the_discriminator_learns_from_its_own_loss_alone(start, monkeypatch):
-    # With a still generator its updates must be the same with and without the generator's half between them.
-    still = {"learning_rate": 0.0, "discriminator_learning_rate": 1e-3, "steps": 3}
-    both = start("both", **still)
-    untrained = weights(both)
-    both.run()
-    alone = start("alone", **still)
-    monkeypatch.setattr(alone, "_adversarial_terms", lambda real, generated: {})
-    alone.run()
-    found, expected = weights(both), weights(alone)
-    assert_same(found, expected)
-    moved = {name.split(".")[0] for name in untrained if not torch.equal(untrained[name], found[name])}
-    assert moved == {"discriminator"}
+# --- what is taught when ------------------------------------------------------------------------------------
 
 
 def test_the_discriminator_waits_for_its_first_step(start):
@@ -304,8 +255,8 @@ def test_the_discriminator_waits_for_its_first_step(start):
     untouched = []
 
     def look(entry):
-        state = trainer.voice.discriminator.state_dict()
-        untouched.append(all(torch.equal(before[name], state[name]) for name in before))
+        now = trainer.voice.discriminator.state_dict()
+        untouched.append(all(torch.equal(before[name], now[name]) for name in before))
 
     trainer.run(report=look)
     assert untouched == [True, True, False]
@@ -314,98 +265,185 @@ def test_the_discriminator_waits_for_its_first_step(start):
 
 def test_rates_fall_by_the_decay_after_each_epoch(start):
     trainer = start(lr_decay=0.5, discriminator_learning_rate=4e-4, steps=7)
-    seen = []
+    step, seen = trainer.state.training_step, []
 
     def look(entry):
-        seen.append((trainer.optimizer_g.param_groups[0]["lr"], trainer.optimizer_d.param_groups[0]["lr"]))
+        seen.append((step.optimizer_g.param_groups[0]["lr"], step.optimizer_d.param_groups[0]["lr"]))
 
     trainer.run(report=look)
     expected = [(1e-3 * 0.5**epoch, 4e-4 * 0.5**epoch) for epoch in (0, 0, 0, 1, 1, 1, 2)]
     np.testing.assert_allclose(seen, expected)
 
 
-def test_the_step_takes_the_weighted_sum_of_the_losses(start, monkeypatch):
-    trainer = start(steps=1, weights=LossWeights(35.0, 1.5, 2.0, 3.0, 4.0, 5.0))
-    totals = []
-    backward = trainer.accelerator.backward
-    monkeypatch.setattr(trainer.accelerator, "backward", lambda loss: (totals.append(loss.item()), backward(loss)))
+@pytest.fixture
+def voice_alone(make_voice, monkeypatch):
+    """Make a voice that comes without its discriminator."""
+    small = make_voice().discriminator.settings
+    monkeypatch.setattr(state, "VitsDiscriminator", lambda: VitsDiscriminator(small))
+    return lambda: dataclasses.replace(make_voice(), discriminator=None)
+
+
+def test_a_new_discriminator_learns_alone_at_first_also_over_an_interruption(start, voice_alone, tone_clips):
+    changes = {"discriminator_warmup": 2, "held_out": tone_clips[5:], "validate_every": 1}
+    with pytest.warns(UserWarning, match="No discriminator was published"):
+        trainer = start(voice=voice_alone(), **changes)
+    before, moved = weights(trainer), []
+
+    def look(entry):
+        now = weights(trainer)
+        moved.append({name.split(".")[0] for name in before if not torch.equal(before[name], now[name])})
+
+    stop, _ = stop_after(1)
+    trainer.run(report=lambda entry: (look(entry), stop.set()), stop=stop)
+    with pytest.warns(UserWarning, match="for the first 2 steps"):
+        trainer = start(voice=voice_alone(), **changes)
+    trainer.run(report=look)
+    assert moved == [
+        {"discriminator"},
+        {"discriminator"},
+        {"discriminator", "generator"},
+        {"discriminator", "generator"},
+    ]
+    assert [report.warming_up for report in trainer.history.steps] == [True, True, False, False]
+    # A voice that stands still is not validated: it would use up the patience. Step 2 is the base voice still.
+    assert [found.step for found in trainer.history.validations] == [2, 3, 4]
+    assert kinds(trainer).count("warm-up") == 2
+
+
+def test_a_warm_up_that_leaves_no_step_for_the_voice_is_refused(start, voice_alone):
+    with pytest.raises(TrainingError, match="discriminator_warmup"):
+        start(voice=voice_alone(), discriminator_warmup=4)
+
+
+def test_a_voice_with_its_discriminator_needs_no_warm_up(start):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        trainer = start(discriminator_warmup=4)
+    assert trainer.progress.warmup == 0
+
+
+# --- the best voice -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scores(monkeypatch):
+    """Let the validations find these scores, one after the other."""
+
+    def set_scores(*values: float) -> None:
+        found = iter(values)
+        monkeypatch.setattr(
+            training, "validate", lambda voice, step, clips, audio, folder: Validation(step, next(found), 0.0)
+        )
+
+    return set_scores
+
+
+def test_the_best_voice_is_kept_and_not_the_last_one(start, tone_clips, scores):
+    scores(5.0, 3.0, 2.0, 2.5, 2.0)
+    trainer = start(held_out=tone_clips[5:], validate_every=1)
+    after_two = {}
+    trainer.run(report=lambda entry: after_two.update(weights(trainer)) if entry.step == 2 else None)
+    voice, step = trainer.best_voice()
+    assert (step, trainer.progress.best_score, trainer.progress.stale) == (2, 2.0, 2)
+    best = {f"generator.{name}": value for name, value in voice.model.state_dict().items()}
+    best |= {f"discriminator.{name}": value for name, value in voice.discriminator.state_dict().items()}
+    assert_same(best, after_two)
+    assert any(not torch.equal(best[name], value) for name, value in weights(trainer).items())
+    assert [event.step for event in trainer.history.events if event.kind == "best"] == [0, 1, 2]
+
+
+def test_patience_ends_the_training_for_good_unless_it_is_raised(start, tone_clips, scores):
+    changes = {"held_out": tone_clips[5:], "validate_every": 1}
+    scores(1.0, 2.0, 2.0)
+    trainer = start(patience=2, **changes)
+    assert trainer.run() is True
+    assert (trainer.step, trainer.stopped_early, trainer.best_voice()[1]) == (2, True, 0)
+    assert "no better voice in 2 validations" in trainer.history.events[-1].text
+    again = start(patience=2, **changes)
+    assert again.run() is True and again.step == 2
+    scores(2.0, 0.5)
+    longer = start(patience=4, **changes)
+    assert longer.run() is True
+    assert (longer.step, longer.best_voice()[1]) == (4, 4)
+
+
+def test_without_validation_sentences_the_last_voice_is_the_best(start):
+    trainer = start(steps=1)
     trainer.run()
-    terms = trainer.history[0].terms
-    weighted = (
-        35 * terms["mel"]
-        + 1.5 * terms["kl"]
-        + 2 * terms["duration"]
-        + 3 * terms["generator"]
-        + 4 * terms["feature_matching"]
-    )
-    assert totals == pytest.approx([5 * terms["discriminator"], weighted], rel=1e-5)
+    assert trainer.best_voice() == (trainer.voice, 1)
+    assert not (trainer.folder / "best.pt").exists()
 
 
-def test_validation_speaks_the_held_out_sentence_and_measures_it(start, tone_clips, audio):
-    trainer = start(held_out=tone_clips[5:], steps=3, validate_every=2)
+def test_a_best_voice_that_cannot_be_read_is_an_error_and_deleted_it_is_chosen_anew(start, tone_clips):
+    trainer = start(held_out=tone_clips[5:])
     trainer.run()
-    demos = sorted(path.name for path in (trainer.folder / "demos").iterdir())
-    assert demos == ["step-000002-1.wav", "step-000003-1.wav"]
-    samples, rate = soundfile.read(trainer.folder / "demos" / demos[0])
-    assert rate == audio.sampling_rate and len(samples) >= 256
-    assert trainer.history[0].validation is None
-    for report in trainer.history[1:]:
-        assert set(report.validation) == {"mel_distance", "loudness_difference_db"}
-        assert report.validation["mel_distance"] > 0
+    (trainer.folder / "best.pt").write_bytes(b"half")
+    with pytest.raises(TrainingError, match=r"best\.pt cannot be read.*Delete it"):
+        trainer.best_voice()
+    (trainer.folder / "best.pt").unlink()
+    again = start(held_out=tone_clips[5:])
+    again.run()
+    assert again.best_voice()[1] == 4
 
 
-def test_a_loss_that_is_not_a_number_stops_the_training_and_keeps_the_checkpoint(start, monkeypatch):
-    trainer = start(checkpoint_every=2)
-    real_term = training.mel_term
-    monkeypatch.setattr(
-        training, "mel_term", lambda outputs, audio: real_term(outputs, audio) * (np.nan if trainer.step == 2 else 1)
-    )
-    with pytest.raises(TrainingError, match=r"not a number at step 2 .*mel nan.*checkpoint is whole"):
-        trainer.run()
+# --- what goes wrong ----------------------------------------------------------------------------------------
+
+
+def test_steps_with_numbers_that_are_not_finite_are_counted_and_ten_in_a_row_end_it(start, monkeypatch):
+    ordinary, calls = TrainingStep.__call__, []
+
+    def broken_after_three(step, batches, **options):
+        calls.append(len(calls) + 1)
+        if len(calls) not in (1, 3):
+            with torch.no_grad():
+                batches = [batch._replace(waveforms=batch.waveforms * np.nan) for batch in batches]
+        return ordinary(step, batches, **options)
+
+    monkeypatch.setattr(TrainingStep, "__call__", broken_after_three)
+    trainer = start(steps=50, checkpoint_every=5)
+    third = {}
+    with pytest.raises(TrainingError) as raised:
+        trainer.run(report=lambda entry: third.update(weights(trainer)) if entry.step == 3 else None)
+    kept = checkpoints(trainer.folder)[-1]
+    message = str(raised.value)
+    assert str(kept) in message and "half the learning rate" in message and "mixed_precision" not in message
+    assert (trainer.step, trainer.progress.skipped) == (3 + MAX_SKIPPED_IN_A_ROW, 1 + MAX_SKIPPED_IN_A_ROW)
+    reasons = [report.skipped for report in trainer.history.steps]
+    assert [reason is None for reason in reasons[:3]] == [True, False, True]
+    assert "nan" in reasons[1] and logged(trainer)[1]["skipped"] == reasons[1]
+    assert logged(trainer)[-1]["terms"]["discriminator"] is None  # JSON knows no NaN
+    assert kinds(trainer)[-1] == "error"
     monkeypatch.undo()
+    resumed = start(steps=50, checkpoint_every=5, learning_rate=1e-4)
+    assert resumed.step == 10
+    assert_same(weights(resumed), third)  # the last step that changed anything
+    assert resumed.run(*stop_after(12)) is False and resumed.progress.skipped_in_a_row == 0
+
+
+def test_weights_that_are_not_finite_never_replace_a_checkpoint(start):
+    trainer = start(checkpoint_every=2)
+
+    def spoil(entry):
+        if entry.step == 3:
+            with torch.no_grad():
+                trainer.voice.model.decoder.conv_pre.bias[0] = np.inf
+            trainer.settings = dataclasses.replace(trainer.settings, steps=3)
+
+    with pytest.raises(TrainingError, match=r"step 3 weights of the generator are not finite \(decoder"):
+        trainer.run(report=spoil)
     assert start(checkpoint_every=2).step == 2
 
 
-def test_gradients_are_clipped_at_the_setting(start, monkeypatch):
-    trainer = start(steps=1, gradient_clip=1e-3)
-    norms = []
-    for module, optimizer in ((trainer.generator, trainer.optimizer_g), (trainer.discriminator, trainer.optimizer_d)):
-
-        def step(module=module, original=optimizer.step):
-            norms.append(torch.cat([p.grad.flatten() for p in module.parameters() if p.grad is not None]).norm().item())
-            original()
-
-        monkeypatch.setattr(optimizer, "step", step)
-    trainer.run()
-    assert norms == pytest.approx([1e-3, 1e-3], rel=1e-2)
+def test_a_voice_whose_sound_is_not_a_number_ends_the_training(start, tone_clips, monkeypatch):
+    monkeypatch.setattr("kurdtts_lib.vits.validation.speak", lambda voice, text: np.full(16_000, np.nan, np.float32))
+    with pytest.raises(TrainingError, match="sound is not a number"):
+        start(held_out=tone_clips[5:]).run()
 
 
-@pytest.mark.parametrize("changes", [{"sampling_rate": 22_050}, {"hop_length": 128}, {"n_fft": 2048}])
-def test_audio_settings_that_are_not_the_voices_are_an_error(make_voice, tone_clips, few_steps, tmp_path, changes):
-    with pytest.raises(TrainingError, match="Change the audio settings"):
-        Trainer(make_voice(), tone_clips, [], few_steps, AudioSettings(**changes), tmp_path)
-
-
-def test_a_voice_without_a_discriminator_gets_a_new_one_and_a_warning(start, make_voice, monkeypatch):
-    small = make_voice().discriminator.settings
-    monkeypatch.setattr(training, "VitsDiscriminator", lambda: VitsDiscriminator(small))
-    voice = make_voice()
-    voice.discriminator = None
-    with pytest.warns(UserWarning, match="No discriminator was published"):
-        start(voice=voice)
-    assert isinstance(voice.discriminator, VitsDiscriminator)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        start("other")
-
-
-def test_random_states_come_back_exactly():
-    def draw():
-        return torch.rand(3).tolist(), np.random.normal(size=3).tolist(), random.random(), random.gauss(0, 1)
-
-    draw()
-    state = random_state()
-    first = draw()
-    assert draw() != first
-    restore_random_state(state)
-    assert draw() == first
+def test_events_reach_the_reader_as_they_happen(start, tone_clips):
+    told: list[Event] = []
+    trainer = start(steps=1, held_out=tone_clips[5:])
+    trainer.run(tell=told.append)
+    assert told == trainer.history.events
+    assert (told[0].kind, told[-1].kind) == ("best", "done")
+    assert Path(trainer.folder / "settings.json").is_file()

@@ -4,7 +4,9 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from kurdtts_lib import voices
 from kurdtts_lib.audio import decode
@@ -13,7 +15,10 @@ from kurdtts_lib.corpus.preparation import prepare
 from kurdtts_lib.errors import CorpusError, TrainingError
 from kurdtts_lib.files import read_json
 from kurdtts_lib.judging import compare
-from kurdtts_lib.settings import AudioSettings, Profile, load_profile
+from kurdtts_lib.settings import AudioSettings, Profile, load_profile, with_preset
+from kurdtts_lib.vits import training
+from kurdtts_lib.vits.synthesis import speak
+from kurdtts_lib.vits.validation import Validation
 from kurdtts_lib.vits.voice import Voice, load_voice, save_voice
 
 
@@ -27,7 +32,7 @@ def profile(make_voice: Callable[..., Voice], tmp_path: Path) -> Profile:
     return dataclasses.replace(
         sample,
         base_voice=str(tmp_path / "base"),
-        corpus=dataclasses.replace(sample.corpus, validation_share=0.1),
+        corpus=dataclasses.replace(sample.corpus, held_out_share=0.1),
         training=dataclasses.replace(
             sample.training, steps=2, batch_size=2, validate_every=2, validation_clips=1, checkpoint_every=2
         ),
@@ -38,24 +43,65 @@ def test_a_fine_tuned_voice_carries_its_origin_figures_and_sounds(profile: Profi
     prepare(profile.corpus, profile.audio, profile.prepared_dir)
     trainer = voices.prepare_training(profile)
     assert trainer.run()
-    result = voices.finish_training(trainer, profile)
+    told: list[str] = []
+    result = voices.finish_training(trainer, profile, told.append)
 
     card = read_json(result.folder / "voice.json")
-    assert (card["base_voice"], card["licence"], card["steps"]) == ("base", "CC0 1.0", 2)
-    assert card["held_out_clips"] == result.after.sentences >= 8
+    assert (card["base_voice"], card["licence"], card["steps_trained"]) == ("base", "CC0 1.0", 2)
+    assert card["steps"] == trainer.best_voice()[1] and f"step {card['steps']} " in told[0]
+    assert card["test_clips"] == result.after.sentences >= 6
     assert card["before"] == dataclasses.asdict(result.before)
-    assert "CC0 1.0" in (result.folder / "README.md").read_text(encoding="utf-8")
+    readme = (result.folder / "README.md").read_text(encoding="utf-8")
+    assert "CC0 1.0" in readme and f"Measured on {card['test_clips']} other" in readme
     assert len(list((result.folder / "samples").glob("*.wav"))) == 3 * voices.SAMPLES
     # Real speech of the same speaker is nearer than any other speaker: the measure can tell voices apart.
     assert result.baselines.same_voice < 0.5 * result.baselines.other_voices
     assert load_voice(result.folder).card == card
 
 
-def test_a_training_without_held_out_sentences_is_refused(profile: Profile) -> None:
-    everything = dataclasses.replace(profile.corpus, validation_share=0.0)
+def test_the_published_voice_is_the_best_one_and_its_figures_are_of_sentences_that_chose_nothing(
+    profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(profile.corpus, profile.audio, profile.prepared_dir)
+    parts = voices.clips_of(profile)
+    scores = iter([3.0, 1.0, 2.0])
+    heard = []
+
+    def validate(voice: Voice, step: int, clips: list[Clip], *_: object) -> Validation:
+        heard.extend(clips)
+        return Validation(step, next(scores), 0.0)
+
+    monkeypatch.setattr(training, "validate", validate)
+    profile = dataclasses.replace(profile, training=dataclasses.replace(profile.training, validate_every=1))
+    trainer = voices.prepare_training(profile)
+    trainer.run()
+    judged: list[str] = []
+    monkeypatch.setattr(voices, "speak", lambda voice, text: (judged.append(text), speak(voice, text))[1])
+    result = voices.finish_training(trainer, profile, lambda line: None)
+
+    assert set(judged) == {clip.text for clip in parts.test}
+    assert not set(judged) & {clip.text for clip in [*heard, *parts.training]}
+    published, (best, step) = load_voice(result.folder), trainer.best_voice()
+    text = parts.test[0].text
+    np.testing.assert_allclose(speak(published, text), speak(best, text), atol=1e-7)
+    now, then, out = (part.model.text_encoder.embed_tokens.weight for part in (trainer.voice, best, published))
+    assert step == 1 and torch.equal(then, out) and not torch.equal(then, now)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_training_without_one_of_the_three_parts_is_refused(profile: Profile, share: float) -> None:
+    everything = dataclasses.replace(profile.corpus, held_out_share=share)
     prepare(everything, profile.audio, profile.prepared_dir)
-    with pytest.raises(TrainingError, match="No sentence is held out"):
+    with pytest.raises(TrainingError, match=r"clips to learn from, \d+ to validate and \d+ to test"):
         voices.prepare_training(profile)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="for machines without a card")
+def test_the_graphics_cards_preset_is_refused_where_there_is_none(profile: Profile) -> None:
+    prepare(profile.corpus, profile.audio, profile.prepared_dir)
+    fast = dataclasses.replace(profile, training=with_preset(profile.training, "gpu-8gb"))
+    with pytest.raises(TrainingError, match="--preset cpu"):
+        voices.prepare_training(fast)
 
 
 def test_licence_is_inherited_from_the_base(make_voice: Callable[..., Voice]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import dataclasses
 import io
 import re
 from collections.abc import Callable
@@ -15,10 +16,14 @@ import soundfile
 from kurdtts_lib.corpus.clips import Clip
 from kurdtts_lib.corpus.sources import SourceClip
 from kurdtts_lib.settings import AudioSettings, TrainingSettings
-from kurdtts_lib.vits.training import StepReport, Trainer
+from kurdtts_lib.vits.checkpoint import checkpoints
+from kurdtts_lib.vits.health import WINDOW
+from kurdtts_lib.vits.logs import History, StepReport
+from kurdtts_lib.vits.training import Trainer
+from kurdtts_lib.vits.validation import Validation
 from kurdtts_lib.vits.voice import Voice
-from kurdtts_lib.widgets import plots, training_panel
-from kurdtts_lib.widgets.players import clip_row, player_row
+from kurdtts_lib.widgets import players, plots, training_panel
+from kurdtts_lib.widgets.players import clip_row, demo_strip, player_row
 from kurdtts_lib.widgets.training_panel import TrainingPanel, curves_html
 
 QUIET = (0.01 * np.sin(np.arange(1600))).astype(np.float32)
@@ -63,10 +68,14 @@ def test_before_after_has_a_panel_a_measure_and_a_bar_a_voice() -> None:
 
 
 def test_curves_show_the_last_value_and_only_terms_that_exist() -> None:
-    history = [StepReport(step, 0, {"mel": 1 / step}, 0.1) for step in range(1, 4)]
-    markup = curves_html(history)
+    steps = [StepReport(step, 0, {"mel": 1 / step}, 0.1) for step in range(1, 4)]
+    markup = curves_html(History(steps))
     assert "0.333" in markup and markup.count("<svg") == 1
-    assert "alignment search" in curves_html([])
+    spoiled = [*steps, StepReport(4, 0, {"mel": float("nan")}, 0.1, skipped="loss mel is nan")]
+    assert curves_html(History(spoiled)) == markup
+    both = curves_html(History(steps, [Validation(0, 2.0, 0.0), Validation(3, 1.25, 0.0)]))
+    assert both.count("<svg") == 2 and "1.250" in both and "chooses the best voice" in both
+    assert "alignment search" in curves_html(History())
 
 
 def test_final_picture_has_a_panel_a_curve() -> None:
@@ -94,27 +103,83 @@ def test_stop_button_ends_with_a_checkpoint_that_resumes(
     trainer: Trainer, make_voice: Callable[..., Voice], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     panel = TrainingPanel(trainer)
-    ordinary_step = trainer._train_step
+    ordinary_step = trainer._one_step
 
-    def step_then_click(batch: object) -> dict:
+    def step_then_click(batches: object) -> StepReport:
         panel.stop_button.click()
-        return ordinary_step(batch)  # type: ignore[arg-type]
+        return ordinary_step(batches)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(trainer, "_train_step", step_then_click)
+    monkeypatch.setattr(trainer, "_one_step", step_then_click)
     assert not asyncio.run(panel.run())
     assert trainer.step == 1
-    assert (trainer.folder / "checkpoint.pt").is_file()
+    assert len(checkpoints(trainer.folder)) == 1
     again = Trainer(make_voice(), trainer.reader.clips, [], trainer.settings, trainer.audio, trainer.folder)
     assert again.step == 1 and again.run()
 
 
 def test_an_error_of_the_training_is_raised_in_the_cell(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(batch: object) -> dict:
+    def fail(batches: object) -> StepReport:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(trainer, "_train_step", fail)
+    monkeypatch.setattr(trainer, "_one_step", fail)
     with pytest.raises(OSError, match="No space left"):
         asyncio.run(TrainingPanel(trainer).run())
+
+
+def test_what_is_wrong_stands_in_a_box_until_it_is_over(trainer: Trainer) -> None:
+    panel, health = TrainingPanel(trainer), trainer.state.health
+    silent = {"rms_db": -70.0, "real_rms_db": -25.0}
+    for _ in range(WINDOW):
+        health.update(silent, skipped=False)
+    panel._show(0.0, 0)
+    assert all(shown in panel._health.value for shown in ("⚠", "almost silent", "learning rate"))
+    for _ in range(WINDOW):
+        health.update({"rms_db": -25.0, "real_rms_db": -25.0}, skipped=False)
+    panel._show(0.0, 0)
+    assert panel._health.value == ""
+
+
+def test_the_line_tells_the_best_voice_the_steps_left_out_and_the_warm_up(trainer: Trainer) -> None:
+    panel, progress = TrainingPanel(trainer), trainer.progress
+    progress.warmup = 3
+    panel._show(0.0, 0)
+    assert panel._line.value.startswith("the discriminator warms up: step 0 of 4") and "best" not in panel._line.value
+    progress.step, progress.best_step, progress.best_score, progress.skipped = 3, 2, 1.5, 1
+    trainer.history.steps.append(StepReport(3, 0, {}, 0.1, skipped="loss mel is nan"))
+    panel._show(0.0, 0)
+    for shown in ("training: step 3", "best voice at step 2 (mel distance 1.500)", "1 steps left out", "mel is nan"):
+        assert shown in panel._line.value
+
+
+def test_the_panel_says_when_the_voice_no_longer_becomes_better(trainer: Trainer) -> None:
+    trainer.settings = dataclasses.replace(trainer.settings, patience=2)
+    trainer.progress.stale = 2
+    panel = TrainingPanel(trainer)
+    panel._show(0.0, 0, ended=True)
+    assert panel._line.value.startswith("done, because the voice no longer became better")
+
+
+def test_demo_strip_has_the_recording_the_base_voice_and_the_voice_at_each_validation(
+    start: Callable[..., Trainer], tone_clips: list[Clip]
+) -> None:
+    trainer = start(held_out=tone_clips[4:], clips=tone_clips[:4], validate_every=2, validation_clips=2)
+    trainer.run()
+    markup = demo_strip(trainer).data
+    labels = re.findall(r"<figcaption>([^<]*)</figcaption>", markup)
+    expected = ["recording", "step 0, base voice", "step 2", "step 4"]
+    assert [label.removesuffix(", best") for label in labels] == expected * 2
+    assert sum(label.endswith(", best") for label in labels) in (0, 2)  # 0: the base voice was the best
+    assert all(clip.text in markup for clip in tone_clips[4:])
+    sounds = re.findall(r"base64,([^\"]+)", markup)
+    assert len(set(sounds)) == len(sounds) == 8
+    short = re.findall(r"<figcaption>([^<]*)</figcaption>", demo_strip(trainer, sentences=1, steps=2).data)
+    assert len(short) in (3, 4) and "step 0" in short[1]
+
+
+@pytest.mark.parametrize(("always", "expected"), [(None, [0, 40, 100]), (20, [0, 20, 40, 100])])
+def test_a_long_strip_shows_the_ends_the_best_and_some_between(always: int | None, expected: list[int]) -> None:
+    assert players._spread(range(0, 101, 20), 4, always) == expected
+    assert players._spread([0, 20], 4, always) == [0, 20]
 
 
 def test_a_cancelled_cell_leaves_a_checkpoint(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +187,7 @@ def test_a_cancelled_cell_leaves_a_checkpoint(trainer: Trainer, monkeypatch: pyt
 
     async def cancel_soon() -> None:
         task = asyncio.create_task(TrainingPanel(trainer).run())
-        while not trainer.history:
+        while not trainer.history.steps:
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -130,4 +195,4 @@ def test_a_cancelled_cell_leaves_a_checkpoint(trainer: Trainer, monkeypatch: pyt
 
     asyncio.run(cancel_soon())
     assert trainer.step >= 1
-    assert (trainer.folder / "checkpoint.pt").is_file()
+    assert len(checkpoints(trainer.folder)) == 1

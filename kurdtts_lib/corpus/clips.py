@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from kurdtts_lib.errors import CorpusError
 from kurdtts_lib.files import atomic_path
@@ -18,14 +19,27 @@ class Clip:
     text: str
 
 
-def is_held_out(text: str, share: float) -> bool:
-    """Whether a sentence belongs to the validation part.
+class Parts(NamedTuple):
+    """A corpus's clips by what they are for. No sentence is in two of them."""
 
-    Decided by the sentence alone, so that no sentence is ever in both parts, whoever reads it and however the
-    corpus grows.
+    training: list[Clip]
+    """What the voice learns from."""
+    validation: list[Clip]
+    """Chooses the best voice of a training and when to stop: figures of these sentences would flatter the voice."""
+    test: list[Clip]
+    """Chooses nothing: every published figure comes from these."""
+
+
+def part_of(text: str, held_out_share: float) -> str:
+    """Which of `Parts` a sentence belongs to; half of what is held out is `validation`, half is `test`.
+
+    Decided by the sentence alone, so that no sentence is ever in two parts, whoever reads it and however the corpus
+    grows. A larger share takes sentences from the training and moves none between the other two.
     """
     digest = hashlib.sha256(text.encode("utf-8")).digest()
-    return int.from_bytes(digest[:8], "big") < share * 2**64
+    if int.from_bytes(digest[:8], "big") >= held_out_share * 2**64:
+        return "training"
+    return "test" if digest[8] < 128 else "validation"
 
 
 def write_metadata(target: Path, rows: Iterable[tuple[str, str]]) -> None:
@@ -48,9 +62,9 @@ def read_metadata(folder: Path) -> list[Clip]:
     return clips
 
 
-def split(clips: Iterable[Clip], validation_share: float) -> tuple[list[Clip], list[Clip]]:
-    """(training, validation)."""
-    parts: tuple[list[Clip], list[Clip]] = ([], [])
+def split(clips: Iterable[Clip], held_out_share: float) -> Parts:
+    """The clips in three parts, each in its given order; see `part_of`."""
+    parts = Parts([], [], [])
     for clip in clips:
-        parts[is_held_out(clip.text, validation_share)].append(clip)
+        getattr(parts, part_of(clip.text, held_out_share)).append(clip)
     return parts

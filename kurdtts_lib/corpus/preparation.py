@@ -10,7 +10,7 @@ import numpy as np
 import pandas
 
 from kurdtts_lib.audio import decode, header, peak_level_db, trim_silence, write_wav
-from kurdtts_lib.corpus.clips import is_held_out, write_metadata
+from kurdtts_lib.corpus.clips import part_of, write_metadata
 from kurdtts_lib.corpus.sources import SourceClip, read_corpus
 from kurdtts_lib.errors import AudioError, CorpusError
 from kurdtts_lib.files import atomic_folder, check_own, read_json, write_json, write_text
@@ -199,7 +199,7 @@ def _write_audio(clip: SourceClip, text: str, settings: CorpusSettings, audio: A
     write_wav(folder / file, sound.waveform, audio.sampling_rate)
     return {
         "seconds": len(sound.waveform) / audio.sampling_rate,
-        "part": "validation" if is_held_out(text, settings.validation_share) else "training",
+        "part": part_of(text, settings.held_out_share),
         "file": file,
         "channels": sound.channels,
     }
@@ -210,7 +210,10 @@ def corpus_settings(folder: Path) -> CorpusSettings:
     record = folder / "preparation.json"
     if not record.is_file():
         raise CorpusError(f"{record} does not exist. Prepare the data first: notebook 3, or `kurdtts prepare`.")
-    return CorpusSettings(**read_json(record)["corpus"])
+    try:
+        return CorpusSettings(**read_json(record)["corpus"])
+    except TypeError as error:  # a setting that this version does not know
+        raise CorpusError(f"{record} was written by another version of the course. Prepare the data again.") from error
 
 
 def other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) -> dict[str, list[np.ndarray]]:

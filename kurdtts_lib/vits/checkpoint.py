@@ -1,18 +1,24 @@
-"""A training's whole state in one file, written atomically."""
+"""A training's whole state in one file, written atomically, and which of these files are kept."""
 
 import pickle
 import random
+import re
+import shutil
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from kurdtts_lib.errors import TrainingError
 from kurdtts_lib.files import atomic_path
 
-FORMAT = 1
+FORMAT = 2
+FOLDER = "checkpoints"
+BEST = "best.pt"
 
 
 def random_state() -> dict[str, Any]:
@@ -38,14 +44,86 @@ def restore_random_state(state: dict[str, Any]) -> None:
     random.setstate((version, tuple(internal), python_gauss))
 
 
-def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write `state`; an older file at `path` is replaced only when the new one is whole."""
-    with atomic_path(path) as temporary:
-        torch.save({"format": FORMAT, **state}, temporary)
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints of the training in `folder`, the newest last."""
+    return sorted((folder / FOLDER).glob("step-*.pt"), key=_step_of)
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint onto the CPU. Raises TrainingError if it is damaged or of another format."""
+def _step_of(path: Path) -> int:
+    return int(re.sub(r"\D", "", path.stem))
+
+
+def save_step(folder: Path, step: int, state: Mapping[str, Any], keep: int) -> None:
+    """Write the checkpoint of `step`, then delete all but the newest `keep`. Raises as `save_checkpoint`."""
+    save_checkpoint(folder / FOLDER / f"step-{step:06d}.pt", state)
+    for old in checkpoints(folder)[:-keep]:
+        _delete(old)
+
+
+def delete_halves(folder: Path) -> None:
+    """Delete what a killed process left half written: a gigabyte each time would fill the disk."""
+    for half in [*(folder / FOLDER).glob(".step-*.pt"), *folder.glob(".best-*.pt")]:
+        _delete(half)
+
+
+def _delete(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError:  # Windows: another program holds it open; it goes at the next save
+        return
+
+
+def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
+    """Write `state`; an older file at `path` is replaced only when the new one is whole.
+
+    Raises TrainingError with the bytes needed and free if it cannot be written; the older checkpoints stay as they are.
+    """
+    try:
+        with atomic_path(path) as temporary:
+            torch.save({"format": FORMAT, **state}, temporary)
+    except (OSError, RuntimeError) as error:  # of a full disk torch says RuntimeError: unexpected pos 576 vs 534
+        raise write_error(path, error, bytes_of(state)) from error
+
+
+def write_error(path: Path, error: Exception, needed: int = 0) -> TrainingError:
+    """The TrainingError for a file that could not be written. needed: its bytes, where they are known."""
+    existing = next(place for place in path.absolute().parents if place.exists())
+    free = shutil.disk_usage(existing).free
+    sizes = f"{needed / 1e6:,.1f} MB needed, {free / 1e6:,.1f} MB free" if needed else f"{free / 1e6:,.1f} MB free"
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return TrainingError(
+        f"{path} could not be written ({sizes}): {reason}. The last checkpoint is whole. Make room on this disk, then "
+        "start the training again: it goes on from there."
+    )
+
+
+def bytes_of(state: object) -> int:
+    """Bytes of all tensors in nested dictionaries, lists and tuples."""
+    if isinstance(state, Tensor):
+        return state.nbytes
+    if isinstance(state, Mapping):
+        return sum(map(bytes_of, state.values()))
+    return sum(map(bytes_of, state)) if isinstance(state, list | tuple) else 0
+
+
+def load_latest(folder: Path) -> dict[str, Any] | None:
+    """The newest checkpoint's state, None where there is none.
+
+    A newest one that cannot be read is an error and not a reason to take the one before in silence: TrainingError
+    names it and says what deleting it would lose.
+    """
+    found = checkpoints(folder)
+    if not found:
+        return None
+    instead = f"go on from {found[-2].name}" if len(found) > 1 else "start this training anew"
+    return load_checkpoint(found[-1], f"Delete it to {instead}.")
+
+
+def load_checkpoint(path: Path, advice: str) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU.
+
+    Raises TrainingError, ending with `advice`, if it is missing, damaged or of another format.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()  # torch.load does not compare the checksums of the weights
@@ -53,8 +131,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             raise zipfile.BadZipFile(f"{damaged} is damaged")
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise TrainingError(f"{path} cannot be read: {reason}. Delete it to start this training anew.") from error
+        raise TrainingError(f"{path} cannot be read: {str(error).splitlines()[0]}. {advice}") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise TrainingError(f"{path} is not a checkpoint of this version. Delete it to start this training anew.")
+        raise TrainingError(f"{path} is not a checkpoint of this version. {advice}")
     return state

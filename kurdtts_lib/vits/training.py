@@ -1,56 +1,49 @@
-"""Adversarial fine-tuning: the step, the loop around it, and what the loop leaves on disk."""
+"""Adversarial fine-tuning: the loop around the step. Stopped or killed, it goes on as if nothing had happened."""
 
-import dataclasses
-import hashlib
-import json
-import math
 import threading
 import time
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from accelerate import Accelerator
-from accelerate.utils import set_seed
-from torch import Tensor
-from transformers import VitsModel
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list, reduce
 
-from kurdtts_lib import measures
-from kurdtts_lib.audio import decode, write_wav
 from kurdtts_lib.corpus.clips import Clip
 from kurdtts_lib.errors import TrainingError
-from kurdtts_lib.files import write_json, write_text
+from kurdtts_lib.files import write_json
 from kurdtts_lib.settings import AudioSettings, TrainingSettings, describe
-from kurdtts_lib.vits import losses
-from kurdtts_lib.vits.batches import Batch, ClipReader, batches_from
-from kurdtts_lib.vits.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
-from kurdtts_lib.vits.discriminator import VitsDiscriminator, split_batch
-from kurdtts_lib.vits.generator import TrainableVits, mel_term
-from kurdtts_lib.vits.synthesis import speak
-from kurdtts_lib.vits.voice import Voice, apply_decoder_weight_norm
+from kurdtts_lib.vits.batches import BatchLoader, ClipReader, LoadedBatch
+from kurdtts_lib.vits.checkpoint import (
+    BEST,
+    checkpoints,
+    delete_halves,
+    load_checkpoint,
+    load_latest,
+    random_state,
+    restore_random_state,
+    save_checkpoint,
+    save_step,
+    write_error,
+)
+from kurdtts_lib.vits.identity import check_fit
+from kurdtts_lib.vits.logs import Event, History, StepReport, TrainingLog, cut_log, read_log
+from kurdtts_lib.vits.state import TrainingState, voice_with
+from kurdtts_lib.vits.validation import validate
+from kurdtts_lib.vits.voice import Voice
 
-
-@dataclass(frozen=True)
-class StepReport:
-    """One step as it is logged and shown."""
-
-    step: int
-    epoch: int
-    terms: dict[str, float]
-    """The unweighted losses by name."""
-    seconds: float
-    validation: dict[str, float] | None = None
-    """Means over the held-out sentences, where this step validated."""
+MAX_SKIPPED_IN_A_ROW = 10
+"""fp16 halves its scale at each skipped step: ten halvings are a thousandth, and no ordinary overflow needs them."""
 
 
 class Trainer:
-    """One training in one folder: `checkpoint.pt`, `log.jsonl`, `settings.json`, `demos/`.
+    """One training in one folder: `checkpoints/`, `best.pt`, `log.jsonl`, `settings.json`, `demos/`.
 
-    A folder that holds a checkpoint is resumed: same data order, same random numbers, same losses.
+    A folder that holds a checkpoint is resumed: same data order, same random numbers, same losses. The best voice is
+    the one with the lowest mean mel distance over the validation sentences. With several processes each builds a
+    Trainer on the same folder; only the main one writes.
     """
 
     def __init__(
@@ -64,256 +57,211 @@ class Trainer:
     ) -> None:
         """Raises TrainingError, before the first step, for data or a folder that cannot be trained on."""
         self.settings, self.audio, self.folder, self.voice = settings, audio, folder, voice
-        _check_fit(voice, audio)
+        self.process = PartialState(cpu=not torch.cuda.is_available())
+        check_fit(voice, audio)
         self.reader = ClipReader(train_clips, voice.tokenizer, audio, settings.segment_samples)
-        self.validation_clips = list(validation_clips)[: settings.validation_clips]
-        self.step = self.epoch = self.position = 0
-        self.history: list[StepReport] = []
-
-        set_seed(settings.seed)
-        self._data, self._origin = _fingerprint_of_clips(self.reader), _fingerprint_of_voice(voice)
-        if voice.discriminator is None:
-            warnings.warn(
-                "No discriminator was published beside this voice. A new one is used: the voice will sound worse "
-                "before it sounds better.",
-                stacklevel=2,
-            )
-            voice.discriminator = VitsDiscriminator()
-        apply_decoder_weight_norm(voice.model)
-        self._build(voice.model, voice.discriminator)
-        self._resume()
-        # Restored when the training runs: whatever else draws random numbers in between changes nothing.
-        self._random_state = random_state()
-
-    def _build(self, model: VitsModel, discriminator: VitsDiscriminator) -> None:
-        try:
-            self.accelerator = Accelerator(
-                mixed_precision=self.settings.mixed_precision, cpu=not torch.cuda.is_available()
-            )
-        except ValueError as error:  # accelerate keeps one precision for a whole process
-            raise TrainingError("Another precision was used before. Restart the kernel (or program) first.") from error
-        generator = TrainableVits(model, self.audio, self.settings.segment_samples)
-        rate_g, rate_d = self.settings.learning_rate, self.settings.discriminator_learning_rate
-        self.base_rates = (rate_g, rate_g if rate_d is None else rate_d)
-        optimizers = [
-            torch.optim.AdamW(
-                module.parameters(),
-                lr=rate,
-                betas=self.settings.betas,
-                eps=self.settings.eps,
-                weight_decay=self.settings.weight_decay,
-            )
-            for module, rate in zip((generator, discriminator), self.base_rates, strict=True)
-        ]
-        self.generator, self.discriminator, self.optimizer_g, self.optimizer_d = self.accelerator.prepare(
-            generator, discriminator, *optimizers
+        self.loader = BatchLoader(
+            self.reader,
+            settings,
+            self.process.process_index,
+            self.process.num_processes,
+            pin_memory=self.process.device.type == "cuda",
         )
+        self.validation_clips = list(validation_clips)[: settings.validation_clips]
+        self.state = TrainingState(voice, self.reader, settings, audio, self.process)
+        self.progress, self.history = self.state.progress, History()
+        saved = load_latest(folder)
+        if saved:
+            self._resume(saved)
+        # Restored when the training runs: whatever else draws random numbers in between changes nothing.
+        self._random_state: dict[str, Any] | None = random_state()
 
-    # --- the step -------------------------------------------------------------------------------------------
+    def _resume(self, saved: dict[str, Any]) -> None:
+        self.state.load_state_dict(saved, self.folder)
+        self.progress = self.state.progress
+        if self.progress.best_step is not None and not (self.folder / BEST).is_file():
+            self.progress.best_step = self.progress.best_score = None  # deleted: the next validation chooses anew
+        self.history = read_log(self.folder, self.step)
 
-    def _train_step(self, batch: Batch) -> dict[str, Tensor]:
-        self.generator.train()
-        outputs = self.generator(batch)
-        terms_g = {"mel": mel_term(outputs, self.audio), "kl": outputs.kl, "duration": outputs.duration}
-        adversarial = self.step >= self.settings.adversarial_from
-        terms_d: dict[str, Tensor] = {}
-        if adversarial:
-            terms_d = {"discriminator": self._discriminator_term(outputs.real, outputs.generated.detach())}
-            self._update(terms_d, self.discriminator, self.optimizer_d)
-            terms_g |= self._adversarial_terms(outputs.real, outputs.generated)
-        self._update(terms_g, self.generator, self.optimizer_g)
-        return {**terms_g, **terms_d}
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return self.progress.step
 
-    def _discriminator_term(self, real: Tensor, generated: Tensor) -> Tensor:
-        scores, _ = self.discriminator(torch.cat([real, generated]))
-        return losses.discriminator_loss(*split_batch(scores))
+    @property
+    def stopped_early(self) -> bool:
+        """Whether the voice has not become better for `settings.patience` validations."""
+        return self.settings.patience is not None and self.progress.stale >= self.settings.patience
 
-    def _adversarial_terms(self, real: Tensor, generated: Tensor) -> dict[str, Tensor]:
-        discriminator = self.accelerator.unwrap_model(self.discriminator)
-        # Frozen here: the generator's step must leave nothing in the discriminator's gradients, and computing
-        # them only to throw them away would cost time.
-        discriminator.requires_grad_(False)
-        try:
-            with self.accelerator.autocast():
-                with torch.no_grad():
-                    _, real_features = discriminator(real)
-                scores, features = discriminator(generated)
-        finally:
-            discriminator.requires_grad_(True)
-        return {
-            "generator": losses.generator_loss(scores),
-            "feature_matching": losses.feature_matching_loss(real_features, features),
-        }
+    @property
+    def finished(self) -> bool:
+        return self.step >= self.settings.steps or self.stopped_early
 
-    def _update(self, terms: Mapping[str, Tensor], module: torch.nn.Module, optimizer: Any) -> None:
-        weights = dataclasses.asdict(self.settings.weights)
-        total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
-        if not math.isfinite(total.item()):
-            values = ", ".join(f"{name} {term.item():.3g}" for name, term in terms.items())
-            raise TrainingError(
-                f"A loss is not a number at step {self.step} ({values}). The last checkpoint is whole: start again "
-                "with half the learning rate."
-            )
-        optimizer.zero_grad(set_to_none=True)
-        self.accelerator.backward(total)
-        self.accelerator.clip_grad_norm_(module.parameters(), self.settings.gradient_clip)
-        optimizer.step()
+    def best_voice(self) -> tuple[Voice, int]:
+        """The voice as it was at its best validation, and after how many steps; without validations the voice now.
+
+        Raises TrainingError if its file cannot be read.
+        """
+        if self.progress.best_step is None:
+            return self.voice, self.step
+        advice = "Delete it and run the training again: the next validation chooses anew."
+        best = load_checkpoint(self.folder / BEST, advice)
+        return voice_with(best, self.voice), best["step"]
 
     # --- the loop -------------------------------------------------------------------------------------------
 
-    def run(self, stop: threading.Event | None = None, report: Callable[[StepReport], None] | None = None) -> bool:
-        """Train up to `settings.steps`. Returns True when done, False when `stop` was set first.
+    def run(
+        self,
+        stop: threading.Event | None = None,
+        report: Callable[[StepReport], None] | None = None,
+        tell: Callable[[Event], None] | None = None,
+    ) -> bool:
+        """Train until `finished`. Returns True then, False when `stop` was set first.
 
         Either way the folder then holds a checkpoint of the last whole step. An error leaves the one before: at most
-        `checkpoint_every` steps are lost. Call from any thread.
+        `checkpoint_every` steps are lost, and a new Trainer on the same folder goes on. Call from any thread; `report`
+        (each step) and `tell` (what happens beside the steps) are called in it, on the main process.
+
+        Raises TrainingError if the disk is full, or if `MAX_SKIPPED_IN_A_ROW` steps had numbers that are not finite.
         """
-        batches = batches_from(self.reader, self.settings.batch_size, self.settings.seed, self.epoch, self.position)
-        saved_at = self.step
+        if self._random_state is None:
+            raise TrainingError("This training ended by an error. Build it anew: it goes on from its last checkpoint.")
         restore_random_state(self._random_state)
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8", newline="\n") as log:
-            while self.step < self.settings.steps and not (stop and stop.is_set()):
-                started = time.perf_counter()
-                self.epoch, self.position, batch = next(batches)
-                self._set_rates()
-                terms = self._train_step(batch.to(self.accelerator.device))
-                self.step, self.position = self.step + 1, self.position + 1
-                values = {name: term.item() for name, term in terms.items()}
-                seconds = time.perf_counter() - started
-                due = self.step % self.settings.validate_every == 0 or self.step == self.settings.steps
-                entry = StepReport(self.step, self.epoch, values, seconds, self.validate() if due else None)
-                self.history.append(entry)
-                log.write(json.dumps(dataclasses.asdict(entry)) + "\n")
-                log.flush()
-                if self.step % self.settings.checkpoint_every == 0:
-                    self.save()
-                    saved_at = self.step
-                if report:
-                    report(entry)
-            if saved_at != self.step:
-                self.save()
+        self._random_state, self._report, self._tell_reader = None, report, tell
+        with ExitStack() as stack:
+            self._log = self._open_log(stack)
+            self._begin()
+            batches = stack.enter_context(self.loader.read_ahead(self.progress.epoch, self.progress.position))
+            self._steps(batches, stop)
+            self._end()
         self._random_state = random_state()
-        return self.step >= self.settings.steps
+        return self.finished
 
-    def _set_rates(self) -> None:
-        factor = self.settings.lr_decay**self.epoch
-        for optimizer, rate in zip((self.optimizer_g, self.optimizer_d), self.base_rates, strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * factor
+    def _steps(self, batches: Iterator[LoadedBatch], stop: threading.Event | None) -> None:
+        saved_at = self.step
+        while not (self.finished or self._asked_to_stop(stop)):
+            entry = self._one_step(batches)
+            self._watch(entry)
+            if self.step % self.settings.validate_every == 0 or self.step >= self.settings.steps:
+                self._validate()
+            if self.step % self.settings.checkpoint_every == 0:
+                self.save()
+                saved_at = self.step
+            if self._report and self._log:
+                self._report(entry)
+        if saved_at != self.step:
+            self.save()
 
-    def validate(self) -> dict[str, float] | None:
-        """Speak the held-out sentences, keep them under `demos/`, and measure them against the recordings."""
-        if not self.validation_clips:
-            return None
-        results = []
-        for number, clip in enumerate(self.validation_clips, 1):
-            speech = speak(self.voice, clip.text)
-            recording = decode(clip.path, self.audio.sampling_rate)
-            demo = self.folder / "demos" / f"step-{self.step:06d}-{number}.wav"
-            write_wav(demo, speech, self.audio.sampling_rate)
-            results.append(
-                {
-                    "mel_distance": measures.mel_distance(recording, speech, self.audio),
-                    "loudness_difference_db": measures.rms_db(speech) - measures.rms_db(recording),
-                }
-            )
-        return {name: float(np.mean([result[name] for result in results])) for name in results[0]}
+    def _asked_to_stop(self, stop: threading.Event | None) -> bool:
+        """Whether any process was asked to; all get the same answer, so that none waits for one that is gone."""
+        asked = bool(stop and stop.is_set())
+        if self.process.num_processes == 1:
+            return asked
+        return bool(reduce(torch.tensor([asked], dtype=torch.float32, device=self.process.device)).item())
 
-    # --- what stays on disk ---------------------------------------------------------------------------------
+    def _one_step(self, batches: Iterator[LoadedBatch]) -> StepReport:
+        started, progress, warming_up = time.perf_counter(), self.progress, self.progress.warming_up
+        loaded = next(batches)
+        progress.epoch, progress.position = loaded.epoch, loaded.position
+        self.state.training_step.set_rates(self.settings.lr_decay**progress.epoch)
+        outcome = self.state.training_step(
+            loaded.batches,
+            adversarial=warming_up or self.step >= self.settings.adversarial_from,
+            generator_learns=not warming_up,
+        )
+        progress.step, progress.position = progress.step + 1, progress.position + 1
+        return StepReport(
+            step=progress.step,
+            epoch=progress.epoch,
+            terms=outcome.terms,
+            seconds=time.perf_counter() - started,
+            wait_seconds=loaded.wait_seconds,
+            gradient_norms=outcome.gradient_norms,
+            signals=outcome.signals,
+            loss_scale=outcome.loss_scale,
+            skipped=outcome.skipped,
+            warming_up=warming_up,
+        )
+
+    def _watch(self, entry: StepReport) -> None:
+        """Log the step, count it if it was skipped, and tell what it shows about the training's health."""
+        self.history.steps.append(entry)
+        if self._log:
+            self._log.write_step(entry)
+        self.progress.count_skipped(entry.skipped is not None)
+        for change in self.state.health.update(entry.signals, entry.skipped is not None):
+            self._tell("warning" if change.began else "recovered", change.text)
+        if self.step == self.progress.warmup:
+            self._tell("warm-up", "The discriminator has warmed up; from now on the voice learns.")
+        if self.progress.skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW:
+            self._give_up(entry)
+
+    def _give_up(self, entry: StepReport) -> None:
+        kept = checkpoints(self.folder)
+        precision = "" if self.settings.mixed_precision == "no" else ', or with mixed_precision="no"'
+        message = (
+            f"{MAX_SKIPPED_IN_A_ROW} steps in a row changed nothing, up to step {entry.step}, because numbers were not "
+            f"finite ({entry.skipped}). {f'{kept[-1]} is whole' if kept else 'There is no checkpoint yet'}: start "
+            f"again with half the learning rate{precision}."
+        )
+        self._tell("error", message)
+        raise TrainingError(message)
+
+    def _validate(self) -> None:
+        """Let the voice speak, and keep it in `best.pt` if it is the best so far."""
+        if not self.validation_clips or self.progress.warming_up:  # while warming up the voice stands still
+            return
+        score = [0.0]
+        if self._log:
+            found = validate(self.voice, self.step, self.validation_clips, self.audio, self.folder / "demos")
+            self.history.validations.append(found)
+            self._log.write_validation(found)
+            score = [found.mel_distance]
+        if self.process.num_processes > 1:  # the others wait here
+            broadcast_object_list(score)
+        if self.progress.count_score(score[0]) and self._log:
+            best = {"step": self.step, "score": score[0], **self.state.weights()}
+            save_checkpoint(self.folder / BEST, best)
+            self._tell("best", f"The best voice so far: mel distance {score[0]:.3f} on the validation sentences.")
 
     def save(self) -> None:
-        """Write `checkpoint.pt` for the last whole step."""
-        state = {
-            "settings": describe(self.settings),
-            "data": self._data,
-            "origin": self._origin,
-            "step": self.step,
-            "epoch": self.epoch,
-            "position": self.position,
-            "generator": self.voice.model.state_dict(),
-            "discriminator": self.accelerator.unwrap_model(self.discriminator).state_dict(),
-            "optimizer_g": self.optimizer_g.state_dict(),
-            "optimizer_d": self.optimizer_d.state_dict(),
-            "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else {},
-            "random": random_state(),
-        }
-        save_checkpoint(self.folder / "checkpoint.pt", state)
+        """Write the checkpoint of the last whole step. Raises TrainingError if the disk is full."""
+        state = self.state.state_dict()
+        if self.process.is_main_process:
+            save_step(self.folder, self.step, state, self.settings.keep_checkpoints)
 
-    def _resume(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        checkpoint = self.folder / "checkpoint.pt"
-        if not checkpoint.is_file():
-            write_text(self.folder / "log.jsonl", "")
+    # --- what is told ---------------------------------------------------------------------------------------
+
+    def _open_log(self, stack: ExitStack) -> TrainingLog | None:
+        """The log, on the main process; None on the others, which write nothing."""
+        if not self.process.is_main_process:
+            return None
+        delete_halves(self.folder)
+        try:
             write_json(self.folder / "settings.json", describe(self.settings))
-            return
-        state = load_checkpoint(checkpoint)
-        _check_same_settings(state["settings"], describe(self.settings), self.folder)
-        if state["data"] != self._data:
-            raise TrainingError(
-                f"{self.folder} holds a training on other clips. Delete it, or choose another folder, to start anew."
-            )
-        if state["origin"] != self._origin:
-            raise TrainingError(
-                f"{self.folder} holds a training of another voice. Delete it, or choose another folder, to start anew."
-            )
-        self.voice.model.load_state_dict(state["generator"])
-        self.accelerator.unwrap_model(self.discriminator).load_state_dict(state["discriminator"])
-        self.optimizer_g.load_state_dict(state["optimizer_g"])
-        self.optimizer_d.load_state_dict(state["optimizer_d"])
-        if self.accelerator.scaler:
-            self.accelerator.scaler.load_state_dict(state["scaler"])
-        self.step, self.epoch, self.position = state["step"], state["epoch"], state["position"]
-        restore_random_state(state["random"])
-        self._resume_log()
+            cut_log(self.folder, self.step if self.step else -1)  # a training from the start has a log of its own
+        except OSError as error:
+            raise write_error(self.folder, error) from error
+        return stack.enter_context(TrainingLog(self.folder, self.step, self.settings.tensorboard))
 
-    def _resume_log(self) -> None:
-        """Keep the log up to the checkpoint: steps after it will be done, and logged, again."""
-        log = self.folder / "log.jsonl"
-        lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
-        self.history = []
-        for line in lines:
-            try:
-                entry = StepReport(**json.loads(line))
-            except json.JSONDecodeError:  # kill -9 may leave half a line, and nothing behind it
-                break
-            if entry.step <= self.step:
-                self.history.append(entry)
-        kept = [json.dumps(dataclasses.asdict(entry)) + "\n" for entry in self.history]
-        write_text(log, "".join(kept))
+    def _tell(self, kind: str, text: str) -> None:
+        if self._log:
+            event = Event(self.step, kind, text)
+            self.history.events.append(event)
+            self._log.write_event(event)
+            if self._tell_reader:
+                self._tell_reader(event)
 
+    def _begin(self) -> None:
+        if self.step:
+            self._tell("resumed", f"Goes on from step {self.step}.")
+        elif self.progress.warmup:
+            self._tell("warm-up", f"Up to step {self.progress.warmup} only the new discriminator learns.")
+        if self.progress.best_step is None:  # of the base voice: every later one must be better than this
+            self._validate()
 
-def _fingerprint_of_clips(reader: ClipReader) -> str:
-    """Changes when a clip's name, text or length does: the sampler's position would then mean another clip."""
-    rows = [(clip.path.name, clip.text, frames) for clip, frames in zip(reader.clips, reader.frames, strict=True)]
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
-
-
-def _fingerprint_of_voice(voice: Voice) -> str:
-    """Changes with any weight of the voice: a training goes on only from the voice that it began with."""
-    digest = hashlib.sha256()
-    for module in (voice.model, voice.discriminator):
-        for tensor in module.state_dict().values() if module is not None else ():
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _check_fit(voice: Voice, audio: AudioSettings) -> None:
-    config = voice.model.config
-    expected = (config.sampling_rate, math.prod(config.upsample_rates), config.spectrogram_bins)
-    given = (audio.sampling_rate, audio.hop_length, audio.n_fft // 2 + 1)
-    if expected != given:
-        raise TrainingError(
-            f"The voice works with (sampling rate, hop length, spectrogram bins) = {expected}, the settings with "
-            f"{given}. Change the audio settings to the voice's."
-        )
-
-
-def _check_same_settings(saved: dict, current: dict, folder: Path) -> None:
-    free = {"steps", "validate_every", "validation_clips", "checkpoint_every"}
-    free |= {"learning_rate", "discriminator_learning_rate", "lr_decay"}  # set anew at each step
-    # JSON-like comparison: a checkpoint gives tuples back as it stored them
-    changed = [name for name in current if name not in free and saved.get(name) != current[name]]
-    if changed:
-        raise TrainingError(
-            f"{folder} holds a training with other settings ({', '.join(sorted(changed))}). Resume it with its own "
-            "settings, choose another folder, or delete this one to start anew."
-        )
+    def _end(self) -> None:
+        if self.stopped_early:
+            self._tell("done", f"Stopped: no better voice in {self.progress.stale} validations.")
+        else:
+            self._tell("done" if self.finished else "stopped", f"{self.step} steps are done and saved.")

@@ -2,7 +2,7 @@
 
 import html
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import soundfile
@@ -11,6 +11,8 @@ from IPython.display import HTML, Audio
 from kurdtts_lib.audio import decode
 from kurdtts_lib.corpus.sources import SourceClip
 from kurdtts_lib.errors import AudioError
+from kurdtts_lib.vits.training import Trainer
+from kurdtts_lib.vits.validation import DEMOS, demo_path
 
 
 def player(waveform: np.ndarray, sampling_rate: int) -> Audio:
@@ -35,6 +37,32 @@ def clip_row(label: str, clip: SourceClip, sampling_rate: int) -> HTML:
         return player_row({label: decode(clip.audio, sampling_rate)}, sampling_rate, clip.sentence)
     except AudioError as error:
         return HTML(f"<p>{html.escape(label)}: <b>{html.escape(clip.sentence)}</b>: {html.escape(str(error))}</p>")
+
+
+def demo_strip(trainer: Trainer, sentences: int = 2, steps: int = 6) -> HTML:
+    """How the voice grew: a row a validation sentence, with its recording and the voice after so many steps.
+
+    Step 0 is the base voice. Of more than `steps` validations the first, the last, the best and some between are shown.
+    """
+    rows = []
+    audio, folder = trainer.audio, trainer.folder / "demos"
+    chosen = _spread([found.step for found in trainer.history.validations], steps, trainer.progress.best_step)
+    for number, clip in enumerate(trainer.validation_clips[: min(sentences, DEMOS)], 1):
+        sounds = {"recording": decode(clip.path, audio.sampling_rate)}
+        for step in chosen:
+            label = f"step {step}" + (", best" if step == trainer.progress.best_step else "")
+            path = demo_path(folder, step, number)
+            sounds[label if step else "step 0, base voice"] = decode(path, audio.sampling_rate)
+        rows.append(player_row(sounds, audio.sampling_rate, clip.text).data)
+    return HTML("".join(rows))
+
+
+def _spread(steps: Sequence[int], most: int, always: int | None) -> list[int]:
+    """At most `most` of the ascending `steps`: the ends, `always`, and others between them."""
+    if len(steps) <= most:
+        return list(steps)
+    places = np.linspace(0, len(steps) - 1, most - 1).round().astype(int)
+    return sorted({*(steps[place] for place in places), *([always] if always is not None else [])})
 
 
 def _wav_bytes(waveform: np.ndarray, sampling_rate: int) -> bytes:

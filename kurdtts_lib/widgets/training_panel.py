@@ -2,6 +2,7 @@
 
 import asyncio
 import html
+import math
 import threading
 import time
 
@@ -9,7 +10,9 @@ import ipywidgets
 import numpy as np
 from IPython.display import DisplayHandle
 
-from kurdtts_lib.vits.training import StepReport, Trainer
+from kurdtts_lib.vits.health import Condition
+from kurdtts_lib.vits.logs import History
+from kurdtts_lib.vits.training import Trainer
 from kurdtts_lib.widgets import plots
 
 CURVES = {
@@ -39,9 +42,9 @@ class TrainingPanel:
             tooltip="Save a checkpoint and stop. Run the cell again to go on.",
         )
         self.stop_button.on_click(lambda _: self._stop.set())
-        self._curves = ipywidgets.HTML()
+        self._health, self._curves = ipywidgets.HTML(), ipywidgets.HTML()
         self._row = ipywidgets.HBox([self._bar, self.stop_button, self._line])
-        self.widget = ipywidgets.VBox([self._row, self._curves])
+        self.widget = ipywidgets.VBox([self._row, self._health, self._curves])
 
     async def run(self) -> bool:
         """Train until done or stopped; True when all steps are done.
@@ -69,7 +72,7 @@ class TrainingPanel:
                 part.close()
         if self._error is not None:
             raise self._error
-        return self.trainer.step >= self.trainer.settings.steps
+        return self.trainer.finished
 
     def _work(self) -> None:
         try:
@@ -86,34 +89,62 @@ class TrainingPanel:
             left = f", about {_minutes(elapsed / done * (steps - trainer.step))} left"
         self._bar.value = trainer.step
         self._line.value = f"{self._state(ended)}: step {trainer.step} of {steps}, {_minutes(elapsed)}{left}"
+        self._line.value += notes(trainer)
+        self._health.value = health_html(list(trainer.state.health.active))
         self._curves.value = curves_html(trainer.history)
 
     def _state(self, ended: bool) -> str:
         if self._error is not None:
             return "ended by an error"
-        if self.trainer.step >= self.trainer.settings.steps:
+        if self.trainer.stopped_early:
+            return "done, because the voice no longer became better"
+        if self.trainer.finished:
             return "done"
         if ended:
             return "stopped, all is saved; run the cell again to go on"
-        return "stopping, saving" if self._stop.is_set() else "training"
+        if self._stop.is_set():
+            return "stopping, saving"
+        return "the discriminator warms up" if self.trainer.progress.warming_up else "training"
 
 
-def curve_points(history: list[StepReport]) -> dict[str, list[tuple[int, float]]]:
-    """(step, value) of each curve, by its title; only the losses that took part."""
+def notes(trainer: Trainer) -> str:
+    """The best voice so far and the steps that were left out, where there are any."""
+    progress, text = trainer.progress, ""
+    if progress.best_score is not None:
+        text += f", best voice at step {progress.best_step} (mel distance {progress.best_score:.3f})"
+    reasons = [report.skipped for report in trainer.history.steps if report.skipped]
+    if reasons:
+        text += f", {progress.skipped} steps left out (last: {reasons[-1]})"
+    return text
+
+
+def health_html(active: list[Condition]) -> str:
+    """A box for each thing that is wrong now; nothing while all is well."""
+    return "".join(
+        '<div role="alert" style="border-left:4px solid #D55E00;background:#fdf0e6;padding:4px 8px;margin:4px 0">'
+        f"⚠ <b>{html.escape(condition.meaning)}</b> {html.escape(condition.advice)}</div>"
+        for condition in active
+    )
+
+
+def curve_points(history: History) -> dict[str, list[tuple[int, float]]]:
+    """(step, value) of each curve, by its title; only the losses that took part, without what is not finite."""
     points = {
-        title: [(entry.step, entry.terms[name]) for entry in history if name in entry.terms]
+        title: [
+            (entry.step, entry.terms[name]) for entry in history.steps if math.isfinite(entry.terms.get(name, math.nan))
+        ]
         for name, title in CURVES.items()
     }
-    points["Held-out sentences: mel distance"] = [
-        (entry.step, entry.validation["mel_distance"]) for entry in history if entry.validation
+    points["Validation sentences: mel distance, chooses the best voice"] = [
+        (found.step, found.mel_distance) for found in history.validations
     ]
     return {title: values for title, values in points.items() if values}
 
 
-def curves_html(history: list[StepReport]) -> str:
+def curves_html(history: History) -> str:
     """All loss curves as inline SVG: fifty times cheaper than a matplotlib picture."""
-    if not history:
-        return "<i>The first step takes longest: the alignment search is being compiled.</i>"
+    if not history.steps:
+        return "<i>First the base voice speaks, then the alignment search is compiled: this takes longest.</i>"
     charts = [_chart(title, points) for title, points in curve_points(history).items()]
     return f'<div style="display:flex;flex-wrap:wrap;gap:8px">{"".join(charts)}</div>'
 

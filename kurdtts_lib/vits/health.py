@@ -1,0 +1,173 @@
+"""Notices a training that goes wrong while it still looks busy, and says what it means and what to do."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+WINDOW = 21
+"""Steps that are judged together, by their median: single steps jump, and so many are soon over. Odd, so that the
+median is one of the steps."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Something wrong: it begins when `value` of the window's medians rises above `begins`, and ends below `ends`."""
+
+    name: str
+    value: Callable[[Mapping[str, float]], float]
+    begins: float
+    ends: float
+    """Below `begins`, or a value near the limit would begin and end at every other step."""
+    meaning: str
+    advice: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.meaning} {self.advice}"
+
+
+def _too_quiet(signals: Mapping[str, float]) -> float:
+    return signals["real_rms_db"] - signals["rms_db"]
+
+
+def _drift(signals: Mapping[str, float]) -> float:
+    return signals["drift_db"] if _too_quiet(signals) < SILENCE_DB else 0.0  # silence is a condition of its own
+
+
+SILENCE_DB = 20.0
+"""A tenth of the recordings' amplitude is no longer a quiet voice; the sample's base voice begins at 9 dB."""
+DRIFT_DB = 6.0
+"""Farther from the recordings' loudness than it has been. Half or twice the amplitude: nobody overhears it. Not the
+distance itself: a base voice may begin far away and come nearer, which is healthy."""
+CLIPPED_SHARE = 0.01
+"""Healthy voices have no saturated sample at all; one in a hundred is heard as a crackle."""
+DC_OFFSET = 0.05
+"""Healthy voices stay below 0.01. The mel loss is deaf to an offset."""
+SCORE_GAP = 0.8
+"""Between the mean scores of real and made sound, which go to 1 and 0. In a healthy fight it is 0.26 to 0.37."""
+OFF_DIAGONAL = 0.12
+"""Healthy paths have 0.04. Where one letter takes all the time that the others can spare, it is 0.25 to 0.33."""
+LONGEST_SHARE = 0.35
+"""Healthy sentences give their longest letter 0.08 of the time; in the broken ones just described it is 0.5 to 0.67."""
+SKIPPED_SHARE = 0.4
+"""fp16 looks for its scale at the start and may leave out some of the first steps."""
+
+CONDITIONS = (
+    Condition(
+        "silence",
+        _too_quiet,
+        SILENCE_DB,
+        SILENCE_DB - 6,
+        "The voice is almost silent: far quieter than the recordings.",
+        "Stop, and begin anew with half the learning rate; if it is silent from the first step, take another base "
+        "voice.",
+    ),
+    Condition(
+        "loudness",
+        _drift,
+        DRIFT_DB,
+        DRIFT_DB - 2,
+        "The voice drifts away from the loudness of the recordings: it was nearer before.",
+        "Wait a hundred steps. If it stays, stop and go on with half the learning rate.",
+    ),
+    Condition(
+        "clipping",
+        lambda signals: signals["clipped"],
+        CLIPPED_SHARE,
+        CLIPPED_SHARE / 2,
+        "The voice is so loud that its waves are cut off, which crackles.",
+        "Listen to the recordings of notebook 3: are they cut off too? If not, begin anew with half the learning rate.",
+    ),
+    Condition(
+        "offset",
+        lambda signals: abs(signals["dc"]),
+        DC_OFFSET,
+        DC_OFFSET / 2,
+        "The sound wave does not swing around zero.",
+        "The mel curve cannot see this and training seldom mends it. Begin anew, from another base voice.",
+    ),
+    Condition(
+        "discriminator",
+        lambda signals: signals["real_score"] - signals["generated_score"],
+        SCORE_GAP,
+        SCORE_GAP - 0.1,
+        "The discriminator has won: it knows every made sound, so the decoder learns nothing from it.",
+        "Stop, and go on with a discriminator_learning_rate of half the learning_rate.",
+    ),
+    Condition(
+        "alignment",
+        lambda signals: max(signals["diagonal"] / OFF_DIAGONAL, signals["longest"] / LONGEST_SHARE),
+        1.0,
+        0.9,
+        "Text and sound do not run side by side: a letter takes most of the time.",
+        "Look in notebook 2 whether the sentences belong to the recordings, and whether long silences are in them.",
+    ),
+    Condition(
+        "skipped",
+        lambda signals: signals["skipped"],
+        SKIPPED_SHARE,
+        SKIPPED_SHARE / 2,
+        "Many steps are left out because their numbers are not finite.",
+        'Stop, and go on with half the learning rate; with mixed_precision="fp16", go on with "no".',
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A condition that began or ended at this step."""
+
+    name: str
+    began: bool
+    text: str
+
+
+class Health:
+    """Follows the signals of the steps. `active` names what is wrong now."""
+
+    def __init__(self) -> None:
+        self._windows: dict[str, list[float]] = {}
+        self._nearest_db = math.inf
+        """The smallest difference in loudness that any window had."""
+        self.active: list[Condition] = []
+
+    def update(self, signals: Mapping[str, float], skipped: bool) -> list[Change]:
+        """Take in one step; returns what began and what ended with it.
+
+        signals: see `vits.step.StepOutcome`; those that are missing, as in a skipped step, change nothing.
+        """
+        for name, value in {**signals, "skipped": float(skipped)}.items():
+            if math.isfinite(value):
+                self._windows[name] = [*self._windows.get(name, []), value][-WINDOW:]
+        full = {name: values for name, values in self._windows.items() if len(values) == WINDOW}
+        judged = {name: float(np.median(values)) for name, values in full.items()}
+        judged["skipped"] = float(np.mean(full.get("skipped", [0.0])))  # a share: zeros and ones have no useful median
+        if "rms_db" in judged and "real_rms_db" in judged:
+            difference = abs(_too_quiet(judged))
+            self._nearest_db = min(self._nearest_db, difference)
+            judged["drift_db"] = difference - self._nearest_db
+        changes = []
+        for condition in CONDITIONS:
+            try:
+                value = condition.value(judged)
+            except KeyError:  # its window is not full yet
+                continue
+            if condition not in self.active and value > condition.begins:
+                self.active.append(condition)
+                changes.append(Change(condition.name, True, condition.text))
+            elif condition in self.active and value < condition.ends:
+                self.active.remove(condition)
+                changes.append(Change(condition.name, False, f"Over: {condition.meaning}"))
+        return changes
+
+    def state_dict(self) -> dict[str, Any]:
+        active = [condition.name for condition in self.active]
+        return {"windows": self._windows, "nearest_db": self._nearest_db, "active": active}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._windows = {name: list(values) for name, values in state["windows"].items()}
+        self._nearest_db = state["nearest_db"]
+        self.active = [condition for condition in CONDITIONS if condition.name in state["active"]]

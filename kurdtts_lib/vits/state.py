@@ -1,0 +1,159 @@
+"""Everything of a training that a checkpoint holds."""
+
+import dataclasses
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+from accelerate.utils import gather_object, set_seed
+from transformers import VitsModel
+
+from kurdtts_lib.errors import TrainingError
+from kurdtts_lib.settings import AudioSettings, TrainingSettings, describe
+from kurdtts_lib.vits.batches import ClipReader
+from kurdtts_lib.vits.checkpoint import random_state, restore_random_state
+from kurdtts_lib.vits.discriminator import VitsDiscriminator
+from kurdtts_lib.vits.generator import TrainableVits
+from kurdtts_lib.vits.health import Health
+from kurdtts_lib.vits.identity import check_same, fingerprint_of_clips, fingerprint_of_voice
+from kurdtts_lib.vits.step import TrainingStep
+from kurdtts_lib.vits.voice import Voice, apply_decoder_weight_norm
+
+
+@dataclass
+class Progress:
+    """Where a training stands."""
+
+    step: int = 0
+    """Steps done."""
+    epoch: int = 0
+    position: int = 0
+    """Batches of this epoch that are done."""
+    best_step: int | None = None
+    best_score: float | None = None
+    """Mean mel distance over the validation sentences; lower is better. None before the first validation."""
+    stale: int = 0
+    """Validations since the best one."""
+    skipped: int = 0
+    """Steps that changed nothing, because numbers were not finite."""
+    skipped_in_a_row: int = 0
+    warmup: int = 0
+    """The first so many steps only the discriminator learns."""
+
+    @property
+    def warming_up(self) -> bool:
+        """Whether the next step teaches the discriminator only."""
+        return self.step < self.warmup
+
+    def count_skipped(self, skipped: bool) -> None:
+        self.skipped += skipped
+        self.skipped_in_a_row = self.skipped_in_a_row + 1 if skipped else 0
+
+    def count_score(self, score: float) -> bool:
+        """Take in a validation's score; whether it is the best so far."""
+        best = self.best_score is None or score < self.best_score
+        if best:
+            self.best_step, self.best_score = self.step, score
+        self.stale = 0 if best else self.stale + 1
+        return best
+
+
+class TrainingState:
+    """Both models, optimizers, counters, health and random numbers; `state_dict` holds them all."""
+
+    def __init__(
+        self, voice: Voice, reader: ClipReader, settings: TrainingSettings, audio: AudioSettings, process: PartialState
+    ) -> None:
+        """The state before the first step. Seeds every random generator; gives the voice what it lacks for training.
+
+        Raises TrainingError if the warm-up of a new discriminator would leave no step for the voice.
+        """
+        set_seed(settings.seed + process.process_index)  # each process draws its own noise for its own clips
+        self.voice, self.settings, self.process = voice, settings, process
+        self.progress, self.health = Progress(), Health()
+        self._identity = {
+            "settings": describe(settings),
+            "data": fingerprint_of_clips(reader),
+            "origin": fingerprint_of_voice(voice),
+        }
+        if voice.discriminator is None:
+            self._add_discriminator()
+        apply_decoder_weight_norm(voice.model)
+        generator = TrainableVits(voice.model, audio, settings.segment_samples, settings.gradient_checkpointing)
+        self.training_step = TrainingStep(generator, self._discriminator, settings, process)
+
+    @property
+    def _discriminator(self) -> VitsDiscriminator:
+        assert self.voice.discriminator is not None
+        return self.voice.discriminator
+
+    def _add_discriminator(self) -> None:
+        warmup = self.settings.discriminator_warmup
+        if warmup >= self.settings.steps:
+            raise TrainingError(
+                f"This voice came without a discriminator, so the first {warmup} steps teach only a new one; of "
+                f"{self.settings.steps} steps none is left for the voice. Take more steps, or a lower "
+                "discriminator_warmup."
+            )
+        warnings.warn(
+            "No discriminator was published beside this voice. A new one is used; for the first "
+            f"{warmup} steps only it learns.",
+            stacklevel=4,
+        )
+        self.progress.warmup = warmup
+        self.voice.discriminator = VitsDiscriminator()
+
+    def weights(self) -> dict[str, Any]:
+        """Both models' weights. Raises TrainingError if they are not finite: a good checkpoint must not be replaced."""
+        weights = {"generator": self.voice.model.state_dict(), "discriminator": self._discriminator.state_dict()}
+        for part, state in weights.items():
+            bad = [name for name, tensor in state.items() if not tensor.isfinite().all()]
+            if bad:
+                raise TrainingError(
+                    f"At step {self.progress.step} weights of the {part} are not finite ({bad[0]}). The last "
+                    "checkpoint is whole: start again from it, with half the learning rate."
+                )
+        return weights
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it. Every process must call this: each adds its random numbers."""
+        return {
+            **self._identity,
+            **self.weights(),
+            "step": self.training_step.state_dict(),
+            "progress": dataclasses.asdict(self.progress),
+            "health": self.health.state_dict(),
+            "random": gather_object([random_state()]),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any], folder: Path) -> None:
+        """Undo `state_dict`. Raises TrainingError, naming `folder`, if it is another training's."""
+        check_same(state, self._identity, folder)
+        self.voice.model.load_state_dict(state["generator"])
+        try:
+            self._discriminator.load_state_dict(state["discriminator"])
+        except RuntimeError as error:
+            raise TrainingError(f"{folder} holds a training with a discriminator of other sizes: {error}") from error
+        # A scaler exists in fp16 only, and the precision may have changed while the training was stopped.
+        scaler = state["step"]["scaler"] or self.training_step.state_dict()["scaler"]
+        self.training_step.load_state_dict({**state["step"], "scaler": scaler})
+        self.progress = Progress(**state["progress"])
+        self.health.load_state_dict(state["health"])
+        if self.process.process_index < len(state["random"]):
+            restore_random_state(state["random"][self.process.process_index])
+        else:  # more processes than before: no state to go on with
+            set_seed(self.settings.seed + self.process.process_index + self.progress.step)
+
+
+def voice_with(weights: Mapping[str, Any], like: Voice) -> Voice:
+    """A new voice of the same sizes as `like`, with the `weights` of a training."""
+    assert like.discriminator is not None
+    model, discriminator = VitsModel(like.model.config), VitsDiscriminator(like.discriminator.settings)
+    apply_decoder_weight_norm(model)
+    model.load_state_dict(weights["generator"])
+    discriminator.load_state_dict(weights["discriminator"])
+    model.to(like.model.device)  # type: ignore[arg-type]
+    return Voice(model.eval(), like.tokenizer, discriminator.to(like.model.device), dict(like.card))

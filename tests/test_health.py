@@ -1,0 +1,164 @@
+"""Each condition begins and ends with its stream of signals, and a voice that really breaks is noticed."""
+
+import json
+import math
+import threading
+
+import pytest
+import torch
+
+from kurdtts_lib.vits.health import CONDITIONS, WINDOW, Health
+from kurdtts_lib.vits.step import TrainingStep
+
+HEALTHY = {
+    "rms_db": -23.0,
+    "real_rms_db": -22.0,
+    "peak": 0.8,
+    "clipped": 0.0,
+    "dc": 0.001,
+    "real_score": 0.6,
+    "generated_score": 0.35,
+    "diagonal": 0.05,
+    "longest": 0.12,
+}
+BROKEN = {
+    "silence": {"rms_db": -60.0},
+    "loudness": {"rms_db": -13.0},
+    "clipping": {"clipped": 0.05},
+    "offset": {"dc": -0.2},
+    "discriminator": {"real_score": 1.0, "generated_score": 0.01},
+    "alignment": {"diagonal": 0.4},
+}
+
+
+def feed(health: Health, steps: int, skipped: bool = False, **changes: float) -> list[tuple[str, bool]]:
+    """What began (True) and ended (False) in so many steps."""
+    changes_found = []
+    for _ in range(steps):
+        changes_found += health.update({**HEALTHY, **changes}, skipped)
+    return [(change.name, change.began) for change in changes_found]
+
+
+def test_every_condition_but_skipping_has_its_stream_here():
+    assert {condition.name for condition in CONDITIONS} - {"skipped"} == set(BROKEN)
+
+
+def test_a_healthy_training_is_left_in_peace():
+    health = Health()
+    assert feed(health, 200) == [] and health.active == []
+
+
+@pytest.mark.parametrize(("name", "signals"), BROKEN.items())
+def test_a_condition_begins_once_and_ends_once(name, signals):
+    health = Health()
+    feed(health, WINDOW)
+    assert feed(health, 5 * WINDOW, **signals) == [(name, True)]
+    (condition,) = health.active
+    assert condition.name == name and condition.meaning.endswith(".") and condition.advice.endswith(".")
+    assert feed(health, 5 * WINDOW) == [(name, False)]
+    assert health.active == []
+
+
+@pytest.mark.parametrize(
+    ("name", "signals"),
+    [("loudness", {"rms_db": -33.0}), ("alignment", {"longest": 0.8}), ("offset", {"dc": 0.2})],
+)
+def test_the_other_side_of_a_condition_counts_too(name, signals):
+    health = Health()
+    feed(health, WINDOW)
+    assert feed(health, WINDOW, **signals) == [(name, True)]
+
+
+def test_a_base_voice_that_is_quiet_at_first_and_comes_nearer_is_healthy():
+    health = Health()
+    for loudness in range(-35, -21):
+        assert feed(health, WINDOW, rms_db=float(loudness)) == []
+    assert feed(health, WINDOW, rms_db=-30.0) == [("loudness", True)]
+
+
+def test_one_bad_step_is_no_condition():
+    health = Health()
+    feed(health, WINDOW)
+    for signals in BROKEN.values():
+        assert feed(health, 1, **signals) == []
+        feed(health, WINDOW)
+
+
+def test_nothing_is_judged_before_a_whole_window():
+    assert feed(Health(), WINDOW - 1, rms_db=-90.0) == []
+
+
+def test_many_skipped_steps_are_a_condition_and_a_few_are_not():
+    health = Health()
+    for _ in range(WINDOW):  # fp16 looking for its scale: one of four
+        assert not feed(health, 3) and not feed(health, 1, skipped=True)
+    found = [change for _ in range(WINDOW // 2) for change in feed(health, 1) + feed(health, 1, skipped=True)]
+    assert found == [("skipped", True)]
+    assert "fp16" in health.active[0].advice
+
+
+def test_signals_that_are_missing_or_not_numbers_change_nothing():
+    health = Health()
+    feed(health, WINDOW)
+    without_scores = {name: value for name, value in HEALTHY.items() if "score" not in name}
+    for _ in range(2 * WINDOW):
+        assert health.update({**without_scores, "dc": math.nan}, skipped=False) == []
+    assert Health().update({}, skipped=True) == []
+
+
+def test_its_state_is_small_and_goes_on_where_it_was():
+    health = Health()
+    feed(health, WINDOW - 1, rms_db=-60.0)
+    saved = json.loads(json.dumps(health.state_dict()))
+    assert len(json.dumps(saved)) < 5000
+    other = Health()
+    other.load_state_dict(saved)
+    assert feed(other, 1, rms_db=-60.0) == feed(health, 1, rms_db=-60.0) == [("silence", True)]
+    third = Health()
+    third.load_state_dict(other.state_dict())
+    assert third.active == other.active
+    assert feed(third, 2 * WINDOW) == [("silence", False)]
+
+
+def test_a_decoder_that_falls_silent_is_noticed_logged_once_and_over_when_it_speaks(
+    start, make_audible_voice, monkeypatch
+):
+    ordinary, calls = TrainingStep.__call__, []
+
+    def silent_in_the_middle(step, batches, **options):
+        calls.append(1)
+        post = step.generator.model.decoder.conv_post
+        if len(calls) in (5, 5 + WINDOW):  # 5: silence; then the weights come back
+            with torch.no_grad():
+                post.weight.mul_(1e-3 if len(calls) == 5 else 1e3)
+        return ordinary(step, batches, **options)
+
+    monkeypatch.setattr(TrainingStep, "__call__", silent_in_the_middle)
+    trainer = start(voice=make_audible_voice(), steps=5 + 3 * WINDOW, learning_rate=1e-9)
+    trainer.run()
+    told = [(event.kind, event.text) for event in trainer.history.events if event.kind in ("warning", "recovered")]
+    silence = [kind for kind, text in told if "almost silent" in text]
+    assert silence == ["warning", "recovered"]
+    lines = (trainer.folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    assert sum("almost silent" in line for line in lines) == 2
+
+
+def test_a_decoder_that_is_stuck_at_one_is_noticed(start, make_audible_voice):
+    voice = make_audible_voice()
+    # transformers' own first weights end like this: stuck near +1, and the mel loss cannot see it
+    voice.model.decoder.register_forward_hook(lambda module, inputs, output: output * 0.001 + 0.995)
+    trainer = start(voice=voice, steps=WINDOW, learning_rate=1e-9)
+    trainer.run()
+    assert {condition.name for condition in trainer.state.health.active} == {"offset", "clipping"}
+
+
+def test_a_discriminator_that_learns_against_a_still_voice_wins_and_is_noticed(start, make_audible_voice):
+    trainer = start(
+        voice=make_audible_voice(), steps=200, learning_rate=1e-12, discriminator_learning_rate=1e-3, batch_size=5
+    )
+    stop = threading.Event()
+    trainer.run(stop, tell=lambda event: stop.set() if "has won" in event.text else None)
+    gap = [report.signals["real_score"] - report.signals["generated_score"] for report in trainer.history.steps]
+    assert gap[0] < 0.5
+    assert "discriminator" in [condition.name for condition in trainer.state.health.active]
+    assert trainer.step < 200

@@ -1,0 +1,128 @@
+"""The log: a line for everything that happened, readable wherever it was cut, and the same for TensorBoard."""
+
+import builtins
+import json
+import math
+
+import pytest
+
+from kurdtts_lib.errors import TrainingError
+from kurdtts_lib.vits.logs import LOG, Event, History, StepReport, TrainingLog, cut_log, read_log
+from kurdtts_lib.vits.validation import Validation
+
+STEPS = [
+    StepReport(1, 0, {"mel": 1.5}, 0.25, 0.01, {"generator": 3.0}, {"dc": 0.001}, loss_scale=1024.0),
+    StepReport(2, 0, {"mel": math.nan}, 0.25, gradient_norms={"generator": math.inf}, skipped="loss mel is nan"),
+    StepReport(3, 1, {"mel": 1.25}, 0.25, warming_up=True),
+]
+VALIDATIONS = [Validation(0, 2.0, -1.0), Validation(2, 1.75, 0.5)]
+EVENTS = [Event(0, "best", "Ş, ê and \u2028 stay as they are."), Event(2, "warning", "Silent.")]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A log of three steps."""
+    with TrainingLog(tmp_path, 0, tensorboard=False) as log:
+        log.write_validation(VALIDATIONS[0])
+        log.write_event(EVENTS[0])
+        log.write_step(STEPS[0])
+        log.write_step(STEPS[1])
+        log.write_validation(VALIDATIONS[1])
+        log.write_event(EVENTS[1])
+        log.write_step(STEPS[2])
+    return tmp_path
+
+
+def test_what_was_written_is_read_back(folder):
+    found = read_log(folder)
+    assert (found.validations, found.events) == (VALIDATIONS, EVENTS)
+    assert [found.steps[0], found.steps[2]] == [STEPS[0], STEPS[2]]
+    assert math.isnan(found.steps[1].terms["mel"]) and found.steps[1].skipped == "loss mel is nan"
+    assert read_log(folder / "elsewhere") == History()
+
+
+def test_every_line_is_json_that_any_reader_takes(folder):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    lines = (folder / LOG).read_text(encoding="utf-8").rstrip("\n").split("\n")
+    entries = [json.loads(line, parse_constant=refuse) for line in lines]
+    assert [entry.get("event", "step") for entry in entries] == [
+        "validation", "best", "step", "step", "validation", "warning", "step",
+    ]  # fmt: skip
+    assert entries[3]["terms"] == {"mel": None}
+
+
+def test_steps_that_will_be_done_again_are_cut_with_all_that_happened_after_them(folder):
+    cut_log(folder, 1)
+    assert read_log(folder) == History(STEPS[:1], VALIDATIONS[:1], EVENTS[:1])
+    assert read_log(folder) == read_log(folder, until=1)
+
+
+def test_a_log_that_ends_in_half_a_line_loses_that_line_only_wherever_it_was_cut(folder):
+    log = folder / LOG
+    whole = log.read_bytes()
+    last = whole.splitlines(keepends=True)[-1]
+    before = whole[: -len(last)]
+    cuts = {1, len(last) // 2, len(last) - 2, *(place + 1 for place, byte in enumerate(last[:-2]) if byte == ord("}"))}
+    assert len(cuts) > 4
+    for length in cuts:
+        log.write_bytes(before + last[:length])
+        cut_log(folder, 3)
+        assert log.read_bytes() == before
+    log.write_bytes(whole[:-1])  # the whole line, without its end
+    cut_log(folder, 3)
+    assert log.read_bytes() == whole
+
+
+def test_a_half_letter_at_the_end_is_no_obstacle(tmp_path):
+    with TrainingLog(tmp_path, 0, tensorboard=False) as log:
+        log.write_event(Event(1, "best", "baş"))
+    whole = (tmp_path / LOG).read_bytes()
+    place = whole.index("ş".encode())
+    (tmp_path / LOG).write_bytes(whole + whole[: place + 1])
+    assert len(read_log(tmp_path).events) == 1
+
+
+def read_board(folder):
+    accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    board = accumulators.EventAccumulator(str(folder / "tensorboard"))
+    board.Reload()
+    return board
+
+
+def test_tensorboard_shows_each_step_once_also_after_a_kill(start, tone_clips):
+    changes = {"tensorboard": True, "held_out": tone_clips[5:], "validate_every": 2, "checkpoint_every": 2}
+
+    class Killed(Exception):
+        pass
+
+    def die(entry):
+        if entry.step == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        start(**changes).run(report=die)
+    trainer = start(**changes)
+    trainer.run()
+    board = read_board(trainer.folder)
+    mel = board.Scalars("loss/mel")
+    assert [point.step for point in mel] == [1, 2, 3, 4]
+    assert [point.value for point in mel] == pytest.approx([report.terms["mel"] for report in trainer.history.steps])
+    assert [point.step for point in board.Scalars("validation/mel_distance")] == [0, 2, 4]
+    tags = set(board.Tags()["scalars"])
+    assert {"gradient_norm/generator", "signal/dc", "time/seconds", "time/wait_seconds"} <= tags
+
+
+def test_without_the_package_the_error_names_the_command(tmp_path, monkeypatch):
+    ordinary = builtins.__import__
+
+    def missing(name, *arguments, **options):
+        if name == "torch.utils.tensorboard":
+            raise ModuleNotFoundError("No module named 'tensorboard'")
+        return ordinary(name, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "__import__", missing)
+    with pytest.raises(TrainingError, match=r"pip install tensorboard"):
+        TrainingLog(tmp_path, 0, tensorboard=True)
+    assert not (tmp_path / LOG).exists()
