@@ -184,26 +184,30 @@ def test_the_loss_is_the_papers_variational_bound(predictor, hidden, durations, 
 
 
 @torch.no_grad()
-def test_the_bound_is_that_of_the_very_distribution_that_is_spoken(predictor, hidden):
-    """exp(-loss), averaged over the noise, is p(d) without bias: it sums to 1 and is how often d is spoken."""
-    longest, draws, speeches = 30, 4000, 100_000
-    durations = torch.arange(1, longest + 1).double().repeat_interleave(draws).view(-1, 1, 1)
-    text = hidden[:1, :, :1]
+def test_the_bound_is_that_of_the_very_distribution_that_is_spoken(untrained, hidden):
+    """exp(-loss), averaged over the noise, is p(d) without bias: it sums to 1, and so often d is spoken."""
+    predictor, text = untrained.double(), hidden[:1, :, :1]
+    for flows, translate, log_scale in ((predictor.flows, (-1.0, 0.3), 0.2), (predictor.post_flows, (0.3, -0.4), 0.3)):
+        flows[0].translate.copy_(torch.tensor(translate)[:, None])
+        flows[0].log_scale.fill_(log_scale)
+        for coupling in flows[1:]:
+            coupling.conv_proj.weight *= 0.5  # smooth enough that some hundred draws find every peak
+    longest, draws, speeches = 15, 600, 10_000
 
     def texts(number: int) -> tuple[Tensor, Tensor]:
         return text.expand(number, -1, -1), torch.ones(number, 1, 1, dtype=torch.float64)
 
+    durations = torch.arange(1, longest + 1).double().repeat_interleave(draws).view(-1, 1, 1)
     weights = (-stochastic_duration_nll(predictor, *texts(len(durations)), durations)).exp().view(longest, draws)
+    probabilities, variances = weights.mean(1), weights.var(1) / draws
     frames = predictor(*texts(speeches), reverse=True, noise_scale=1.0).exp().ceil().flatten().long()
-    shares = torch.bincount(frames, minlength=longest + 1)[1 : longest + 1].double() / speeches
-    assert shares[0] < 0.9 and shares.sum() > 0.98  # more than one duration, and nearly all of them are looked at
-    probabilities = weights.mean(1)
-    assert probabilities.sum().item() == pytest.approx(shares.sum().item(), abs=0.02)
-    deviation = (weights.var(1) / draws + shares * (1 - shares) / speeches).sqrt()
-    common = shares > 0.01
-    assert common.sum() >= 3
-    assert ((probabilities - shares).abs() < 5 * deviation + 1e-4)[common].all()
-    assert (deviation / shares)[common].max() < 0.15
+    shares = torch.bincount(frames, minlength=longest + 1)[1 : longest + 1] / speeches
+
+    assert shares.max() < 0.5 and shares.sum() > 0.95  # not one duration only, and few beyond the longest
+    assert variances.sum().sqrt() < 0.025
+    assert (probabilities.sum() - shares.sum()).abs() < 4 * variances.sum().sqrt()
+    errors = (probabilities - shares).abs() / (variances + shares * (1 - shares) / speeches).sqrt()
+    assert errors[shares > 0.01].max() < 4
 
 
 def test_padding_never_changes_it(predictor, hidden, durations, monkeypatch):
@@ -232,10 +236,10 @@ def test_it_teaches_every_weight_of_the_predictor_and_not_the_text(predictor, hi
 
 
 def test_nothing_left_of_a_frame_is_finite(untrained, monkeypatch):
-    noise = torch.zeros(1, 2, 3)
+    hidden, noise = torch.randn(1, CHANNELS, 3), torch.zeros(1, 2, 3)
     noise[:, :, 0] = 200.0  # u rounds to 1, and d - u to 0
     monkeypatch.setattr(torch, "randn", lambda *shape: noise)
-    nll = stochastic_duration_nll(untrained, torch.randn(1, CHANNELS, 3), torch.ones(1, 1, 3), torch.ones(1, 1, 3))
+    nll = stochastic_duration_nll(untrained, hidden, torch.ones(1, 1, 3), torch.ones(1, 1, 3))
     nll.sum().backward()
     assert nll.isfinite().all()
     assert all(parameter.grad.isfinite().all() for parameter in untrained.parameters())

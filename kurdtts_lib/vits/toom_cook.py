@@ -33,10 +33,12 @@ from kurdtts_lib.vits.point_kernels import (
 # is 7e-7, 1e-6, 2e-6, 4e-6 and 1.2e-5; that of a direct convolution is 4e-7, of the usual TF32 5e-4.
 POINTS = {6: "1 2", 8: "1 2 1/2", 10: "1 1/2 5/4 3", 12: "1 1/3 3/4 3/2 3", 14: "1 1/3 1/2 4/5 2 3"}
 
-PRODUCT_COST = 1.2
+PRODUCT_COST = 1.3
 """Cost of a multiplication in a matrix product; 1 is the cost of one in the library's direct convolution."""
-MOVE_COST = 45
-"""The same for carrying one number to or from its points."""
+MOVE_COST = 75
+"""The same for carrying a sample or an output to or from one of its points."""
+WEIGHT_COST = 45
+"""The same for a weight. All three were measured; only their ratios matter."""
 
 
 class Transform(NamedTuple):
@@ -132,8 +134,8 @@ def points_for(shape: Shape) -> int | None:
     for n in POINTS:
         if n > shape.kernel > 1:
             products = shape.rows(n) * shape.channels * shape.outputs * PRODUCT_COST
-            moved = shape.rows(n) * (shape.channels + shape.outputs) + shape.channels * shape.outputs
-            costs[n] = n * (products + moved * MOVE_COST)
+            moved = shape.rows(n) * (shape.channels + shape.outputs) * MOVE_COST
+            costs[n] = n * (products + moved + shape.channels * shape.outputs * WEIGHT_COST)
     return min(costs, key=lambda n: costs[n])
 
 
