@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import original_vits as original
 import pytest
 import torch
-from conftest import TINY_DISCRIMINATOR
 from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError
 from safetensors.torch import load_file
+from tiny import TINY_DISCRIMINATOR
 
 from kurdtts_lib import voices
 from kurdtts_lib.errors import VoiceError

@@ -8,7 +8,7 @@ from pathlib import Path
 import original_vits as original
 import pytest
 import torch
-from conftest import TINY_DISCRIMINATOR
+from tiny import TINY_DISCRIMINATOR
 from torch import Tensor
 from transformers import VitsModel, VitsTokenizer
 

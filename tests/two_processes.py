@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from accelerate import PartialState
-from conftest import AUDIO, TINY_CONFIG, TINY_DISCRIMINATOR
+from tiny import AUDIO, TINY_CONFIG, TINY_DISCRIMINATOR
 from torch import Tensor
 from transformers import VitsConfig
 

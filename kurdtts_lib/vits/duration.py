@@ -26,11 +26,12 @@ def stochastic_duration_nll(predictor: Any, hidden: Tensor, mask: Tensor, durati
     without that, and speaking leaves out `flows[1]`, which is right only without it. With it, the channel that is
     taught is not the channel that is spoken.
     """
-    text = predictor.conv_proj(predictor.conv_dds(predictor.conv_pre(hidden.detach()), mask)) * mask
-    heard = predictor.post_conv_proj(predictor.post_conv_dds(predictor.post_conv_pre(durations), mask)) * mask
+    # Every flow and stack of convolutions masks what it takes in and gives out.
+    text = predictor.conv_proj(predictor.conv_dds(predictor.conv_pre(hidden.detach()), mask))
+    heard = predictor.post_conv_proj(predictor.post_conv_dds(predictor.post_conv_pre(durations), mask))
 
     # Drawn on the CPU: the same seed gives the same noise on every device.
-    noise = torch.randn(len(durations), 2, durations.shape[2]).to(text) * mask
+    noise = torch.randn(len(durations), 2, durations.shape[2]).to(text)
     drawn, log_determinant = _carry(predictor.post_flows, noise, mask, text + heard)
     logit_u, v = drawn.chunk(2, dim=1)
     log_sigmoid_slope = F.logsigmoid(logit_u) + F.logsigmoid(-logit_u)

@@ -1,0 +1,32 @@
+"""Sizes to test with: every part of a voice, and few weights."""
+
+from kurdtts_lib.settings import AudioSettings
+from kurdtts_lib.vits.discriminator import DiscriminatorSettings
+
+AUDIO = AudioSettings()
+
+# Every part of the full voice in the smallest size that still has heads, layers and halves to mix up.
+TINY_CONFIG = {
+    "hidden_size": 16,
+    "flow_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "ffn_dim": 32,
+    "wavenet_kernel_size": 3,
+    "posterior_encoder_num_wavenet_layers": 2,
+    "prior_encoder_num_wavenet_layers": 2,
+    "prior_encoder_num_flows": 2,
+    "upsample_initial_channel": 16,
+    "upsample_rates": [8, 8, 4],
+    "upsample_kernel_sizes": [16, 16, 8],
+    "resblock_kernel_sizes": [3],
+    "resblock_dilation_sizes": [[1, 3]],
+    "duration_predictor_filter_channels": 16,
+    "duration_predictor_num_flows": 2,
+    "depth_separable_num_layers": 2,
+    "spectrogram_bins": AUDIO.n_fft // 2 + 1,
+    "sampling_rate": AUDIO.sampling_rate,
+}
+TINY_DISCRIMINATOR = DiscriminatorSettings(
+    scale_channels=(4, 8, 8, 8, 8, 8), scale_groups=(1, 2, 2, 2, 2, 1), period_channels=(4, 8, 8, 8, 8)
+)
