@@ -35,16 +35,16 @@ def full_size_models() -> tuple[TrainableVits, VitsDiscriminator]:
     return TrainableVits(model, AUDIO, SEGMENT_SAMPLES).train(), VitsDiscriminator()
 
 
-def random_batch(size: int, frames: tuple[int, int] = FRAMES, tokens: tuple[int, int] = TOKENS) -> Batch:
+def random_batch(size: int) -> Batch:
     """Clips of noise; lengths evenly between the shortest and the longest."""
     generator = torch.Generator().manual_seed(1)
-    text_lengths = torch.linspace(*tokens, size).long()
-    frame_lengths = torch.linspace(*frames, size).long()
-    mask = (torch.arange(tokens[1]) < text_lengths[:, None]).long()
+    text_lengths = torch.linspace(*TOKENS, size).long()
+    frame_lengths = torch.linspace(*FRAMES, size).long()
+    mask = (torch.arange(TOKENS[1]) < text_lengths[:, None]).long()
     ids = torch.randint(1, 38, mask.shape, generator=generator) * mask
-    inside = torch.arange(frames[1] * AUDIO.hop_length) < frame_lengths[:, None] * AUDIO.hop_length
+    inside = torch.arange(FRAMES[1] * AUDIO.hop_length) < frame_lengths[:, None] * AUDIO.hop_length
     waveforms = 0.1 * torch.randn(inside.shape, generator=generator) * inside
-    frames_inside = (torch.arange(frames[1]) < frame_lengths[:, None])[:, None]
+    frames_inside = (torch.arange(FRAMES[1]) < frame_lengths[:, None])[:, None]
     spectrograms = linear_spectrogram(waveforms, AUDIO) * frames_inside
     return Batch(ids, mask, text_lengths, spectrograms, frame_lengths, waveforms)
 
@@ -61,8 +61,8 @@ def with_torch_weight_norm(discriminator: VitsDiscriminator) -> VitsDiscriminato
 class PlainStep:
     """Call with a batch; returns the seconds of each phase."""
 
-    def __init__(self, generator: TrainableVits, discriminator: VitsDiscriminator, device: str = "cpu") -> None:
-        self.generator, self.discriminator = generator.to(device), with_torch_weight_norm(discriminator).to(device)
+    def __init__(self, generator: TrainableVits, discriminator: VitsDiscriminator) -> None:
+        self.generator, self.discriminator = generator, with_torch_weight_norm(discriminator)
         self.optimizers = [
             torch.optim.AdamW(module.parameters(), lr=2e-5, betas=(0.8, 0.99), eps=1e-9)
             for module in (generator, discriminator)

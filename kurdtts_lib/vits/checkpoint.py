@@ -22,22 +22,22 @@ BEST = "best.pt"
 
 
 def random_state() -> dict[str, Any]:
-    """The state of every random generator that a training step may draw from."""
+    """The state of every random generator that a training step may draw from; of the GPUs, this process's own."""
     kind, keys, position, has_gauss, gauss = np.random.get_state()
     version, internal, python_gauss = random.getstate()
     return {
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": [torch.cuda.get_rng_state()] if torch.cuda.is_available() else [],
         "numpy": [kind, torch.from_numpy(np.asarray(keys, dtype=np.int64)), position, has_gauss, gauss],
         "python": [version, list(internal), python_gauss],
     }
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
-    """Undo `random_state`. On another number of GPUs their generators start anew from the seed."""
+    """Undo `random_state`. Where there was no GPU, the GPU's generator starts anew from the seed."""
     torch.set_rng_state(state["torch"])
-    if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(state["cuda"])
+    if torch.cuda.is_available() and state["cuda"]:
+        torch.cuda.set_rng_state(state["cuda"][0])
     kind, keys, position, has_gauss, gauss = state["numpy"]
     np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, gauss))
     version, internal, python_gauss = state["python"]

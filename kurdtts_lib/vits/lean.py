@@ -40,6 +40,11 @@ def _on_processor(x: Tensor) -> bool:
     return x.device.type == "cpu" and x.dtype == torch.float32
 
 
+def _memory_like(x: Tensor) -> Tensor:
+    """Uninitialised, of the shape and kind of x."""
+    return unaligned(*x.shape) if _on_processor(x) else torch.empty_like(x)
+
+
 def _leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     return _LeakyReLU.apply(input, negative_slope)
 
@@ -47,7 +52,7 @@ def _leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fal
 class _LeakyReLU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, slope: float) -> Tensor:
-        y = unaligned(*x.shape) if _on_processor(x) else torch.empty_like(x)
+        y = _memory_like(x)
         torch._C._nn.leaky_relu(x, slope, out=y)
         ctx.save_for_backward(y)
         ctx.slope = slope
@@ -107,21 +112,25 @@ def weight_norm(conv: nn.Conv1d | nn.Conv2d) -> nn.Conv1d | nn.Conv2d:
     return conv
 
 
+def _norms(v: Tensor) -> Tensor:
+    """|v| over all but the first dimension, which stay as ones."""
+    return torch.linalg.vector_norm(v.flatten(1), dim=1).view(-1, *[1] * (v.dim() - 1))
+
+
 class _WeightNorm(nn.Module):
     def forward(self, g: Tensor, v: Tensor) -> Tensor:
         return _NormedWeight.apply(g, v)
 
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        return torch.linalg.vector_norm(weight.flatten(1), dim=1).view(-1, *[1] * (weight.dim() - 1)), weight
+        return _norms(weight), weight
 
 
 class _NormedWeight(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, g: Tensor, v: Tensor) -> Tensor:
-        norm = torch.linalg.vector_norm(v.flatten(1), dim=1).view_as(g)
+        norm = _norms(v)
         ctx.save_for_backward(g, v, norm)
-        weight = unaligned(*v.shape) if _on_processor(v) else torch.empty_like(v)
-        return torch.mul(v, g / norm, out=weight)
+        return torch.mul(v, g / norm, out=_memory_like(v))
 
     @staticmethod
     def backward(ctx: Any, dw: Tensor) -> tuple[Tensor, Tensor]:

@@ -137,9 +137,7 @@ class TrainingState:
             self._discriminator.load_state_dict(state["discriminator"])
         except RuntimeError as error:
             raise TrainingError(f"{folder} holds a training with a discriminator of other sizes: {error}") from error
-        # A scaler exists in fp16 only, and the precision may have changed while the training was stopped.
-        scaler = state["step"]["scaler"] or self.training_step.state_dict()["scaler"]
-        self.training_step.load_state_dict({**state["step"], "scaler": scaler})
+        self.training_step.load_state_dict(state["step"])
         self.progress = Progress(**state["progress"])
         self.health.load_state_dict(state["health"])
         if self.process.process_index < len(state["random"]):

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from accelerate import PartialState
 from torch import Tensor, nn
@@ -14,6 +13,7 @@ from kurdtts_lib.errors import TrainingError
 from kurdtts_lib.settings import TrainingSettings
 from kurdtts_lib.vits import losses
 from kurdtts_lib.vits.batches import Batch
+from kurdtts_lib.vits.checkpoint import random_state, restore_random_state
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.generator import GeneratorOutputs, TrainableVits, mel_term
 from kurdtts_lib.vits.lean import Lean, keep_freed_memory
@@ -58,6 +58,7 @@ class TrainingStep:
     ) -> None:
         """Moves both modules to the process's device. Raises TrainingError if that has no bf16 and it is asked for."""
         self.settings, self.state = settings, state
+        self._weights = dataclasses.asdict(settings.weights)
         if state.device.type == "cpu":
             keep_freed_memory()
         self.generator = generator.to(state.device)
@@ -105,10 +106,10 @@ class TrainingStep:
         halves: dict[str, HalfOutcome] = {}
         outputs = None
         if adversarial:
-            before = _random_state(self.state.device)
+            before = random_state() if len(parts) > 1 else None
             halves["discriminator"], outputs = self._discriminator_half(parts, generator_learns)
-            if generator_learns and outputs is None:
-                _restore_random_state(before, self.state.device)  # the passes are made again: the same slices and noise
+            if generator_learns and before:
+                restore_random_state(before)  # the passes are made again: the same slices and noise
         if generator_learns and not any(half.bad for half in halves.values()):
             halves["generator"] = self._generator_half(parts, outputs, adversarial)
         skipped = _describe_skipped(halves, generator_learns)
@@ -236,8 +237,7 @@ class TrainingStep:
 
     def _weighted(self, part: Part, terms: Mapping[str, Tensor]) -> Tensor:
         """What the gradients are taken of: this micro-batch's share of the whole batch's loss."""
-        weights = dataclasses.asdict(self.settings.weights)
-        return torch.stack([weights[name] * part.share(name) * term for name, term in terms.items()]).sum()
+        return torch.stack([self._weights[name] * part.share(name) * term for name, term in terms.items()]).sum()
 
     def _learn(self, module: nn.Module, optimizer: torch.optim.Optimizer, sums: Sums) -> HalfOutcome:
         """Update the module from its gradients. If anything is not finite, drop them instead."""
@@ -288,23 +288,3 @@ def _check_precision(autocast_type: torch.dtype | None, device: torch.device) ->
     # Emulated bf16 runs on every card and is slower than float32.
     if needs_bf16 and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise TrainingError("This graphics card has no bf16. Train with mixed_precision='fp16'.")
-
-
-class _RandomState(NamedTuple):
-    """Of every generator that the generator's pass draws from."""
-
-    cpu: Tensor
-    device: Tensor | None
-    numpy: dict[str, Any]
-
-
-def _random_state(device: torch.device) -> _RandomState:
-    on_device = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-    return _RandomState(torch.get_rng_state(), on_device, np.random.get_state(legacy=False))
-
-
-def _restore_random_state(state: _RandomState, device: torch.device) -> None:
-    torch.set_rng_state(state.cpu)
-    if state.device is not None:
-        torch.cuda.set_rng_state(state.device, device)
-    np.random.set_state(state.numpy)

@@ -157,26 +157,22 @@ class ToomCook(torch.autograd.Function):
         )
         offset = torch.zeros(shape.outputs) if bias is None else bias
         y = unaligned(shape.batch, shape.outputs, shape.out_length)
-        matrix = np.ascontiguousarray(transform(n, shape.kernel).outputs.T)
-        _share_out(points_to_samples, shape.batch, _by_tile(products, shape), matrix, offset, shape.out_geometry(n), y)
+        _from_points(products, transform(n, shape.kernel).outputs, offset, shape, shape.out_geometry(n), y)
         return y
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        shape, n, dy = ctx.shape, ctx.n, dy.contiguous()
+        shape, n = ctx.shape, ctx.n
         matrices, rows = transform(n, shape.kernel), shape.rows(n)
         products = _scratch("outputs", n, rows, shape.outputs)
-        by_tile = _by_tile(products, shape)
-        _share_out(samples_to_points, shape.batch, dy, matrices.outputs, shape.out_geometry(n), by_tile)
+        _to_points(dy, matrices.outputs, shape, shape.out_geometry(n), products)
         dx = dweight = dbias = None
         if ctx.needs_input_grad[0]:
             samples = _scratch("inputs", n, rows, shape.channels)
             torch.bmm(products, _weight_points(weight, shape, n), out=samples)
             dx = unaligned(*x.shape)
-            offset, matrix = torch.zeros(shape.channels), np.ascontiguousarray(matrices.samples.T)
-            by_tile = _by_tile(samples, shape)
-            _share_out(points_to_samples, shape.batch, by_tile, matrix, offset, shape.in_geometry(n), dx)
+            _from_points(samples, matrices.samples, torch.zeros(shape.channels), shape, shape.in_geometry(n), dx)
         if ctx.needs_input_grad[1]:
             points = _scratch("weights", n, shape.outputs, shape.channels)
             torch.bmm(products.transpose(1, 2), _sample_points(x, shape, n), out=points)
@@ -189,9 +185,8 @@ class ToomCook(torch.autograd.Function):
 
 def _sample_points(x: Tensor, shape: Shape, n: int) -> Tensor:
     """B^T x: (n, batch * tiles * columns, channels)."""
-    points, matrix = _scratch("inputs", n, shape.rows(n), shape.channels), transform(n, shape.kernel).samples
-    by_tile = _by_tile(points, shape)
-    _share_out(samples_to_points, shape.batch, x.contiguous(), matrix, shape.in_geometry(n), by_tile)
+    points = _scratch("inputs", n, shape.rows(n), shape.channels)
+    _to_points(x, transform(n, shape.kernel).samples, shape, shape.in_geometry(n), points)
     return points
 
 
@@ -211,15 +206,15 @@ def unaligned(*sizes: int) -> Tensor:
     return torch.from_numpy(np.empty(sizes, np.float32))
 
 
-_buffers: dict[tuple[int, str], Tensor] = {}
+_buffers = threading.local()  # a thread's own; they go when it ends
 
 
 def _scratch(name: str, *sizes: int) -> Tensor:
     """Memory that lives from call to call: asking the system for new pages took as long as the products themselves."""
-    key, count = (threading.get_ident(), name), math.prod(sizes)
-    if key not in _buffers or _buffers[key].numel() < count:
-        _buffers[key] = torch.empty(count)
-    return _buffers[key][:count].view(sizes)
+    buffers, count = vars(_buffers), math.prod(sizes)
+    if name not in buffers or buffers[name].numel() < count:
+        buffers[name] = torch.empty(count)
+    return buffers[name][:count].view(sizes)
 
 
 @lru_cache
@@ -230,6 +225,17 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 def _by_tile(points: Tensor, shape: Shape) -> Tensor:
     """As the kernels want it: (n, batch, tiles, columns * channels)."""
     return points.view(len(points), shape.batch, -1, shape.columns * points.shape[2])
+
+
+def _to_points(x: Tensor, matrix: np.ndarray, shape: Shape, geometry: tuple[int, int, int], points: Tensor) -> None:
+    _share_out(samples_to_points, shape.batch, x.contiguous(), matrix, geometry, _by_tile(points, shape))
+
+
+def _from_points(
+    points: Tensor, matrix: np.ndarray, offset: Tensor, shape: Shape, geometry: tuple[int, int, int], y: Tensor
+) -> None:
+    transposed = np.ascontiguousarray(matrix.T)
+    _share_out(points_to_samples, shape.batch, _by_tile(points, shape), transposed, offset, geometry, y)
 
 
 def _share_out(kernel: Callable, count: int, *arguments: Any) -> None:
