@@ -218,6 +218,7 @@ def _stop_on_signals(alone: bool) -> Iterator[threading.Event]:
 
 def _say(options: argparse.Namespace) -> int:
     from kurdtts_lib.audio import write_wav
+    from kurdtts_lib.text import normalize
     from kurdtts_lib.vits.synthesis import speak
     from kurdtts_lib.vits.voice import load_voice
 
@@ -225,6 +226,8 @@ def _say(options: argparse.Namespace) -> int:
         raise KurdTTSError(f"{options.output} would be a WAV file under another name. Let the name end in .wav.")
     voice = load_voice(options.voice or _newest_voice())
     waveform = speak(voice, options.text, options.seed)
+    for warning in normalize(options.text).warnings:
+        print(warning, file=sys.stderr)
     rate = voice.model.config.sampling_rate
     write_wav(options.output, waveform, rate)
     print(f"{options.output}: {len(waveform) / rate:.1f} s")

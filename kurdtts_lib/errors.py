@@ -15,6 +15,16 @@ class AudioError(KurdTTSError):
 class TextError(KurdTTSError):
     """Text that the voice cannot speak."""
 
+    def __init__(self, message: str, reason: str = "text", characters: str = "") -> None:
+        super().__init__(message, reason, characters)
+        self.reason = reason
+        """The kind of fault in a few words, to count by."""
+        self.characters = characters
+        """Those that have no reading, each once."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
 
 class CorpusError(KurdTTSError):
     """A corpus that cannot be read, or that leaves nothing to train on."""

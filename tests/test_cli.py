@@ -56,13 +56,20 @@ def test_say_without_a_voice_says_how_to_get_one(tmp_path: Path, capsys: pytest.
     assert "no fine-tuned voice yet" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("text", "named"), [("Ez 5 sêv dixwim", "'5'"), ("روژ", "'ر'"), ("...", "nothing to say")])
+@pytest.mark.parametrize(
+    ("text", "named"), [("Ez 1.2.3 sêv dixwim", "'1.2.3'"), ("روژ", "'ر'"), ("...", "nothing to say")]
+)
 def test_text_a_voice_cannot_say_is_named_and_no_file_is_written(
     text: str, named: str, base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["say", text, "-o", str(tmp_path / "a.wav"), "--voice", str(base)]) == 1
     assert named in capsys.readouterr().err
     assert not (tmp_path / "a.wav").exists()
+
+
+def test_a_symbol_that_is_not_spoken_is_named(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["say", "Roj baş 🙂", "-o", str(tmp_path / "a.wav"), "--voice", str(base)]) == 0
+    assert "'🙂' (slightly smiling face) is not spoken" in capsys.readouterr().err
 
 
 def test_speech_is_not_written_under_another_formats_name(

@@ -24,22 +24,35 @@ def clip(sentence: str, **changes: object) -> SourceClip:
     ("sentence", "reason"),
     [
         ("Ez diçim malê.", "kept"),
-        ("Sala 2024an", "digits in the text"),
-        ("Dr. Azad li vir e.", "abbreviation in the text"),
-        ("TRT li vir e.", "abbreviation in the text"),
-        ("Prof. Berîvan îro nayê.", "abbreviation in the text"),
-        ("A. Xan hat.", "abbreviation in the text"),
+        ("Sala 2024an", "kept"),
+        ("Saet 10:30 e", "uncertain reading"),
+        ("Dr. Azad li vir e.", "uncertain reading"),
+        ("TRT li vir e.", "uncertain reading"),
+        ("NATO li vir e.", "uncertain reading"),
+        ("Prof. Berîvan îro nayê.", "uncertain reading"),
+        ("A. Xan hat.", "uncertain reading"),
         ("Erê. Ez têm.", "kept"),
-        ("Sêv, hirmî û hwd.", "abbreviation in the text"),
+        ("Sêv, hirmî û hwd.", "uncertain reading"),
         ("Ew çû. Ez jî çûm.", "kept"),
-        ("روژ باش", "letters no Kurmanji voice knows"),
-        ("Roj baş 🙂", "letters no Kurmanji voice knows"),
-        ("...", "no text"),
-        ("", "no text"),
+        ("روژ باش", "letter without a reading"),
+        ("Әз дьчьм", "uncertain reading"),
+        ("Roj baş 🙂", "kept"),
+        ("binêre kurd.org", "address"),
+        ("...", "nothing to say"),
+        ("", "nothing to say"),
     ],
 )
 def test_text_rules_give_the_reason(sentence: str, reason: str) -> None:
     assert preparation._judge_text(clip(sentence), SETTINGS)["reason"] == reason
+
+
+def test_an_uncertain_reading_is_shown_with_its_place() -> None:
+    assert preparation._judge_text(clip("Dr. Azad, 10:30"), SETTINGS)["detail"] == "Dr. (abbreviation); 10:30 (time)"
+
+
+def test_a_spelled_number_is_a_repair() -> None:
+    fate = preparation._judge_text(clip("Ez 25 salî me."), SETTINGS)
+    assert (fate["text"], fate["mended"]) == ("ez bîst û pênc salî me", "number")
 
 
 def test_votes_come_before_text() -> None:

@@ -361,10 +361,20 @@ def test_speaking_does_not_touch_the_weights_gradients(voice):
     assert all(parameter.requires_grad and parameter.grad is None for parameter in voice.model.parameters())
 
 
-@pytest.mark.parametrize(("text", "named"), [("ev 12 e", "'1', '2'"), ("Москва", "'м'"), ("☺", "'☺'")])
+@pytest.mark.parametrize(("text", "named"), [("ev ŵ e", "'ŵ'"), ("Мы", "'ы'"), ("☺", "'☺'"), ("Baş e. Ev س", "'س'")])
 def test_text_that_the_voice_cannot_say_is_an_error_that_names_the_characters(voice, text, named):
     with pytest.raises(TextError, match=named):
         speak(voice, text)
+
+
+def test_clauses_are_spoken_one_after_the_other_with_their_pauses(voice):
+    rate = voice.model.config.sampling_rate
+    spoken, first = speak(voice, "Roj baş, hevalno. Erê"), speak(voice, "Roj baş")
+    silent = np.zeros(round(0.15 * rate), np.float32)
+    assert np.array_equal(spoken[: len(first)], first)
+    assert np.array_equal(spoken[len(first) : len(first) + len(silent)], silent)
+    assert spoken[len(first) + len(silent)] != 0 and spoken[-1] != 0
+    assert (spoken == 0).sum() >= round(0.45 * rate)
 
 
 def test_text_without_a_word_is_an_error(voice):

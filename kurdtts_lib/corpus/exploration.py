@@ -1,11 +1,12 @@
 """Tables over a corpus before anything is left out."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 
 import pandas
 
-from kurdtts_lib.text import LETTERS, normalize
+from kurdtts_lib.text import LETTERS, load_language
 
 
 def speakers(table: pandas.DataFrame) -> pandas.DataFrame:
@@ -28,6 +29,7 @@ def _most_common(values: pandas.Series) -> str:
 
 
 def letter_counts(sentences: Iterable[str]) -> dict[str, int]:
-    """How often each of the 31 letters occurs, in the alphabet's order, zeros included."""
-    counts = Counter(character for sentence in sentences for character in normalize(sentence).text)
+    """How often each of the 31 letters is written, in the alphabet's order, zeros included."""
+    lower = load_language().lower
+    counts = Counter(letter for text in sentences for letter in lower(unicodedata.normalize("NFC", text)))
     return {letter: counts[letter] for letter in LETTERS}

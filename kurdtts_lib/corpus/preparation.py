@@ -1,6 +1,5 @@
 """From a corpus to a training set: every clip is kept or left out for a counted reason."""
 
-import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,20 +11,15 @@ import pandas
 from kurdtts_lib.audio import decode, header, peak_level_db, trim_silence, write_wav
 from kurdtts_lib.corpus.clips import part_of, write_metadata
 from kurdtts_lib.corpus.sources import SourceClip, read_corpus
-from kurdtts_lib.errors import AudioError, CorpusError
+from kurdtts_lib.errors import AudioError, CorpusError, TextError
 from kurdtts_lib.files import atomic_folder, check_own, read_json, write_json, write_text
 from kurdtts_lib.settings import AudioSettings, CorpusSettings, describe
-from kurdtts_lib.text import LETTERS, normalize, unspeakable
+from kurdtts_lib.text import LETTERS, normalize
+from kurdtts_lib.text.normalization import SILENT_RULES
 
 KEPT = "kept"
 VOCABULARY = {letter: index for index, letter in enumerate(LETTERS + " -'")}
 """What a Kurmanji voice can say; the voice's own tokenizer is asked again before training."""
-CAPITALS = "A-ZÇÊÎŞÛ"
-ABBREVIATION = re.compile(
-    r"\b(?:Dr|Prof|Doç|Bnr|Nr|Tel|Sn|[Hh]wd|[bp]\.z)\."
-    rf"|\b(?:Av|Mam)\.(?=\s*[{CAPITALS}])|\b[{CAPITALS}]\.(?=\s*\S)|\b[{CAPITALS}]{{2,}}\b"
-)
-"""`Dr. Azad`, `A. Xan`, `TRT`: the reader says more than is written, or other sounds."""
 
 
 @dataclass(frozen=True)
@@ -103,28 +97,17 @@ def _counted(clips, name: str, tell: Callable[[int, str], None]):  # type: ignor
 
 def _judge_text(clip: SourceClip, settings: CorpusSettings) -> dict:
     """Everything that can be said of a clip without decoding it."""
-    normalized = normalize(clip.sentence)
-    unknown = unspeakable(clip.sentence, VOCABULARY)
-    reason, detail = KEPT, ""
+    text, repairs, reason, detail = _judge_sentence(clip.sentence)
     if clip.down_votes > settings.max_down_votes:
         reason, detail = "voted down", f"{clip.down_votes} votes against"
     elif clip.up_votes < settings.min_up_votes:
         reason, detail = "too few votes", f"{clip.up_votes} votes for"
-    elif not normalized.text:
-        reason = "no text"
-    elif any(character.isdigit() for character in unknown):
-        reason, detail = "digits in the text", clip.sentence
-    elif unknown:
-        reason, detail = "letters no Kurmanji voice knows", " ".join(unknown)
-    elif abbreviation := ABBREVIATION.search(clip.sentence):
-        reason, detail = "abbreviation in the text", abbreviation.group()
-    repairs = [change.rule for change in normalized.changes if change.rule in ("Unicode form NFC", "foreign letters")]
     return {
         "number": clip.number,
         "name": clip.name,
         "client_id": clip.client_id,
         "sentence": clip.sentence,
-        "text": normalized.text,
+        "text": text,
         "reason": reason,
         "detail": detail,
         "mended": "; ".join(repairs),
@@ -133,6 +116,23 @@ def _judge_text(clip: SourceClip, settings: CorpusSettings) -> dict:
         "part": "",
         "file": "",
     }
+
+
+def _judge_sentence(sentence: str) -> tuple[str, list[str], str, str]:
+    """Its spoken form, the rules that mended it, and whether a recording of it can be trained on.
+
+    Left out is what has no reading, and what people read differently (the language's `uncertain` rules): nobody knows
+    which words the reader said.
+    """
+    try:
+        normalized = normalize(sentence)
+    except TextError as error:
+        return "", [], error.reason, error.characters or sentence
+    repairs = list(dict.fromkeys(change.rule for change in normalized.changes if change.rule not in SILENT_RULES))
+    if uncertain := normalized.uncertain():
+        places = "; ".join(f"{change.before} ({change.rule})" for change in uncertain)
+        return normalized.text, repairs, "uncertain reading", places
+    return normalized.text, repairs, KEPT, ""
 
 
 def _leave_out_repeated(fates: list[dict]) -> None:

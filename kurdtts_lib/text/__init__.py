@@ -1,6 +1,20 @@
 """What is written becomes what is said, or the reader hears why not."""
 
-from kurdtts_lib.text.encoding import encode, unspeakable
+from kurdtts_lib.text.encoding import coverage, encode, unspeakable
+from kurdtts_lib.text.language import Language, load_language
 from kurdtts_lib.text.normalization import LETTERS, Change, Normalized, normalize
+from kurdtts_lib.text.splitting import Piece, split
 
-__all__ = ["LETTERS", "Change", "Normalized", "encode", "normalize", "unspeakable"]
+__all__ = [
+    "LETTERS",
+    "Change",
+    "Language",
+    "Normalized",
+    "Piece",
+    "coverage",
+    "encode",
+    "load_language",
+    "normalize",
+    "split",
+    "unspeakable",
+]

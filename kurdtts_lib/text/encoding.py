@@ -1,18 +1,23 @@
 """Text to token ids, one function for training and speaking alike."""
 
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
 
+import pandas
 from transformers import VitsTokenizer
 
 from kurdtts_lib.errors import TextError
-from kurdtts_lib.text.normalization import normalize
+from kurdtts_lib.text.normalization import LEFT_OUT, normalize
 
 BLANK = 0
 """MMS puts token 0 between all letters. In Kurmanji's vocabulary 0 is also the letter n."""
 
 
 def unspeakable(text: str, vocabulary: Mapping[str, int]) -> list[str]:
-    """Characters of the normalised `text` that are not in `vocabulary`, each once, in order of appearance."""
+    """Characters of the normalised `text` that are not in `vocabulary`, each once, in order of appearance.
+
+    Raises TextError where `normalize` does.
+    """
     return _unknown(normalize(text).text, vocabulary)
 
 
@@ -25,19 +30,69 @@ def encode(text: str, tokenizer: VitsTokenizer) -> list[int]:
 
     The tokenizer's own call is not used: it drops unknown characters without a word, and it loses blanks beside
     the letter n, which is its pad token. This equals the interspersing that MMS was trained with.
-    Raises TextError if a character is unknown or nothing is left to say.
+    Raises TextError if a part of the text has no reading, if the voice lacks a letter, or if nothing is left to say.
     """
     vocabulary = tokenizer.get_vocab()
     spoken = normalize(text).text
-    if not spoken:
-        raise TextError(f"There is nothing to say in {text!r}. Write at least one word.")
     unknown = _unknown(spoken, vocabulary)
     if unknown:
         named = ", ".join(f"{character!r}" for character in unknown[:10])
         raise TextError(
-            f"This voice cannot say {named} in {text!r}. Write numbers and abbreviations as words, "
-            "in the Kurmanji Latin alphabet."
+            f"This voice has no letter {named} for {text!r}. Choose a voice of this language, or write other words.",
+            "letters this voice lacks",
+            "".join(unknown),
         )
     ids = [BLANK] * (2 * len(spoken) + 1)
     ids[1::2] = [vocabulary[character] for character in spoken]
     return ids
+
+
+def coverage(texts: Iterable[str], vocabulary: "VitsTokenizer | Mapping[str, int]") -> pandas.DataFrame:
+    """Every character that a plain VITS tokenizer would drop without a word, and what happens to it here.
+
+    vocabulary: a voice's tokenizer, or its letters.
+    Columns: character, name, count, sentences, what happens, example. The most frequent first.
+    """
+    known = vocabulary if isinstance(vocabulary, Mapping) else vocabulary.get_vocab()
+    rows: dict[str, dict] = {}
+    for text in texts:
+        lost = [character for character in text if character.lower() not in known]
+        if not lost:
+            continue
+        fates = _fates(text)
+        for character in dict.fromkeys(lost):
+            row = rows.setdefault(
+                character,
+                {
+                    "character": character,
+                    "name": unicodedata.name(character, f"U+{ord(character):04X}").lower(),
+                    "count": 0,
+                    "sentences": 0,
+                    "what happens": {},
+                    "example": text,
+                },
+            )
+            row["count"] += lost.count(character)
+            row["sentences"] += 1
+            row["what happens"] |= dict.fromkeys(fates.get(character, ["between words"]))
+    table = [row | {"what happens": "; ".join(row["what happens"])} for row in rows.values()]
+    columns = ["character", "name", "count", "sentences", "what happens", "example"]
+    return pandas.DataFrame(table, columns=columns).sort_values("count", ascending=False, ignore_index=True)
+
+
+def _fates(text: str) -> dict[str, list[str]]:
+    """For the characters of `text`, the rules that read them, or why the sentence is refused."""
+    try:
+        changes = normalize(text).changes
+    except TextError as error:
+        culprits = error.characters or text
+        return {
+            character: [f"refused: {error.reason}" if character in culprits else "in a refused sentence"]
+            for character in text
+        }
+    fates: dict[str, list[str]] = {}
+    for change in changes:
+        rule = "left out with a warning" if change.rule == LEFT_OUT else change.rule
+        for character in change.before:
+            fates.setdefault(character, []).append(rule)
+    return fates

@@ -1,43 +1,32 @@
-"""Spelling made uniform: Unicode form, case, quotes, dashes, foreign letters, punctuation.
-
-Numbers, abbreviations and other scripts are not spelled out here: they stay, and `encode` refuses them by name.
-"""
+"""From the written text to the spoken form, with every change told."""
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
-LETTERS = "abcçdeêfghiîjklmnopqrsştuûvwxyz"
+from kurdtts_lib.errors import TextError
+from kurdtts_lib.text.language import Language, alternatives, load_language
+from kurdtts_lib.text.lexicon import user_lexicon
+from kurdtts_lib.text.rules import rules
+
+LETTERS = load_language("kmr").alphabet
 """The 31 letters of the Hawar alphabet."""
-
-FOREIGN_LETTERS = {
-    "ı": "i",
-    "ğ": "g",
-    "ẍ": "x",
-    "ḧ": "h",
-    "ö": "o",
-    "ü": "u",
-    "é": "e",
-    "è": "e",
-    "á": "a",
-    "à": "a",
-    "ï": "i",
-}
-"""Letters of neighbouring alphabets and older spellings, and the Kurmanji letter that is read for each."""
-FOREIGN = {ord(letter): kurmanji for letter, kurmanji in FOREIGN_LETTERS.items()}
-
-APOSTROPHES = "’‘`´ʼ′"
-SILENT_MARKS = '.,?!;:…"“”„«»()[]–—‒―/'
-"""Marks that carry no sound of their own; each becomes a space so that the words beside it stay apart."""
+LEFT_OUT = "symbol left out"
+SILENT_RULES = frozenset(("lower case", "mark", "spaces"))
+"""Rules that most sentences need and nobody wonders about."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One rule that changed the text."""
+    """One place that is spoken otherwise than it is written: `text[start:end]` is `before`."""
 
-    rule: str
+    start: int
+    end: int
     before: str
     after: str
+    rule: str
 
 
 @dataclass(frozen=True)
@@ -46,32 +35,273 @@ class Normalized:
 
     text: str
     changes: tuple[Change, ...]
+    """In order and not overlapping; what lies between them is spoken as it is written."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is not spoken at all, by name."""
+        left_out = (symbol for change in self.changes if change.rule == LEFT_OUT for symbol in change.before)
+        return tuple(dict.fromkeys(f"{_named(symbol)} is not spoken" for symbol in left_out if _is_symbol(symbol)))
+
+    def uncertain(self, language: Language | None = None) -> tuple[Change, ...]:
+        """The changes whose reading differs from person to person."""
+        names = (language or load_language()).uncertain
+        return tuple(change for change in self.changes if change.rule in names)
 
 
-def _kurmanji_letters(text: str) -> str:
-    # A letter that was replaced may join a loose accent after it (ı + circumflex is î), and that letter may be foreign.
-    while (replaced := unicodedata.normalize("NFC", text.translate(FOREIGN))) != text:
-        text = replaced
-    return text
+@dataclass(frozen=True)
+class _Span:
+    start: int
+    end: int
+    spoken: str
+    rule: str
 
 
-def normalize(text: str) -> Normalized:
-    """The spoken form of `text`: NFC, lower case, Kurmanji letters, words apart by single spaces.
+def normalize(text: str, language: Language | None = None, lexicon: Mapping[str, str] | None = None) -> Normalized:
+    """The spoken form of `text`: small letters of the language's alphabet, words apart by single spaces.
 
-    Applying it twice changes nothing more. What it has no rule for stays in the text.
+    language: Kurmanji if None. lexicon: words with their spoken forms; the user's own if None.
+    Normalising the result again changes nothing. Time grows with the length of the text.
+    Raises TextError, with a reason and the characters, for what has no reading and where nothing is left to say.
     """
-    changes: list[Change] = []
+    language = language or load_language()
+    words = user_lexicon() if lexicon is None else lexicon
+    composed, origin = _compose(text)
+    folded = composed.translate(language.fold)
+    small = language.lower(composed)
+    spans = _read_spans(text, composed, folded, small, language, words)
+    changes = _letter_changes(composed, small, spans, language) + _run_changes(text, composed, small, spans, language)
+    changes += [Change(span.start, span.end, composed[span.start : span.end], span.spoken, span.rule) for span in spans]
+    changes.sort(key=lambda change: (change.start, change.end))
+    spoken = _join(composed, changes)
+    if not any(letter in language.alphabet for letter in spoken):
+        raise TextError(f"There is nothing to say in {_short(text)}. Write at least one word.", "nothing to say")
+    if origin:
+        changes = _to_original(text, composed, origin, changes)
+    return Normalized(spoken, tuple(changes))
 
-    def apply(rule: str, before: str, after: str) -> str:
-        if before != after:
-            changes.append(Change(rule, before, after))
-        return after
 
-    text = apply("Unicode form NFC", text, unicodedata.normalize("NFC", text))
-    # Turkish İ lower-cases to i + a combining dot in Python; I is the Kurmanji i.
-    text = apply("lower case", text, unicodedata.normalize("NFC", text.replace("İ", "i").lower()))
-    text = apply("apostrophes", text, re.sub(f"[{APOSTROPHES}]", "'", text))
-    text = apply("foreign letters", text, _kurmanji_letters(text))
-    text = apply("silent marks", text, re.sub(f"[{re.escape(SILENT_MARKS)}]", " ", text))
-    text = apply("spaces", text, " ".join(text.split()))
-    return Normalized(text, tuple(changes))
+def _join(text: str, changes: list[Change]) -> str:
+    parts, place = [], 0
+    for change in changes:
+        parts += [text[place : change.start], change.after]
+        place = change.end
+    return "".join([*parts, text[place:]])
+
+
+def _compose(text: str) -> tuple[str, list[int]]:
+    """`text` in Unicode form NFC, and for each of its characters the place in `text`; no places if they are equal."""
+    if unicodedata.is_normalized("NFC", text):
+        return text, []
+    parts: list[str] = []
+    origin: list[int] = []
+    start = 0
+    for place in range(1, len(text) + 1):
+        if place < len(text) and _joins(text[place]):
+            continue
+        part = unicodedata.normalize("NFC", text[start:place])
+        parts.append(part)
+        origin += [start] * len(part)
+        start = place
+    return "".join(parts), [*origin, len(text)]
+
+
+@cache
+def _joins(character: str) -> bool:
+    """Whether the character may become one with those before it."""
+    # Hangul's vowels and final consonants are the only letters that do without being marks.
+    return unicodedata.category(character)[0] == "M" or "\u1160" <= character <= "\u11ff"
+
+
+def _to_original(text: str, composed: str, origin: list[int], changes: list[Change]) -> list[Change]:
+    """`changes` of `composed` as changes of `text`, and one more for each letter that was only composed."""
+    result: list[Change] = []
+    place = 0
+    for change in [*changes, Change(len(composed), len(composed), "", "", "")]:
+        for index in range(place, change.start):
+            start, end = origin[index], origin[index + 1]
+            if text[start:end] != composed[index]:
+                result.append(Change(start, end, text[start:end], composed[index], "Unicode form"))
+        if change.rule:
+            start, end = origin[change.start], origin[change.end]
+            result.append(Change(start, end, text[start:end], change.after, change.rule))
+        place = change.end
+    return result
+
+
+def _read_spans(
+    text: str, composed: str, folded: str, small: str, language: Language, lexicon: Mapping[str, str]
+) -> list[_Span]:
+    """Everything that the user's lexicon, the script's two-letter rows and the rules read, in order."""
+    taken = bytearray(len(folded))
+    spans: list[_Span] = []
+
+    def take(match: re.Match[str], spoken: str, rule: str) -> None:
+        start, end = match.span()
+        if not any(taken[start:end]):
+            taken[start:end] = b"\1" * (end - start)
+            spans.append(_Span(start, end, spoken, rule))
+
+    if lexicon:
+        for match in _lexicon_pattern(tuple(lexicon)).finditer(small):
+            take(match, lexicon[match.group()], "your lexicon")
+    if "'" in folded and language.table("script"):
+        rows = language.table("script")
+        for match in _script_pairs(language).finditer(_lower_with_plain_apostrophes(composed, folded)):
+            take(match, rows[match.group()], f"{rows['name']} letters")
+    for name, pattern in language.table("refused").items():
+        if address := re.search(pattern, composed):
+            raise TextError(
+                f"{address.group()!r} in {_short(text)} has no one reading ({name}). Write it as you would say it.",
+                name,
+            )
+    digit = re.search("[0-9]", folded) is not None
+    for rule in rules(language):
+        if digit or not rule.needs_digit:
+            for match in rule.pattern.finditer(folded):
+                reading = rule.read(match)
+                if reading:
+                    take(match, _corrected(reading[0], lexicon), reading[1])
+    spans.sort(key=lambda span: span.start)
+    return [_set_apart(span, small, taken, language) for span in spans]
+
+
+def _lower_with_plain_apostrophes(composed: str, folded: str) -> str:
+    """The letters as they are written, small, of the same length; only the apostrophes are made one."""
+    pairs = zip(composed, folded, strict=True)
+    return "".join("'" if plain == "'" else letter.lower()[0] for letter, plain in pairs)
+
+
+def _corrected(words: str, lexicon: Mapping[str, str]) -> str:
+    """A rule's words as the user's lexicon says them."""
+    return " ".join(lexicon.get(word, word) for word in words.split(" ")) if lexicon else words
+
+
+def _set_apart(span: _Span, small: str, taken: bytearray, language: Language) -> _Span:
+    """Put a space where the span touches a letter: 30salî is two words."""
+    if span.rule.endswith(" letters"):
+        return span
+    before = span.start > 0 and (small[span.start - 1] in language.alphabet or taken[span.start - 1])
+    after = span.end < len(small) and not taken[span.end] and small[span.end] in language.alphabet
+    return _Span(span.start, span.end, " " * bool(before) + span.spoken + " " * bool(after), span.rule)
+
+
+@cache
+def _lexicon_pattern(words: tuple[str, ...]) -> re.Pattern[str]:
+    longest_first = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+    return re.compile(rf"(?<!\w)(?:{longest_first})(?!\w)")
+
+
+@cache
+def _script_pairs(language: Language) -> re.Pattern[str]:
+    pairs = [key for key in language.table("script") if len(key) == 2]
+    return re.compile(alternatives(pairs))
+
+
+@cache
+def _changing_letters(language: Language) -> re.Pattern[str]:
+    """Runs of characters that another letter stands for, marks and digits apart."""
+    others = "".join(key for key in language.rule_of if language.rule_of[key].endswith(("letter", "letters", "phe")))
+    return re.compile(f"[{re.escape(language.capitals + others)}]+")
+
+
+def _gaps(length: int, spans: list[_Span]) -> list[tuple[int, int]]:
+    edges = [0, *(edge for span in spans for edge in (span.start, span.end)), length]
+    return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
+
+
+def _letter_changes(composed: str, small: str, spans: list[_Span], language: Language) -> list[Change]:
+    changes = []
+    pattern, letters = _changing_letters(language), language.alphabet
+    for start, end in _gaps(len(composed), spans):
+        for match in pattern.finditer(composed, start, end):
+            a, b = match.span()
+            after = small[a:b]
+            if all(letter in letters for letter in after):  # apostrophes are settled with the marks around them
+                rules_here = {language.rule_of.get(letter, "lower case") for letter in match.group()}
+                rule = next((rule for rule in sorted(rules_here) if rule != "lower case"), "lower case")
+                changes.append(Change(a, b, match.group(), after, rule))
+            else:
+                changes += [
+                    Change(i, i + 1, composed[i], small[i], language.rule_of.get(composed[i], "lower case"))
+                    for i in range(a, b)
+                    if small[i] in letters and small[i] != composed[i]
+                ]
+    return changes
+
+
+@cache
+def _runs(language: Language) -> re.Pattern[str]:
+    """Runs of what is no letter; not a single space between letters, which stays."""
+    letters = re.escape(language.alphabet)
+    return re.compile(rf"[^{letters}]{{2,}}|\A[^{letters}]|[^{letters}](?!.)|[^{letters} ]", re.S)
+
+
+def _run_changes(text: str, composed: str, small: str, spans: list[_Span], language: Language) -> list[Change]:
+    changes = []
+    for start, end in _gaps(len(small), spans):
+        for match in _runs(language).finditer(small, start, end):
+            a, b = match.span()
+            before = a > start and small[a - 1] in language.alphabet
+            after = b < end and small[b] in language.alphabet
+            kept, rule = _settle(match.group(), before, after, a == 0, b == len(small), text, language)
+            if kept != composed[a:b]:
+                changes.append(Change(a, b, composed[a:b], kept, rule))
+    return changes
+
+
+def _settle(
+    run: str, before: bool, after: bool, first: bool, last: bool, text: str, language: Language
+) -> tuple[str, str]:
+    """What becomes of a run of characters that are no letters. before, after: whether a letter touches it."""
+    refused = [character for character in run if not _is_silent(character, language) and not _is_symbol(character)]
+    if refused:
+        named = repr(run.strip(" .,;:!?")) if refused[0] in "0123456789" else _list(refused)
+        raise TextError(
+            f"There is no reading for {named} in {_short(text)}. Write it as words, in the language's own letters.",
+            _kind(refused[0]),
+            "".join(dict.fromkeys(refused)),
+        )
+    if not run.strip("\u00ad\u200b\u200c\u200d\u2060\ufeff"):
+        return "", "invisible character"
+    if len(run) == 1 and run in language.joined_marks and before and after:
+        return run, "apostrophe"
+    apostrophe = "'" in language.joined_marks
+    head = "'" if apostrophe and before and run[0] == "'" else ""
+    tail = "'" if apostrophe and after and run[-1] == "'" and len(run) > len(head) else ""
+    space = "" if (first and not head) or (last and not tail) or len(run) == len(head + tail) == 1 else " "
+    rule = "spaces" if not run.strip() else "mark"
+    if any(_is_symbol(character) for character in run):
+        rule = LEFT_OUT
+    return head + space + tail, rule
+
+
+@cache
+def _is_silent(character: str, language: Language) -> bool:
+    marks = language.table("silent").get("signs", "") + "'-" + "".join(language.table("pauses"))
+    return character.isspace() or character in marks or unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
+
+
+@cache
+def _is_symbol(character: str) -> bool:
+    """Emoji and signs: the reader passes over them, so they are left out, with a warning."""
+    return unicodedata.category(character) in ("So", "Sk", "Sm", "Sc") or character in "\ufe0f\u20e3"
+
+
+def _kind(character: str) -> str:
+    if character.isnumeric():
+        return "number without a reading"
+    return "letter without a reading" if character.isalpha() else "sign without a reading"
+
+
+def _list(characters: list[str]) -> str:
+    unlike = list(dict.fromkeys(characters))
+    return ", ".join(map(_named, unlike[:10])) + (" and more" if len(unlike) > 10 else "")
+
+
+def _named(character: str) -> str:
+    return f"{character!r} ({unicodedata.name(character, f'U+{ord(character):04X}').lower()})"
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 200 else text[:199] + "…")

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from kurdtts_lib.text import encode
+from kurdtts_lib.text import Piece, encode, split
 from kurdtts_lib.vits.voice import Voice
 
 
@@ -11,10 +11,13 @@ from kurdtts_lib.vits.voice import Voice
 def speak(voice: Voice, text: str, seed: int = 1) -> np.ndarray:
     """The waveform of `text`: (samples,), float32 in [-1, 1], at `voice.model.config.sampling_rate` Hz.
 
+    Sentences and clauses are spoken one after the other, with the pauses of their marks between them.
     The same seed gives the same samples; the caller's random state is left as it was.
-    Raises TextError for text that the voice cannot say.
+    Raises TextError, before anything is spoken, for text that the voice cannot say.
     """
-    ids = torch.tensor([encode(text, voice.tokenizer)], device=voice.model.device)
+    pieces = split(text) or [Piece(text, 0.0)]  # nothing to say is for encode to refuse
+    ids = [torch.tensor([encode(piece.text, voice.tokenizer)], device=voice.model.device) for piece in pieces]
+    rate = voice.model.config.sampling_rate
     was_training = voice.model.training
     voice.model.eval()
     devices = [voice.model.device] if voice.model.device.type == "cuda" else []
@@ -22,8 +25,12 @@ def speak(voice: Voice, text: str, seed: int = 1) -> np.ndarray:
     try:
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed)
-            waveform = voice.model(input_ids=ids, attention_mask=torch.ones_like(ids)).waveform[0]
+            spoken = [voice.model(input_ids=row, attention_mask=torch.ones_like(row)).waveform[0] for row in ids]
     finally:
         np.random.set_state(numpy_state)
         voice.model.train(was_training)
-    return waveform.float().cpu().numpy()
+    sounds = [
+        np.pad(waveform.float().cpu().numpy(), (0, round(piece.pause * rate)))
+        for waveform, piece in zip(spoken, pieces, strict=True)
+    ]
+    return np.concatenate(sounds)

@@ -1,0 +1,113 @@
+"""A language's reading rules, loaded from its table `languages/<code>.toml`."""
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from kurdtts_lib.errors import TextError
+
+TABLES = Path(__file__).parent / "languages"
+SECTIONS = frozenset(
+    {
+        *("letters", "apostrophes", "digits", "script", "pauses", "silent", "numbers", "suffixes", "dates", "times"),
+        *("fractions", "percent", "currency", "units", "symbols", "abbreviations", "titles", "endings", "names"),
+        *("acronyms", "roman", "refused"),
+    }
+)
+"""A section that a table leaves out is a rule switched off: what it would read is then refused by name."""
+PLAIN = frozenset(("alphabet", "vowels", "joined_marks", "uncertain"))
+
+
+@dataclass(frozen=True, eq=False)
+class Language:
+    """One table, with what is derived from it."""
+
+    code: str
+    alphabet: str
+    """Small letters that a voice of the language can say."""
+    vowels: str
+    joined_marks: str
+    """Marks that belong to a word when letters stand beside them."""
+    uncertain: frozenset[str]
+    """Rules whose reading differs from person to person."""
+    tables: dict[str, dict[str, Any]]
+    fold: dict[int, str] = field(init=False)
+    """For `str.translate`: one character for one character, so that places in the text stay the same."""
+    rule_of: dict[str, str] = field(init=False)
+    """Which rule `fold` applies to a character."""
+    capitals: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        script = self.tables["script"]
+        name = f"{script.get('name', 'other')} letters"
+        folds = {
+            "foreign letter": _with_capitals(self.tables["letters"]),
+            name: _with_capitals({key: value for key, value in script.items() if len(key) == 1}),
+            "apostrophe": dict.fromkeys(self.tables["apostrophes"].get("signs", ""), "'"),
+            "digits of another script": {
+                sign: digit
+                for signs, digits in self.tables["digits"].items()
+                for sign, digit in zip(signs, digits, strict=True)
+            },
+        }
+        own = set(self.alphabet)
+        pairs = [(key, value, rule) for rule, rows in folds.items() for key, value in rows.items() if key not in own]
+        object.__setattr__(self, "fold", {ord(key): value for key, value, _ in pairs})
+        object.__setattr__(self, "rule_of", {key: rule for key, _, rule in pairs})
+        object.__setattr__(self, "capitals", "".join(letter.upper() for letter in self.alphabet))
+
+    def table(self, name: str) -> dict[str, Any]:
+        """A section of the table; empty if the language has none."""
+        return self.tables[name]
+
+    def lower(self, text: str) -> str:
+        """Folded `text` in small letters, of the same length."""
+        text = text.translate(self.fold)
+        small = text.lower()
+        if len(small) == len(text):
+            return small
+        return "".join(letter.lower() if len(letter.lower()) == 1 else letter for letter in text)
+
+
+def _with_capitals(rows: dict[str, str]) -> dict[str, str]:
+    capitals = {key.upper(): value.upper() for key, value in rows.items() if len(key.upper()) == 1}
+    return {**capitals, **rows}
+
+
+@cache
+def load_language(code: str = "kmr") -> Language:
+    """The language with this code, or of this `.toml` file.
+
+    Raises TextError if there is no such table, if it is no TOML, or if a section has a name that no rule knows.
+    """
+    path = Path(code) if code.endswith(".toml") else TABLES / f"{code}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in TABLES.glob("*.toml")))
+        raise TextError(f"There is no reading table {path}. There are: {known}. docs/text.md tells how to add one.")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TextError(f"{path} cannot be read: {error}. Mend that line.") from error
+    unknown = sorted(table.keys() - SECTIONS - PLAIN)
+    missing = sorted({"alphabet", "vowels"} - table.keys())
+    if unknown or missing:
+        raise TextError(f"{path}: unknown names {unknown}, missing names {missing}. Known: {sorted(SECTIONS | PLAIN)}.")
+    for key, value in {**table.get("letters", {}), **table.get("script", {})}.items():
+        if key != "name" and (len(value) != 1 or len(key) > 2):
+            raise TextError(f"{path}: the row {key!r} = {value!r} must give one letter for one letter.")
+    return Language(
+        code=path.stem,
+        alphabet=table["alphabet"],
+        vowels=table["vowels"],
+        joined_marks=table.get("joined_marks", ""),
+        uncertain=frozenset(table.get("uncertain", ())),
+        tables={name: table.get(name, {}) for name in SECTIONS},
+    )
+
+
+def alternatives(words: "list[str] | dict[str, Any]") -> str:
+    """A pattern for any of `words`, longer ones first; one that never matches if there is none."""
+    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)) or r"(?!)"
