@@ -75,6 +75,7 @@ def run_notebook(source: Path, target: Path, display: Display) -> None:
         kernel_name="python3",
         extra_arguments=["--IPKernelApp.log_level=ERROR"],  # its warnings are for servers and frighten readers
         on_cell_start=on_cell_start,
+        store_widget_state=False,  # without a kernel a widget is dead: its picture is shown in its place
         resources={"metadata": {"path": str(source.parent)}},
     )
     try:

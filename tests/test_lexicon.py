@@ -27,6 +27,8 @@ def test_a_correction_is_a_whole_word_and_also_one_inside_a_spelled_number():
     save_correction("5G", "pênc ge")
     assert normalize("11 û yazdehan").text == "yanzdeh û yazdehan"
     assert normalize("Tora 5G").text == "tora pênc ge"
+    save_correction("Dr.", "diktor")
+    assert normalize("Dr. Azad").text == "diktor azad"
 
 
 def test_a_correction_can_be_changed_and_removed():
@@ -46,7 +48,9 @@ def test_a_correction_can_be_changed_and_removed():
         ("…", "a", "no word"),
         ("-a", "a", "no word"),
         ("trt", "", "nothing to say"),
-        ("trt", "س", "no reading"),
+        ("trt", "س", "Kurmanji letters"),
+        ("trt", "t.r.t.", "without numbers and marks"),
+        ("trt", "a -b", "without numbers and marks"),
     ],
 )
 def test_a_bad_correction_is_refused_and_nothing_is_written(written, spoken, message):

@@ -77,12 +77,16 @@ def _with_capitals(rows: dict[str, str]) -> dict[str, str]:
     return {**capitals, **rows}
 
 
-@cache
 def load_language(code: str = "kmr") -> Language:
     """The language with this code, or of this `.toml` file.
 
     Raises TextError if there is no such table, if it is no TOML, or if a section has a name that no rule knows.
     """
+    return _load(code)
+
+
+@cache
+def _load(code: str) -> Language:
     path = Path(code) if code.endswith(".toml") else TABLES / f"{code}.toml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in TABLES.glob("*.toml")))

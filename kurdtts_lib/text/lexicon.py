@@ -1,6 +1,8 @@
 """The user's own corrections: a word as it is written, and how it is said."""
 
 import os
+import re
+import unicodedata
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 from kurdtts_lib.errors import TextError
 from kurdtts_lib.files import write_text
 from kurdtts_lib.settings import home
+from kurdtts_lib.text.language import load_language
 
 HEADER = "# written<TAB>spoken: read by training and speaking alike. Notebook 2 writes it; you may too.\n"
 
@@ -18,12 +21,7 @@ def lexicon_path() -> Path:
 
 def user_lexicon() -> Mapping[str, str]:
     """The saved corrections, read anew when the file has changed. Raises TextError naming a line of another form."""
-    # home() resolves links at each call, which is slow; the variable and the file's state decide alone.
-    return _current(os.environ.get("KURDTTS_HOME"))
-
-
-def _current(home_variable: str | None) -> Mapping[str, str]:
-    path = _path_for(home_variable)
+    path = _path(os.environ.get("KURDTTS_HOME"))
     try:
         state = os.stat(path)  # noqa: PTH116 - once a sentence: pathlib costs three times as much
     except FileNotFoundError:
@@ -32,7 +30,8 @@ def _current(home_variable: str | None) -> Mapping[str, str]:
 
 
 @cache
-def _path_for(home_variable: str | None) -> str:
+def _path(home_variable: str | None) -> str:
+    """The file's path, worked out once for each value of the variable: resolving links is slow."""
     return str(lexicon_path())
 
 
@@ -57,13 +56,20 @@ def _read(path: str, modified: int, size: int) -> Mapping[str, str]:
 
 def _checked(written: str, spoken: str) -> tuple[str, str]:
     """The pair in the form it is looked up and said. Raises TextError."""
-    from kurdtts_lib.text.language import load_language
-    from kurdtts_lib.text.normalization import normalize
-
-    key = load_language().lower(" ".join(written.split()))
-    if not key or not any(character.isalnum() for character in key) or not key[0].isalnum() or not key[-1].isalnum():
+    key, form = _folded(written), _folded(spoken)
+    if not key[:1].isalnum() or not key.rstrip(".")[-1:].isalnum():
         raise TextError(f"{written!r} is no word. Write the word that is read wrong, without marks around it.")
-    return key, normalize(spoken, lexicon={}).text
+    if not form:
+        raise TextError(f"There is nothing to say for {written!r}. Write its sounds in Kurmanji letters.")
+    letters = f"[{load_language().alphabet}]+"
+    word = f"'?{letters}(?:['-]{letters})*'?"
+    if not re.fullmatch(rf"{word}(?: {word})*", form):
+        raise TextError(f"{spoken!r} is more than words. Write it in Kurmanji letters, without numbers and marks.")
+    return key, form
+
+
+def _folded(words: str) -> str:
+    return load_language().lower(" ".join(unicodedata.normalize("NFC", words).split()))
 
 
 def _refuse_chains(rows: Mapping[str, str]) -> None:
@@ -85,13 +91,10 @@ def save_correction(written: str, spoken: str) -> None:
 
 def remove_correction(written: str) -> None:
     """Forget a correction. Raises TextError if there is none for this word."""
-    from kurdtts_lib.text.language import load_language
-
-    key = load_language().lower(written)
     rows = dict(user_lexicon())
-    if key not in rows:
+    if _folded(written) not in rows:
         raise TextError(f"There is no correction for {written!r}.")
-    del rows[key]
+    del rows[_folded(written)]
     _write(rows)
 
 

@@ -65,11 +65,12 @@ def normalize(text: str, language: Language | None = None, lexicon: Mapping[str,
     Raises TextError, with a reason and the characters, for what has no reading and where nothing is left to say.
     """
     language = language or load_language()
-    words = user_lexicon() if lexicon is None else lexicon
+    if lexicon is None:
+        lexicon = user_lexicon() if language is load_language() else {}  # the user's own is Kurmanji
     composed, origin = _compose(text)
     folded = composed.translate(language.fold)
     small = language.lower(composed)
-    spans = _read_spans(text, composed, folded, small, language, words)
+    spans = _read_spans(text, composed, folded, small, language, lexicon)
     changes = _letter_changes(composed, small, spans, language) + _run_changes(text, composed, small, spans, language)
     changes += [Change(span.start, span.end, composed[span.start : span.end], span.spoken, span.rule) for span in spans]
     changes.sort(key=lambda change: (change.start, change.end))

@@ -1,0 +1,66 @@
+"""How long it takes to read 50,000 sentences, on one core.
+
+    python benchmarks/text_front_end.py                        the sample's sentences, and the tests' hard ones
+    python benchmarks/text_front_end.py --sentences FILE.txt   a sentence a line, for example Common Voice's
+
+Sentences are repeated until there are 50,000; nothing is remembered between them. A sentence that is refused costs its
+time too, and is counted.
+"""
+
+import argparse
+import csv
+import itertools
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from kurdtts_lib.errors import TextError
+from kurdtts_lib.text import normalize
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SENTENCES = 50_000
+REPEATS = 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sentences", type=Path, help="UTF-8, a sentence a line")
+    options = parser.parse_args()
+    if options.sentences:
+        measure(options.sentences.name, options.sentences.read_text(encoding="utf-8").splitlines())
+    else:
+        measure("the sample's sentences", _column(REPOSITORY / "recipes" / "sample_sentences.tsv", "sentence"))
+        measure("the tests' hard sentences", _column(REPOSITORY / "tests" / "kurmanji_readings.tsv", "written"))
+
+
+def _column(table: Path, name: str) -> list[str]:
+    with table.open(encoding="utf-8", newline="") as file:
+        return [row[name] for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)]
+
+
+def measure(name: str, sentences: Sequence[str]) -> None:
+    """Print the median time and its spread. `sentences`: at least one."""
+    texts = list(itertools.islice(itertools.cycle(sentences), SENTENCES))
+    _read(texts[:1000])  # patterns are compiled once
+    runs = [_read(texts) for _ in range(REPEATS)]
+    seconds = [run[0] for run in runs]
+    print(
+        f"{name}: {len(set(sentences))} different, {runs[0][1]} of {SENTENCES} refused: "
+        f"{statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
+    )
+
+
+def _read(texts: Sequence[str]) -> tuple[float, int]:
+    refused = 0
+    started = time.perf_counter()
+    for text in texts:
+        try:
+            normalize(text)
+        except TextError:
+            refused += 1
+    return time.perf_counter() - started, refused
+
+
+if __name__ == "__main__":
+    main()

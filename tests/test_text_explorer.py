@@ -1,0 +1,167 @@
+"""The text explorer shows what is said and why, and a correction made in it changes what is said."""
+
+import html
+import re
+from pathlib import Path
+
+import pytest
+
+from kurdtts_lib.text import normalize
+from kurdtts_lib.text.lexicon import save_correction, user_lexicon
+from kurdtts_lib.widgets.text_explorer import TextExplorer, explanation_html
+
+
+def marked(markup: str) -> list[tuple[str, str]]:
+    """(rule, text) of each marked part, the written sentence's first."""
+    found = re.findall(r'<mark title="([^"]*)"[^>]*>(.*?)<sup[^>]*>\d+</sup></mark>', markup)
+    return [(html.unescape(rule), html.unescape(part)) for rule, part in found]
+
+
+def sentences(markup: str) -> list[str]:
+    """The written and the spoken sentence as a reader sees them, without the numbers of the marks."""
+    rows = re.findall(r'scope="row">(?:Written|Spoken)</th><td[^>]*>(.*?)</td>', markup)
+    return [html.unescape(re.sub(r"<sup[^>]*>\d+</sup>|<[^>]+>", "", row)) for row in rows]
+
+
+def correct(explorer: TextExplorer, written: str, spoken: str) -> None:
+    explorer.written.value, explorer.spoken.value = written, spoken
+    explorer.save_button.click()
+
+
+def test_a_number_is_marked_in_both_sentences_and_listed_with_its_rule() -> None:
+    markup = explanation_html("Di 2024an de.")
+    ((rule, written), (same_rule, spoken)) = marked(markup)
+    assert rule == same_rule and "number" in rule
+    assert (written, spoken) == ("2024an", "du hezar û bîst û çaran")
+    assert f"2024an → du hezar û bîst û çaran</span> ({rule})" in markup
+    assert markup.count("border-bottom:2px solid") == 2, "a line, not the colour alone"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Rojbaş, heval!",
+        "Di 2024an de 5 sêv û 3 pirtûk.",
+        "Diyarbakır",
+        "e\u0302  û  “tu” & ez",
+        "12",
+        "«Ez»",
+        "ÇEK I\u0307ê",
+        "a☺b",
+    ],
+)
+def test_the_sentences_shown_are_the_sentence_written_and_the_spoken_form(text: str) -> None:
+    assert sentences(explanation_html(text)) == [text, normalize(text).text]
+
+
+def test_capitals_marks_and_spaces_are_not_marked() -> None:
+    assert marked(explanation_html("Rojbaş,  heval!")) == []
+
+
+def test_two_changes_have_two_numbers() -> None:
+    assert re.findall(r"<sup[^>]*>(\d)</sup>", explanation_html("5 sêv û 3 pirtûk")) == ["1", "2", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "written", "spoken"),
+    [
+        ("Li Diyarbakır, ez", ["Diyarbakır"], ["diyarbakir"]),
+        ("Iğdır û Denge\u0302", ["Iğdır", "Denge\u0302"], ["igdir", "dengê"]),
+        ("Ez 30salî me", ["30salî"], ["sî salî"]),
+    ],
+)
+def test_whole_words_are_marked(text: str, written: list[str], spoken: list[str]) -> None:
+    parts = [part for _, part in marked(explanation_html(text))]
+    assert parts == written + spoken
+
+
+def test_what_cannot_be_read_shows_the_reason_in_place_of_the_sentences() -> None:
+    explorer = TextExplorer("Navê min ئازاد e.")
+    assert 'role="alert"' in explorer.view.value and "<mark" not in explorer.view.value
+    assert sentences(explorer.view.value) == []
+    explorer.sentence.value = "Navê min Azad e."
+    assert 'role="alert"' not in explorer.view.value
+    assert sentences(explorer.view.value)[1] == "navê min azad e"
+
+
+@pytest.mark.parametrize("text", ["", "  "])
+def test_an_empty_field_says_what_to_do(text: str) -> None:
+    assert "Write at least one word" in TextExplorer(text).view.value
+
+
+@pytest.mark.parametrize("text", ["<script>alert(1)</script> roj", "<b>roj</b> & 5 şev", 'roj "<img src=x>'])
+def test_markup_in_a_sentence_is_shown_and_never_obeyed(text: str) -> None:
+    markup = explanation_html(text)
+    assert not re.search(r"<(script|b>roj|img)", markup)
+    assert 'role="alert"' in markup or sentences(markup)[0] == text
+
+
+def test_a_saved_correction_changes_the_spoken_form_until_it_is_removed(home: Path) -> None:
+    explorer = TextExplorer("Xoybûn baş e.")
+    before = sentences(explorer.view.value)[1]
+    correct(explorer, "Xoybûn", "xoy bûn")
+    assert sentences(explorer.view.value)[1] == "xoy bûn baş e" != before
+    assert ("your lexicon", "Xoybûn") in marked(explorer.view.value)
+    assert (explorer.written.value, explorer.spoken.value) == ("", "")
+    assert 'role="status"' in explorer.message.value and (home / "data" / "lexicon.tsv").is_file()
+    (row,) = explorer.corrections.children
+    words, button = row.children
+    assert "xoy bûn" in words.value and 'lang="kmr"' in words.value
+    button.click()
+    assert dict(user_lexicon()) == {} and explorer.corrections.children == ()
+    assert sentences(explorer.view.value)[1] == before
+
+
+@pytest.mark.parametrize(("written", "spoken"), [("", "roj"), ("roj", ""), ("roj", "ئازاد"), ("<b>", "ئا")])
+def test_a_bad_correction_is_refused_with_its_reason_and_nothing_is_saved(written: str, spoken: str) -> None:
+    explorer = TextExplorer("Roj baş")
+    shown = explorer.view.value
+    correct(explorer, written, spoken)
+    assert 'role="alert"' in explorer.message.value and "<b>" not in explorer.message.value
+    assert dict(user_lexicon()) == {} and explorer.corrections.children == ()
+    assert explorer.view.value == shown
+    assert (explorer.written.value, explorer.spoken.value) == (written, spoken), "so that it can be mended"
+    correct(explorer, "roj", "rojek")
+    assert 'role="alert"' not in explorer.message.value
+
+
+def test_markup_in_a_correction_is_never_obeyed() -> None:
+    explorer = TextExplorer("Roj baş")
+    correct(explorer, "roj<img src=x>roj", "roj <script> roj")
+    shown = [
+        explorer.message.value,
+        explorer.view.value,
+        *(row.children[0].value for row in explorer.corrections.children),
+    ]
+    assert not re.search("<(img|script)", "".join(shown))
+
+
+def test_a_lexicon_damaged_by_hand_is_named_and_the_explorer_still_opens(home: Path) -> None:
+    (home / "data").mkdir(parents=True)
+    (home / "data" / "lexicon.tsv").write_text("no tabulator here\n", encoding="utf-8")
+    explorer = TextExplorer("Roj baş")
+    assert "lexicon.tsv, line 1" in html.unescape(explorer.message.value)
+    correct(explorer, "FM", "ef em")
+    assert (home / "data" / "lexicon.tsv").read_text(encoding="utf-8") == "no tabulator here\n", "nothing is lost"
+
+
+def test_corrections_of_an_earlier_day_are_listed_and_used() -> None:
+    save_correction("FM", "ef em")
+    explorer = TextExplorer("Newroz FM")
+    assert sentences(explorer.view.value)[1] == "newroz ef em"
+    assert len(explorer.corrections.children) == 1
+
+
+def test_of_two_corrections_the_button_removes_its_own() -> None:
+    explorer = TextExplorer("Newroz")
+    correct(explorer, "FM", "ef em")
+    correct(explorer, "TV", "te ve")
+    first = next(row for row in explorer.corrections.children if "ef em" in row.children[0].value)
+    first.children[1].click()
+    assert list(user_lexicon().values()) == ["te ve"]
+
+
+def test_a_saved_notebook_keeps_the_view_without_a_kernel() -> None:
+    bundle = TextExplorer("Di 2024an de")._repr_mimebundle_()
+    assert bundle["text/html"] == explanation_html("Di 2024an de")
+    assert "application/vnd.jupyter.widget-view+json" in bundle
