@@ -65,6 +65,7 @@ def test_spelling_is_made_uniform(written, spoken):
         ("ev ŵ e", "letter without a reading", "ŵ"),
         ("45.13.2024", "number without a reading", "451320"),
         ("ev ² e", "number without a reading", "²"),
+        ("ev ¥ e", "sign without a reading", "¥"),
         ("binêre www.kurd.org", "address", ""),
         ("azad@kurd.org", "address", ""),
     ],
@@ -274,7 +275,7 @@ def test_what_a_language_has_no_table_for_is_refused_by_name(text, character):
         ('alphabet = "ab"', "missing names.*vowels"),
         ('alphabet = "ab"\nvowels = "a"\n[wrong]\n', "unknown names.*wrong"),
         ("alphabet = ", "cannot be read"),
-        ('alphabet = "ab"\nvowels = "a"\n[letters]\n"ß" = "ss"', "one letter for one letter"),
+        ('alphabet = "ab"\nvowels = "a"\n[letters]\n"ß" = "ss"', "one letter of the alphabet"),
     ],
 )
 def test_a_faulty_table_says_what_is_wrong(tmp_path, table, message):

@@ -34,8 +34,9 @@ class Language:
     uncertain: frozenset[str]
     """Rules whose reading differs from person to person."""
     tables: dict[str, dict[str, Any]]
-    fold: dict[int, str] = field(init=False)
-    """For `str.translate`: one character for one character, so that places in the text stay the same."""
+    fold: dict[str, str] = field(init=False)
+    """One character for one character, so that places in the text stay the same."""
+    _translation: dict[int, str] = field(init=False, repr=False)
     rule_of: dict[str, str] = field(init=False)
     """Which rule `fold` applies to a character."""
     capitals: str = field(init=False)
@@ -55,7 +56,8 @@ class Language:
         }
         own = set(self.alphabet)
         pairs = [(key, value, rule) for rule, rows in folds.items() for key, value in rows.items() if key not in own]
-        object.__setattr__(self, "fold", {ord(key): value for key, value, _ in pairs})
+        object.__setattr__(self, "fold", {key: value for key, value, _ in pairs})
+        object.__setattr__(self, "_translation", str.maketrans(self.fold))
         object.__setattr__(self, "rule_of", {key: rule for key, _, rule in pairs})
         object.__setattr__(self, "capitals", "".join(letter.upper() for letter in self.alphabet))
 
@@ -63,9 +65,13 @@ class Language:
         """A section of the table; empty if the language has none."""
         return self.tables[name]
 
+    def folded(self, text: str) -> str:
+        """`text` in the language's own letters, capitals kept, of the same length."""
+        return text.translate(self._translation)
+
     def lower(self, text: str) -> str:
-        """Folded `text` in small letters, of the same length."""
-        text = text.translate(self.fold)
+        """`text` in the language's own small letters, of the same length."""
+        text = self.folded(text)
         small = text.lower()
         if len(small) == len(text):
             return small
@@ -100,8 +106,8 @@ def _load(code: str) -> Language:
     if unknown or missing:
         raise TextError(f"{path}: unknown names {unknown}, missing names {missing}. Known: {sorted(SECTIONS | PLAIN)}.")
     for key, value in {**table.get("letters", {}), **table.get("script", {})}.items():
-        if key != "name" and (len(value) != 1 or len(key) > 2):
-            raise TextError(f"{path}: the row {key!r} = {value!r} must give one letter for one letter.")
+        if key != "name" and (len(key) > 2 or len(value) != 1 or value.lower() not in table["alphabet"]):
+            raise TextError(f"{path}: the row {key!r} = {value!r} must give one letter of the alphabet for one letter.")
     return Language(
         code=path.stem,
         alphabet=table["alphabet"],

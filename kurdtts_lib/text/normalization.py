@@ -68,7 +68,7 @@ def normalize(text: str, language: Language | None = None, lexicon: Mapping[str,
     if lexicon is None:
         lexicon = user_lexicon() if language is load_language() else {}  # the user's own is Kurmanji
     composed, origin = _compose(text)
-    folded = composed.translate(language.fold)
+    folded = language.folded(composed)
     small = language.lower(composed)
     spans = _read_spans(text, composed, folded, small, language, lexicon)
     changes = _letter_changes(composed, small, spans, language) + _run_changes(text, composed, small, spans, language)
@@ -201,8 +201,8 @@ def _script_pairs(language: Language) -> re.Pattern[str]:
 
 @cache
 def _changing_letters(language: Language) -> re.Pattern[str]:
-    """Runs of characters that another letter stands for, marks and digits apart."""
-    others = "".join(key for key in language.rule_of if language.rule_of[key].endswith(("letter", "letters", "phe")))
+    """Runs of letters that another one stands for: capitals, and those of other alphabets."""
+    others = "".join(letter for letter, plain in language.fold.items() if plain.lower() in language.alphabet)
     return re.compile(f"[{re.escape(language.capitals + others)}]+")
 
 
@@ -213,21 +213,11 @@ def _gaps(length: int, spans: list[_Span]) -> list[tuple[int, int]]:
 
 def _letter_changes(composed: str, small: str, spans: list[_Span], language: Language) -> list[Change]:
     changes = []
-    pattern, letters = _changing_letters(language), language.alphabet
     for start, end in _gaps(len(composed), spans):
-        for match in pattern.finditer(composed, start, end):
-            a, b = match.span()
-            after = small[a:b]
-            if all(letter in letters for letter in after):  # apostrophes are settled with the marks around them
-                rules_here = {language.rule_of.get(letter, "lower case") for letter in match.group()}
-                rule = next((rule for rule in sorted(rules_here) if rule != "lower case"), "lower case")
-                changes.append(Change(a, b, match.group(), after, rule))
-            else:
-                changes += [
-                    Change(i, i + 1, composed[i], small[i], language.rule_of.get(composed[i], "lower case"))
-                    for i in range(a, b)
-                    if small[i] in letters and small[i] != composed[i]
-                ]
+        for match in _changing_letters(language).finditer(composed, start, end):
+            named = {language.rule_of[letter] for letter in match.group() if letter in language.rule_of}
+            rule = ", ".join(sorted(named)) or "lower case"
+            changes.append(Change(match.start(), match.end(), match.group(), small[match.start() : match.end()], rule))
     return changes
 
 
@@ -285,8 +275,8 @@ def _is_silent(character: str, language: Language) -> bool:
 
 @cache
 def _is_symbol(character: str) -> bool:
-    """Emoji and signs: the reader passes over them, so they are left out, with a warning."""
-    return unicodedata.category(character) in ("So", "Sk", "Sm", "Sc") or character in "\ufe0f\u20e3"
+    """Emoji and the like are left out, with a warning. A currency or a plus without a row would be said: it is refused."""
+    return unicodedata.category(character) in ("So", "Sk") or character in "\ufe0f\u20e3"
 
 
 def _kind(character: str) -> str:
