@@ -275,7 +275,7 @@ def _is_silent(character: str, language: Language) -> bool:
 
 @cache
 def _is_symbol(character: str) -> bool:
-    """Emoji and the like are left out, with a warning. A currency or a plus without a row would be said: it is refused."""
+    """Emoji and the like, left out with a warning. A currency without a row would be said, so it is refused."""
     return unicodedata.category(character) in ("So", "Sk") or character in "\ufe0f\u20e3"
 
 
