@@ -1,10 +1,12 @@
 """What is written otherwise than it is said: numbers, units, abbreviations. Each rule is a pattern and a few lines."""
 
+import datetime
 import re
 from collections.abc import Callable
 from functools import cache, partial
 from typing import NamedTuple
 
+from kurdtts_lib.errors import TextError
 from kurdtts_lib.text.language import Language, alternatives
 from kurdtts_lib.text.numbers import add_suffix, digits, number_pattern, read, spell
 
@@ -53,10 +55,13 @@ def _dates(language: Language) -> list[Rule]:
     table = language.table("dates")
     suffix = _suffix(language)
 
-    def say(match: re.Match[str]) -> Reading | None:
+    def say(match: re.Match[str]) -> Reading:
         day, month, year = int(match["day"]), int(match["month"]), int(match["year"])
-        if not (1 <= day <= 31 and 1 <= month <= 12):
-            return None
+        try:
+            datetime.date(year, month, day)
+        except ValueError as error:
+            message = f"There is no reading for {match.group()!r}: no such day ({error}). Correct it, or use words."
+            raise TextError(message, "date that does not exist", match.group()) from error
         spoken_day = add_suffix(spell(day, language), table["day"], language)
         spoken_year = add_suffix(spell(year, language), match["suffix"] or table["year"], language)
         return f"{spoken_day} {table['months'][month - 1]} {spoken_year}", "date"
@@ -128,8 +133,7 @@ def _measured(language: Language, section: str, rule: str) -> list[Rule]:
         rf"{number}[ \u00a0]?(?P<sign>{alternatives(table)}){suffix}(?!\w)",  # a suffix written on it: 5 kmyan
     ]
     if section == "currency":
-        signs = [sign for sign in table if not sign.isalpha()]
-        found.append(rf"(?P<sign>{alternatives(signs)})[ \u00a0]?{number}{suffix}")
+        found.append(rf"(?<!\w)(?P<sign>{alternatives(table)})[ \u00a0]?{number}{suffix}")
     return [Rule(re.compile(pattern), say) for pattern in found]
 
 
@@ -184,7 +188,8 @@ def _roman(language: Language) -> list[Rule]:
 
     # What stands before is kept: only the numeral is read. Python's look-behind wants one length, so each word has one.
     def after(words: list[str]) -> str:
-        return "(?:" + "|".join(rf"(?<=(?<!\w){re.escape(word)} )" for word in words) + ")"
+        written = dict.fromkeys(form for word in words for form in (word, word[0].upper() + word[1:]))
+        return "(?:" + "|".join(rf"(?<=(?<!\w){re.escape(word)} )" for word in written) + ")"
 
     suffix = _suffix(language)
     found = []
