@@ -58,9 +58,10 @@ def add_suffix(words: str, suffix: str, language: Language) -> str:
 
 def number_pattern(language: Language) -> str:
     """A number with or without thousands signs and decimals, and not a part of a longer row like 1.2.3."""
-    thousands = "[" + re.escape(language.table("numbers").get("thousands_sign", "") + " \u00a0\u2009\u202f") + "]"
-    whole = rf"(?:[0-9]{{1,3}}(?:{thousands}[0-9]{{3}})+(?![0-9])|[0-9]+)"
-    return rf"(?<![0-9])(?<![0-9][.,]){whole}(?:[,.][0-9]+)?(?![.,]?[0-9])"
+    table = language.table("numbers")
+    thousands = "[" + re.escape(table.get("thousands_sign", "") + " \u00a0\u2009\u202f") + "]"
+    grouped = rf"[0-9]{{1,3}}(?:{thousands}[0-9]{{3}})+(?:{re.escape(table.get('decimal_sign', ','))}[0-9]+)?"
+    return rf"(?<![0-9])(?<![0-9][.,])(?:{grouped}|[0-9]+(?:[,.][0-9]+)?)(?![.,]?[0-9])"
 
 
 def read(written: str, language: Language) -> tuple[str, str]:

@@ -14,6 +14,9 @@ Reading = tuple[str, str]
 """What is said, and the name of the rule."""
 FRACTIONS = {"½": "1/2", "¼": "1/4", "¾": "3/4", "⅓": "1/3", "⅔": "2/3"}
 
+MINUS = r"(?P<minus>(?<![\w.,)\]-])[-−])?"
+"""A hyphen that stands before a number and after no other word."""
+
 
 class Rule(NamedTuple):
     """Where a rule applies, and what it reads there; None leaves the place to the rules after it."""
@@ -97,7 +100,7 @@ def _phone_numbers(language: Language) -> list[Rule]:
 
 
 def _number(language: Language) -> str:
-    return rf"(?P<minus>(?<![\w.,)\]-])[-−])?(?P<number>{number_pattern(language)})"
+    return rf"{MINUS}(?P<number>{number_pattern(language)})"
 
 
 def _say_number(match: re.Match[str], language: Language) -> Reading:
@@ -159,19 +162,24 @@ def _fractions(language: Language) -> list[Rule]:
         return table["part"].format(whole=named, count=spell(count, language))
 
     def say(match: re.Match[str]) -> Reading | None:
-        written = FRACTIONS.get(match["sign"] or "") or match["part"]
+        written = FRACTIONS.get(match["one"] or "") or match["part"]
         count, whole = map(int, written.split("/"))
         words = part(count, whole)
         if words is None:
             return None
-        if match["units"]:
-            words = spell(int(match["units"]), language) + joiner + words
+        if match["whole"]:
+            words = spell(int(match["whole"]), language) + joiner + words
+        if match["minus"]:
+            words = f"{language.table('numbers')['minus']} {words}"
+        if match["sign"]:
+            words = f"{words} {signs[match['sign']]}"
         return add_suffix(words, match["suffix"] or "", language), "fraction"
 
-    signs = "".join(FRACTIONS)
+    signs, ones = {**language.table("units"), **language.table("currency")}, "".join(FRACTIONS)
     pattern = (
-        r"(?<![\d/.,])(?:(?P<units>\d{1,3})(?: (?=\d+/)|(?=[" + signs + r"])))?"
-        r"(?:(?P<part>\d{1,3}/\d{1,3})|(?P<sign>[" + signs + r"]))(?![\d/])" + _suffix(language)
+        rf"{MINUS}(?<![\d/.,])(?:(?P<whole>\d{{1,3}})(?: (?=\d+/)|(?=[{ones}])))?"
+        rf"(?:(?P<part>\d{{1,3}}/\d{{1,3}})|(?P<one>[{ones}]))(?![\d/])"
+        rf"(?:[ \u00a0]?(?P<sign>{alternatives(signs)})(?!\w))?{_suffix(language)}"
     )
     return [Rule(re.compile(pattern), say, needs_digit=False)]
 
