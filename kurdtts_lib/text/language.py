@@ -65,6 +65,10 @@ class Language:
         """A section of the table; empty if the language has none."""
         return self.tables[name]
 
+    @property
+    def consonants(self) -> str:
+        return "".join(letter for letter in self.alphabet if letter not in self.vowels)
+
     def folded(self, text: str) -> str:
         """`text` in the language's own letters, capitals kept, of the same length."""
         return text.translate(self._translation)

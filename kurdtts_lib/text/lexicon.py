@@ -65,6 +65,9 @@ def _checked(written: str, spoken: str) -> tuple[str, str]:
     word = f"'?{letters}(?:['-]{letters})*'?"
     if not re.fullmatch(rf"{word}(?: {word})*", form):
         raise TextError(f"{spoken!r} is more than words. Write it in Kurmanji letters, without numbers and marks.")
+    vowels = set(load_language().vowels)
+    if silent := next((word for word in form.split() if len(word) > 1 and not vowels & set(word)), ""):
+        raise TextError(f"{silent!r} has no vowel, so nobody can say it. Write it as it sounds.")
     return key, form
 
 

@@ -77,9 +77,20 @@ def normalize(text: str, language: Language | None = None, lexicon: Mapping[str,
     spoken = _join(composed, changes)
     if not any(letter in language.alphabet for letter in spoken):
         raise TextError(f"There is nothing to say in {_short(text)}. Write at least one word.", "nothing to say")
+    if silent := _no_vowel(language).search(spoken):
+        raise TextError(
+            f"{silent.group()!r} in {_short(text)} has no vowel, so nobody can say it. Write it as it sounds.",
+            "word without a vowel",
+        )
     if origin:
         changes = _to_original(text, composed, origin, changes)
     return Normalized(spoken, tuple(changes))
+
+
+@cache
+def _no_vowel(language: Language) -> re.Pattern[str]:
+    """A word of two consonants or more; most are read letter by letter before it comes to this."""
+    return re.compile(rf"(?<![\w'])[{language.consonants}]{{2,}}(?![\w'])")
 
 
 def _join(text: str, changes: list[Change]) -> str:
@@ -275,7 +286,9 @@ def _is_silent(character: str, language: Language) -> bool:
 
 @cache
 def _is_symbol(character: str) -> bool:
-    """Emoji and the like, left out with a warning. A currency without a row would be said, so it is refused."""
+    """Emoji and the like, left out with a warning. A currency or № without a row would be said, so it is refused."""
+    if "\u2100" <= character <= "\u214f":
+        return False
     return unicodedata.category(character) in ("So", "Sk") or character in "\ufe0f\u20e3"
 
 

@@ -5,6 +5,7 @@ from functools import cache
 from typing import NamedTuple
 
 from kurdtts_lib.text.language import Language, alternatives, load_language
+from kurdtts_lib.text.number_rules import ordinal_pattern
 from kurdtts_lib.text.rules import initials_pattern
 
 CLOSING = "\"”»’')]}"
@@ -61,7 +62,7 @@ def _breaks(language: Language) -> re.Pattern[str]:
 @cache
 def _unsplit(language: Language) -> re.Pattern[str]:
     words = [*language.table("abbreviations"), *language.table("titles")]
-    return re.compile(rf"(?<!\w)(?:{alternatives(words)})|{initials_pattern(language)}")
+    return re.compile(rf"(?<!\w)(?:{alternatives(words)})|{initials_pattern(language)}|{ordinal_pattern(language)}")
 
 
 def _ends_sentence(text: str, span: tuple[int, int], language: Language) -> bool:
