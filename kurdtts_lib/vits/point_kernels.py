@@ -109,7 +109,7 @@ def _turn(source: np.ndarray, target: np.ndarray) -> None:
                 source_step,
                 target.ctypes.data + 4 * (j * target_step + i),
                 target_step,
-            )
+            )  # type: ignore[call-arg]  # mypy counts numba's own first argument
     for i in range(height):
         for j in range(whole_width if i < whole_height else 0, width):
             target[j, i] = source[i, j]
@@ -204,38 +204,3 @@ def points_to_samples(
                 _turn(by_time[low:high], y[item, :, first + low : first + high])
             rows[:kept] = rows[done : done + kept]
             by_time[kept // channels :] = offset
-
-
-@_compile
-def weights_to_points(start: int, stop: int, weight: np.ndarray, matrix: np.ndarray, points: np.ndarray) -> None:
-    """points[:, o] = matrix @ weight[o]^T of the outputs o. weight (outputs, channels, taps), matrix (n, taps),
-    points (n, outputs, channels)."""
-    n, taps = matrix.shape
-    channels = weight.shape[1]
-    rows = np.empty((taps, channels), np.float32)
-    flat = rows.reshape(-1)
-    for o in range(start, stop):
-        for c in range(channels):
-            for tap in range(taps):
-                rows[tap, c] = weight[o, c, tap]
-        for j in range(n):
-            _mix(points[j, o], flat, channels, matrix[j], 0, False)
-            _mix(points[j, o], flat, channels, matrix[j], 1, True)
-
-
-@_compile
-def points_to_weights(start: int, stop: int, points: np.ndarray, matrix: np.ndarray, weight: np.ndarray) -> None:
-    """The adjoint of `weights_to_points`; `weight` is overwritten."""
-    n, taps = matrix.shape
-    channels = weight.shape[1]
-    rows = np.empty((taps, channels), np.float32)
-    for o in range(start, stop):
-        rows[:] = 0
-        for j in range(n):
-            source = points[j, o]
-            for tap in range(taps):
-                if matrix[j, tap] != 0:
-                    _mix(rows[tap], source, 0, matrix[j, tap : tap + 1], 0, True)
-        for c in range(channels):
-            for tap in range(taps):
-                weight[o, c, tap] = rows[tap, c]
