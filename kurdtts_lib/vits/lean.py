@@ -135,7 +135,7 @@ class _NormedWeight(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, dw: Tensor) -> tuple[Tensor, Tensor]:
         g, v, norm = ctx.saved_tensors
-        dv = dw * (g / norm)
+        dv = torch.mul(dw, g / norm, out=_memory_like(v))
         along = torch.bmm(dv.view(len(v), 1, -1), v.view(len(v), -1, 1)).view_as(g)
         return along / g, dv.addcmul_(v, -along / norm.square())
 

@@ -12,7 +12,7 @@ matrices come from exact fractions; the points are those with small errors in fl
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from functools import lru_cache
@@ -22,12 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kurdtts_lib.vits.point_kernels import (
-    points_to_samples,
-    points_to_weights,
-    samples_to_points,
-    weights_to_points,
-)
+from kurdtts_lib.vits.point_kernels import points_to_samples, samples_to_points
 
 # Points besides 0 and infinity, each with both signs. The relative error of an output, measured on random numbers,
 # is 7e-7, 1e-6, 2e-6, 4e-6 and 1.2e-5; that of a direct convolution is 4e-7, of the usual TF32 5e-4.
@@ -39,6 +34,11 @@ MOVE_COST = 75
 """The same for carrying a sample or an output to or from one of its points."""
 WEIGHT_COST = 45
 """The same for a weight. All three were measured; only their ratios matter."""
+
+ROWS_AT_ONCE = 512
+"""Of a matrix product, where the batch has more."""
+WEIGHTS_AT_ONCE = 400_000
+"""Of a filter, on the way to its points and back."""
 
 
 class Transform(NamedTuple):
@@ -117,6 +117,16 @@ class Shape(NamedTuple):
         """Rows of the matrix products: tiles of m outputs that cover the time, in all columns of all items."""
         return self.batch * -(-self.out_length // (self.columns * (n - self.kernel + 1))) * self.columns
 
+    def runs(self, n: int) -> list[tuple[slice, "Shape"]]:
+        """The batch in runs of a few items, whose points stay near the processor.
+
+        With rows enough for quick products, and no fewer items than threads, which share them out.
+        """
+        rows_of_one = self.rows(n) // self.batch
+        count = max(-(-ROWS_AT_ONCE // rows_of_one), torch.get_num_threads())
+        bounds = [(start, min(start + count, self.batch)) for start in range(0, self.batch, count)]
+        return [(slice(start, stop), self._replace(batch=stop - start)) for start, stop in bounds]
+
     def in_geometry(self, n: int) -> tuple[int, int, int]:
         """The kernels' `geometry` of the samples."""
         return self.columns, self.padding, n - self.kernel + 1
@@ -150,36 +160,40 @@ class ToomCook(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, shape: Shape, n: int) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.shape, ctx.n, ctx.has_bias = shape, n, bias is not None
-        products = torch.bmm(
-            _sample_points(x, shape, n),
-            _weight_points(weight, shape, n).transpose(1, 2),
-            out=_scratch("outputs", n, shape.rows(n), shape.outputs),
-        )
-        offset = torch.zeros(shape.outputs) if bias is None else bias
+        x, offset = x.contiguous(), torch.zeros(shape.outputs) if bias is None else bias
         y = unaligned(shape.batch, shape.outputs, shape.out_length)
-        _from_points(products, transform(n, shape.kernel).outputs, offset, shape, shape.out_geometry(n), y)
+        for items, part in shape.runs(n):
+            products = torch.bmm(
+                _sample_points(x[items], part, n),
+                _weight_points(weight, shape, n).transpose(1, 2),
+                out=_scratch("outputs", n, part.rows(n), shape.outputs),
+            )
+            _from_points(products, transform(n, shape.kernel).outputs, offset, part, part.out_geometry(n), y[items])
         return y
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         shape, n = ctx.shape, ctx.n
-        matrices, rows = transform(n, shape.kernel), shape.rows(n)
-        products = _scratch("outputs", n, rows, shape.outputs)
-        _to_points(dy, matrices.outputs, shape, shape.out_geometry(n), products)
-        dx = dweight = dbias = None
-        if ctx.needs_input_grad[0]:
-            samples = _scratch("inputs", n, rows, shape.channels)
-            torch.bmm(products, _weight_points(weight, shape, n), out=samples)
-            dx = unaligned(*x.shape)
-            _from_points(samples, matrices.samples, torch.zeros(shape.channels), shape, shape.in_geometry(n), dx)
-        if ctx.needs_input_grad[1]:
-            points = _scratch("weights", n, shape.outputs, shape.channels)
-            torch.bmm(products.transpose(1, 2), _sample_points(x, shape, n), out=points)
-            dweight = unaligned(*weight.shape)
-            _share_out(points_to_weights, shape.outputs, points, matrices.weights, dweight)
-        if ctx.has_bias and ctx.needs_input_grad[2]:
-            dbias = dy.sum((0, 2))
+        matrices, runs = transform(n, shape.kernel), shape.runs(n)
+        x, dy = x.contiguous(), dy.contiguous()
+        dx = unaligned(*x.shape) if ctx.needs_input_grad[0] else None
+        dpoints = None
+        for items, part in runs:
+            products = _scratch("outputs", n, part.rows(n), shape.outputs)
+            _to_points(dy[items], matrices.outputs, part, part.out_geometry(n), products)
+            if dx is not None:
+                samples = _scratch("inputs", n, part.rows(n), shape.channels)
+                torch.bmm(products, _weight_points(weight, shape, n), out=samples)
+                no_offset = torch.zeros(shape.channels)
+                _from_points(samples, matrices.samples, no_offset, part, part.in_geometry(n), dx[items])
+            if ctx.needs_input_grad[1]:
+                if dpoints is None:
+                    dpoints = _gradient_points(shape, n, len(runs))
+                factors = products.transpose(1, 2), _sample_points(x[items], part, n)
+                dpoints.baddbmm_(*factors, beta=0 if items.start == 0 else 1)
+        dweight = None if dpoints is None else _from_weight_points(dpoints, shape)
+        dbias = dy.sum((0, 2)) if ctx.has_bias and ctx.needs_input_grad[2] else None
         return dx, dweight, dbias, None, None
 
 
@@ -191,10 +205,45 @@ def _sample_points(x: Tensor, shape: Shape, n: int) -> Tensor:
 
 
 def _weight_points(weight: Tensor, shape: Shape, n: int) -> Tensor:
-    """G w: (n, outputs, channels)."""
+    """G w: (n, outputs, channels). Those of the weight that was asked for last are still there.
+
+    So a layer's backward pass straight after its forward pass needs no others, nor does a second batch.
+    """
     points = _scratch("weights", n, shape.outputs, shape.channels)
-    _share_out(weights_to_points, shape.outputs, weight.contiguous(), transform(n, shape.kernel).weights, points)
+    asked = (n, weight.shape, weight.stride(), weight.data_ptr(), weight._version)
+    if vars(_buffers).get("asked") != asked:
+        matrix = torch.from_numpy(transform(n, shape.kernel).weights)
+        for some, rows in _tap_rows(shape):
+            rows.copy_(weight[some].permute(2, 0, 1))
+            torch.mm(matrix, rows.flatten(1), out=points[:, some].flatten(1))
+        _buffers.asked, _buffers.weight = asked, weight.detach()  # held: its address means no other weight meanwhile
     return points
+
+
+def _gradient_points(shape: Shape, n: int, runs: int) -> Tensor:
+    """Memory for (n, outputs, channels): that of the weight's points, if no other run needs these again."""
+    if runs > 1:
+        return _scratch("gradients", n, shape.outputs, shape.channels)
+    _buffers.asked = _buffers.weight = None
+    return _scratch("weights", n, shape.outputs, shape.channels)
+
+
+def _from_weight_points(points: Tensor, shape: Shape) -> Tensor:
+    """G^T points: (outputs, channels, kernel)."""
+    weight = unaligned(shape.outputs, shape.channels, shape.kernel)
+    matrix = torch.from_numpy(transform(len(points), shape.kernel).weights)
+    for some, rows in _tap_rows(shape):
+        torch.mm(matrix.t(), points[:, some].flatten(1), out=rows.flatten(1))
+        weight[some].copy_(rows.permute(1, 2, 0))
+    return weight
+
+
+def _tap_rows(shape: Shape) -> Iterator[tuple[slice, Tensor]]:
+    """A few outputs at a time, and memory near the processor for their weights: (kernel, outputs, channels)."""
+    count = max(1, WEIGHTS_AT_ONCE // (shape.channels * shape.kernel))
+    for start in range(0, shape.outputs, count):
+        some = slice(start, min(start + count, shape.outputs))
+        yield some, _scratch("taps", shape.kernel, some.stop - start, shape.channels)
 
 
 def unaligned(*sizes: int) -> Tensor:
@@ -228,7 +277,7 @@ def _by_tile(points: Tensor, shape: Shape) -> Tensor:
 
 
 def _to_points(x: Tensor, matrix: np.ndarray, shape: Shape, geometry: tuple[int, int, int], points: Tensor) -> None:
-    _share_out(samples_to_points, shape.batch, x.contiguous(), matrix, geometry, _by_tile(points, shape))
+    _share_out(samples_to_points, shape.batch, x, matrix, geometry, _by_tile(points, shape))
 
 
 def _from_points(
