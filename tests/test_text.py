@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kurdtts_lib.errors import TextError
-from kurdtts_lib.text import LETTERS, coverage, encode, load_language, normalize, split, unspeakable
+from kurdtts_lib.text import LETTERS, coverage, encode, load_language, normalize, split
 from kurdtts_lib.text.number_rules import roman_number
 from kurdtts_lib.text.numbers import LARGEST, spell
 
@@ -208,20 +208,28 @@ def test_any_string_gives_ids_or_a_text_error(tokenizer, text):
         assert letters == normalize(text).text
 
 
+class WithoutQ:
+    """A voice's tokenizer that lacks a letter."""
+
+    def get_vocab(self) -> dict[str, int]:
+        return {letter: i for i, letter in enumerate(LETTERS.replace("q", "") + " ")}
+
+
 def test_a_letter_the_voice_lacks_is_named():
-    without_q = {letter: i for i, letter in enumerate(LETTERS.replace("q", "") + " ")}
-    assert unspeakable("Qedir û Qasim", without_q) == ["q"]
+    with pytest.raises(TextError, match="no letter 'q'") as caught:
+        encode("Qedir û Qasim", WithoutQ())
+    assert caught.value.characters == "q"
+    assert list(coverage(["Qedir"], WithoutQ())["character"]) == ["Q"]
 
 
 def test_coverage_counts_what_a_plain_tokenizer_drops_and_says_what_happens_to_it():
-    vocabulary = {letter: i for i, letter in enumerate(LETTERS + " -'")}
-    table = coverage(["Sala 2024an", "Roj baş, 2 car", "ev س e", "baş"], vocabulary).set_index("character")
+    table = coverage(["Sala 2024an", "Roj baş, 2 car", "ev س e", "baş"]).set_index("character")
     assert dict(table["count"]) == {"2": 3, "0": 1, "4": 1, ",": 1, "س": 1}
     assert table.loc["2", "sentences"] == 2 and table.loc["2", "example"] == "Sala 2024an"
     assert table.loc["2", "what happens"] == "number"
     assert table.loc["س", "what happens"] == "refused: letter without a reading"
     assert table.loc["س", "name"] == "arabic letter seen"
-    assert list(coverage(["baş"], vocabulary).columns) == list(table.reset_index().columns)
+    assert list(coverage(["baş"]).columns) == list(table.reset_index().columns)
 
 
 @pytest.mark.parametrize(

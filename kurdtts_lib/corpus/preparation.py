@@ -14,12 +14,10 @@ from kurdtts_lib.corpus.sources import SourceClip, read_corpus
 from kurdtts_lib.errors import AudioError, CorpusError, TextError
 from kurdtts_lib.files import atomic_folder, check_own, read_json, write_json, write_text
 from kurdtts_lib.settings import AudioSettings, CorpusSettings, describe
-from kurdtts_lib.text import LETTERS, normalize
+from kurdtts_lib.text import normalize
 from kurdtts_lib.text.normalization import SILENT_RULES
 
 KEPT = "kept"
-VOCABULARY = {letter: index for index, letter in enumerate(LETTERS + " -'")}
-"""What a Kurmanji voice can say; the voice's own tokenizer is asked again before training."""
 
 
 @dataclass(frozen=True)

@@ -1,28 +1,16 @@
 """Text to token ids, one function for training and speaking alike."""
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import pandas
 from transformers import VitsTokenizer
 
 from kurdtts_lib.errors import TextError
-from kurdtts_lib.text.normalization import LEFT_OUT, normalize
+from kurdtts_lib.text.normalization import LEFT_OUT, LETTERS, normalize
 
 BLANK = 0
 """MMS puts token 0 between all letters. In Kurmanji's vocabulary 0 is also the letter n."""
-
-
-def unspeakable(text: str, vocabulary: Mapping[str, int]) -> list[str]:
-    """Characters of the normalised `text` that are not in `vocabulary`, each once, in order of appearance.
-
-    Raises TextError where `normalize` does.
-    """
-    return _unknown(normalize(text).text, vocabulary)
-
-
-def _unknown(spoken: str, vocabulary: Mapping[str, int]) -> list[str]:
-    return list(dict.fromkeys(character for character in spoken if character not in vocabulary))
 
 
 def encode(text: str, tokenizer: VitsTokenizer) -> list[int]:
@@ -34,9 +22,9 @@ def encode(text: str, tokenizer: VitsTokenizer) -> list[int]:
     """
     vocabulary = tokenizer.get_vocab()
     spoken = normalize(text).text
-    unknown = _unknown(spoken, vocabulary)
+    unknown = list(dict.fromkeys(character for character in spoken if character not in vocabulary))
     if unknown:
-        named = ", ".join(f"{character!r}" for character in unknown[:10])
+        named = ", ".join(map(repr, unknown))
         raise TextError(
             f"This voice has no letter {named} for {text!r}. Choose a voice of this language, or write other words.",
             "letters this voice lacks",
@@ -47,13 +35,13 @@ def encode(text: str, tokenizer: VitsTokenizer) -> list[int]:
     return ids
 
 
-def coverage(texts: Iterable[str], vocabulary: "VitsTokenizer | Mapping[str, int]") -> pandas.DataFrame:
+def coverage(texts: Iterable[str], tokenizer: VitsTokenizer | None = None) -> pandas.DataFrame:
     """Every character that a plain VITS tokenizer would drop without a word, and what happens to it here.
 
-    vocabulary: a voice's tokenizer, or its letters.
+    tokenizer: the voice's; None: one that knows Kurmanji's letters, space, hyphen and apostrophe.
     Columns: character, name, count, sentences, what happens, example. The most frequent first.
     """
-    known = vocabulary if isinstance(vocabulary, Mapping) else vocabulary.get_vocab()
+    known = set(tokenizer.get_vocab() if tokenizer else LETTERS + " -'")
     rows: dict[str, dict] = {}
     for text in texts:
         lost = [character for character in text if character.lower() not in known]
