@@ -26,6 +26,7 @@ def clip(sentence: str, **changes: object) -> SourceClip:
         ("Ez diçim malê.", "kept"),
         ("Sala 2024an", "kept"),
         ("Saet 10:30 e", "uncertain reading"),
+        ("%50 baş e", "uncertain reading"),
         ("Dr. Azad li vir e.", "uncertain reading"),
         ("TRT li vir e.", "uncertain reading"),
         ("NATO li vir e.", "uncertain reading"),
