@@ -140,6 +140,8 @@ def _train(options: argparse.Namespace) -> int:
         kept = trainer.folder / "checkpoints"
         print(f"Stopped in the middle of a step. The same command goes on from the last checkpoint in {kept}.")
         return 130
+    # Left open, its threads may abort a process at its end, and the launcher then stops the one that writes the voice.
+    trainer.process.destroy_process_group()
     if not main_process:
         return 0
     if not done:

@@ -38,3 +38,4 @@ if __name__ == "__main__":
     if sys.argv[4] == "still":
         no_chance()
     trainer.run()
+    trainer.process.destroy_process_group()
