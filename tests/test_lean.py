@@ -102,6 +102,18 @@ def test_leaky_relu_has_the_same_values_and_gradient_and_keeps_its_output(slope)
     assert found[0].tolist() == pytest.approx([slope, slope, slope, 1.0, 1.0, slope])
 
 
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_gelu_has_the_same_values_and_gradient_and_keeps_neighbouring_numbers(approximate):
+    x = torch.randn(3, 5, 7).transpose(1, 2).requires_grad_()
+    weights, kept = torch.randn(x.shape), []
+    with Lean(), torch.autograd.graph.saved_tensors_hooks(lambda t: (kept.append(t), t)[1], lambda t: t):
+        y = F.gelu(x, approximate=approximate)
+    assert [t.is_contiguous() for t in kept] == [True]
+    expected = F.gelu(x, approximate=approximate)
+    torch.testing.assert_close(y, expected)
+    torch.testing.assert_close(torch.autograd.grad(y, x, weights), torch.autograd.grad(expected, x, weights))
+
+
 @pytest.mark.parametrize(
     "make",
     [lambda: nn.Conv1d(6, 8, 5), lambda: nn.Conv2d(6, 8, (5, 1)), lambda: nn.Conv1d(6, 8, 5, groups=2)],

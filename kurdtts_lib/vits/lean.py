@@ -15,12 +15,13 @@ from kurdtts_lib.vits.toom_cook import Shape, ToomCook, points_for, unaligned
 
 
 class Lean(TorchFunctionMode):
-    """Inside `with Lean():` two functions of torch are computed in a leaner way.
+    """Inside `with Lean():` a few functions of torch are computed in a leaner way.
 
     Long filters of float32 models on the processor need fewer products; everything else (another device or precision,
     strides, groups, few channels) is computed as always. The results differ by rounding alone, about 1e-6 to 1e-5 of
     their size; see `toom_cook`. A leaky ReLU keeps its output for the backward pass, which the convolution after it
-    keeps anyway, in place of its input: the decoder's memory is halved.
+    keeps anyway, in place of its input: the decoder's memory is halved. A GELU gets neighbouring numbers: the gradient
+    of transposed ones, as the duration predictor has them, takes ten times as long.
     """
 
     def __torch_function__(
@@ -33,6 +34,8 @@ class Lean(TorchFunctionMode):
                 return result
         elif func is F.leaky_relu:
             return _leaky_relu(*args, **kwargs)
+        elif func is F.gelu and _on_processor(args[0]):
+            return func(args[0].contiguous(), *args[1:], **kwargs)
         return func(*args, **kwargs)
 
 

@@ -30,44 +30,31 @@ _compile = numba.njit(cache=True, nogil=True, fastmath=True)
 def _mix(target: np.ndarray, rows: np.ndarray, step: int, factors: np.ndarray, first: int, add: bool) -> None:
     """target = (or +=) the sum of factors[i] * rows[i * step :] over i = first, first + 2, ...
 
-    Three rows at a time: the target is read and written less often.
+    Four rows at a time: the target is read and written less often. Where rows run out, the first of the four comes
+    again, times 0.
     """
     count, size = len(factors), len(target)
-    i = first
-    while i < count:
+    nothing = np.float32(0)
+    for i in range(first, count, 8):
+        second, b = (i + 2, factors[i + 2]) if i + 2 < count else (i, nothing)
+        third, c = (i + 4, factors[i + 4]) if i + 4 < count else (i, nothing)
+        fourth, d = (i + 6, factors[i + 6]) if i + 6 < count else (i, nothing)
         a, row_a = factors[i], rows[i * step : i * step + size]
-        if i + 4 < count:
-            b, row_b = factors[i + 2], rows[(i + 2) * step : (i + 2) * step + size]
-            c, row_c = factors[i + 4], rows[(i + 4) * step : (i + 4) * step + size]
-            if add:
-                for k in range(size):
-                    target[k] += a * row_a[k] + b * row_b[k] + c * row_c[k]
-            else:
-                for k in range(size):
-                    target[k] = a * row_a[k] + b * row_b[k] + c * row_c[k]
-        elif i + 2 < count:
-            b, row_b = factors[i + 2], rows[(i + 2) * step : (i + 2) * step + size]
-            if add:
-                for k in range(size):
-                    target[k] += a * row_a[k] + b * row_b[k]
-            else:
-                for k in range(size):
-                    target[k] = a * row_a[k] + b * row_b[k]
-        elif add:
-            for k in range(size):
-                target[k] += a * row_a[k]
+        row_b, row_c = rows[second * step : second * step + size], rows[third * step : third * step + size]
+        row_d = rows[fourth * step : fourth * step + size]
+        if add or i > first:
+            for x in range(size):
+                target[x] += a * row_a[x] + b * row_b[x] + c * row_c[x] + d * row_d[x]
         else:
-            for k in range(size):
-                target[k] = a * row_a[k]
-        i, add = i + 6, True
+            for x in range(size):
+                target[x] = a * row_a[x] + b * row_b[x] + c * row_c[x] + d * row_d[x]
 
 
 @_compile
-def _sum_and_difference(a: np.ndarray, b: np.ndarray) -> None:
-    for k in range(len(a)):
-        even, odd = a[k], b[k]
-        a[k] = even + odd
-        b[k] = even - odd
+def _sum_and_difference(a: np.ndarray, b: np.ndarray, total: np.ndarray, difference: np.ndarray) -> None:
+    for k in range(len(total)):
+        total[k] = a[k] + b[k]
+        difference[k] = a[k] - b[k]
 
 
 @intrinsic
@@ -130,6 +117,7 @@ def samples_to_points(
     channels, length = x.shape[1:]
     rows = np.empty(((TILES_AT_ONCE - 1) * step + width) * size, np.float32)
     by_time = rows.reshape(-1, channels)
+    even, odd = np.empty(NUMBERS_AT_ONCE, np.float32), np.empty(NUMBERS_AT_ONCE, np.float32)
     for item in range(start, stop):
         for begin in range(0, tiles, TILES_AT_ONCE):
             end = min(tiles, begin + TILES_AT_ONCE)
@@ -147,10 +135,10 @@ def samples_to_points(
                     _mix(points[0, item, tile, low:high], source, size, matrix[0], 0, False)
                     _mix(points[1, item, tile, low:high], source, size, matrix[1], (width - 1) % 2, False)
                     for j in range(2, n, 2):
-                        even, odd = points[j, item, tile, low:high], points[j + 1, item, tile, low:high]
-                        _mix(even, source, size, matrix[j], 0, False)
-                        _mix(odd, source, size, matrix[j], 1, False)
-                        _sum_and_difference(even, odd)
+                        _mix(even[: high - low], source, size, matrix[j], 0, False)
+                        _mix(odd[: high - low], source, size, matrix[j], 1, False)
+                        p, minus_p = points[j, item, tile, low:high], points[j + 1, item, tile, low:high]
+                        _sum_and_difference(even, odd, p, minus_p)
 
 
 @_compile
@@ -184,18 +172,18 @@ def points_to_samples(
             for tile in range(begin, end):
                 for low in range(0, size, NUMBERS_AT_ONCE):
                     high = min(size, low + NUMBERS_AT_ONCE)
-                    for j in range(n):
+                    for j in range(2):
                         parts[j, : high - low] = points[j, item, tile, low:high]
                     for j in range(2, n, 2):
-                        _sum_and_difference(parts[j, : high - low], parts[j + 1, : high - low])
+                        p, minus_p = points[j, item, tile, low:high], points[j + 1, item, tile, low:high]
+                        _sum_and_difference(minus_p, p, parts[j, : high - low], parts[j + 1, : high - low])
                     for i in range(width):
                         place = ((tile - begin) * step + i) * size + low
                         target = rows[place : place + high - low]
-                        # Even places take the sums, odd places the differences, which stand one row further.
-                        _mix(target, numbers[i % 2 * NUMBERS_AT_ONCE :], NUMBERS_AT_ONCE, transposed[i], 2, True)
-                        for j in range(2):
-                            if transposed[i, j] != 0:
-                                _mix(target, parts[j], 0, transposed[i, j : j + 1], 0, True)
+                        # Even places take point 0 and the sums, odd places infinity and the differences.
+                        _mix(target, numbers, NUMBERS_AT_ONCE, transposed[i], i % 2, True)
+                        if i % 2 == 0 and transposed[i, 1] != 0:
+                            _mix(target, parts[1], 0, transposed[i, 1:2], 0, True)
             done = (end - begin) * step * size
             first = (begin * step - padding) * columns
             count = ((end - begin) * step + (max(0, width - step) if end == tiles else 0)) * columns
