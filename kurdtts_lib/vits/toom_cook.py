@@ -163,11 +163,10 @@ class ToomCook(torch.autograd.Function):
         x, offset = x.contiguous(), torch.zeros(shape.outputs) if bias is None else bias
         y = unaligned(shape.batch, shape.outputs, shape.out_length)
         for items, part in shape.runs(n):
-            products = torch.bmm(
-                _sample_points(x[items], part, n),
-                _weight_points(weight, shape, n).transpose(1, 2),
-                out=_scratch("outputs", n, part.rows(n), shape.outputs),
-            )
+            samples = _sample_points(x[items], part, n)
+            products = _scratch("outputs", n, part.rows(n), shape.outputs)
+            for some, points in _weight_points(weight, shape, n):
+                torch.bmm(samples, points.transpose(1, 2), out=products[:, :, some])
             _from_points(products, transform(n, shape.kernel).outputs, offset, part, part.out_geometry(n), y[items])
         return y
 
@@ -175,24 +174,21 @@ class ToomCook(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         shape, n = ctx.shape, ctx.n
-        matrices, runs = transform(n, shape.kernel), shape.runs(n)
+        matrices = transform(n, shape.kernel)
         x, dy = x.contiguous(), dy.contiguous()
         dx = unaligned(*x.shape) if ctx.needs_input_grad[0] else None
-        dpoints = None
-        for items, part in runs:
+        dweight = unaligned(*weight.shape).zero_() if ctx.needs_input_grad[1] else None
+        for items, part in shape.runs(n):
             products = _scratch("outputs", n, part.rows(n), shape.outputs)
             _to_points(dy[items], matrices.outputs, part, part.out_geometry(n), products)
             if dx is not None:
                 samples = _scratch("inputs", n, part.rows(n), shape.channels)
-                torch.bmm(products, _weight_points(weight, shape, n), out=samples)
+                for some, points in _weight_points(weight, shape, n):
+                    samples.baddbmm_(products[:, :, some], points, beta=0 if some.start == 0 else 1)
                 no_offset = torch.zeros(shape.channels)
                 _from_points(samples, matrices.samples, no_offset, part, part.in_geometry(n), dx[items])
-            if ctx.needs_input_grad[1]:
-                if dpoints is None:
-                    dpoints = _gradient_points(shape, n, len(runs))
-                factors = products.transpose(1, 2), _sample_points(x[items], part, n)
-                dpoints.baddbmm_(*factors, beta=0 if items.start == 0 else 1)
-        dweight = None if dpoints is None else _from_weight_points(dpoints, shape)
+            if dweight is not None:
+                _add_to_weights(products, _sample_points(x[items], part, n), shape, dweight)
         dbias = dy.sum((0, 2)) if ctx.has_bias and ctx.needs_input_grad[2] else None
         return dx, dweight, dbias, None, None
 
@@ -204,46 +200,35 @@ def _sample_points(x: Tensor, shape: Shape, n: int) -> Tensor:
     return points
 
 
-def _weight_points(weight: Tensor, shape: Shape, n: int) -> Tensor:
-    """G w: (n, outputs, channels). Those of the weight that was asked for last are still there.
+def _weight_points(weight: Tensor, shape: Shape, n: int) -> Iterator[tuple[slice, Tensor]]:
+    """G w of a few outputs at a time: (n, outputs, channels)."""
+    matrix = torch.from_numpy(transform(n, shape.kernel).weights)
+    for some, taps, points in _some_outputs(shape, n):
+        taps.copy_(weight[some].permute(2, 0, 1))
+        torch.mm(matrix, taps.flatten(1), out=points.flatten(1))
+        yield some, points
 
-    So a layer's backward pass straight after its forward pass needs no others, nor does a second batch.
+
+def _add_to_weights(products: Tensor, samples: Tensor, shape: Shape, weight: Tensor) -> None:
+    """weight += G^T (products^T samples)."""
+    n = len(products)
+    matrix = torch.from_numpy(transform(n, shape.kernel).weights)
+    for some, taps, points in _some_outputs(shape, n):
+        torch.bmm(products[:, :, some].transpose(1, 2), samples, out=points)
+        torch.mm(matrix.t(), points.flatten(1), out=taps.flatten(1))
+        weight[some] += taps.permute(1, 2, 0)
+
+
+def _some_outputs(shape: Shape, n: int) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """A few outputs at a time, with memory for their weights, taps first, and points.
+
+    So the points stay near the processor; those of all outputs take up to three times the memory of the weights.
     """
-    points = _scratch("weights", n, shape.outputs, shape.channels)
-    asked = (n, weight.shape, weight.stride(), weight.data_ptr(), weight._version)
-    if vars(_buffers).get("asked") != asked:
-        matrix = torch.from_numpy(transform(n, shape.kernel).weights)
-        for some, rows in _tap_rows(shape):
-            rows.copy_(weight[some].permute(2, 0, 1))
-            torch.mm(matrix, rows.flatten(1), out=points[:, some].flatten(1))
-        _buffers.asked, _buffers.weight = asked, weight.detach()  # held: its address means no other weight meanwhile
-    return points
-
-
-def _gradient_points(shape: Shape, n: int, runs: int) -> Tensor:
-    """Memory for (n, outputs, channels): that of the weight's points, if no other run needs these again."""
-    if runs > 1:
-        return _scratch("gradients", n, shape.outputs, shape.channels)
-    _buffers.asked = _buffers.weight = None
-    return _scratch("weights", n, shape.outputs, shape.channels)
-
-
-def _from_weight_points(points: Tensor, shape: Shape) -> Tensor:
-    """G^T points: (outputs, channels, kernel)."""
-    weight = unaligned(shape.outputs, shape.channels, shape.kernel)
-    matrix = torch.from_numpy(transform(len(points), shape.kernel).weights)
-    for some, rows in _tap_rows(shape):
-        torch.mm(matrix.t(), points[:, some].flatten(1), out=rows.flatten(1))
-        weight[some].copy_(rows.permute(1, 2, 0))
-    return weight
-
-
-def _tap_rows(shape: Shape) -> Iterator[tuple[slice, Tensor]]:
-    """A few outputs at a time, and memory near the processor for their weights: (kernel, outputs, channels)."""
     count = max(1, WEIGHTS_AT_ONCE // (shape.channels * shape.kernel))
     for start in range(0, shape.outputs, count):
         some = slice(start, min(start + count, shape.outputs))
-        yield some, _scratch("taps", shape.kernel, some.stop - start, shape.channels)
+        sizes = some.stop - start, shape.channels
+        yield some, _scratch("taps", shape.kernel, *sizes), _scratch("weights", n, *sizes)
 
 
 def unaligned(*sizes: int) -> Tensor:
