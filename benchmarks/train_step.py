@@ -15,7 +15,9 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 FORMS = ("plain", "ours")
 WARM_UP = 3
@@ -38,40 +40,45 @@ def main() -> None:
 
 def _measure(batch: int, options: argparse.Namespace) -> dict[str, list[dict]]:
     """Start one process a form and let them take turns."""
-    workers = {form: _start(form, batch, options) for form in FORMS}
+    workers = {form: Worker(form, batch, options) for form in FORMS}
     steps: dict[str, list[dict]] = {form: [] for form in FORMS}
     for turn in range(WARM_UP + options.pairs):
         for form in FORMS if turn % 2 else reversed(FORMS):
-            step = _ask(workers[form])
+            step = workers[form].step()
             if turn >= WARM_UP:
                 steps[form].append(step)
     for worker in workers.values():
-        worker.stdin.close()
-        worker.wait()
+        worker.close()
     return steps
 
 
-def _start(form: str, batch: int, options: argparse.Namespace) -> subprocess.Popen:
-    arguments = ["--form", form, "--batch", str(batch), "--threads", str(options.threads)]
-    arguments += ["--precision", options.precision]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
-    return subprocess.Popen(
-        [sys.executable, str(Path(__file__).resolve()), *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        env=environment,
-    )
+class Worker:
+    """A process that makes a step when it is asked to."""
 
+    def __init__(self, form: str, batch: int, options: argparse.Namespace) -> None:
+        arguments = ["--form", form, "--batch", str(batch), "--threads", str(options.threads)]
+        arguments += ["--precision", options.precision]
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).resolve()), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            env={**os.environ, "OMP_NUM_THREADS": str(options.threads)},
+        )
 
-def _ask(worker: subprocess.Popen) -> dict:
-    worker.stdin.write("step\n")
-    worker.stdin.flush()
-    line = worker.stdout.readline()
-    if not line:
-        raise SystemExit(f"A worker ended with status {worker.wait()}")
-    return json.loads(line)
+    def step(self) -> dict:
+        """Its seconds, those of its phases, and the peak of memory in bytes."""
+        asked, answered = self._process.stdin, self._process.stdout
+        assert asked and answered
+        print("step", file=asked, flush=True)
+        line = answered.readline()
+        if not line:
+            raise SystemExit(f"A worker ended with status {self._process.wait()}")
+        return json.loads(line)
+
+    def close(self) -> None:
+        self._process.communicate()
 
 
 def _report(batch: int, options: argparse.Namespace, steps: dict[str, list[dict]]) -> None:
@@ -106,7 +113,8 @@ def _work(options: argparse.Namespace) -> None:
         print(json.dumps({"seconds": seconds, "phases": phases, "peak": _peak_memory()}), flush=True)
 
 
-def _ours(precision: str):  # type: ignore[no-untyped-def]
+def _ours(precision: str) -> Callable[[Any], dict[str, float]]:
+    """Like `PlainStep`: call with a batch; returns the seconds of each phase."""
     from accelerate import PartialState
     from plain_step import full_size_models
 
@@ -116,8 +124,8 @@ def _ours(precision: str):  # type: ignore[no-untyped-def]
     step = TrainingStep(*full_size_models(), TrainingSettings(mixed_precision=precision), PartialState(cpu=True))
     phases: dict[str, float] = {}
 
-    def timed(name, function):  # type: ignore[no-untyped-def]
-        def run(*arguments, **keywords):  # type: ignore[no-untyped-def]
+    def timed(name: str, function: Callable) -> Callable:
+        def run(*arguments: Any, **keywords: Any) -> Any:
             started = time.perf_counter()
             result = function(*arguments, **keywords)
             phases[name] = time.perf_counter() - started
@@ -125,11 +133,14 @@ def _ours(precision: str):  # type: ignore[no-untyped-def]
 
         return run
 
-    step.generator.forward = timed("generator forward", step.generator.forward)
-    step._discriminator_half = timed("discriminator's half", step._discriminator_half)
-    step._generator_half = timed("generator's half", step._generator_half)
+    for owner, attribute, name in (
+        (step.generator, "forward", "generator forward"),
+        (step, "_discriminator_half", "discriminator's half"),
+        (step, "_generator_half", "generator's half"),
+    ):
+        setattr(owner, attribute, timed(name, getattr(owner, attribute)))
 
-    def run(batch):  # type: ignore[no-untyped-def]
+    def run(batch: Any) -> dict[str, float]:
         step([batch])
         return {**phases, "discriminator's half": phases["discriminator's half"] - phases["generator forward"]}
 

@@ -30,7 +30,7 @@ POINTS = {6: "1 2", 8: "1 2 1/2", 10: "1 1/2 5/4 3", 12: "1 1/3 3/4 3/2 3", 14: 
 
 PRODUCT_COST = 1.3
 """Cost of a multiplication in a matrix product; 1 is the cost of one in the library's direct convolution."""
-MOVE_COST = 75
+MOVE_COST = 50
 """The same for carrying a sample or an output to or from one of its points."""
 WEIGHT_COST = 45
 """The same for a weight. All three were measured; only their ratios matter."""
