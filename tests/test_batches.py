@@ -251,7 +251,7 @@ class FakeReader:
 
 
 def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("kurdtts")]
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("kurdtts-batches")]
 
 
 def eventually(condition) -> bool:
