@@ -1,13 +1,12 @@
 """Text to token ids, one function for training and speaking alike."""
 
-import unicodedata
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from transformers import VitsTokenizer
 
 from kurdtts_lib.errors import TextError
-from kurdtts_lib.text.normalization import LEFT_OUT, LETTERS, normalize
+from kurdtts_lib.text.normalization import LEFT_OUT, LETTERS, character_name, normalize
 
 if TYPE_CHECKING:
     import pandas
@@ -58,7 +57,7 @@ def coverage(texts: Iterable[str], tokenizer: VitsTokenizer | None = None) -> "p
                 character,
                 {
                     "character": character,
-                    "name": unicodedata.name(character, f"U+{ord(character):04X}").lower(),
+                    "name": character_name(character),
                     "count": 0,
                     "sentences": 0,
                     "what happens": {},

@@ -75,11 +75,15 @@ class Language:
 
     def lower(self, text: str) -> str:
         """`text` in the language's own small letters, of the same length."""
-        text = self.folded(text)
-        small = text.lower()
-        if len(small) == len(text):
-            return small
-        return "".join(letter.lower() if len(letter.lower()) == 1 else letter for letter in text)
+        return small_letters(self.folded(text))
+
+
+def small_letters(text: str) -> str:
+    """`text.lower()`, but a letter stays as it is where that would be two."""
+    small = text.lower()
+    if len(small) == len(text):
+        return small
+    return "".join(letter.lower() if len(letter.lower()) == 1 else letter for letter in text)
 
 
 def _with_capitals(rows: dict[str, str]) -> dict[str, str]:

@@ -3,13 +3,13 @@
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from kurdtts_lib.errors import TextError
-from kurdtts_lib.text.language import Language, alternatives, load_language
+from kurdtts_lib.text.language import Language, alternatives, load_language, small_letters
 from kurdtts_lib.text.lexicon import user_lexicon
-from kurdtts_lib.text.rules import rules
+from kurdtts_lib.text.rules import rules, vowelless
 
 LETTERS = load_language("kmr").alphabet
 """The 31 letters of the Hawar alphabet."""
@@ -49,14 +49,6 @@ class Normalized:
         return tuple(change for change in self.changes if change.rule in names)
 
 
-@dataclass(frozen=True)
-class _Span:
-    start: int
-    end: int
-    spoken: str
-    rule: str
-
-
 def normalize(text: str, language: Language | None = None, lexicon: Mapping[str, str] | None = None) -> Normalized:
     """The spoken form of `text`: small letters of the language's alphabet, words apart by single spaces.
 
@@ -69,15 +61,16 @@ def normalize(text: str, language: Language | None = None, lexicon: Mapping[str,
         lexicon = user_lexicon() if language is load_language() else {}  # the user's own is Kurmanji
     composed, origin = _compose(text)
     folded = language.folded(composed)
-    small = language.lower(composed)
+    small = small_letters(folded)
     spans = _read_spans(text, composed, folded, small, language, lexicon)
-    changes = _letter_changes(composed, small, spans, language) + _run_changes(text, composed, small, spans, language)
-    changes += [Change(span.start, span.end, composed[span.start : span.end], span.spoken, span.rule) for span in spans]
+    gaps = _gaps(len(composed), spans)
+    changes = spans + _letter_changes(composed, small, gaps, language)
+    changes += _run_changes(text, composed, small, gaps, language)
     changes.sort(key=lambda change: (change.start, change.end))
     spoken = _join(composed, changes)
     if not any(letter in language.alphabet for letter in spoken):
         raise TextError(f"There is nothing to say in {_short(text)}. Write at least one word.", "nothing to say")
-    if silent := _no_vowel(language).search(spoken):
+    if silent := vowelless(language).search(spoken):
         raise TextError(
             f"{silent.group()!r} in {_short(text)} has no vowel, so nobody can say it. Write it as it sounds.",
             "word without a vowel",
@@ -85,12 +78,6 @@ def normalize(text: str, language: Language | None = None, lexicon: Mapping[str,
     if origin:
         changes = _to_original(text, composed, origin, changes)
     return Normalized(spoken, tuple(changes))
-
-
-@cache
-def _no_vowel(language: Language) -> re.Pattern[str]:
-    """A word of two consonants or more; most are read letter by letter before it comes to this."""
-    return re.compile(rf"(?<![\w'])[{language.consonants}]{{2,}}(?![\w'])")
 
 
 def _join(text: str, changes: list[Change]) -> str:
@@ -143,16 +130,16 @@ def _to_original(text: str, composed: str, origin: list[int], changes: list[Chan
 
 def _read_spans(
     text: str, composed: str, folded: str, small: str, language: Language, lexicon: Mapping[str, str]
-) -> list[_Span]:
+) -> list[Change]:
     """Everything that the user's lexicon, the script's two-letter rows and the rules read, in order."""
     taken = bytearray(len(folded))
-    spans: list[_Span] = []
+    spans: list[Change] = []
 
     def take(match: re.Match[str], spoken: str, rule: str) -> None:
         start, end = match.span()
         if not any(taken[start:end]):
             taken[start:end] = b"\1" * (end - start)
-            spans.append(_Span(start, end, spoken, rule))
+            spans.append(Change(start, end, composed[start:end], spoken, rule))
 
     if lexicon:
         for match in _lexicon_pattern(tuple(lexicon)).finditer(small):
@@ -189,19 +176,18 @@ def _corrected(words: str, lexicon: Mapping[str, str]) -> str:
     return " ".join(lexicon.get(word, word) for word in words.split(" ")) if lexicon else words
 
 
-def _set_apart(span: _Span, small: str, taken: bytearray, language: Language) -> _Span:
+def _set_apart(span: Change, small: str, taken: bytearray, language: Language) -> Change:
     """Put a space where the span touches a letter: 30salî is two words."""
     if span.rule.endswith(" letters"):
         return span
     before = span.start > 0 and (small[span.start - 1] in language.alphabet or taken[span.start - 1])
     after = span.end < len(small) and not taken[span.end] and small[span.end] in language.alphabet
-    return _Span(span.start, span.end, " " * bool(before) + span.spoken + " " * bool(after), span.rule)
+    return replace(span, after=" " * bool(before) + span.after + " " * bool(after))
 
 
 @cache
 def _lexicon_pattern(words: tuple[str, ...]) -> re.Pattern[str]:
-    longest_first = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
-    return re.compile(rf"(?<!\w)(?:{longest_first})(?!\w)")
+    return re.compile(rf"(?<!\w)(?:{alternatives(list(words))})(?!\w)")
 
 
 @cache
@@ -217,14 +203,14 @@ def _changing_letters(language: Language) -> re.Pattern[str]:
     return re.compile(f"[{re.escape(language.capitals + others)}]+")
 
 
-def _gaps(length: int, spans: list[_Span]) -> list[tuple[int, int]]:
+def _gaps(length: int, spans: list[Change]) -> list[tuple[int, int]]:
     edges = [0, *(edge for span in spans for edge in (span.start, span.end)), length]
     return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
 
 
-def _letter_changes(composed: str, small: str, spans: list[_Span], language: Language) -> list[Change]:
+def _letter_changes(composed: str, small: str, gaps: list[tuple[int, int]], language: Language) -> list[Change]:
     changes = []
-    for start, end in _gaps(len(composed), spans):
+    for start, end in gaps:
         for match in _changing_letters(language).finditer(composed, start, end):
             named = {language.rule_of[letter] for letter in match.group() if letter in language.rule_of}
             rule = ", ".join(sorted(named)) or "lower case"
@@ -239,9 +225,9 @@ def _runs(language: Language) -> re.Pattern[str]:
     return re.compile(rf"[^{letters}]{{2,}}|\A[^{letters}]|[^{letters}](?!.)|[^{letters} ]", re.S)
 
 
-def _run_changes(text: str, composed: str, small: str, spans: list[_Span], language: Language) -> list[Change]:
+def _run_changes(text: str, composed: str, small: str, gaps: list[tuple[int, int]], language: Language) -> list[Change]:
     changes = []
-    for start, end in _gaps(len(small), spans):
+    for start, end in gaps:
         for match in _runs(language).finditer(small, start, end):
             a, b = match.span()
             before = a > start and small[a - 1] in language.alphabet
@@ -304,7 +290,12 @@ def _list(characters: list[str]) -> str:
 
 
 def _named(character: str) -> str:
-    return f"{character!r} ({unicodedata.name(character, f'U+{ord(character):04X}').lower()})"
+    return f"{character!r} ({character_name(character)})"
+
+
+def character_name(character: str) -> str:
+    """Unicode's name, or its number where it has none."""
+    return unicodedata.name(character, f"U+{ord(character):04X}").lower()
 
 
 def _short(text: str) -> str:

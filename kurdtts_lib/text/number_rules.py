@@ -69,7 +69,7 @@ def times(language: Language) -> list[Rule]:
         words = spell(hour, language)
         if minute:
             words += joiner + (half if minute == 30 else spell(minute, language))
-        return add_suffix(words, match["suffix"] or "", language), "time"
+        return add_suffix(words, match["suffix"], language), "time"
 
     hour, minute = r"(?P<hour>[01]?\d|2[0-4])", rf"(?P<minute>[0-5]\d)(?![\d:]){suffix_pattern(language)}"
     found = [rf"(?<![\d:]){hour}:{minute}"]
@@ -103,7 +103,7 @@ def percent(language: Language) -> list[Rule]:
 
     def say(match: re.Match[str]) -> Reading:
         words = table["reading"].format(number=_say_number(match, language)[0])
-        return add_suffix(words, match["suffix"] or "", language), "percent"
+        return add_suffix(words, match["suffix"], language), "percent"
 
     before = rf"{MINUS}{sign}[ \u00a0]?(?P<number>{number_pattern(language)}){suffix_pattern(language)}"
     after = rf"{_number(language)}[ \u00a0]?{sign}{suffix_pattern(language)}"
@@ -111,14 +111,14 @@ def percent(language: Language) -> list[Rule]:
 
 
 def _measured(language: Language, section: str, rule: str) -> list[Rule]:
-    """A number with a sign of `section` after it; signs that are no letters may stand before it too."""
+    """A number with a sign of `section` after it; a currency may stand before it too."""
     table = language.table(section)
 
     def say(match: re.Match[str]) -> Reading:
         words = f"{_say_number(match, language)[0]} {table[match['sign']]}"
-        return add_suffix(words, match["suffix"] or "", language), rule
+        return add_suffix(words, match["suffix"], language), rule
 
-    number, suffix = rf"{_number(language)}", suffix_pattern(language)
+    number, suffix = _number(language), suffix_pattern(language)
     found = [
         rf"{number}[ \u00a0]?(?P<sign>{alternatives(table)})(?![\w²³]){suffix}",
         rf"{number}[ \u00a0]?(?P<sign>{alternatives(table)}){suffix}(?!\w)",  # a suffix written on it: 5 kmyan
@@ -162,7 +162,7 @@ def fractions(language: Language) -> list[Rule]:
             words = f"{language.table('numbers')['minus']} {words}"
         if match["sign"]:
             words = f"{words} {signs[match['sign']]}"
-        return add_suffix(words, match["suffix"] or "", language), "fraction"
+        return add_suffix(words, match["suffix"], language), "fraction"
 
     signs, ones = {**language.table("units"), **language.table("currency")}, "".join(FRACTIONS)
     pattern = (
@@ -213,11 +213,11 @@ def numbers(language: Language) -> list[Rule]:
 
     def between(match: re.Match[str]) -> Reading:
         words = f"{read(match['first'], language)[0]} {read(match['second'], language)[0]}"
-        return add_suffix(words, match["suffix"] or "", language), "range"
+        return add_suffix(words, match["suffix"], language), "range"
 
     def plain(match: re.Match[str]) -> Reading:
         words, rule = _say_number(match, language)
-        return add_suffix(words, match["suffix"] or "", language), rule
+        return add_suffix(words, match["suffix"], language), rule
 
     def ordinal(match: re.Match[str]) -> Reading:
         ending = language.table("suffixes")["ordinal"]

@@ -43,7 +43,7 @@ def digits(text: str, language: Language) -> str:
     return " ".join(language.table("numbers")["small"][int(digit)] for digit in text if digit.isdecimal())
 
 
-def add_suffix(words: str, suffix: str, language: Language) -> str:
+def add_suffix(words: str, suffix: str | None, language: Language) -> str:
     """`words` with `suffix` joined to the last one: sî + an is siyan, bîst û yek + ê is bîst û yekê."""
     if not suffix:
         return words

@@ -31,32 +31,29 @@ def rules(language: Language) -> tuple[Rule, ...]:
     return tuple(rule for needed, make in made if all(map(language.table, needed)) for rule in make(language))
 
 
-def _symbols(language: Language) -> list[Rule]:
-    table = language.table("symbols")
+def _looked_up(pattern: str, table: dict[str, str], rule: str) -> list[Rule]:
+    """What `pattern` finds is a row of `table`."""
 
     def say(match: re.Match[str]) -> Reading:
-        return table[match.group()], "symbol"
+        return table[match.group()], rule
 
-    return [Rule(re.compile(alternatives(table)), say, needs_digit=False)]
+    return [Rule(re.compile(pattern), say, needs_digit=False)]
+
+
+def _symbols(language: Language) -> list[Rule]:
+    table = language.table("symbols")
+    return _looked_up(alternatives(table), table, "symbol")
 
 
 def _abbreviations(language: Language) -> list[Rule]:
     table = language.table("abbreviations")
-
-    def say(match: re.Match[str]) -> Reading:
-        return table[match.group()], "abbreviation"
-
-    return [Rule(re.compile(rf"(?<!\w)(?:{alternatives(table)})"), say, needs_digit=False)]
+    return _looked_up(rf"(?<!\w)(?:{alternatives(table)})", table, "abbreviation")
 
 
 def _titles(language: Language) -> list[Rule]:
     table = language.table("titles")
-
-    def say(match: re.Match[str]) -> Reading:
-        return table[match.group()], "abbreviation"
-
     before_name = rf"(?<!\w)(?:{alternatives(table)})(?=\s?[{language.capitals}])"
-    return [Rule(re.compile(before_name), say, needs_digit=False)]
+    return _looked_up(before_name, table, "abbreviation")
 
 
 def initials_pattern(language: Language) -> str:
@@ -74,32 +71,36 @@ def _initials(language: Language) -> list[Rule]:
     return [Rule(re.compile(initials_pattern(language)), say, needs_digit=False)]
 
 
+@cache
+def vowelless(language: Language) -> re.Pattern[str]:
+    """A word of two consonants or more, which nobody can say."""
+    return re.compile(rf"(?<![\w'])[{language.consonants}]{{2,}}(?![\w'])")
+
+
 def _acronyms(language: Language) -> list[Rule]:
     names = language.table("names")
     spelled = set(language.table("acronyms").get("spelled", ()))
     vowels = set(language.vowels.upper())
 
+    def by_letters(word: str) -> str:
+        return " ".join(names[letter] for letter in language.lower(word))
+
     def say(match: re.Match[str]) -> Reading | None:
         word = match["word"]
         if word in spelled or not vowels & set(word):
-            letters = " ".join(names[letter] for letter in language.lower(word))
-            return add_suffix(letters, match["suffix"] or "", language), "acronym"
+            return add_suffix(by_letters(word), match["suffix"], language), "acronym"
         if match.string.isupper():
             return None  # a title in capitals: ordinary words
         return language.lower(match.group()), "acronym"
 
-    def beside_digits(match: re.Match[str]) -> Reading:
-        return " ".join(names[letter] for letter in language.lower(match.group())), "acronym"
-
-    def without_vowel(match: re.Match[str]) -> Reading:
-        return " ".join(names[letter] for letter in match.group()), "acronym"
+    def whole(match: re.Match[str]) -> Reading:
+        return by_letters(match.group()), "acronym"
 
     capital = f"[{language.capitals}]"
-    nobody_says = rf"(?<![\w'])[{language.consonants}]{{2,}}(?![\w'])"
     word = rf"(?<![\w'])(?P<word>{capital}{{2,}}){suffix_pattern(language)}(?!\w)"
     mixed = rf"(?<!\w){capital}{{1,3}}(?=-?[0-9])|(?<=[0-9]){capital}{{1,2}}(?!\w)"  # B12, 5G
     return [
         Rule(re.compile(word), say, needs_digit=False),
-        Rule(re.compile(mixed), beside_digits),
-        Rule(re.compile(nobody_says), without_vowel, needs_digit=False),
+        Rule(re.compile(mixed), whole),
+        Rule(vowelless(language), whole, needs_digit=False),
     ]
