@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     prepare = commands.add_parser("prepare", help="make a training set from a corpus")
     _add_profile(prepare)
     prepare.add_argument("--source", help="a folder or a data set on the hub; default: the profile's")
-    prepare.add_argument("--speaker", help="a client_id; default: the speaker with the most usable clips")
+    prepare.add_argument("--speaker", help="a client_id; default: the one with most usable minutes")
     prepare.add_argument("--output-dir", type=Path, help="where to write; default: data/prepared-PROFILE")
     prepare.add_argument("--max-samples", type=_positive, help="read only so many clips")
     prepare.set_defaults(run=_prepare)

@@ -38,29 +38,66 @@ class AudioSettings:
 
 @dataclass(frozen=True)
 class CorpusSettings:
-    """What is taken from a corpus and what is left out."""
+    """What is taken from a corpus and what is left out. `None` switches a rule off."""
 
     source: str = str(REPOSITORY / "data" / "sample")
-    """A folder with Parquet files, a Common Voice folder, or the name of a data set on the hub."""
-    speaker: str = "most clips"
-    """A `client_id`, or `most clips`: the speaker with the most usable clips."""
-    min_up_votes: int = 2
-    max_down_votes: int = 0
-    min_seconds: float = 1.0
+    """A folder, a Common Voice `.tar.gz`, or the name of a data set on the hub; `corpus.sources` lists the forms."""
+    audio_column: str = ""
+    """The column with the sound; empty: the only one that holds sound."""
+    text_column: str = ""
+    """The column with what was read; empty: `sentence`, `text` or another usual name."""
+    speaker_column: str = ""
+    """The column that tells the speakers apart; empty: `client_id`, `speaker` or another usual name."""
+    streaming: bool = False
+    """Read a data set of the hub over the network each time, and keep nothing on the disk."""
+    max_samples: int | None = None
+    """Read only so many clips from the source; None reads all."""
+    licence: str = ""
+    """Of the recordings, for the data set's card; empty: as known for the source."""
+
+    speaker: str = "one"
+    """`one`: the speaker with the most usable minutes. `group`: this one and others of the same sex and a similar
+    pitch. `all`: everybody. Or names of speakers from notebook 2, separated by commas."""
+    group_minutes: float = 60.0
+    """A group grows until it has so many minutes."""
+    group_semitones: float = 3.0
+    """The median pitch of a group's speakers lies at most this far from the first one's."""
+    keep_client_ids: bool = False
+    """Write the speakers' own ids. Otherwise a name made from the id stands in its place."""
+
+    min_up_votes: int | None = 2
+    max_down_votes: int | None = 0
+    leave_out_uncertain: bool = True
+    """Leave out sentences that people read differently, such as abbreviations and times."""
+    one_clip_per_sentence: bool = True
+    """Of several readings of one sentence by one speaker keep the best: others would make its words count double."""
+    min_seconds: float | None = 1.0
     """A training slice is 0.5 s; below one second there is hardly a sentence."""
-    max_seconds: float = 12.0
+    max_seconds: float | None = 12.0
     """Memory grows with the longest clip of a batch; 12 s fits an 8 GB card."""
-    silence_db: float = -50.0
+    pace_mads: float | None = 3.0
+    """Letters per second of a clip may lie this many median absolute deviations from its speaker's median. Beyond it
+    words are missing in the sound or in the text."""
+    silence_db: float | None = -50.0
     """A clip whose loudest 50 ms are below this (dB of full scale) holds no voice."""
-    trim_db: float = 40.0
+    max_clipped_share: float | None = 0.001
+    """A clip with a larger share of samples at full scale was recorded too loud."""
+    min_level_range_db: float | None = 10.0
+    """Speech is loud and quiet by turns; a clip that varies less than this is mostly noise."""
+    min_dnsmos: float | None = None
+    """Leave out clips whose DNSMOS (a program's guess how clean speech sounds, 1 to 5) is lower. Needs the packages
+    of `pip install kurdtts[judges]`, and about 0.2 s a clip."""
+    remove_dc: bool = True
+    """Take out a constant offset, which cheap sound cards add."""
+    trim_db: float | None = 40.0
     """Edges this many dB below the clip's peak are trimmed as silence."""
     pad_seconds: float = 0.05
     """Silence kept at both edges after trimming."""
+    loudness_lufs: float | None = -23.0
+    """Every clip is brought to this loudness (EBU R128), as far as its peak allows: one voice has one loudness."""
     held_out_share: float = 0.1
     """Share of sentences that the voice never learns from, chosen by the hash of the sentence: one half validates the
     training, the other half tests the finished voice."""
-    max_samples: int | None = None
-    """Read only so many clips from the source; None reads all."""
 
 
 @dataclass(frozen=True)

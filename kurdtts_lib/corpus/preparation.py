@@ -96,9 +96,11 @@ def _counted(clips, name: str, tell: Callable[[int, str], None]):  # type: ignor
 def _judge_text(clip: SourceClip, settings: CorpusSettings) -> dict:
     """Everything that can be said of a clip without decoding it."""
     text, repairs, reason, detail = _judge_sentence(clip.sentence)
-    if clip.down_votes > settings.max_down_votes:
+    if clip.fault:
+        reason, detail = clip.fault, clip.name
+    elif settings.max_down_votes is not None and clip.down_votes > settings.max_down_votes:
         reason, detail = "voted down", f"{clip.down_votes} votes against"
-    elif clip.up_votes < settings.min_up_votes:
+    elif settings.min_up_votes is not None and clip.up_votes < settings.min_up_votes:
         reason, detail = "too few votes", f"{clip.up_votes} votes for"
     return {
         "number": clip.number,
@@ -149,7 +151,7 @@ def _choose_speaker(fates: list[dict], wanted: str) -> str:
     if not counts:
         reasons = dict(Counter(fate["reason"] for fate in fates))
         raise CorpusError(f"Of {len(fates)} clips none is left after votes and text: {reasons}")
-    if wanted == "most clips":
+    if wanted == "one":
         return counts.most_common(1)[0][0]
     if wanted not in counts:
         raise CorpusError(f"No usable clip is by the speaker {wanted[:16]!r}. Choose one from notebook 2's table.")

@@ -35,6 +35,9 @@ class SourceClip:
     down_votes: int
     age: str
     gender: str
+    fault: str = ""
+    """Why the source itself cannot give this clip (`no text`, `path outside the corpus` ...), to count by; empty if it
+    can."""
 
 
 def read_corpus(settings: CorpusSettings) -> Iterator[SourceClip]:
