@@ -1,9 +1,12 @@
 """Reading and writing sound: any format libsndfile knows in, mono float32 at one rate through, WAV out."""
 
+import functools
 import io
+import wave
 from pathlib import Path
 
 import numpy as np
+import pyloudnorm
 import soundfile
 import soxr
 
@@ -17,18 +20,24 @@ def decode(source: bytes | Path, sampling_rate: int) -> np.ndarray:
     Returns (samples,), float32 in about [-1, 1]: channels are averaged, then resampled (soxr, high quality).
     Raises AudioError if nothing can be decoded or a sample is not a number.
     """
-    waveform, rate = _read(source)
-    mono = waveform.mean(axis=1)
-    if len(mono) == 0:
-        raise AudioError(f"{_name(source)} holds no sound at all.")
-    if not np.isfinite(mono).all():
-        raise AudioError(f"{_name(source)} holds samples that are not numbers.")
-    if rate == sampling_rate:
-        return mono
-    resampled = soxr.resample(mono, rate, sampling_rate, quality="HQ")
+    waveform, rate = read(source)
+    resampled = resample(waveform.mean(axis=1), rate, sampling_rate)
     if len(resampled) == 0:
-        raise AudioError(f"{_name(source)} is shorter than one sample ({len(mono)} samples at {rate} Hz).")
+        raise AudioError(f"{_name(source)} holds no sound at all ({len(waveform)} samples at {rate} Hz).")
     return resampled
+
+
+def resample(waveform: np.ndarray, rate: int, sampling_rate: int) -> np.ndarray:
+    """(samples,) at `rate` Hz to (samples,) at `sampling_rate` Hz: soxr, high quality."""
+    return waveform if rate == sampling_rate else soxr.resample(waveform, rate, sampling_rate, quality="HQ")
+
+
+def read(source: bytes | Path) -> tuple[np.ndarray, int]:
+    """Decode to (samples, channels), float32, and the sampling rate in Hz. Raises AudioError as `decode` does."""
+    waveform, rate = _read(source)
+    if not np.isfinite(waveform).all():
+        raise AudioError(f"{_name(source)} holds samples that are not numbers.")
+    return waveform, rate
 
 
 def _read(source: bytes | Path) -> tuple[np.ndarray, int]:
@@ -63,10 +72,33 @@ def _name(source: bytes | Path) -> str:
     return f"This audio ({len(source)} bytes)" if isinstance(source, bytes) else str(source)
 
 
-def write_wav(target: Path, waveform: np.ndarray, sampling_rate: int) -> None:
-    """Write mono float32 as 16-bit WAV, atomically. Samples beyond [-1, 1] are limited: wrapping would crackle."""
-    with atomic_path(target) as temporary:
-        soundfile.write(temporary, np.clip(waveform, -1.0, 1.0), sampling_rate, subtype="PCM_16", format="WAV")
+def write_wav(target: Path, waveform: np.ndarray, sampling_rate: int, durable: bool = True) -> None:
+    """Write mono float32 as 16-bit WAV, atomically. Samples beyond [-1, 1] are limited: wrapping would crackle.
+
+    `durable` as in `files.atomic_path`.
+    """
+    samples = np.rint(np.clip(waveform, -1.0, 1.0) * 32767).astype("<i2")
+    with atomic_path(target, durable) as temporary, wave.open(str(temporary), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(sampling_rate)
+        file.writeframes(samples.tobytes())
+
+
+def loudness(waveform: np.ndarray, sampling_rate: int) -> float:
+    """Integrated loudness in LUFS (ITU-R BS.1770-4, which EBU R128 uses), -inf for what its gate calls silence.
+
+    It is defined for blocks of 0.4 s; a shorter waveform (samples,) is repeated until it fills one.
+    """
+    block = -(-2 * sampling_rate // 5)
+    if len(waveform) < block:
+        waveform = np.resize(waveform, block)
+    return float(_meter(sampling_rate).integrated_loudness(waveform))
+
+
+@functools.lru_cache(maxsize=4)
+def _meter(sampling_rate: int) -> pyloudnorm.Meter:
+    return pyloudnorm.Meter(sampling_rate)
 
 
 def trim_silence(waveform: np.ndarray, sampling_rate: int, top_db: float, pad_seconds: float) -> np.ndarray:

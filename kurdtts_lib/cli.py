@@ -184,7 +184,7 @@ def _training_settings(options: argparse.Namespace, profile: Profile) -> Trainin
         return training
     from kurdtts_lib.voices import clips_of
 
-    steps_per_epoch = math.ceil(len(clips_of(profile).training) / training.batch_size)
+    steps_per_epoch = math.ceil(len(clips_of(profile).train) / training.batch_size)
     return dataclasses.replace(training, steps=options.epochs * steps_per_epoch)
 
 

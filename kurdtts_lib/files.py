@@ -17,14 +17,19 @@ ASIDE = ".kurdtts-old"
 
 
 @contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
-    """Give a temporary path beside `target`; on success it replaces `target`, on an error it is removed."""
+def atomic_path(target: Path, durable: bool = True) -> Iterator[Path]:
+    """Give a temporary path beside `target`; on success it replaces `target`, on an error it is removed.
+
+    `durable` waits until the disk has it. Without, a power cut may leave an empty file, but a killed program never does:
+    for many small files that can be made again.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary_name(target)
     try:
         yield temporary
-        with temporary.open("rb+") as written:
-            os.fsync(written.fileno())  # a power cut must not leave a renamed but empty file
+        if durable:
+            with temporary.open("rb+") as written:
+                os.fsync(written.fileno())  # a power cut must not leave a renamed but empty file
         _rename(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -80,9 +85,10 @@ def _rename(source: Path, target: Path) -> None:
     raise KurdTTSError(f"{source} is in use. Close the programs and notebooks that use it, then try again.")
 
 
-def check_own(folder: Path, mark: str) -> None:
-    """Raise KurdTTSError unless `folder` is new, empty, or holds `mark`: other files are not ours to replace."""
-    if folder.exists() and not (folder.is_dir() and ((folder / mark).is_file() or not any(folder.iterdir()))):
+def check_own(folder: Path, *marks: str) -> None:
+    """Raise KurdTTSError unless `folder` is new, empty, or holds one of `marks`: other files are not ours to replace."""
+    ours = folder.is_dir() and (any((folder / mark).is_file() for mark in marks) or not any(folder.iterdir()))
+    if folder.exists() and not ours:
         raise KurdTTSError(f"{folder} holds other files and would be replaced. Choose a new or empty folder.")
 
 

@@ -1,7 +1,6 @@
 """From a prepared corpus and a base voice to a published voice with honest figures on its card."""
 
 import datetime
-import re
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -11,18 +10,19 @@ import numpy as np
 import torch
 
 from kurdtts_lib import __version__, measures
+from kurdtts_lib.cards import TRANSFORMERS_VOICE, UNKNOWN_LICENCE, front_matter, licence_id, public_name
 from kurdtts_lib.corpus.clips import Parts, read_metadata, split
-from kurdtts_lib.corpus.preparation import corpus_settings, other_speakers
+from kurdtts_lib.corpus.preparation import other_speakers
+from kurdtts_lib.corpus.training_set import corpus_settings
 from kurdtts_lib.errors import TrainingError, VoiceError
 from kurdtts_lib.judging import Figures, compare, load
 from kurdtts_lib.settings import Profile, describe
 from kurdtts_lib.vits.mms import mms_code, mms_discriminator
 from kurdtts_lib.vits.synthesis import speak
 from kurdtts_lib.vits.training import Trainer
-from kurdtts_lib.vits.voice import Voice, front_matter, load_voice, save_voice
+from kurdtts_lib.vits.voice import Voice, load_voice, save_voice
 
 MMS_LICENCE = "CC BY-NC 4.0"
-UNKNOWN_LICENCE = "unknown: ask the maker of the base voice"
 SPEAKER_CLIPS = 200
 """Training clips that stand for the speaker when voices are compared: enough for stable statistics."""
 SAMPLES = 5
@@ -67,7 +67,7 @@ def prepare_training(profile: Profile) -> Trainer:
             base.discriminator = mms_discriminator(profile.base_voice)
         except VoiceError as error:
             warnings.warn(f"The training begins without MMS's discriminator. {error}", stacklevel=2)
-    return Trainer(base, parts.training, parts.validation, profile.training, profile.audio, profile.training_dir)
+    return Trainer(base, parts.train, parts.validation, profile.training, profile.audio, profile.training_dir)
 
 
 def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], None] = print) -> Result:
@@ -80,7 +80,7 @@ def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], No
     voice, step = trainer.best_voice()
     tell(f"The best voice is that of step {step} (of {trainer.step}), by the validation sentences.")
     tell("Measuring the recordings ...")
-    recordings, speaker = load(parts.test, profile.audio), load(parts.training[:SPEAKER_CLIPS], profile.audio)
+    recordings, speaker = load(parts.test, profile.audio), load(parts.train[:SPEAKER_CLIPS], profile.audio)
     baselines = likeness_baselines(profile, recordings, speaker)
     tell("Measuring the base voice ...")
     base = load_voice(profile.base_voice)
@@ -92,10 +92,10 @@ def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], No
     after = compare(spoken_after, recordings, speaker, profile.audio)
     voice.card = {
         "name": f"kurdtts {profile.name}",
-        "base_voice": _public_name(profile.base_voice),
+        "base_voice": public_name(profile.base_voice),
         "licence": licence_of(voice, profile.base_voice),
-        "data": _public_name(corpus_settings(profile.prepared_dir).source),
-        "training_clips": len(parts.training),
+        "data": public_name(corpus_settings(profile.prepared_dir).source),
+        "training_clips": len(parts.train),
         "validation_clips": len(parts.validation),
         "test_clips": len(parts.test),
         "steps": step,
@@ -110,11 +110,6 @@ def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], No
     samples = _samples(recording=recordings, before=spoken_before, after=spoken_after)
     save_voice(voice, profile.voice_dir, _readme(voice.card), samples)
     return Result(profile.voice_dir, before, after, baselines)
-
-
-def _public_name(source: str) -> str:
-    """A hub name as it is; of a folder only its last part: a card travels, the reader's paths should not."""
-    return Path(source).name if Path(source).exists() else source
 
 
 def _samples(**sounds: list[np.ndarray]) -> dict[str, np.ndarray]:
@@ -144,7 +139,7 @@ def clips_of(profile: Profile) -> Parts:
     parts = split(read_metadata(profile.prepared_dir), corpus_settings(profile.prepared_dir).held_out_share)
     if not all(parts):
         raise TrainingError(
-            f"{profile.prepared_dir} has {len(parts.training)} clips to learn from, {len(parts.validation)} to "
+            f"{profile.prepared_dir} has {len(parts.train)} clips to learn from, {len(parts.validation)} to "
             f"validate and {len(parts.test)} to test; each part needs one at least. Prepare more clips, or with "
             "another held_out_share."
         )
@@ -158,20 +153,14 @@ def licence_of(voice: Voice, base_voice: str) -> str:
     return MMS_LICENCE if base_voice.startswith("facebook/mms-tts") else UNKNOWN_LICENCE
 
 
-def _licence_id(licence: str) -> str:
-    """The short name by which the hub knows a licence: "CC BY-NC 4.0" is "cc-by-nc-4.0"."""
-    if licence == UNKNOWN_LICENCE:
-        return "unknown"
-    name = licence.lower().replace(" ", "-")
-    return name if re.fullmatch(r"cc0-1\.0|cc-by(-nc)?(-sa|-nd)?-\d\.\d", name) else "other"
-
-
 def _readme(card: dict) -> str:
     rows = "\n".join(
         f"| {name.replace('_', ' ')} | {card['before'][name]:.2f} | {card['after'][name]:.2f} |"
         for name in card["after"]
     )
-    head = front_matter(language="kmr", license=_licence_id(card["licence"]), base_model=card["base_voice"])
+    head = front_matter(
+        language="kmr", license=licence_id(card["licence"]), base_model=card["base_voice"], **TRANSFORMERS_VOICE
+    )
     return f"""{head}
 # {card["name"]}
 

@@ -127,7 +127,7 @@ def test_split_depends_on_the_sentence_alone_and_keeps_about_the_share() -> None
     assert sum(map(len, parts)) == len(clips)
     sentences = [{clip.text for clip in part} for part in parts]
     assert len(set.union(*sentences)) == sum(map(len, sentences)) == len(texts)
-    assert 0.88 < len(parts.training) / len(clips) < 0.92
+    assert 0.88 < len(parts.train) / len(clips) < 0.92
     assert 0.4 < len(parts.test) / (len(parts.test) + len(parts.validation)) < 0.6
     assert split(reversed(clips), 0.1) == Parts(*(part[::-1] for part in parts))
 
@@ -135,8 +135,8 @@ def test_split_depends_on_the_sentence_alone_and_keeps_about_the_share() -> None
 def test_more_data_or_a_larger_share_moves_no_sentence_between_validation_and_test() -> None:
     texts = [f"gotin {number}" for number in range(500)]
     before = {text: part_of(text, 0.1) for text in texts}
-    assert {part_of(text, 0.3) for text in texts if before[text] == "training"} == {"training", "validation", "test"}
-    held_out = [text for text in texts if before[text] != "training"]
+    assert {part_of(text, 0.3) for text in texts if before[text] == "train"} == {"train", "validation", "test"}
+    held_out = [text for text in texts if before[text] != "train"]
     assert len(held_out) > 20 and all(part_of(text, 0.3) == before[text] for text in held_out)
 
 

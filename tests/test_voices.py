@@ -80,7 +80,7 @@ def test_the_published_voice_is_the_best_one_and_its_figures_are_of_sentences_th
     result = voices.finish_training(trainer, profile, lambda line: None)
 
     assert set(judged) == {clip.text for clip in parts.test}
-    assert not set(judged) & {clip.text for clip in [*heard, *parts.training]}
+    assert not set(judged) & {clip.text for clip in [*heard, *parts.train]}
     published, (best, step) = load_voice(result.folder), trainer.best_voice()
     text = parts.test[0].text
     np.testing.assert_allclose(speak(published, text), speak(best, text), atol=1e-7)

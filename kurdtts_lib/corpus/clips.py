@@ -22,7 +22,7 @@ class Clip:
 class Parts(NamedTuple):
     """A corpus's clips by what they are for. No sentence is in two of them."""
 
-    training: list[Clip]
+    train: list[Clip]
     """What the voice learns from."""
     validation: list[Clip]
     """Chooses the best voice of a training and when to stop: figures of these sentences would flatter the voice."""
@@ -38,7 +38,7 @@ def part_of(text: str, held_out_share: float) -> str:
     """
     digest = hashlib.sha256(text.encode("utf-8")).digest()
     if int.from_bytes(digest[:8], "big") >= held_out_share * 2**64:
-        return "training"
+        return "train"
     return "test" if digest[8] < 128 else "validation"
 
 

@@ -40,7 +40,7 @@ class SourceClip:
     can."""
 
 
-def read_corpus(settings: CorpusSettings) -> Iterator[SourceClip]:
+def read_corpus(settings: CorpusSettings, with_audio: bool = True) -> Iterator[SourceClip]:
     """Yield the source's clips one by one: memory does not grow with the corpus.
 
     Raises CorpusError, saying what to do, if the source cannot be read or has other columns.

@@ -17,10 +17,11 @@ from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from transformers import VitsConfig, VitsModel, VitsTokenizer
 
+from kurdtts_lib.cards import TRANSFORMERS_VOICE, front_matter
 from kurdtts_lib.errors import VoiceError
 from kurdtts_lib.files import read_json, write_json
 from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
-from kurdtts_lib.vits.voice import HALVES, Voice, apply_decoder_weight_norm, front_matter, save_voice
+from kurdtts_lib.vits.voice import HALVES, Voice, apply_decoder_weight_norm, save_voice
 
 CONFIG = "config.json"
 VOCABULARY = "vocab.txt"
@@ -260,7 +261,7 @@ def _tokenizer(symbols: list[str], is_uroman: bool) -> VitsTokenizer:
 
 
 def _readme(card: Mapping[str, str]) -> str:
-    return f"""{front_matter(license="unknown")}
+    return f"""{front_matter(license="unknown", **TRANSFORMERS_VOICE)}
 # {card["name"]}
 
 A VITS voice, converted from `{card["converted_from"]}` of the published VITS code. Only the names of the weights

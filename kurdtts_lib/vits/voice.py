@@ -1,6 +1,5 @@
 """A voice on disk: a plain transformers VITS folder, with its discriminator and card beside it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -184,16 +183,6 @@ def save_voice(
         write_text(temporary / "README.md", readme)
         for name, waveform in (samples or {}).items():
             write_wav(temporary / "samples" / name, waveform, voice.model.config.sampling_rate)
-
-
-def front_matter(**values: str) -> str:
-    """The head by which the hub, and every tool that lists models, reads a model card: YAML between two rules.
-
-    Each value is written as JSON, which is YAML whatever characters it holds.
-    """
-    values = {**values, "library_name": "transformers", "pipeline_tag": "text-to-speech"}
-    lines = (f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items())
-    return f"---\n{''.join(lines)}---\n"
 
 
 def _save_weights(state: Mapping[str, Tensor], target: Path, dtype: torch.dtype) -> None:

@@ -1,0 +1,38 @@
+"""What the cards of voices and of data sets have in common: a head for the hub, and words that may travel."""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+UNKNOWN_LICENCE = "unknown: ask the maker"
+TRANSFORMERS_VOICE = {"library_name": "transformers", "pipeline_tag": "text-to-speech"}
+"""What the head of a voice's card says beside its licence: how to load it, and what it does."""
+
+
+def front_matter(**values: object) -> str:
+    """The head by which the hub, and every tool that lists models and data sets, reads a card: YAML between two rules.
+
+    Each value is written as JSON, which is YAML whatever characters it holds.
+    """
+    lines = (f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items())
+    return f"---\n{''.join(lines)}---\n"
+
+
+def licence_id(licence: str) -> str:
+    """The short name by which the hub knows a licence: "CC BY-NC 4.0" is "cc-by-nc-4.0"."""
+    if licence.startswith("unknown"):
+        return "unknown"
+    name = licence.lower().replace(" ", "-")
+    return name if re.fullmatch(r"cc0-1\.0|cc-by(-nc)?(-sa|-nd)?-\d\.\d", name) else "other"
+
+
+def public_name(source: str) -> str:
+    """A hub name as it is; of a folder only its last part: a card travels, the reader's paths should not."""
+    return Path(source).name if Path(source).exists() else source
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in line)} |" for line in lines)

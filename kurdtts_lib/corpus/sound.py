@@ -1,0 +1,135 @@
+"""One clip's sound: decoded, mended and measured. Whether it is good enough is decided later, from the figures."""
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from kurdtts_lib.audio import frame_levels, header, loudness, read, resample, trim_silence, write_wav
+from kurdtts_lib.errors import AudioError
+from kurdtts_lib.settings import AudioSettings, CorpusSettings
+
+CLIPPED = 0.99
+"""From this amplitude on a sample counts as clipped: MP3 makes flat tops a little uneven."""
+PEAK = 0.95
+"""No clip is made louder than this amplitude, whatever loudness is asked for."""
+LONGEST_SECONDS = 600.0
+"""A longer recording is not decoded: it is no sentence, and it could fill the memory."""
+LOWEST_DB = -120.0
+"""Stands for the level of digital silence, which has none."""
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What is done to every clip: these settings decide the bytes of the result."""
+
+    sampling_rate: int
+    remove_dc: bool
+    trim_db: float | None
+    pad_seconds: float
+    loudness_lufs: float | None
+
+    @classmethod
+    def of(cls, settings: CorpusSettings, audio: AudioSettings) -> "Treatment":
+        return cls(
+            audio.sampling_rate, settings.remove_dc, settings.trim_db, settings.pad_seconds, settings.loudness_lufs
+        )
+
+    def recipe(self) -> str:
+        """The settings and the versions of everything that takes part: results of another recipe are other results."""
+        packages = " ".join(
+            f"{name} {version(name)}" for name in ("kurdtts", "soundfile", "soxr", "pyloudnorm", "scipy")
+        )
+        return f"{self} {packages} {soundfile.__libsndfile_version__}"
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A treated clip, or the reason why there is none."""
+
+    fault: str = ""
+    detail: str = ""
+    waveform: np.ndarray | None = None
+    """(samples,), float32 in [-1, 1]."""
+    figures: dict[str, float] | None = None
+    """`measure`'s, of the source and of the result."""
+
+
+def treat(source: bytes | Path, treatment: Treatment) -> Sound:
+    """Decode, average the channels, take out the offset, resample, trim, bring to the loudness; measure on the way."""
+    try:
+        seconds = header(source)[0]
+        if seconds > LONGEST_SECONDS:
+            return Sound("far too long", f"{seconds:.0f} s; longer than {LONGEST_SECONDS:g} s is not decoded")
+        channels, rate = read(source)
+    except AudioError as error:
+        return Sound("cannot be decoded", str(error))
+    mono = channels.mean(axis=1)
+    offset = float(mono.mean(dtype=np.float64)) if len(mono) else 0.0
+    waveform = resample(mono - np.float32(offset) if treatment.remove_dc else mono, rate, treatment.sampling_rate)
+    if len(waveform) == 0:
+        return Sound("empty", f"{len(mono)} samples at {rate} Hz")
+    if treatment.trim_db is not None:
+        waveform = trim_silence(waveform, treatment.sampling_rate, treatment.trim_db, treatment.pad_seconds)
+    figures = {
+        "source_seconds": len(mono) / rate,
+        "source_rate": rate,
+        "channels": channels.shape[1],
+        "dc_offset": offset,
+        "clipped_share": np.count_nonzero(np.abs(channels) >= CLIPPED) / channels.size,
+        "seconds": len(waveform) / treatment.sampling_rate,
+        **_levels(waveform, treatment.sampling_rate),
+    }
+    gain = _gain(waveform, figures["source_lufs"], treatment.loudness_lufs)
+    figures |= {"gain_db": _db(gain), "lufs": figures["source_lufs"] + _db(gain)}
+    # Rounded, so that tables show figures and not the last bits of a sum.
+    return Sound(
+        waveform=waveform * np.float32(gain), figures={name: round(float(x), 6) for name, x in figures.items()}
+    )
+
+
+def _levels(waveform: np.ndarray, sampling_rate: int) -> dict[str, float]:
+    """Loudest 50 ms, what lies between loud and quiet moments, and the loudness, all in dB."""
+    levels = np.maximum(frame_levels(waveform, sampling_rate), 10 ** (LOWEST_DB / 20))
+    quiet, loud = np.percentile(levels, [10, 95])
+    return {
+        "peak_level_db": _db(levels.max()),
+        "level_range_db": _db(loud / quiet),
+        "source_lufs": max(LOWEST_DB, loudness(waveform, sampling_rate)),
+    }
+
+
+def _gain(waveform: np.ndarray, lufs: float, target: float | None) -> float:
+    """The factor that brings `lufs` to `target`, or as near as the peak allows; 1 for what has no loudness."""
+    if target is None or lufs == LOWEST_DB:
+        return 1.0
+    return float(min(10 ** ((target - lufs) / 20), PEAK / np.abs(waveform).max()))
+
+
+def _db(ratio: float) -> float:
+    return float(20 * np.log10(ratio))
+
+
+@dataclass(frozen=True)
+class Job:
+    """A clip to be treated and where its sound goes."""
+
+    digest: str
+    content: bytes
+    target: Path
+
+
+@dataclass(frozen=True)
+class Work:
+    """Treats the clips of a batch and writes them; a class, because a worker process must be able to unpickle it."""
+
+    treatment: Treatment
+
+    def __call__(self, job: Job) -> tuple[str, str, str, dict[str, float] | None]:
+        """(digest, fault, detail, figures). What can be decoded is written, whatever is wrong with it."""
+        sound = treat(job.content, self.treatment)
+        if sound.waveform is not None:
+            write_wav(job.target, sound.waveform, self.treatment.sampling_rate, durable=False)
+        return job.digest, sound.fault, sound.detail, sound.figures
