@@ -52,8 +52,8 @@ def _parser() -> argparse.ArgumentParser:
 
     prepare = commands.add_parser("prepare", help="make a training set from a corpus")
     _add_profile(prepare)
-    prepare.add_argument("--source", help="a folder or a data set on the hub; default: the profile's")
-    prepare.add_argument("--speaker", help="a client_id; default: the one with most usable minutes")
+    prepare.add_argument("--source", help="a folder, a Common Voice .tar.gz, or a data set on the hub")
+    prepare.add_argument("--speaker", help="one (most minutes, the default), group, all, or names separated by commas")
     prepare.add_argument("--output-dir", type=Path, help="where to write; default: data/prepared-PROFILE")
     prepare.add_argument("--max-samples", type=_positive, help="read only so many clips")
     prepare.set_defaults(run=_prepare)
@@ -110,14 +110,18 @@ def _profile(options: argparse.Namespace, **corpus: object) -> Profile:
 
 
 def _prepare(options: argparse.Namespace) -> int:
+    from kurdtts_lib.corpus.curation import reasons_table
     from kurdtts_lib.corpus.preparation import prepare
 
     profile = _profile(options, source=options.source, speaker=options.speaker, max_samples=options.max_samples)
     with pass_bar("clips") as show:
         result = prepare(profile.corpus, profile.audio, options.output_dir or profile.prepared_dir, show)
-    for reason, count in result.reasons.items():
-        print(f"{count:7d}  {reason}")
-    print(f"{result.kept['seconds'].sum() / 60:.1f} minutes of one speaker in {result.folder}")
+    for reason, row in reasons_table(result.clips).iterrows():
+        print(f"{row['clips']:7d}  {reason:36} {row['why']}")
+    minutes, names = result.kept["seconds"].sum() / 60, ", ".join(result.speakers[:5])
+    more = f" and {len(result.speakers) - 5} more" if len(result.speakers) > 5 else ""
+    print(f"{minutes:.1f} minutes of {names}{more} in {result.folder}")
+    print(f"Pictures: {result.folder / 'report.html'}")
     return 0
 
 

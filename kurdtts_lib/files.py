@@ -20,7 +20,7 @@ ASIDE = ".kurdtts-old"
 def atomic_path(target: Path, durable: bool = True) -> Iterator[Path]:
     """Give a temporary path beside `target`; on success it replaces `target`, on an error it is removed.
 
-    `durable` waits until the disk has it. Without, a power cut may leave an empty file, but a killed program never does:
+    `durable` waits until the disk has it. Without, a power cut may leave an empty file (a killed program never does):
     for many small files that can be made again.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ def _rename(source: Path, target: Path) -> None:
 
 
 def check_own(folder: Path, *marks: str) -> None:
-    """Raise KurdTTSError unless `folder` is new, empty, or holds one of `marks`: other files are not ours to replace."""
+    """Raise KurdTTSError unless `folder` is new, empty, or holds one of `marks`: others' files are not ours."""
     ours = folder.is_dir() and (any((folder / mark).is_file() for mark in marks) or not any(folder.iterdir()))
     if folder.exists() and not ours:
         raise KurdTTSError(f"{folder} holds other files and would be replaced. Choose a new or empty folder.")

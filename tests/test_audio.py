@@ -2,14 +2,16 @@
 
 import io
 import struct
+import wave
 
 import numpy as np
 import pytest
+import scipy.signal
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kurdtts_lib.audio import decode, frame_levels, header, peak_level_db, trim_silence, write_wav
+from kurdtts_lib.audio import decode, frame_levels, header, loudness, peak_level_db, trim_silence, write_wav
 from kurdtts_lib.errors import AudioError
 
 RATE = 16_000
@@ -174,11 +176,11 @@ def test_writing_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypat
     write_wav(target, sine(0.1, RATE), RATE)
     before = target.read_bytes()
 
-    def half_written(file, *arguments, **options):
-        file.write_bytes(b"RIFF")
+    def half_written(file, _):
+        file.close()
         raise OSError("disk full")
 
-    monkeypatch.setattr(soundfile, "write", half_written)
+    monkeypatch.setattr(wave.Wave_write, "writeframes", half_written)
     with pytest.raises(OSError, match="disk full"):
         write_wav(target, sine(0.2, RATE), RATE)
     assert target.read_bytes() == before
@@ -232,3 +234,37 @@ def test_trimming_measures_against_the_loudest_part():
 @pytest.mark.parametrize("waveform", [np.zeros(0), np.zeros(5000), sine(0.5, RATE), np.full(3, 0.1)])
 def test_trimming_leaves_silence_and_sound_without_edges_alone(waveform):
     np.testing.assert_array_equal(trim_silence(waveform, RATE, 40, 0.05), waveform)
+
+
+def bs1770_loudness(waveform: np.ndarray) -> float:
+    """ITU-R BS.1770-4 for one channel at 48 kHz, from the tables and equations of its annexes 1 and 2."""
+    y = scipy.signal.lfilter(
+        [1.53512485958697, -2.69169618940638, 1.19839281085285], [1, -1.69065929318241, 0.73248077421585], waveform
+    )
+    y = scipy.signal.lfilter([1, -2, 1], [1, -1.99004745483398, 0.99007225036621], y)
+    powers = np.array([np.mean(y[start : start + 19_200] ** 2) for start in range(0, len(y) - 19_199, 4_800)])
+    level = lambda power: -0.691 + 10 * np.log10(power)  # noqa: E731
+    loud = powers[level(powers) > -70]
+    louder = loud[level(loud) > level(loud.mean()) - 10]
+    return level(louder.mean())
+
+
+def test_loudness_is_that_of_the_recommendation() -> None:
+    rng = np.random.default_rng(3)
+    waveform = rng.normal(size=6 * 48_000) * np.repeat([0.2, 0.001, 0.05, 0.3, 0.0002, 0.1], 48_000)
+    assert loudness(waveform.astype(np.float32), 48_000) == pytest.approx(bs1770_loudness(waveform), abs=0.05)
+
+
+@pytest.mark.parametrize("rate", [16_000, 48_000])
+def test_a_full_scale_tone_at_997_hz_has_minus_3_lufs(rate: int) -> None:
+    assert loudness(sine(3, rate, 1.0, 997.0).astype(np.float32), rate) == pytest.approx(-3.01, abs=0.1)
+
+
+def test_a_sound_shorter_than_a_block_of_the_meter_has_the_loudness_of_a_longer_one() -> None:
+    short, long = (loudness(sine(seconds, RATE, 0.3).astype(np.float32), RATE) for seconds in (0.1, 2.0))
+    assert short == pytest.approx(long, abs=0.5)
+
+
+def test_silence_has_no_loudness() -> None:
+    assert loudness(np.zeros(RATE, np.float32), RATE) == -np.inf
+    assert loudness(np.full(10, 1e-5, np.float32), RATE) == -np.inf

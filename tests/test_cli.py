@@ -46,7 +46,7 @@ def test_epochs_become_steps_by_the_number_of_training_clips(tmp_path: Path) -> 
     (tmp_path / "metadata.csv").write_text("\n".join(lines), encoding="utf-8")
     options = cli._parser().parse_args(["train", "--data-dir", str(tmp_path), "--epochs", "3"])
     profile = dataclasses.replace(cli.load_profile("sample"), data_dir=tmp_path)
-    training = split(read_metadata(tmp_path), 0.1).training
+    training = split(read_metadata(tmp_path), 0.1).train
     expected = 3 * -(-len(training) // profile.training.batch_size)
     assert cli._training_settings(options, profile).steps == expected > 3
 

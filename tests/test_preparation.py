@@ -1,159 +1,306 @@
-"""Rules of preparation that the sample's faults do not reach."""
+"""Preparation as a whole: nothing is lost by a fault, a kill or a second run, and the result says what it is."""
 
 import dataclasses
+import hashlib
+import os
+import random
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
+import yaml
+from speechlike import common_voice, encoded, syllables
 
-from kurdtts_lib.corpus import preparation
-from kurdtts_lib.corpus.clips import Clip, Parts, part_of, read_metadata, split, write_metadata
-from kurdtts_lib.corpus.sources import SourceClip
+from kurdtts_lib.corpus import preparation, sound_store
+from kurdtts_lib.corpus.clips import read_metadata
+from kurdtts_lib.corpus.preparation import prepare
+from kurdtts_lib.corpus.training_set import COLUMNS, corpus_settings
 from kurdtts_lib.errors import CorpusError, KurdTTSError
-from kurdtts_lib.settings import AudioSettings, CorpusSettings, load_profile
+from kurdtts_lib.settings import REPOSITORY, AudioSettings, CorpusSettings, load_profile
 
-SETTINGS = CorpusSettings()
-
-
-def clip(sentence: str, **changes: object) -> SourceClip:
-    base = SourceClip(0, "a.mp3", b"", "x", sentence, up_votes=2, down_votes=0, age="", gender="")
-    return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
+AUDIO = AudioSettings()
+SAMPLE = load_profile("sample").corpus
+WORDS = ["roj", "şev", "av", "nan", "mal", "jin", "zarok", "dar", "bajar", "gund", "çiya", "çem", "rê", "dost"]
 
 
-@pytest.mark.parametrize(
-    ("sentence", "reason"),
-    [
-        ("Ez diçim malê.", "kept"),
-        ("Sala 2024an", "kept"),
-        ("Saet 10:30 e", "uncertain reading"),
-        ("%50 baş e", "uncertain reading"),
-        ("Dr. Azad li vir e.", "uncertain reading"),
-        ("TRT li vir e.", "uncertain reading"),
-        ("NATO li vir e.", "uncertain reading"),
-        ("Prof. Berîvan îro nayê.", "uncertain reading"),
-        ("A. Xan hat.", "uncertain reading"),
-        ("Erê. Ez têm.", "kept"),
-        ("Sêv, hirmî û hwd.", "uncertain reading"),
-        ("Ew çû. Ez jî çûm.", "kept"),
-        ("روژ باش", "letter without a reading"),
-        ("Әз дьчьм", "uncertain reading"),
-        ("Roj baş 🙂", "uncertain reading"),
-        ("binêre kurd.org", "address"),
-        ("...", "nothing to say"),
-        ("", "nothing to say"),
-    ],
-)
-def test_text_rules_give_the_reason(sentence: str, reason: str) -> None:
-    assert preparation._judge_text(clip(sentence), SETTINGS)["reason"] == reason
+def rows(count: int, seed: int = 1) -> list[dict]:
+    """Different sentences, each with 1.5 to 3 s of sound."""
+    rng = random.Random(seed)
+    return [
+        {"sentence": f"{' '.join(rng.sample(WORDS, 4))} {WORDS[number % 14]}", "seconds": rng.uniform(1.5, 3.0)}
+        for number in range(count)
+    ]
 
 
-def test_an_uncertain_reading_is_shown_with_its_place() -> None:
-    assert preparation._judge_text(clip("Dr. Azad, 10:30"), SETTINGS)["detail"] == "Dr. (abbreviation); 10:30 (time)"
-
-
-def test_a_spelled_number_is_a_repair() -> None:
-    fate = preparation._judge_text(clip("Ez 25 salî me."), SETTINGS)
-    assert (fate["text"], fate["mended"]) == ("ez bîst û pênc salî me", "number")
-
-
-def test_votes_come_before_text() -> None:
-    assert preparation._judge_text(clip("123", down_votes=1), SETTINGS)["reason"] == "voted down"
+def contents(folder: Path) -> dict[str, str]:
+    """Digest of each file but the ledger, which may be deleted."""
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("work.sqlite")]
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def test_nothing_left_names_the_reasons(tmp_path: Path) -> None:
-    strict = dataclasses.replace(load_profile("sample").corpus, min_up_votes=1000)
+    strict = dataclasses.replace(SAMPLE, min_up_votes=1000)
     with pytest.raises(CorpusError, match="too few votes"):
-        preparation.prepare(strict, AudioSettings(), tmp_path / "out")
+        prepare(strict, AUDIO, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_failed_preparation_keeps_the_old_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sample = dataclasses.replace(load_profile("sample").corpus, max_samples=30)
-    preparation.prepare(sample, AudioSettings(), tmp_path / "out")
-    before = (tmp_path / "out" / "metadata.csv").read_bytes()
+def test_a_full_disk_keeps_the_old_tables_and_sounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = CorpusSettings(source=str(common_voice(tmp_path / "corpus", rows(8))))
+    prepare(dataclasses.replace(corpus, max_samples=4), AUDIO, tmp_path / "out")
+    before = contents(tmp_path / "out")
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(preparation, "write_wav", full)
+    monkeypatch.setattr("kurdtts_lib.corpus.sound.write_wav", full)
     with pytest.raises(OSError, match="No space left"):
-        preparation.prepare(sample, AudioSettings(), tmp_path / "out")
-    assert (tmp_path / "out" / "metadata.csv").read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+        prepare(corpus, AUDIO, tmp_path / "out")
+    assert contents(tmp_path / "out") == before
+    monkeypatch.undo()
+    assert len(prepare(corpus, AUDIO, tmp_path / "out").kept) > 4
 
 
 def test_a_folder_with_other_files_is_refused_and_kept(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
     with pytest.raises(KurdTTSError, match="other files"):
-        preparation.prepare(load_profile("sample").corpus, AudioSettings(), tmp_path)
-    assert (tmp_path / "thesis.txt").is_file()
+        prepare(SAMPLE, AUDIO, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_writing_over_the_source_is_refused(tmp_path: Path) -> None:
-    settings = dataclasses.replace(SETTINGS, source=str(tmp_path / "out" / "corpus"))
+    settings = dataclasses.replace(SAMPLE, source=str(tmp_path / "out" / "corpus"))
     with pytest.raises(CorpusError, match="holds the source itself"):
-        preparation.prepare(settings, AudioSettings(), tmp_path / "out")
-
-
-def test_a_text_too_long_for_its_sound_is_left_out_with_that_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sound = preparation._Sound(preparation.KEPT, waveform=np.ones(16_000, np.float32))  # 62 frames
-    monkeypatch.setattr(preparation, "_load_sound", lambda *_: sound)
-    write = lambda text: preparation._write_audio(clip(text), text, SETTINGS, AudioSettings(), tmp_path)  # noqa: E731
-    assert write("a" * 31)["reason"] == "text too long for its sound"
-    assert write("a" * 30)["file"]
+        prepare(settings, AUDIO, tmp_path / "out")
 
 
 def test_unknown_speaker_is_an_error(tmp_path: Path) -> None:
-    settings = dataclasses.replace(load_profile("sample").corpus, speaker="nobody")
-    with pytest.raises(CorpusError, match="No usable clip is by the speaker"):
-        preparation.prepare(settings, AudioSettings(), tmp_path / "out")
+    with pytest.raises(CorpusError, match="nobody"):
+        prepare(dataclasses.replace(SAMPLE, speaker="nobody"), AUDIO, tmp_path / "out")
+
+
+def test_a_chosen_speaker_is_the_voice_and_all_are_everybody(tmp_path: Path) -> None:
+    everybody = prepare(dataclasses.replace(SAMPLE, speaker="all"), AUDIO, tmp_path / "all")
+    assert len(everybody.speakers) == 5 and "another speaker" not in everybody.reasons
+    one = sorted(everybody.speakers)[2]
+    result = prepare(dataclasses.replace(SAMPLE, speaker=one), AUDIO, tmp_path / "one")
+    assert result.speakers == [one] and set(result.kept["speaker"]) == {one}
+    table = pandas.read_csv(tmp_path / "all" / "speakers.csv", index_col="speaker", encoding="utf-8")
+    assert table["clips"].to_dict() == everybody.kept["speaker"].value_counts().to_dict()
+
+
+def test_ids_are_hashed_away_unless_asked_for(tmp_path: Path) -> None:
+    client_id = "a-person-somebody-could-find"
+    corpus = common_voice(tmp_path / "corpus", [row | {"client_id": client_id} for row in rows(4)])
+    settings = CorpusSettings(source=str(corpus))
+    prepare(settings, AUDIO, tmp_path / "hashed")
+    prepare(dataclasses.replace(settings, keep_client_ids=True), AUDIO, tmp_path / "named")
+    for folder, found in (("hashed", False), ("named", True)):
+        text = b"".join(path.read_bytes() for path in (tmp_path / folder).iterdir() if path.is_file())
+        assert (client_id.encode() in text) == found
+
+
+def test_the_files_say_the_same_things(tmp_path: Path) -> None:
+    corpus = common_voice(tmp_path / "corpus", [*rows(40), {"sentence": "Dr. Azad hat.", "seconds": 2.0}])
+    result = prepare(CorpusSettings(source=str(corpus)), AUDIO, tmp_path / "out")
+    table = pandas.read_parquet(tmp_path / "out" / "metadata.parquet")
+    assert list(table.columns) == list(COLUMNS)
+    pandas.testing.assert_frame_equal(table, result.kept.reset_index(drop=True), check_dtype=False)
+    lines = (tmp_path / "out" / "metadata.csv").read_text(encoding="utf-8").splitlines()
+    assert lines == [f"{file}|{text}" for file, text in zip(table["file"], table["text"], strict=True)]
+    parts = {
+        part: (tmp_path / "out" / f"{part}.csv").read_text(encoding="utf-8") for part in ("train", "validation", "test")
+    }
+    assert sorted("".join(parts.values()).splitlines()) == sorted(lines)
+    assert [clip.path.is_file() for clip in read_metadata(tmp_path / "out")] == [True] * len(lines)
+    assert {path.name for path in (tmp_path / "out" / "wavs").iterdir()} == {Path(file).name for file in table["file"]}
+    fates = pandas.read_csv(tmp_path / "out" / "clips.csv", keep_default_na=False, encoding="utf-8")
+    assert fates["reason"].value_counts().to_dict() == result.reasons.to_dict() and len(fates) == 41
+    assert corpus_settings(tmp_path / "out") == CorpusSettings(source=str(corpus))
+
+
+def test_the_card_is_a_card_and_the_report_a_page_with_pictures(tmp_path: Path) -> None:
+    corpus = common_voice(tmp_path / "corpus", [*rows(12), {"sentence": "Dr. Azad hat.", "seconds": 2.0}])
+    result = prepare(CorpusSettings(source=str(corpus)), AUDIO, tmp_path / "out")
+    _, head, text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    assert yaml.safe_load(head)["license"] == "cc0-1.0" and yaml.safe_load(head)["language"] == "kmr"
+    assert f"| kept | {len(result.kept)} |" in text and "| uncertain reading | 1 | leave_out_uncertain |" in text
+    assert "`loudness_lufs` | `-23.0`" in text and str(tmp_path) not in text
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/svg+xml") >= 6 and "uncertain reading" in page and str(tmp_path) not in page
+
+
+def test_an_unknown_licence_is_called_unknown_and_a_given_one_is_used(tmp_path: Path) -> None:
+    for number in range(3):
+        path = tmp_path / "corpus" / f"{number}.wav"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(encoded(syllables(2.0, seed=number), 16_000, "WAV"))
+        path.with_suffix(".txt").write_text(f"Roj baş {WORDS[number]}", encoding="utf-8")
+    settings = CorpusSettings(source=str(tmp_path / "corpus"))
+    for licence, expected in (("", "unknown"), ("CC BY 4.0", "cc-by-4.0")):
+        prepare(dataclasses.replace(settings, licence=licence), AUDIO, tmp_path / "out")
+        head = (tmp_path / "out" / "README.md").read_text(encoding="utf-8").split("---\n")[1]
+        assert yaml.safe_load(head)["license"] == expected
+
+
+def test_a_second_run_works_on_nothing_and_gives_the_same_bytes(tmp_path: Path) -> None:
+    settings = CorpusSettings(source=str(common_voice(tmp_path / "corpus", rows(30))))
+    first = prepare(settings, AUDIO, tmp_path / "out")
+    before = contents(tmp_path / "out")
+    second = prepare(settings, AUDIO, tmp_path / "out")
+    assert (first.treated, second.treated) == (30, 0)
+    assert contents(tmp_path / "out") == before
+    (tmp_path / "out" / "work.sqlite").unlink()
+    third = prepare(settings, AUDIO, tmp_path / "out")
+    assert third.treated == 30 and contents(tmp_path / "out") == before
+
+
+def test_more_data_works_only_on_what_is_new_and_moves_no_sentence(tmp_path: Path) -> None:
+    settings = CorpusSettings(source=str(common_voice(tmp_path / "corpus", rows(30))), pace_mads=None)
+    few = prepare(dataclasses.replace(settings, max_samples=18), AUDIO, tmp_path / "out")
+    more = prepare(settings, AUDIO, tmp_path / "out")
+    assert more.treated == 12
+    parts = more.clips.set_index("number")["part"]
+    assert (parts[few.kept["number"]] == few.kept.set_index("number")["part"]).all()
+    prepare(settings, AUDIO, tmp_path / "fresh")
+    assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
+
+
+def test_other_rules_need_no_new_work_and_another_treatment_does(tmp_path: Path) -> None:
+    settings = CorpusSettings(source=str(common_voice(tmp_path / "corpus", rows(10))), pace_mads=None)
+    prepare(settings, AUDIO, tmp_path / "out")
+    shorter = prepare(dataclasses.replace(settings, max_seconds=2.2), AUDIO, tmp_path / "out")
+    assert shorter.treated == 0 and shorter.reasons["too long"] > 0
+    again = prepare(settings, AUDIO, tmp_path / "out")  # the sounds that were deleted are made again
+    assert again.treated == shorter.reasons["too long"] and "too long" not in again.reasons
+    louder = prepare(dataclasses.replace(settings, loudness_lufs=-20.0), AUDIO, tmp_path / "out")
+    assert louder.treated == 10 and np.allclose(louder.kept["lufs"], -20.0, atol=0.01)
+
+
+def test_a_sound_that_lost_its_bytes_is_made_again(tmp_path: Path) -> None:
+    settings = CorpusSettings(source=str(common_voice(tmp_path / "corpus", rows(5))))
+    result = prepare(settings, AUDIO, tmp_path / "out")
+    before = contents(tmp_path / "out")
+    first, second = (tmp_path / "out" / file for file in result.kept["file"].iloc[:2])
+    first.write_bytes(b"")  # what a power cut leaves
+    second.unlink()
+    assert prepare(settings, AUDIO, tmp_path / "out").treated == 2
+    assert contents(tmp_path / "out") == before
+
+
+def test_a_damaged_ledger_costs_only_time_and_is_told(tmp_path: Path) -> None:
+    settings = CorpusSettings(source=str(common_voice(tmp_path / "corpus", rows(5))))
+    prepare(settings, AUDIO, tmp_path / "out")
+    before = contents(tmp_path / "out")
+    (tmp_path / "out" / "work.sqlite").write_bytes(b"no database" * 1000)
+    with pytest.warns(UserWarning, match="was damaged"):
+        assert prepare(settings, AUDIO, tmp_path / "out").treated == 5
+    assert contents(tmp_path / "out") == before
+
+
+def test_files_of_the_reader_among_the_sounds_are_not_deleted(tmp_path: Path) -> None:
+    settings = CorpusSettings(source=str(common_voice(tmp_path / "corpus", rows(3))))
+    prepare(settings, AUDIO, tmp_path / "out")
+    own = tmp_path / "out" / "wavs" / "dapîr.wav"
+    own.write_bytes(b"RIFF")
+    old = tmp_path / "out" / "wavs" / "000007.wav"
+    old.write_bytes(b"RIFF")
+    prepare(settings, AUDIO, tmp_path / "out")
+    assert own.is_file() and not old.exists()
+
+
+def test_missing_and_oversized_files_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = common_voice(tmp_path / "corpus", rows(6))
+    (corpus / "clips" / "2.mp3").write_bytes(b"x" * 2_000_000)
+    (corpus / "clips" / "3.mp3").unlink()
+    monkeypatch.setattr(sound_store, "MOST_BYTES", 1_000_000)
+    result = prepare(CorpusSettings(source=str(corpus)), AUDIO, tmp_path / "out")
+    assert result.clips["reason"][2] == "far too long"
+    assert result.clips["reason"][3] != "kept" and len(result.kept) == 4
+
+
+def test_an_interrupted_writing_of_the_tables_is_told_and_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = CorpusSettings(source=str(common_voice(tmp_path / "corpus", rows(5))))
+    prepare(settings, AUDIO, tmp_path / "out")
+    before = contents(tmp_path / "out")
+    (tmp_path / "out" / "preparation.json").unlink()  # as a kill between two tables leaves it
+    (tmp_path / "out" / ".new").mkdir()
+    with pytest.raises(CorpusError, match="did not finish"):
+        corpus_settings(tmp_path / "out")
+    assert prepare(settings, AUDIO, tmp_path / "out").treated == 0
+    assert contents(tmp_path / "out") == before
+
+
+def test_a_folder_that_was_never_prepared_says_how(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="kurdtts prepare"):
+        corpus_settings(tmp_path)
+
+
+RUN = """
+import sys
+from pathlib import Path
+from kurdtts_lib.corpus import workers
+from kurdtts_lib.corpus.preparation import prepare
+from kurdtts_lib.settings import AudioSettings, CorpusSettings
+
+if __name__ == "__main__":
+    workers.WORTH_A_WORKER, workers.BATCH = 10, 4
+    prepare(CorpusSettings(source=sys.argv[1]), AudioSettings(), Path(sys.argv[2]))
+"""
+
+
+def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    corpus = common_voice(tmp_path / "corpus", rows(150))
+    script = tmp_path / "run.py"
+    script.write_text(RUN, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+
+    def start(target: str) -> subprocess.Popen:
+        return subprocess.Popen([sys.executable, str(script), str(corpus), str(tmp_path / target)], env=environment)
+
+    assert start("whole").wait(300) == 0
+    expected = contents(tmp_path / "whole")
+    rng, killed = random.Random(5), 0
+    for _ in range(8):
+        process = start("killed")
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "killed" / "wavs").is_dir() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0.05, 1.2))
+        process.kill()
+        killed += process.wait() != 0
+        for path in (tmp_path / "killed" / "wavs").glob("[0-9a-f]*.wav"):
+            if expected.get(f"wavs/{path.name}"):
+                assert hashlib.sha256(path.read_bytes()).hexdigest() == expected[f"wavs/{path.name}"]
+    assert killed >= 3
+    assert start("killed").wait(300) == 0
+    assert contents(tmp_path / "killed") == expected
 
 
 def test_other_speakers_are_usable_clips_of_other_people(tmp_path: Path) -> None:
-    profile = load_profile("sample")
-    result = preparation.prepare(profile.corpus, profile.audio, tmp_path / "out")
-    speech = preparation.other_speakers(tmp_path / "out", profile.audio, 5)
-    assert len(speech) == 4 and result.speaker not in speech
+    result = prepare(SAMPLE, AUDIO, tmp_path / "out")
+    speech = preparation.other_speakers(tmp_path / "out", AUDIO, 5)
+    assert len(speech) == 4 and not set(result.speakers) & set(speech)
     assert all(len(heard) == 5 for heard in speech.values())
-    assert min(np.abs(waveform).max() for heard in speech.values() for waveform in heard) > 0.1
+    assert min(np.abs(waveform).max() for heard in speech.values() for waveform in heard) > 0.05
 
 
-def test_split_depends_on_the_sentence_alone_and_keeps_about_the_share() -> None:
-    texts = [f"gotin {number}" for number in range(2000)]
-    clips = [Clip(Path(f"{reader}-{text}.wav"), text) for text in texts for reader in range(2)]
-    parts = split(clips, 0.1)
-    assert sum(map(len, parts)) == len(clips)
-    sentences = [{clip.text for clip in part} for part in parts]
-    assert len(set.union(*sentences)) == sum(map(len, sentences)) == len(texts)
-    assert 0.88 < len(parts.train) / len(clips) < 0.92
-    assert 0.4 < len(parts.test) / (len(parts.test) + len(parts.validation)) < 0.6
-    assert split(reversed(clips), 0.1) == Parts(*(part[::-1] for part in parts))
+def test_dnsmos_scores_are_kept_and_leave_out_what_is_unclean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
 
+    def judge(path: Path) -> float:
+        asked.append(path.name)
+        return 3.5 if len(asked) % 2 else 1.5
 
-def test_more_data_or_a_larger_share_moves_no_sentence_between_validation_and_test() -> None:
-    texts = [f"gotin {number}" for number in range(500)]
-    before = {text: part_of(text, 0.1) for text in texts}
-    assert {part_of(text, 0.3) for text in texts if before[text] == "train"} == {"train", "validation", "test"}
-    held_out = [text for text in texts if before[text] != "train"]
-    assert len(held_out) > 20 and all(part_of(text, 0.3) == before[text] for text in held_out)
-
-
-def test_metadata_round_trip(tmp_path: Path) -> None:
-    write_metadata(tmp_path / "metadata.csv", [("wavs/1.wav", "roj baş"), ("wavs/2.wav", "min'ra")])
-    assert read_metadata(tmp_path) == [
-        Clip(tmp_path / "wavs/1.wav", "roj baş"),
-        Clip(tmp_path / "wavs/2.wav", "min'ra"),
-    ]
-
-
-def test_metadata_with_another_number_of_columns_names_the_line(tmp_path: Path) -> None:
-    (tmp_path / "metadata.csv").write_text("a.wav|roj baş\nb.wav\n", encoding="utf-8")
-    with pytest.raises(CorpusError, match="line 2"):
-        read_metadata(tmp_path)
-
-
-def test_missing_metadata_says_how_to_make_it(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="kurdtts prepare"):
-        read_metadata(tmp_path)
+    monkeypatch.setattr(sound_store, "dnsmos", judge)
+    settings = CorpusSettings(source=str(common_voice(tmp_path / "corpus", rows(6))), min_dnsmos=2.5)
+    result = prepare(settings, AUDIO, tmp_path / "out")
+    assert result.reasons.to_dict() == {"kept": 3, "not clean enough": 3} and (result.kept["dnsmos"] == 3.5).all()
+    prepare(settings, AUDIO, tmp_path / "out")
+    assert len(asked) == 6, "the second run asks nobody"

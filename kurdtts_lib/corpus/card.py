@@ -35,7 +35,7 @@ def card(clips: pandas.DataFrame, columns: Mapping[str, str], settings: CorpusSe
         language="kmr",
         license=licence_id(licence),
         task_categories=["text-to-speech"],
-        pretty_name=f"{source}, prepared",
+        pretty_name=source,
     )
     shown = {name: value for name, value in describe(settings).items() if name != "source"}
     minutes = kept.groupby("part")["seconds"].agg(["size", "sum"])
@@ -46,8 +46,8 @@ def card(clips: pandas.DataFrame, columns: Mapping[str, str], settings: CorpusSe
     return f"""{head}
 # {source}, prepared
 
-{len(kept)} clips, {kept["seconds"].sum() / 60:.1f} minutes, {kept["speaker"].nunique()} speaker(s): recordings with what
-is said in them, made ready to train a Kurmanji voice. Mono WAV, 16 bits, {audio.sampling_rate} Hz.
+{len(kept)} clips, {kept["seconds"].sum() / 60:.1f} minutes, {kept["speaker"].nunique()} speaker(s): recordings with
+what is said in them, made ready to train a Kurmanji voice. Mono WAV, 16 bits, {audio.sampling_rate} Hz.
 
 - Source: {source}
 - Licence of the recordings: {licence}

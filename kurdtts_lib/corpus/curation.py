@@ -1,7 +1,7 @@
 """Which clips stay: each rule by itself, with its reason, the setting that moves it, and why it is there.
 
-A clip on its way is a dictionary, its *fate*: the columns of `Preparation.clips`. Whatever leaves it out writes `reason`
-and `detail`; the first rule that does so has the word.
+A clip on its way is a dictionary, its *fate*: the columns of `Preparation.clips`. Whatever leaves it out writes
+`reason` and `detail`; the first rule that does so has the word.
 """
 
 from collections import Counter, defaultdict
@@ -38,10 +38,15 @@ class Rule(NamedTuple):
 RULES = (
     Rule("voted down", "max_down_votes", "Listeners said that the sentence is not read as it is written."),
     Rule("too few votes", "min_up_votes", "Too few listeners have checked it."),
+    Rule("nothing to say", "", "The sentence has no word."),
+    Rule("letter without a reading", "", "A letter of a script that this course does not read."),
+    Rule("character without a reading", "", "A sign that nobody says in one way."),
+    Rule("number without a reading", "", "A number that cannot be said, or in no one way."),
+    Rule("date that does not exist", "", "Nobody knows what the reader made of it."),
+    Rule("address", "", "A web or mail address: readers spell or say it as they like."),
+    Rule("word without a vowel", "", "It cannot be said as it is written."),
     Rule("text too long", "max_seconds", "Nobody can read so much in the longest clip that is allowed."),
-    Rule(
-        "uncertain reading", "leave_out_uncertain", "Readers say it in different ways; nobody knows what this one said."
-    ),
+    Rule("uncertain reading", "leave_out_uncertain", "People read it differently; nobody knows what this one said."),
     Rule("another speaker", "speaker", "Not a speaker of this voice."),
     Rule("cannot be read", "", "The file is missing, or the system does not give it."),
     Rule("cannot be decoded", "", "The file is damaged, or of a kind that cannot be decoded."),
@@ -52,22 +57,19 @@ RULES = (
     Rule(
         "clipped",
         "max_clipped_share",
-        "Recorded too loud: the waves are cut off, and the voice would learn the crackle.",
+        "Recorded too loud: the waves are cut off, and a voice would learn the crackle.",
     ),
     Rule("mostly noise", "min_level_range_db", "As loud between the words as in them: noise, a hum or music."),
     Rule("too short", "min_seconds", "After trimming there is hardly a word."),
     Rule("too long", "max_seconds", "It would fill the memory of the graphics card."),
-    Rule(
-        "text too long for its sound", "", "More letters than moments of sound: it was cut, or the text is another's."
-    ),
+    Rule("text too long for its sound", "", "More letters than moments of sound: it was cut, or the text is wrong."),
     Rule("pace too far from the usual", "pace_mads", "Words are missing in the sound or in the text."),
     Rule("not clean enough", "min_dnsmos", "DNSMOS, a program that guesses how clean speech sounds, gives it little."),
     Rule(
         "sentence read better in another clip", "one_clip_per_sentence", "The same speaker read it again, and better."
     ),
 )
-"""In the order in which they are asked, but for the reasons of the text itself, which have the words of the reader of
-texts, and the faults of the source."""
+"""The faults of a source have reasons of their own."""
 
 
 def judge_text(clip: SourceClip, settings: CorpusSettings, speaker: str) -> Fate:
@@ -235,4 +237,4 @@ def _words(reason: str, rules: dict[str, Rule]) -> tuple[str, str]:
         return "", "In the training set."
     if reason in rules:
         return rules[reason].setting, rules[reason].explanation
-    return "", "The sentence or its file cannot be used; the column `detail` of clips.csv says where."
+    return "", "The source has a fault there; the column `detail` of clips.csv says where."

@@ -24,6 +24,8 @@ from kurdtts_lib.settings import AudioSettings, CorpusSettings
 
 Progress = Callable[..., None]
 """Called with the clips done, the name of the pass, and how many there are, or None where nobody knows."""
+AUDIBLE_OFFSET = 0.005
+"""Of full scale: from here on taking out an offset is told as a repair."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,7 @@ class Preparation:
 
     folder: Path
     clips: pandas.DataFrame
-    """One row a source clip: what the source said, `text`, `reason`, `detail`, `mended`, the figures of its sound, `part`
-    and `file`. `training_set.COLUMNS` explains them."""
+    """One row a source clip, with the columns that `training_set.COLUMNS` explains."""
     speakers: list[str]
     """The voice's speakers, by the names that stand in `clips`."""
     treated: int
@@ -111,7 +112,7 @@ def _judge(fates: list[Fate], settings: CorpusSettings, audio: AudioSettings, so
 def _sound_repairs(fate: Fate, settings: CorpusSettings) -> Iterator[str]:
     if fate["channels"] > 1:
         yield "several channels to one"
-    if settings.remove_dc and abs(fate["dc_offset"]) > 0.001:
+    if settings.remove_dc and abs(fate["dc_offset"]) > AUDIBLE_OFFSET:
         yield "constant offset"
     if settings.loudness_lufs is not None and abs(fate["lufs"] - settings.loudness_lufs) > 0.5:
         yield "quieter than the others, because of its peaks"

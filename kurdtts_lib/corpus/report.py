@@ -14,7 +14,8 @@ from kurdtts_lib.settings import AudioSettings, CorpusSettings, describe
 from kurdtts_lib.widgets import plots
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222; background: #fff }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em }
+body { color: #222; background: #fff }
 table { border-collapse: collapse } th, td { text-align: left; padding: 2px 12px; border-bottom: 1px solid #ddd }
 img { max-width: 100%; display: block; margin: 1em 0 }
 """
@@ -35,6 +36,7 @@ def report(clips: pandas.DataFrame, settings: CorpusSettings, audio: AudioSettin
     ]
     source = html.escape(public_name(settings.source))
     minutes = kept["seconds"].sum() / 60
+    shown = [(name, str(value)) for name, value in describe(settings).items() if name != "source"]
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{source}, prepared</title><style>{STYLE}</style></head><body>
 <h1>{source}, prepared</h1>
@@ -43,7 +45,7 @@ mono, {audio.sampling_rate} Hz.</p>
 {_table(reasons.reset_index())}
 {"".join(map(_image, pictures))}
 <h2>Settings</h2>
-{_table(pandas.DataFrame([(name, str(value)) for name, value in describe(settings).items() if name != "source"], columns=["setting", "value"]))}
+{_table(pandas.DataFrame(shown, columns=["setting", "value"]))}
 </body></html>
 """
 

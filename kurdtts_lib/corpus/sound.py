@@ -17,6 +17,7 @@ PEAK = 0.95
 """No clip is made louder than this amplitude, whatever loudness is asked for."""
 LONGEST_SECONDS = 600.0
 """A longer recording is not decoded: it is no sentence, and it could fill the memory."""
+PACKAGES = ("kurdtts", "soundfile", "soxr", "pyloudnorm", "scipy")
 LOWEST_DB = -120.0
 """Stands for the level of digital silence, which has none."""
 
@@ -38,10 +39,8 @@ class Treatment:
         )
 
     def recipe(self) -> str:
-        """The settings and the versions of everything that takes part: results of another recipe are other results."""
-        packages = " ".join(
-            f"{name} {version(name)}" for name in ("kurdtts", "soundfile", "soxr", "pyloudnorm", "scipy")
-        )
+        """The settings and the versions of everything that takes part: another recipe gives other results."""
+        packages = " ".join(f"{name} {version(name)}" for name in PACKAGES)
         return f"{self} {packages} {soundfile.__libsndfile_version__}"
 
 
@@ -85,9 +84,8 @@ def treat(source: bytes | Path, treatment: Treatment) -> Sound:
     gain = _gain(waveform, figures["source_lufs"], treatment.loudness_lufs)
     figures |= {"gain_db": _db(gain), "lufs": figures["source_lufs"] + _db(gain)}
     # Rounded, so that tables show figures and not the last bits of a sum.
-    return Sound(
-        waveform=waveform * np.float32(gain), figures={name: round(float(x), 6) for name, x in figures.items()}
-    )
+    rounded = {name: round(float(value), 6) for name, value in figures.items()}
+    return Sound(waveform=waveform * np.float32(gain), figures=rounded)
 
 
 def _levels(waveform: np.ndarray, sampling_rate: int) -> dict[str, float]:

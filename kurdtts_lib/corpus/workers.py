@@ -29,8 +29,9 @@ def cores() -> int:
 def in_parallel(work: Callable[[Thing], Result], things: Iterable[Thing], workers: int) -> Iterator[Result]:
     """Yield `work(thing)` in the order of `things`, from `workers` processes.
 
-    The first ones are worked on in this process, which is all there is to do for a small corpus. At most four batches a worker wait at a time, so memory does not grow with the number of things. An error of `work`
-    is raised here. Raises KurdTTSError if a worker died.
+    The first ones are worked on in this process, which is all there is to do for a small corpus. At most four batches a
+    worker wait at a time, so memory does not grow with the number of things. An error of `work` is raised here.
+    Raises KurdTTSError if a worker died.
     """
     remaining = iter(things)
     yield from map(work, itertools.islice(remaining, WORTH_A_WORKER if workers > 1 else None))

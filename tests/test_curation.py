@@ -1,0 +1,189 @@
+"""Each rule that leaves a clip out, against figures that it should and should not leave out, and switched off."""
+
+import dataclasses
+
+import numpy as np
+import pandas
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kurdtts_lib.corpus import curation
+from kurdtts_lib.corpus.curation import KEPT, RULES, Fate, judge_sound, judge_text, reasons_table
+from kurdtts_lib.corpus.sources import SourceClip
+from kurdtts_lib.settings import CorpusSettings
+
+SETTINGS = CorpusSettings()
+
+
+def judged(sentence: str, settings: CorpusSettings = SETTINGS, **changes: object) -> Fate:
+    clip = SourceClip(0, "a.mp3", b"", "x", sentence, up_votes=2, down_votes=0, age="", gender="")
+    return judge_text(dataclasses.replace(clip, **changes), settings, "speaker-1")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "reason"),
+    [
+        ("Ez diçim malê.", "kept"),
+        ("Sala 2024an", "kept"),
+        ("Saet 10:30 e", "uncertain reading"),
+        ("%50 baş e", "uncertain reading"),
+        ("Dr. Azad li vir e.", "uncertain reading"),
+        ("TRT li vir e.", "uncertain reading"),
+        ("NATO li vir e.", "uncertain reading"),
+        ("Prof. Berîvan îro nayê.", "uncertain reading"),
+        ("A. Xan hat.", "uncertain reading"),
+        ("Erê. Ez têm.", "kept"),
+        ("Sêv, hirmî û hwd.", "uncertain reading"),
+        ("Ew çû. Ez jî çûm.", "kept"),
+        ("روژ باش", "letter without a reading"),
+        ("Әз дьчьм", "uncertain reading"),
+        ("Roj baş 🙂", "uncertain reading"),
+        ("binêre kurd.org", "address"),
+        ("...", "nothing to say"),
+        ("", "nothing to say"),
+        ("ez " * 50_000, "text too long"),
+    ],
+)
+def test_text_rules_give_the_reason(sentence: str, reason: str) -> None:
+    assert judged(sentence)["reason"] == reason
+
+
+def test_an_uncertain_reading_is_shown_with_its_place_and_may_be_kept() -> None:
+    assert judged("Dr. Azad, 10:30")["detail"] == "Dr. (abbreviation); 10:30 (time)"
+    kept = judged("Dr. Azad", dataclasses.replace(SETTINGS, leave_out_uncertain=False))
+    assert (kept["reason"], kept["text"]) == (KEPT, "doktor azad")
+
+
+def test_a_spelled_number_is_a_repair() -> None:
+    fate = judged("Ez 25 salî me.")
+    assert (fate["text"], fate["mended"]) == ("ez bîst û pênc salî me", "number")
+
+
+@pytest.mark.parametrize(
+    ("votes", "reason"),
+    [((2, 0), KEPT), ((1, 0), "too few votes"), ((9, 1), "voted down"), ((0, 1), "voted down")],
+)
+def test_votes_come_before_text_and_can_be_ignored(votes: tuple[int, int], reason: str) -> None:
+    up, down = votes
+    assert judged("...", up_votes=up, down_votes=down)["reason"] == (reason if reason != KEPT else "nothing to say")
+    ignored = dataclasses.replace(SETTINGS, min_up_votes=None, max_down_votes=None)
+    assert judged("Roj baş", ignored, up_votes=up, down_votes=down)["reason"] == KEPT
+
+
+def test_a_fault_of_the_source_is_the_reason_before_all_others() -> None:
+    assert judged("", fault="no text", down_votes=5)["reason"] == "no text"
+
+
+GOOD = {"peak_level_db": -12.0, "level_range_db": 25.0, "clipped_share": 0.0, "seconds": 3.0, "text": "a" * 40}
+
+
+@pytest.mark.parametrize(
+    ("figure", "value", "reason", "setting"),
+    [
+        ("peak_level_db", -50.1, "silent", "silence_db"),
+        ("clipped_share", 0.0011, "clipped", "max_clipped_share"),
+        ("level_range_db", 9.9, "mostly noise", "min_level_range_db"),
+        ("seconds", 0.99, "too short", "min_seconds"),
+        ("seconds", 12.01, "too long", "max_seconds"),
+    ],
+)
+def test_a_sound_is_judged_by_each_figure(figure: str, value: float, reason: str, setting: str) -> None:
+    good, bad, off = ({"reason": KEPT, **GOOD} for _ in range(3))
+    judge_sound(good, SETTINGS, 256, 16_000)
+    assert good["reason"] == KEPT
+    bad |= {figure: value, "text": "a"}
+    off |= {figure: value, "text": "a"}
+    judge_sound(bad, SETTINGS, 256, 16_000)
+    assert bad["reason"] == reason and bad["detail"]
+    judge_sound(off, dataclasses.replace(SETTINGS, **{setting: None}), 256, 16_000)  # type: ignore[arg-type]
+    assert off["reason"] == KEPT
+
+
+def test_a_text_needs_a_frame_for_each_letter_and_each_blank_around_it() -> None:
+    for letters, reason in ((31, "text too long for its sound"), (30, KEPT)):  # one second has 62 frames
+        fate = {"reason": KEPT, **GOOD, "seconds": 1.0, "text": "a" * letters}
+        judge_sound(fate, SETTINGS, 256, 16_000)
+        assert fate["reason"] == reason
+
+
+def fate(number: int, text: str = "roj baş", **changes: object) -> Fate:
+    base = {"number": number, "speaker": "s", "text": text, "reason": KEPT, "seconds": 2.0, "digest": str(number)}
+    return base | {"up_votes": 2, "down_votes": 0, "level_range_db": 20.0} | changes
+
+
+def test_of_equal_sounds_the_first_stays() -> None:
+    fates = [fate(0, digest="x"), fate(1, "ez", digest="x"), fate(2), fate(3, digest="x", reason="silent")]
+    curation.leave_out_same_sounds(fates)
+    assert [one["reason"] for one in fates] == [KEPT, "same sound as another clip", KEPT, "silent"]
+    assert fates[1]["detail"] == "clip 0"
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        ({"up_votes": 3}, {"up_votes": 2, "level_range_db": 50.0}),
+        ({"up_votes": 3}, {"up_votes": 4, "down_votes": 2}),
+        ({"level_range_db": 31.0}, {"level_range_db": 30.0}),
+    ],
+)
+def test_of_several_readings_the_best_stays_wherever_it_stands(better: dict, worse: dict) -> None:
+    for first, second in ((better, worse), (worse, better)):
+        fates = [fate(0, **first), fate(1, **second), fate(2, "other"), fate(3, speaker="t")]
+        curation.leave_out_repeated(fates)
+        assert fates[0 if first is better else 1]["reason"] == KEPT
+        assert fates[1 if first is better else 0]["reason"] == "sentence read better in another clip"
+        assert fates[2]["reason"] == fates[3]["reason"] == KEPT
+
+
+def test_of_equal_readings_the_first_stays() -> None:
+    fates = [fate(0), fate(1)]
+    curation.leave_out_repeated(fates)
+    assert [one["reason"] for one in fates] == [KEPT, "sentence read better in another clip"]
+
+
+@given(st.lists(st.integers(1, 60), min_size=25, max_size=40), st.floats(0.5, 5))
+def test_the_pace_rule_is_the_median_and_scaled_deviation(letters: list[int], mads: float) -> None:
+    fates = [fate(number, "a" * count) for number, count in enumerate(letters)]
+    curation.judge_pace(fates, dataclasses.replace(SETTINGS, pace_mads=mads))
+    paces = sorted(count / 2.0 for count in letters)
+    middle = (paces[(len(paces) - 1) // 2] + paces[len(paces) // 2]) / 2
+    deviations = sorted(abs(pace - middle) for pace in paces)
+    mad = (deviations[(len(paces) - 1) // 2] + deviations[len(paces) // 2]) / 2
+    for one, count in zip(fates, letters, strict=True):
+        distance, reach = abs(count / 2.0 - middle), mads * mad / 0.6744897501960817
+        if abs(distance - reach) > 1e-6:
+            assert (one["reason"] == KEPT) == (distance < reach)
+
+
+def test_each_speaker_has_an_own_pace() -> None:
+    slow = [fate(number, "a" * (20 + number % 3), speaker="slow") for number in range(30)]
+    fast = [fate(number, "a" * (40 + number % 3), speaker="fast") for number in range(30)]
+    odd = [fate(99, "a" * 40, speaker="slow"), fate(98, "a" * 40, speaker="new")]
+    curation.judge_pace([*slow, *fast, *odd], SETTINGS)
+    assert {one["reason"] for one in slow + fast} == {KEPT}
+    assert [one["reason"] for one in odd] == ["pace too far from the usual", KEPT]
+
+
+def test_few_clips_have_no_pace_and_the_rule_can_be_switched_off() -> None:
+    few = [fate(number, "a" * (3 if number else 50)) for number in range(19)]
+    curation.judge_pace(few, SETTINGS)
+    many = [fate(number, "a" * (3 if number else 50)) for number in range(40)]
+    curation.judge_pace(many, dataclasses.replace(SETTINGS, pace_mads=None))
+    assert {one["reason"] for one in few + many} == {KEPT}
+    assert many[0]["letters_per_second"] == 25.0
+
+
+def test_the_table_of_reasons_counts_everything_once_and_explains_it() -> None:
+    clips = pandas.DataFrame({"reason": [KEPT] * 3 + ["silent"] * 5 + ["no text beside it"]})
+    table = reasons_table(clips)
+    assert table["clips"].to_dict() == {KEPT: 3, "silent": 5, "no text beside it": 1}
+    assert list(table.index) == [KEPT, "silent", "no text beside it"]
+    assert table.loc["silent", "setting"] == "silence_db" and table["why"].str.len().min() > 10
+
+
+def test_every_rule_names_a_setting_that_exists_and_no_reason_twice() -> None:
+    names = {field.name for field in dataclasses.fields(CorpusSettings)} | {""}
+    assert {rule.setting for rule in RULES} <= names
+    assert len({rule.reason for rule in RULES}) == len(RULES)
+    assert np.all([rule.explanation.endswith(".") for rule in RULES])

@@ -1,0 +1,111 @@
+"""Work over processes: in order, little in memory, errors reach the caller, nobody is left behind."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kurdtts_lib.corpus import workers
+from kurdtts_lib.corpus.workers import BATCH, WORTH_A_WORKER, in_parallel
+from kurdtts_lib.errors import KurdTTSError
+
+
+def square(number: int) -> tuple[int, int]:
+    return number * number, os.getpid()
+
+
+def fail(number: int) -> int:
+    if number == WORTH_A_WORKER + 5:
+        raise ValueError(f"no {number}")
+    return number
+
+
+def die(number: int) -> int:
+    if number > WORTH_A_WORKER:
+        os._exit(9)
+    return number
+
+
+def test_results_come_in_order_from_this_process_and_then_from_others() -> None:
+    count = WORTH_A_WORKER + 5 * BATCH + 3
+    results = list(in_parallel(square, range(count), 2))
+    assert [result for result, _ in results] == [number * number for number in range(count)]
+    assert {process for _, process in results[:WORTH_A_WORKER]} == {os.getpid()}
+    assert os.getpid() not in {process for _, process in results[WORTH_A_WORKER:]}
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_little_work_starts_no_process(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", None)
+    count = WORTH_A_WORKER * (3 if processes == 1 else 1)
+    assert len(list(in_parallel(square, range(count), processes))) == count
+
+
+def test_only_a_few_things_wait_at_a_time() -> None:
+    taken = 0
+
+    def things() -> Iterator[int]:
+        nonlocal taken
+        for number in range(WORTH_A_WORKER + 40 * BATCH):
+            taken += 1
+            yield number
+
+    for done, _ in enumerate(in_parallel(square, things(), 2), 1):
+        assert taken - done <= 9 * BATCH
+    assert done == taken
+
+
+def test_an_error_of_the_work_is_raised() -> None:
+    with pytest.raises(ValueError, match="no 205"):
+        list(in_parallel(fail, range(WORTH_A_WORKER + 50), 2))
+
+
+def test_a_worker_that_dies_is_a_clear_error() -> None:
+    with pytest.raises(KurdTTSError, match="run the same again"):
+        list(in_parallel(die, range(WORTH_A_WORKER + 50), 2))
+
+
+ENDLESS = """
+import os, sys, time
+sys.path.insert(0, {folder!r})
+from kurdtts_lib.corpus.workers import in_parallel
+from test_workers import slow
+if __name__ == "__main__":
+    for done, process in enumerate(in_parallel(slow, range(10_000), 2)):
+        print(process, flush=True)
+"""
+
+
+def slow(number: int) -> int:
+    if number >= WORTH_A_WORKER:
+        time.sleep(0.01)
+    return os.getpid()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="looks for processes in /proc or by signal 0")
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "endless.py"
+    script.write_text(ENDLESS.format(folder=str(Path(__file__).parent)), encoding="utf-8")
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, encoding="utf-8") as parent:
+        assert parent.stdout is not None
+        seen = {int(next(parent.stdout)) for _ in range(WORTH_A_WORKER + 4 * BATCH)} - {parent.pid}
+        assert len(seen) >= 1
+        parent.kill()
+    deadline = time.monotonic() + 30
+    while (alive := {process for process in seen if _lives(process)}) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not alive
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    # A process that ended and was not waited for still has its number.
+    status = Path(f"/proc/{process}/stat")
+    return not status.is_file() or status.read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] != "Z"
