@@ -20,7 +20,8 @@ def pass_bar(unit: str) -> Iterator[Callable[..., None]]:
             nonlocal current
             if name != current:
                 current = name
-                bar.reset(total)
+                bar.reset()
+                bar.total = total
                 bar.set_description_str(name)
             bar.update(done - bar.n)
 

@@ -9,8 +9,11 @@ import soundfile
 from IPython.display import HTML, Audio
 
 from kurdtts_lib.audio import decode
-from kurdtts_lib.corpus.sources import SourceClip
+from kurdtts_lib.corpus.curation import KEPT, reasons_table
+from kurdtts_lib.corpus.preparation import Preparation
+from kurdtts_lib.corpus.sources import SourceClip, find_clips
 from kurdtts_lib.errors import AudioError
+from kurdtts_lib.settings import CorpusSettings
 from kurdtts_lib.vits.training import Trainer
 from kurdtts_lib.vits.validation import DEMOS, demo_path
 
@@ -37,6 +40,19 @@ def clip_row(label: str, clip: SourceClip, sampling_rate: int) -> HTML:
         return player_row({label: decode(clip.audio, sampling_rate)}, sampling_rate, clip.sentence)
     except AudioError as error:
         return HTML(f"<p>{html.escape(label)}: <b>{html.escape(clip.sentence)}</b>: {html.escape(str(error))}</p>")
+
+
+def left_out(result: Preparation, settings: CorpusSettings, sampling_rate: int, each: int = 2) -> HTML:
+    """What each rule threw away: its reason, why there is such a rule, and `each` of its clips to hear."""
+    reasons = reasons_table(result.clips).drop(index=KEPT, errors="ignore")
+    shown = result.clips[result.clips["reason"] != KEPT].groupby("reason").head(each)
+    clips = {clip.number: clip for clip in find_clips(settings, shown["number"])}
+    parts = []
+    for reason, row in reasons.iterrows():
+        parts.append(f"<h4>{html.escape(str(reason))} ({row['clips']})</h4><p>{html.escape(row['why'])}</p>")
+        for number, detail in shown.loc[shown["reason"] == reason, ["number", "detail"]].to_numpy():
+            parts.append(clip_row(detail or f"clip {number}", clips[number], sampling_rate).data)
+    return HTML("".join(parts))
 
 
 def demo_strip(trainer: Trainer, sentences: int = 2, steps: int = 6) -> HTML:
