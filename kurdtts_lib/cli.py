@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import typing
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from tqdm import tqdm
 
 from kurdtts_lib.errors import KurdTTSError
 from kurdtts_lib.progress import pass_bar
-from kurdtts_lib.settings import PRESETS, Profile, TrainingSettings, home, load_profile, with_preset
+from kurdtts_lib.settings import PRESETS, CorpusSettings, Profile, TrainingSettings, home, load_profile, with_preset
 
 if TYPE_CHECKING:
     from kurdtts_lib.vits.training import Trainer
@@ -56,6 +57,14 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("--speaker", help="one (most minutes, the default), group, all, or names separated by commas")
     prepare.add_argument("--output-dir", type=Path, help="where to write; default: data/prepared-PROFILE")
     prepare.add_argument("--max-samples", type=_positive, help="read only so many clips")
+    prepare.add_argument(
+        "--set",
+        type=_setting,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another value of a setting, e.g. text_column=transcription, or pace_mads=none to switch a rule off",
+    )
     prepare.set_defaults(run=_prepare)
 
     train = commands.add_parser("train", help="fine-tune a voice; run again to go on where it stopped")
@@ -91,6 +100,23 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _setting(text: str) -> tuple[str, object]:
+    """A setting of the corpus and its value, of the type that it has."""
+    name, equals, value = text.partition("=")
+    types = typing.get_type_hints(CorpusSettings)
+    if name not in types or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE of one of: {', '.join(types)}")
+    kinds = typing.get_args(types[name]) or (types[name],)
+    if type(None) in kinds and value.lower() == "none":
+        return name, None
+    readers = {bool: {"true": True, "false": False}.__getitem__, int: int, float: float, str: str}
+    try:
+        return name, readers[kinds[0]](value)
+    except (KeyError, ValueError) as error:
+        kind = " or ".join("none" if kind is type(None) else kind.__name__ for kind in kinds)
+        raise argparse.ArgumentTypeError(f"{name} takes {kind}, not {value!r}") from error
+
+
 def _add_profile(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", choices=("sample", "full"), default="sample", help="default: sample")
 
@@ -103,19 +129,19 @@ def _check(_: argparse.Namespace) -> int:
     return 0 if all(check.ok for check in checks) else 1
 
 
-def _profile(options: argparse.Namespace, **corpus: object) -> Profile:
-    profile = load_profile(options.profile)
-    given = {name: value for name, value in corpus.items() if value is not None}
-    return dataclasses.replace(profile, corpus=dataclasses.replace(profile.corpus, **given))  # type: ignore[arg-type]
-
-
 def _prepare(options: argparse.Namespace) -> int:
     from kurdtts_lib.corpus.curation import reasons_table
     from kurdtts_lib.corpus.preparation import prepare
 
-    profile = _profile(options, source=options.source, speaker=options.speaker, max_samples=options.max_samples)
+    profile = load_profile(options.profile)
+    named = {name: getattr(options, name) for name in ("source", "speaker", "max_samples")}
+    given = {name: value for name, value in named.items() if value is not None} | dict(options.set)
+    try:
+        corpus = dataclasses.replace(profile.corpus, **given)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise KurdTTSError(f"These settings cannot be: {error}.") from error
     with pass_bar("clips") as show:
-        result = prepare(profile.corpus, profile.audio, options.output_dir or profile.prepared_dir, show)
+        result = prepare(corpus, profile.audio, options.output_dir or profile.prepared_dir, show)
     for reason, row in reasons_table(result.clips).iterrows():
         print(f"{row['clips']:7d}  {reason:36} {row['why']}")
     minutes, names = result.kept["seconds"].sum() / 60, ", ".join(result.speakers[:5])

@@ -99,6 +99,14 @@ class CorpusSettings:
     """Share of sentences that the voice never learns from, chosen by the hash of the sentence: one half validates the
     training, the other half tests the finished voice."""
 
+    def __post_init__(self) -> None:
+        if not 0 < self.held_out_share < 1:
+            raise ValueError(f"held_out_share={self.held_out_share} must lie between 0 and 1")
+        if self.min_seconds is not None and self.max_seconds is not None and self.min_seconds > self.max_seconds:
+            raise ValueError(f"min_seconds={self.min_seconds} is more than max_seconds={self.max_seconds}")
+        if self.pad_seconds < 0:
+            raise ValueError(f"pad_seconds={self.pad_seconds} must not be negative")
+
 
 @dataclass(frozen=True)
 class LossWeights:

@@ -13,6 +13,7 @@ import soundfile
 
 from kurdtts_lib import cli
 from kurdtts_lib.corpus.clips import read_metadata, split
+from kurdtts_lib.corpus.training_set import corpus_settings
 from kurdtts_lib.settings import with_preset
 from kurdtts_lib.vits.logs import StepReport
 from kurdtts_lib.vits.training import Trainer
@@ -181,3 +182,25 @@ def test_help_needs_no_torch() -> None:
     script += "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, env=dict(os.environ))
     assert result.returncode == 0, result.stderr.decode("utf-8", "replace")
+
+
+def test_settings_of_the_corpus_can_be_given_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    changes = ["--set", "pace_mads=none", "--set", "max_seconds=2.2", "--set", "one_clip_per_sentence=false"]
+    assert cli.main(["prepare", "--output-dir", str(tmp_path / "out"), *changes]) == 0
+    corpus = corpus_settings(tmp_path / "out")
+    assert (corpus.pace_mads, corpus.max_seconds, corpus.one_clip_per_sentence) == (None, 2.2, False)
+    said = capsys.readouterr().out
+    assert "too long" in said and "pace too far" not in said and "read better" not in said
+
+
+@pytest.mark.parametrize("wrong", ["pace=3", "pace_mads", "pace_mads=fast", "one_clip_per_sentence=2", "speaker"])
+def test_a_wrong_setting_says_which_there_are(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["prepare", "--set", wrong])
+    said = capsys.readouterr().err
+    assert "pace_mads" in said or "one_clip_per_sentence" in said
+
+
+def test_settings_that_cannot_be_are_a_clear_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["prepare", "--set", "held_out_share=3"]) == 1
+    assert "held_out_share=3.0 must lie between 0 and 1" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from datasets import Audio, load_dataset
 
 from kurdtts_lib.corpus.preparation import KEPT, Preparation, prepare
 from kurdtts_lib.corpus.sources import corpus_table, read_corpus
+from kurdtts_lib.corpus.speakers import speaker_name
 from kurdtts_lib.files import read_json
 from kurdtts_lib.settings import REPOSITORY, load_profile
 from kurdtts_lib.text import LETTERS, normalize
@@ -21,6 +22,7 @@ from kurdtts_lib.text import LETTERS, normalize
 SAMPLE = REPOSITORY / "data" / "sample"
 FAULTS = read_json(SAMPLE / "faults.json")
 PROFILE = load_profile("sample")
+TARGET = speaker_name(FAULTS["target_client_id"], keep=False)
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +43,11 @@ def test_every_letter_occurs_at_least_twenty_times_in_the_sentences_the_voice_le
 
 
 def test_preparation_counts_each_fault_of_the_target_voice_by_its_reason(prepared: Preparation) -> None:
-    target = prepared.clips[prepared.clips["client_id"] == FAULTS["target_client_id"]]
+    target = prepared.clips[prepared.clips["speaker"] == TARGET]
     reasons, faults = Counter(target["reason"]), FAULTS["target_faults"]
     assert reasons == {
-        KEPT: FAULTS["target_good_clips"] + faults["nfd"] + faults["stereo"] + faults["digits"],
+        KEPT: FAULTS["target_good_clips"] + faults["nfd"] + faults["stereo"] + faults["digits"] - 1,
+        "pace too far from the usual": 1,  # "Hûn çawa ne? Baş in?": a long pause between two short sentences
         "too few votes": faults["too_few_votes"],
         "voted down": faults["down_voted"],
         "cannot be decoded": faults["undecodable"],
@@ -52,7 +55,7 @@ def test_preparation_counts_each_fault_of_the_target_voice_by_its_reason(prepare
         "too long": faults["too_long"],
         "uncertain reading": faults["abbreviation"],
         "letter without a reading": faults["foreign_script"],
-        "sentence already read by this speaker": faults["duplicate"],
+        "sentence read better in another clip": faults["duplicate"],
     }
     assert prepared.mended == {
         "Unicode form": faults["nfd"],
@@ -67,7 +70,7 @@ def test_every_clip_of_the_corpus_has_exactly_one_fate(prepared: Preparation) ->
 
 
 def test_longest_speaker_is_the_target_voice(prepared: Preparation) -> None:
-    assert prepared.speaker == FAULTS["target_client_id"]
+    assert prepared.speakers == [TARGET]
 
 
 def test_written_wavs_are_mono_at_the_voices_rate_and_the_split_has_no_sentence_twice(prepared: Preparation) -> None:
