@@ -47,7 +47,7 @@ def test_preparation_counts_each_fault_of_the_target_voice_by_its_reason(prepare
     reasons, faults = Counter(target["reason"]), FAULTS["target_faults"]
     assert reasons == {
         KEPT: FAULTS["target_good_clips"] + faults["nfd"] + faults["stereo"] + faults["digits"] - 1,
-        "pace too far from the usual": 1,  # "Hûn çawa ne? Baş in?": a long pause between two short sentences
+        "pace too far from the usual": 1,  # "Hûn çawa ne, baş in?": four short words and a pause
         "too few votes": faults["too_few_votes"],
         "voted down": faults["down_voted"],
         "cannot be decoded": faults["undecodable"],
