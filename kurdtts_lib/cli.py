@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from kurdtts_lib.errors import KurdTTSError
 from kurdtts_lib.progress import pass_bar
-from kurdtts_lib.settings import PRESETS, CorpusSettings, Profile, TrainingSettings, home, load_profile, with_preset
+from kurdtts_lib.settings import PRESETS, CorpusSettings, Profile, TrainingSettings, load_profile, with_preset
 
 if TYPE_CHECKING:
     from kurdtts_lib.vits.training import Trainer
@@ -82,7 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     say = commands.add_parser("say", help="speak a text into a WAV file")
     say.add_argument("text")
     say.add_argument("-o", "--output", type=Path, required=True, help="the WAV file to write")
-    say.add_argument("--voice", help="a voice's folder or its name on the hub; default: your newest fine-tuned voice")
+    say.add_argument(
+        "--voice", help="a voice's folder or its name on the hub; default: the current one of `kurdtts voices`"
+    )
     say.add_argument("--seed", type=int, default=1, help="another seed gives another reading")
     say.set_defaults(run=_say)
 
@@ -109,7 +111,12 @@ def _setting(text: str) -> tuple[str, object]:
     kinds = typing.get_args(types[name]) or (types[name],)
     if type(None) in kinds and value.lower() == "none":
         return name, None
-    readers = {bool: {"true": True, "false": False}.__getitem__, int: int, float: float, str: str}
+    readers: dict[type, Callable[[str], object]] = {
+        bool: {"true": True, "false": False}.__getitem__,
+        int: int,
+        float: float,
+        str: str,
+    }
     try:
         return name, readers[kinds[0]](value)
     except (KeyError, ValueError) as error:
@@ -137,7 +144,7 @@ def _prepare(options: argparse.Namespace) -> int:
     named = {name: getattr(options, name) for name in ("source", "speaker", "max_samples")}
     given = {name: value for name, value in named.items() if value is not None} | dict(options.set)
     try:
-        corpus = dataclasses.replace(profile.corpus, **given)  # type: ignore[arg-type]
+        corpus = dataclasses.replace(profile.corpus, **given)
     except ValueError as error:
         raise KurdTTSError(f"These settings cannot be: {error}.") from error
     with pass_bar("clips") as show:
@@ -179,6 +186,8 @@ def _train(options: argparse.Namespace) -> int:
         return 130
     result = finish_training(trainer, profile)
     print(f"Voice: {result.folder}")
+    for fault in result.faults:
+        print(f"It did not become the current voice. {fault}")
     for name, before in dataclasses.asdict(result.before).items():
         print(f"{name.replace('_', ' '):24} {before:8.2f} -> {getattr(result.after, name):8.2f}")
     return 0
@@ -249,6 +258,7 @@ def _stop_on_signals(alone: bool) -> Iterator[threading.Event]:
 
 
 def _say(options: argparse.Namespace) -> int:
+    from kurdtts_lib import registry
     from kurdtts_lib.audio import write_wav
     from kurdtts_lib.text import normalize
     from kurdtts_lib.vits.synthesis import speak
@@ -256,7 +266,7 @@ def _say(options: argparse.Namespace) -> int:
 
     if options.output.suffix.lower() != ".wav":
         raise KurdTTSError(f"{options.output} would be a WAV file under another name. Let the name end in .wav.")
-    voice = load_voice(options.voice or _newest_voice())
+    voice = load_voice(options.voice or str(registry.current().folder))
     waveform = speak(voice, options.text, options.seed)
     for warning in normalize(options.text).warnings:
         print(warning, file=sys.stderr)
@@ -272,13 +282,6 @@ def _convert(options: argparse.Namespace) -> int:
     convert(options.generator, options.folder, options.discriminator)
     print(f"Voice: {options.folder}")
     return 0
-
-
-def _newest_voice() -> Path:
-    voices = [path.parent for path in (home() / "models").glob("voice-*/config.json")]
-    if not voices:
-        raise KurdTTSError("There is no fine-tuned voice yet. Train one (notebook 4), or name one with --voice.")
-    return max(voices, key=lambda folder: (folder / "config.json").stat().st_mtime)
 
 
 if __name__ == "__main__":

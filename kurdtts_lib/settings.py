@@ -100,7 +100,7 @@ class CorpusSettings:
     training, the other half tests the finished voice."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.held_out_share < 1:
+        if not 0 <= self.held_out_share <= 1:
             raise ValueError(f"held_out_share={self.held_out_share} must lie between 0 and 1")
         if self.min_seconds is not None and self.max_seconds is not None and self.min_seconds > self.max_seconds:
             raise ValueError(f"min_seconds={self.min_seconds} is more than max_seconds={self.max_seconds}")
@@ -211,10 +211,6 @@ class Profile:
     @property
     def training_dir(self) -> Path:
         return home() / "runs" / f"training-{self.name}"
-
-    @property
-    def voice_dir(self) -> Path:
-        return home() / "models" / f"voice-{self.name}"
 
 
 def load_profile(name: str) -> Profile:

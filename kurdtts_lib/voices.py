@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kurdtts_lib import __version__, measures
+from kurdtts_lib import __version__, measures, registry
 from kurdtts_lib.cards import TRANSFORMERS_VOICE, UNKNOWN_LICENCE, front_matter, licence_id, public_name
 from kurdtts_lib.corpus.clips import Parts, read_metadata, split
 from kurdtts_lib.corpus.preparation import other_speakers
@@ -20,7 +20,7 @@ from kurdtts_lib.settings import Profile, describe
 from kurdtts_lib.vits.mms import mms_code, mms_discriminator
 from kurdtts_lib.vits.synthesis import speak
 from kurdtts_lib.vits.training import Trainer
-from kurdtts_lib.vits.voice import Voice, load_voice, save_voice
+from kurdtts_lib.vits.voice import Voice, load_voice
 
 MMS_LICENCE = "CC BY-NC 4.0"
 SPEAKER_CLIPS = 200
@@ -47,6 +47,8 @@ class Result:
     before: Figures
     after: Figures
     baselines: LikenessBaselines
+    faults: list[str]
+    """Why the voice did not become the current one; empty if it did."""
 
 
 def prepare_training(profile: Profile) -> Trainer:
@@ -71,7 +73,7 @@ def prepare_training(profile: Profile) -> Trainer:
 
 
 def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], None] = print) -> Result:
-    """Judge the base and the best fine-tuned voice on all test sentences, then save the latter with its card.
+    """Judge the base and the best fine-tuned voice on all test sentences, then publish the latter with its card.
 
     The best voice is the one with the lowest mel distance on the validation sentences. `tell` is called with a line
     before each part of the work, which takes minutes on a large corpus.
@@ -106,10 +108,12 @@ def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], No
         "before": asdict(before),
         "after": asdict(after),
         "likeness_baselines": asdict(baselines),
+        "parent": registry.version_of(profile.base_voice),
+        "faults": registry.faults_of(spoken_after, after, before),
     }
     samples = _samples(recording=recordings, before=spoken_before, after=spoken_after)
-    save_voice(voice, profile.voice_dir, _readme(voice.card), samples)
-    return Result(profile.voice_dir, before, after, baselines)
+    entry = registry.publish(voice, profile.name, _readme, samples)
+    return Result(entry.folder, before, after, baselines, entry.faults)
 
 
 def _samples(**sounds: list[np.ndarray]) -> dict[str, np.ndarray]:

@@ -35,9 +35,12 @@ def test_prepare_train_and_say_work_one_after_the_other(
     assert "kept" in printed and "too few votes" in printed
     assert cli.main(["train", "--data-dir", str(data), "--base-voice", str(base), "--steps", "1"]) == 0
     assert "mel cepstral distance" in capsys.readouterr().out
-    assert (home / "models" / "voice-sample" / "model.safetensors").is_file()
+    assert (home / "models" / "voice-0001-sample" / "model.safetensors").is_file()
     target = tmp_path / "Kurdî ş.wav"
-    assert cli.main(["say", "Roj baş", "-o", str(target)]) == 0
+    assert cli.main(["say", "Roj baş", "-o", str(target)]) == 1
+    assert "almost silent" in capsys.readouterr().err, "a voice of one step is no voice to speak with by default"
+    voice = str(home / "models" / "voice-0001-sample")
+    assert cli.main(["say", "Roj baş", "-o", str(target), "--voice", voice]) == 0
     assert soundfile.info(target).samplerate == 16_000
 
 

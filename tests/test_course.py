@@ -64,7 +64,7 @@ def test_summary_shows_before_and_after_of_the_voices_card(tmp_path: Path) -> No
     before, after = ({name: base + i for i, name in enumerate(names)} for base in (10.25, 2.5))
     card = {"steps": 7, "training_clips": 90, "test_clips": 11, "before": before, "after": after}
     card["likeness_baselines"] = {"same_voice": 0.05, "other_voices": 1.61}
-    write_json(tmp_path / "models" / "voice-sample" / "voice.json", card)
+    write_json(tmp_path / "models" / "voice-0001-sample" / "voice.json", card)
     text = course.summary(tmp_path)
     for shown in ("10.25", "2.50", "0.05", "1.61", "7 steps on 90 clips", "11 sentences", "samples", "start.py lab"):
         assert shown in text

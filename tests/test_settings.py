@@ -28,7 +28,7 @@ def test_profiles_share_the_audio_front_end_of_the_base_voices() -> None:
 
 def test_everything_written_lies_under_the_home(home: Path) -> None:
     profile = load_profile("sample")
-    for folder in (profile.prepared_dir, profile.training_dir, profile.voice_dir):
+    for folder in (profile.prepared_dir, profile.training_dir):
         assert home in folder.parents
 
 

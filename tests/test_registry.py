@@ -1,0 +1,150 @@
+"""Voices are numbered, one is current, a bad one never is, and the last good one is never lost."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kurdtts_lib import registry
+from kurdtts_lib.errors import VoiceError
+from kurdtts_lib.judging import Figures
+from kurdtts_lib.registry import faults_of, models, prune, publish, rollback, use, voices
+from kurdtts_lib.vits.voice import Voice, load_voice
+
+GOOD = Figures(5, 5.0, 0.9, 2.0, 200.0, -1.0, 1.0)
+
+
+@pytest.fixture
+def add(make_voice: Callable[..., Voice]) -> Callable[..., int]:
+    voice = make_voice()
+
+    def publish_one(*faults: str, keep: int = 3) -> int:
+        voice.card = {"name": "test", "faults": list(faults), "parent": None}
+        return publish(voice, "test", lambda card: f"# {card['version']}\n", keep=keep).version
+
+    return publish_one
+
+
+def versions() -> list[int]:
+    return [entry.version for entry in voices()]
+
+
+def test_a_published_voice_has_the_next_number_and_is_the_current_one(add: Callable[..., int]) -> None:
+    assert [add(), add()] == [1, 2] == versions()
+    entry = registry.current()
+    assert (entry.version, entry.folder.name, entry.card["version"]) == (2, "voice-0002-test", 2)
+    assert (entry.folder / "README.md").read_text(encoding="utf-8") == "# 2\n"
+    assert load_voice(entry.folder).card["version"] == 2
+
+
+def test_a_voice_with_faults_is_kept_and_never_current(add: Callable[..., int]) -> None:
+    good = add()
+    bad = add("It is almost silent.")
+    assert registry.current().version == good and versions() == [good, bad]
+    with pytest.raises(VoiceError, match="almost silent"):
+        use(bad)
+    assert registry.current().version == good
+
+
+def test_use_and_rollback_walk_back_through_what_was_current(add: Callable[..., int]) -> None:
+    for _ in range(3):
+        add()
+    assert use(1).version == 1 == registry.current().version
+    assert [rollback().version, rollback().version] == [3, 2]
+    with pytest.raises(VoiceError, match="no earlier voice"):
+        rollback()
+    assert registry.current().version == 2
+
+
+def test_an_unknown_version_names_those_there_are(add: Callable[..., int]) -> None:
+    with pytest.raises(VoiceError, match="none yet"):
+        registry.current() if voices() else use(1)
+    add()
+    with pytest.raises(VoiceError, match="There are: 1"):
+        use(7)
+
+
+def test_the_three_newest_others_are_kept(add: Callable[..., int]) -> None:
+    for _ in range(6):
+        add()
+    assert versions() == [3, 4, 5, 6]
+    use(4)
+    assert add() == 7
+    assert versions() == [4, 5, 6, 7]
+    assert [path.name for path in models().iterdir() if path.name.startswith(".")] == []
+
+
+def test_the_only_good_voice_outlives_any_number_of_bad_ones(add: Callable[..., int]) -> None:
+    add()
+    (models() / registry.CURRENT).unlink()  # nobody chose it
+    for _ in range(5):
+        add("It is almost silent.", keep=1)
+    assert 1 in versions() and len(versions()) == 2
+
+
+@given(current=st.integers(0, 7), faults=st.lists(st.booleans(), min_size=8, max_size=8), keep=st.integers(0, 9))
+def test_pruning_keeps_the_current_the_newest_and_the_last_good_one(
+    current: int, faults: list[bool], keep: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KURDTTS_HOME", str(tmp_path_factory.mktemp("home")))
+        models().mkdir(parents=True)
+        for version, bad in enumerate(faults):
+            folder = models() / f"voice-{version:04d}-x"
+            folder.mkdir()
+            (folder / "voice.json").write_text(json.dumps({"faults": ["bad"] * bad}), encoding="utf-8")
+            (folder / "model.safetensors").write_bytes(b"")
+        (models() / registry.CURRENT).write_text(json.dumps({"current": current, "before": []}), encoding="utf-8")
+        gone = prune(keep)
+        others = [version for version in range(8) if version != current]
+        good = [version for version in range(8) if not faults[version]]
+        expected = {current, *others[max(0, 7 - keep) :], *good[-1:]}
+        assert set(versions()) == expected and set(gone) == set(range(8)) - expected
+
+
+def test_two_processes_that_publish_at_once_get_two_numbers(tmp_path: Path, home: Path) -> None:
+    script = tmp_path / "reserve.py"
+    script.write_text(
+        "from kurdtts_lib import registry\n"
+        "for _ in range(40):\n"
+        "    with registry._new_version() as version:\n"
+        "        (registry.models() / f'voice-{version:04d}-x').mkdir()\n"
+        "        print(version)\n",
+        encoding="utf-8",
+    )
+    running = [subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    numbers = [int(line) for process in running for line in process.communicate(timeout=120)[0].split()]
+    assert sorted(numbers) == list(range(1, 81))
+
+
+def test_a_damaged_pointer_is_told_and_not_overwritten(add: Callable[..., int]) -> None:
+    add()
+    (models() / registry.CURRENT).write_text("{", encoding="utf-8")
+    for question in (registry.current, rollback, voices):
+        with pytest.raises(VoiceError, match="cannot be read"):
+            question()
+
+
+@pytest.mark.parametrize(
+    ("change", "factor", "word"),
+    [
+        ({}, 1.0, ""),
+        ({"loudness_difference_db": -21.0}, 1.0, "silent"),
+        ({"mel_distance": 1.04}, 1.0, "much worse"),
+        ({"mel_distance": 1.03}, 1.0, ""),
+        ({"mel_distance": float("nan")}, 1.0, "not a number"),
+        ({}, 10.0, "too loud"),
+        ({}, np.nan, "not a number"),
+    ],
+)
+def test_what_forbids_a_voice(change: dict, factor: float, word: str) -> None:
+    speech = [np.float32(factor) * np.clip(np.random.default_rng(0).normal(scale=0.1, size=8000), -0.9, 0.9)]
+    found = faults_of([np.clip(sound, -1, 1) for sound in speech], dataclasses.replace(GOOD, **change), GOOD)
+    assert bool(found) == bool(word) and all(word in fault for fault in found)
