@@ -45,6 +45,7 @@ _EXPLANATIONS = {
     "empty": "The data set {name} holds no data files that can be read. Choose another one.",
     "name": "{name!r} is neither a folder here nor a data set that the hub gives. Check the spelling and the network; "
     "if it is a private data set, run `hf auth login`.",
+    "nowhere": "{name!r} is neither a folder here nor the name of a data set. Check the spelling.",
     "refused": "The hub refuses to give {name}: {error}\nRun `hf auth login` with an account that may read it.",
     "hub": "The hub itself has trouble just now: {error}\nTry again in some minutes.",
     "network": "The hub cannot be reached for the data set {name}: {error}\nCheck the network and try again; what was "
@@ -87,7 +88,9 @@ def _explained(name: str) -> Iterator[None]:
     try:
         yield
     except _HUB_ERRORS as error:
-        raise CorpusError(_EXPLANATIONS[_cause(error)].format(name=name, error=error)) from error
+        answers = [one for one in _chain(error) if isinstance(one, hub.HfHubHTTPError)]  # the hub's own words
+        explanation = _EXPLANATIONS[_cause(error)]
+        raise CorpusError(explanation.format(name=name, error=answers[0] if answers else error)) from error
 
 
 def _cause(error: BaseException) -> str:
@@ -108,12 +111,13 @@ def _cause(error: BaseException) -> str:
         "gated": gated,
         "busy": 429 in statuses,
         "script": "Dataset scripts are no longer supported" in words,
-        "offline": raised(hub.OfflineModeIsEnabled) or "offline mode" in words.lower(),
+        "offline": raised(hub.OfflineModeIsEnabled) or "OfflineModeIsEnabled" in words,
         "empty": raised(EmptyDatasetError, DataFilesNotFoundError),
-        "name": unknown or "Couldn't find any data file" in words,
+        "name": unknown,
         "refused": bool(statuses & {401, 403}),
         "hub": bool(statuses),
         "network": unreachable,
+        "nowhere": "Couldn't find any data file" in words,
         "loose": "torchcodec" in words,
         "parts": "Config name is missing" in words,
     }
