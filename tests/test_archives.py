@@ -161,7 +161,7 @@ def test_a_full_disk_leaves_nothing(release: Path, tmp_path: Path, home: Path, m
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(archives.shutil, "copyfileobj", full)
-    with pytest.raises(CorpusError, match="no space on the disk.*KURDTTS_HOME"):
+    with pytest.raises(CorpusError, match=r"no space on the disk.*KURDTTS_HOME"):
         read(archive)
     assert left_over(home) == []
 

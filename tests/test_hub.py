@@ -34,7 +34,7 @@ def on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     def load(name: str, **options: object) -> object:
         assert name == NAME
-        return datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"), **options)  # type: ignore[call-overload]
+        return datasets.load_dataset(str(folder), **options)  # type: ignore[call-overload]
 
     monkeypatch.setattr(hub, "load_dataset", load)
     monkeypatch.setattr(hub, "get_dataset_split_names", lambda _: datasets.get_dataset_split_names(str(folder)))

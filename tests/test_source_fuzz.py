@@ -94,7 +94,7 @@ def test_any_text_beside_a_sound_is_one_clip(content: bytes, tmp_path: Path) -> 
     check([clip])
 
 
-@same_folder
+@settings(parent=same_folder, max_examples=25)
 @given(place=st.integers(0, 2**20), junk=st.binary(min_size=1, max_size=200), kept=st.floats(0, 1))
 def test_damaged_parquet_is_read_or_refused(place: int, junk: bytes, kept: float, tmp_path: Path) -> None:
     if not (whole := tmp_path / "whole").exists():

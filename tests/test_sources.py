@@ -22,7 +22,7 @@ from corpora import (
 
 from kurdtts_lib.audio import header
 from kurdtts_lib.corpus.preparation import prepare
-from kurdtts_lib.corpus.sources import find_clips, read_corpus
+from kurdtts_lib.corpus.sources import corpus_table, find_clips, read_corpus
 from kurdtts_lib.errors import CorpusError
 from kurdtts_lib.settings import AudioSettings
 
@@ -71,6 +71,19 @@ def test_every_form_can_be_limited_to_the_first_clips(make: Callable[[Path], obj
     assert [clip.number for clip in read(tmp_path, max_samples=2)] == [0, 1]
     with pytest.raises(CorpusError, match="no clip number 2"):
         find_clips(source(tmp_path, max_samples=2), [2])
+
+
+@pytest.mark.parametrize("make", FORMS)
+def test_no_form_touches_torchcodec(
+    make: Callable[[Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that has it, in a state where it cannot even be imported."""
+    (tmp_path / "corpus").mkdir()
+    make(tmp_path / "corpus")
+    write(tmp_path / "packages" / "torchcodec" / "__init__.py", "raise AssertionError('torchcodec was imported')")
+    monkeypatch.syspath_prepend(tmp_path / "packages")
+    monkeypatch.setattr("datasets.config.TORCHCODEC_AVAILABLE", True)
+    assert len(corpus_table(source(tmp_path / "corpus"))) == len(find_clips(source(tmp_path / "corpus"), [0, 1, 2]))
 
 
 @pytest.mark.parametrize("kind", ["common_voice", "parquet"])
