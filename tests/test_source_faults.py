@@ -200,6 +200,27 @@ def test_files_without_a_partner_are_counted_and_hidden_ones_are_not(tmp_path: P
     }
 
 
+def test_a_text_file_that_cannot_be_opened_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.wav", "a.txt", "b.wav", "b.txt"):
+        write(tmp_path / name, "Roj baş.")
+    read_bytes = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path.name == "a.txt":
+            raise PermissionError(13, "Permission denied")
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert faults(tmp_path) == ["text file cannot be opened", ""]
+
+
+def test_a_table_that_vanishes_while_it_is_read_is_an_error(common_voice: Path) -> None:
+    clips = read_corpus(source(common_voice))
+    (common_voice / "validated.tsv").unlink()
+    with pytest.raises(CorpusError, match=r"validated\.tsv cannot be read"):
+        next(clips)
+
+
 @pytest.mark.parametrize("names", [(), ("a.wav", "b.wav", "notes.pdf"), ("a.txt",)])
 def test_a_folder_of_no_form_says_what_was_looked_for_and_what_it_holds(names: tuple, tmp_path: Path) -> None:
     for name in names:
@@ -219,7 +240,7 @@ def test_a_prepared_folder_can_be_a_source(common_voice: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("name", "words"),
     [("", "No source"), ("/no/such/folder", "no file or folder"), ("./corpus", "no file or folder"),
-     ("C:\\Users\\x", "no file or folder"), ("cv.tar.gz", "no file or folder"), ("a/b/c", "no file or folder")],
+     ("C:\\Users\\x", "no file or folder"), ("cv.tar.gz", "no file or folder"), ("a/b/c", "no file or folder"), ("a" * 5000, "cannot be read")],
 )  # fmt: skip
 def test_a_path_that_leads_nowhere_does_not_ask_the_hub(name: str, words: str) -> None:
     with pytest.raises(CorpusError, match=words):

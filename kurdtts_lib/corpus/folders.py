@@ -1,7 +1,7 @@
 """Which form a folder's corpus has; and the form without a table, where each sound file has its text beside it."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from kurdtts_lib.corpus.rows import open_parquet
@@ -10,6 +10,7 @@ from kurdtts_lib.corpus.source_clips import (
     NO_TEXT_FILE,
     NOT_UTF8,
     ONE_SPEAKER,
+    UNREADABLE,
     Source,
     SourceClip,
     make_clip,
@@ -83,10 +84,11 @@ class Pairs(Source):
 
     def __init__(self, folder: Path, files: list[Path]) -> None:
         self._folder = folder
-        texts = {path.with_suffix(""): path for path in files if path.suffix.lower() == ".txt"}
+        written = [path for path in files if path.suffix.lower() == ".txt"]
+        texts = {path.with_suffix(""): path for path in reversed(written)}  # the first, should there be a.TXT and a.txt
         sounds = [path for path in files if path.suffix.lower() in SOUND_SUFFIXES]
-        heard = {path.with_suffix("") for path in sounds}
-        lonely = [path for stem, path in texts.items() if stem not in heard]
+        used = {texts.get(path.with_suffix("")) for path in sounds}
+        lonely = [path for path in written if path not in used]
         # (sound, text); one of them may be absent
         pairs = [(path, texts.get(path.with_suffix(""))) for path in sounds] + [(None, path) for path in lonely]
         self._pairs: list[tuple[Path | None, Path | None]] = sorted(pairs, key=lambda pair: self._name(*pair))
@@ -99,14 +101,11 @@ class Pairs(Source):
         assert named is not None
         return named.relative_to(self._folder).as_posix()
 
-    def clips(self) -> Iterator[SourceClip]:
-        return map(self._clip, range(len(self._pairs)))
+    def _entries(self) -> Iterator[tuple[Path | None, Path | None]]:
+        return iter(self._pairs)
 
-    def pick(self, numbers: Collection[int]) -> Iterator[SourceClip]:
-        return map(self._clip, sorted(number for number in numbers if 0 <= number < len(self._pairs)))
-
-    def _clip(self, number: int) -> SourceClip:
-        sound, text = self._pairs[number]
+    def _clip(self, number: int, entry: tuple[Path | None, Path | None]) -> SourceClip:
+        sound, text = entry
         sentence, fault = _read_text(text) if text else ("", NO_TEXT_FILE)
         if sound is None:
             fault = fault or NO_AUDIO_FILE
@@ -115,10 +114,10 @@ class Pairs(Source):
 
 
 def _read_text(path: Path) -> tuple[str, str]:
-    """(text, fault or empty). Raises CorpusError if the file cannot be read at all."""
-    with readable(path):
-        content = path.read_bytes()
+    """(text, fault or empty)."""
     try:
-        return content.decode("utf-8-sig").strip(), ""
+        return path.read_bytes().decode("utf-8-sig").strip(), ""
     except UnicodeDecodeError:
         return "", NOT_UTF8
+    except OSError:
+        return "", UNREADABLE

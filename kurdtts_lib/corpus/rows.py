@@ -99,9 +99,9 @@ class Rows(Source):
         self._has_bytes = data.data.column(audio).is_valid().to_numpy()
         return data.remove_columns(audio)
 
-    def clips(self) -> Iterator[SourceClip]:
+    def _entries(self) -> Iterator[dict]:
         with self._explained():
-            yield from (self._clip(number, row) for number, row in enumerate(self._data))
+            yield from self._data
 
     def pick(self, numbers: Collection[int]) -> Iterator[SourceClip]:
         if not isinstance(self._data, Dataset):
@@ -111,11 +111,11 @@ class Rows(Source):
         with self._explained():
             yield from map(self._clip, known, self._data.select(known))
 
-    def _clip(self, number: int, row: dict) -> SourceClip:
+    def _clip(self, number: int, entry: dict) -> SourceClip:
         columns = self._columns
-        content, path = self._sound(number, row)
-        values = {**row, "sentence": row[columns.text]}
-        values["client_id"] = row[columns.speaker] if columns.speaker else ONE_SPEAKER
+        content, path = self._sound(number, entry)
+        values = {**entry, "sentence": entry[columns.text]}
+        values["client_id"] = entry[columns.speaker] if columns.speaker else ONE_SPEAKER
         name = path.replace("\\", "/").rsplit("/", 1)[-1] or f"row-{number}"
         if content is not None:
             return make_clip(number, name, content if self._with_audio else b"", values)

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ NO_AUDIO_FILE = "no audio beside it"
 NO_AUDIO = "no audio"
 NO_SPEAKER = "no speaker"
 NOT_UTF8 = "text is not UTF-8"
+UNREADABLE = "text file cannot be opened"
 OUTSIDE = "path outside the corpus"
 MISSING_COLUMNS = "row with missing columns"
 MORE_COLUMNS = "row with more columns than the table"
@@ -61,17 +63,26 @@ class Source(ABC):
     """A corpus that was found and opened."""
 
     @abstractmethod
+    def _entries(self) -> Iterator[Any]:
+        """What each clip is made from, in the corpus's order, cheap to step over.
+
+        Raises CorpusError if the source breaks on the way.
+        """
+
+    @abstractmethod
+    def _clip(self, number: int, entry: Any) -> SourceClip:
+        """The clip of an entry. Never raises: what is wrong with the entry is the clip's fault."""
+
     def clips(self) -> Iterator[SourceClip]:
         """Every clip in the corpus's order, numbered from 0. Raises CorpusError if the source breaks on the way."""
+        for number, entry in enumerate(self._entries()):
+            yield self._clip(number, entry)
 
     def pick(self, numbers: Collection[int]) -> Iterator[SourceClip]:
         """The clips with these numbers, as far as there are such, in the corpus's order."""
-        last = max(numbers, default=-1)
-        for clip in self.clips():
-            if clip.number in numbers:
-                yield clip
-            if clip.number >= last:
-                return
+        for number, entry in enumerate(islice(self._entries(), max(numbers, default=-1) + 1)):
+            if number in numbers:
+                yield self._clip(number, entry)
 
 
 def make_clip(number: int, name: str, audio: bytes | Path, row: Mapping[str, Any], fault: str = "") -> SourceClip:

@@ -30,7 +30,7 @@ from kurdtts_lib.audio import header
 from kurdtts_lib.corpus.archives import is_archive, unpack
 from kurdtts_lib.corpus.folders import open_folder
 from kurdtts_lib.corpus.hub import open_hub
-from kurdtts_lib.corpus.source_clips import Source, SourceClip
+from kurdtts_lib.corpus.source_clips import Source, SourceClip, readable
 from kurdtts_lib.errors import AudioError, CorpusError
 from kurdtts_lib.settings import CorpusSettings
 
@@ -50,12 +50,14 @@ def _open(settings: CorpusSettings, with_audio: bool) -> Source:
     if not settings.source.strip():
         raise CorpusError("No source is given. Name a folder, a Common Voice `.tar.gz`, or a data set on the hub.")
     path = Path(settings.source)
-    if path.is_file() and is_archive(path.name):
+    with readable(path):  # a name may be too long to be one
+        is_folder, is_file = path.is_dir(), path.is_file()
+    if is_file and is_archive(path.name):
         return open_folder(unpack(path), settings, with_audio)
-    if path.is_dir():
-        return open_folder(path, settings, with_audio)
-    if path.is_file():
+    if is_file:
         raise CorpusError(f"{path} is a file of another kind. Give its folder, or a Common Voice `.tar.gz`.")
+    if is_folder:
+        return open_folder(path, settings, with_audio)
     if _is_path(settings.source):
         raise CorpusError(f"There is no file or folder {path.absolute()}. Check the spelling, or the disk it is on.")
     return open_hub(settings, with_audio)

@@ -46,16 +46,15 @@ class Table(Source):
     def __init__(self, table: Path, settings: CorpusSettings) -> None:
         self.table, self.settings = table, settings
 
-    def clips(self) -> Iterator[SourceClip]:
-        for number, (row, fault) in enumerate(self._rows()):
-            name = str(row.get("file") or "")
-            audio, no_audio = self._find(name) if name else (b"", MISSING_COLUMNS)
-            values = {"client_id": ONE_SPEAKER, **row}
-            yield make_clip(number, name or f"row-{number}", audio, values, fault or no_audio)
-
     @abstractmethod
-    def _rows(self) -> Iterator[tuple[dict[str, Any], str]]:
+    def _entries(self) -> Iterator[tuple[dict[str, Any], str]]:
         """(row with the keys `file`, `sentence` and perhaps `client_id` and others, fault or empty) of each line."""
+
+    def _clip(self, number: int, entry: tuple[dict[str, Any], str]) -> SourceClip:
+        row, fault = entry
+        name = str(row.get("file") or "")
+        audio, no_audio = self._find(name) if name else (b"", MISSING_COLUMNS)
+        return make_clip(number, name or f"row-{number}", audio, {"client_id": ONE_SPEAKER, **row}, fault or no_audio)
 
     def _find(self, name: str) -> tuple[bytes | Path, str]:
         """(path, no fault) of a sound file, or (nothing, fault)."""
@@ -102,7 +101,7 @@ class CommonVoice(Table):
                 f"{table} has no column {', '.join(missing)}. Is it a Common Voice table? {has_columns(self._names)}"
             )
 
-    def _rows(self) -> Iterator[tuple[dict[str, Any], str]]:
+    def _entries(self) -> Iterator[tuple[dict[str, Any], str]]:
         return _cells(islice(self._lines(), 1, None), self._names, self._columns, lambda line: line.split("\t"))
 
     def _places(self, name: str) -> Sequence[str]:
@@ -131,7 +130,7 @@ class MetadataCsv(Table):
             self._names = ["file", "sentence"]
             self._columns = {name: name for name in self._names}
 
-    def _rows(self) -> Iterator[tuple[dict[str, Any], str]]:
+    def _entries(self) -> Iterator[tuple[dict[str, Any], str]]:
         return _cells(islice(self._lines(), int(self._has_names), None), self._names, self._columns, self._split)
 
 
@@ -150,7 +149,7 @@ class MetadataJsonl(Table):
                 "`audio_column` and `text_column`."
             )
 
-    def _rows(self) -> Iterator[tuple[dict[str, Any], str]]:
+    def _entries(self) -> Iterator[tuple[dict[str, Any], str]]:
         for row, fault in map(_parse, self._lines()):
             whole = all(isinstance(row.get(column), str | int | float) for column in self._columns.values())
             yield _with_keys(row, self._columns), fault or ("" if whole else MISSING_COLUMNS)
