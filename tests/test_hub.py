@@ -144,6 +144,9 @@ ERRORS: list[tuple[Callable[[], Exception], str]] = [
     (lambda: after(FileNotFoundError("Couldn't find any data file at x"), answer(429)), "too many requests.*Wait"),
     (lambda: after(FileNotFoundError("Couldn't find any data file at x"), answer(500)), "hub itself.*Try again"),
     (lambda: after(FileNotFoundError("Couldn't find any data file at x"), answer(403)), "refuses.*hf auth login"),
+    # datasets looks for a loading script first: that there is none comes before whatever fails then
+    (lambda: after(ConnectionError("reset"), answer(404)), "cannot be reached.*reset"),
+    (lambda: after(DatasetGenerationError("An error occurred"), answer(404)), "cannot be read: An error.*hf download"),
     (partial(ImportError, "To support encoding audio data, please install 'torchcodec'."), "loose sound.*hf download"),
     (partial(ValueError, "Config name is missing.\nPlease pick one among: ['a', 'b']"), "several parts.*hf download"),
     (partial(DatasetGenerationError, "An error occurred while generating"), "cannot be read.*hf download"),

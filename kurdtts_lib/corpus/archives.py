@@ -93,7 +93,8 @@ def _take_members(folder: Path, archive: Path, unzipped: gzip.GzipFile) -> list[
     refused = []
     releases = set()
     with tarfile.open(fileobj=unzipped, mode="r|") as members:
-        for member in members:
+        while member := members.next():
+            members.members.clear()  # type: ignore[attr-defined]  # tarfile would remember every file
             parts = tuple(part for part in member.name.split("/") if part not in ("", "."))
             inside = is_inside(member.name) and ":" not in member.name
             if member.isdir() and inside:

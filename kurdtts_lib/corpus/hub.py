@@ -88,9 +88,10 @@ def _explained(name: str) -> Iterator[None]:
     try:
         yield
     except _HUB_ERRORS as error:
-        answers = [one for one in _chain(error) if isinstance(one, hub.HfHubHTTPError)]  # the hub's own words
-        explanation = _EXPLANATIONS[_cause(error)]
-        raise CorpusError(explanation.format(name=name, error=answers[0] if answers else error)) from error
+        cause, said = _cause(error), error
+        if cause in ("refused", "hub"):  # the hub's own words, not those of what they came wrapped in
+            said = next(one for one in _chain(error) if isinstance(one, hub.HfHubHTTPError))
+        raise CorpusError(_EXPLANATIONS[cause].format(name=name, error=said)) from error
 
 
 def _cause(error: BaseException) -> str:
@@ -105,7 +106,8 @@ def _cause(error: BaseException) -> str:
     full = any(isinstance(one, OSError) and one.errno == errno.ENOSPC for one in chain)
     gated = raised(hub.GatedRepoError, hub.LocalTokenNotFoundError) or "gated dataset" in words
     unknown = raised(DatasetNotFoundError, hub.RepositoryNotFoundError, hub.HFValidationError)
-    unreachable = raised(ConnectionError, TimeoutError, hub.LocalEntryNotFoundError, hub.HTTPError)
+    # An HTTP error without an answer. With one it says little by itself: of a file that may be absent it is usual.
+    unanswered = any(isinstance(one, hub.HTTPError) and not hasattr(one, "response") for one in chain)
     causes = {  # the first that holds
         "space": full or "Not enough disk space" in words or "No space left on device" in words,
         "gated": gated,
@@ -115,8 +117,8 @@ def _cause(error: BaseException) -> str:
         "empty": raised(EmptyDatasetError, DataFilesNotFoundError),
         "name": unknown,
         "refused": bool(statuses & {401, 403}),
-        "hub": bool(statuses),
-        "network": unreachable,
+        "hub": any(status >= 500 for status in statuses),
+        "network": unanswered or raised(ConnectionError, TimeoutError, hub.LocalEntryNotFoundError),
         "nowhere": "Couldn't find any data file" in words,
         "loose": "torchcodec" in words,
         "parts": "Config name is missing" in words,

@@ -151,8 +151,9 @@ def _find_columns(features: Features, settings: CorpusSettings, where: str) -> _
 def _audio_column(features: Features, wanted: str, where: str) -> str:
     if wanted:
         if not _kind(features.get(wanted)):
-            raise CorpusError(f"{where} has no sound in the column {wanted!r}, which `audio_column` names. "
-                              f"{has_columns(features)}")  # fmt: skip
+            raise CorpusError(
+                f"{where} has no sound in the column {wanted!r}, which `audio_column` names. {has_columns(features)}"
+            )
         return wanted
     by_kind: dict[str, list[str]] = {}
     for name, feature in features.items():
@@ -162,8 +163,10 @@ def _audio_column(features: Features, wanted: str, where: str) -> str:
         if "audio" in found:
             return "audio"
         if len(found) > 1:
-            raise CorpusError(f"{where} has sound in {' and '.join(found)}: which one is meant? Name it in the setting "
-                              f"`audio_column`. {has_columns(features)}")  # fmt: skip
+            raise CorpusError(
+                f"{where} has sound in {' and '.join(found)}: which one is meant? Name it in the setting "
+                f"`audio_column`. {has_columns(features)}"
+            )
         if found:
             return found[0]
     audio = find_column(by_kind.get("path", []), "", FILE_NAMES, "audio_column", where)
