@@ -1,5 +1,6 @@
 """Every kind of corpus gives the same clips; one that cannot be read as a whole says why."""
 
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from kurdtts_lib.audio import header
 from kurdtts_lib.corpus.preparation import prepare
 from kurdtts_lib.corpus.sources import corpus_table, find_clips, read_corpus
 from kurdtts_lib.errors import CorpusError
-from kurdtts_lib.settings import AudioSettings
+from kurdtts_lib.settings import AudioSettings, CorpusSettings
 
 
 @pytest.fixture
@@ -182,3 +183,32 @@ def test_damaged_parquet_is_a_clear_error(tmp_path: Path, damage: str) -> None:
         pyarrow.parquet.write_table(pyarrow.table({"audio": SOUNDS, "text": texts}), tmp_path / "a.parquet")
     with pytest.raises(CorpusError, match="cannot be read"):
         read(tmp_path)
+
+
+def peak_megabytes(settings: CorpusSettings, with_audio: bool) -> float:
+    """Of Python's own memory, while a corpus is read once."""
+    clips = read_corpus(settings, with_audio)
+    tracemalloc.start()
+    try:
+        for _ in clips:
+            pass
+        return tracemalloc.get_traced_memory()[1] / 1e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_sound_of_parquet_is_not_read_for_a_pass_over_texts(tmp_path: Path) -> None:
+    sounds = [bytes(10_000_000)] * 3
+    pyarrow.parquet.write_table(pyarrow.table({"audio": sounds, "text": SENTENCES}), tmp_path / "x.parquet")
+    assert peak_megabytes(source(tmp_path), with_audio=True) > 9
+    assert peak_megabytes(source(tmp_path), with_audio=False) < 1
+
+
+@pytest.mark.parametrize("name", ["validated.tsv", "metadata.jsonl"])
+def test_memory_does_not_grow_with_a_table(name: str, tmp_path: Path) -> None:
+    head, row = "client_id\tpath\tsentence\n", "a\tx.mp3\tRoj baş.\n"
+    if name == "metadata.jsonl":
+        head, row = "", '{"file": "x.mp3", "text": "Roj baş."}\n'
+    write(tmp_path / name, head + row * 20_000)
+    assert len(read(tmp_path)) == 20_000
+    assert peak_megabytes(source(tmp_path), with_audio=True) < 1
