@@ -1,68 +1,84 @@
-"""One way to read a corpus, whether it is the sample, a Common Voice folder or a data set on the hub."""
+"""One way to read a corpus, whatever form it has. `CorpusSettings.source` is one of these:
 
-import csv
-import glob
+- **A folder with Parquet files** (all of them are one table), or **the name of a data set on the hub**, cached, or read
+  over the network as it comes (`streaming`, `max_samples`). Sound: a column of the type `Audio`, {bytes, path}, bytes,
+  or paths below the folder.
+- **A Common Voice release**: the folder with `validated.tsv` and `clips`, one of the two folders above it, or the
+  `.tar.gz`, which is unpacked once into the course's `data` folder.
+- **A folder with `metadata.csv`**: lines of `file|text` without a header, or with a header that names the columns,
+  divided by `|` or `,`. Or **`metadata.jsonl`**: an object a line. Files are sought as named, in `wavs`, and with
+  `.wav` added.
+- **A folder of sound files with their texts beside them** (`a.wav`, `a.txt`), also in folders below. Hidden files are
+  no recordings.
+
+A folder that has several forms is read as the first of: `validated.tsv`, `metadata.csv`, `metadata.jsonl`, Common
+Voice below it, Parquet, pairs. Columns have usual names or are named in the settings; without a speaker column all is
+`one speaker`; without votes all is accepted. The order is the table's or that of the names, the same on every system.
+
+A row that is of no use is a clip with a `fault`, to be counted. Only a source that is of no use as a whole is an error.
+"""
+
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import datasets
 import pandas
-from datasets import Audio, IterableDataset, load_dataset
-from datasets import Dataset as ArrowDataset
-from datasets.exceptions import DatasetsError
 
 from kurdtts_lib.audio import header
+from kurdtts_lib.corpus.archives import is_archive, unpack
+from kurdtts_lib.corpus.folders import open_folder
+from kurdtts_lib.corpus.hub import open_hub
+from kurdtts_lib.corpus.source_clips import Source, SourceClip, readable
 from kurdtts_lib.errors import AudioError, CorpusError
 from kurdtts_lib.settings import CorpusSettings
 
-TEXT_COLUMNS = ("client_id", "sentence", "age", "gender")
-
-
-@dataclass(frozen=True)
-class SourceClip:
-    """One clip as the corpus gives it, nothing decoded yet."""
-
-    number: int
-    """Its row in the source, from 0."""
-    name: str
-    audio: bytes | Path
-    client_id: str
-    sentence: str
-    up_votes: int
-    down_votes: int
-    age: str
-    gender: str
-    fault: str = ""
-    """Why the source itself cannot give this clip (`no text`, `path outside the corpus` ...), to count by; empty if it
-    can."""
+__all__ = ["SourceClip", "corpus_table", "find_clips", "read_corpus"]
 
 
 def read_corpus(settings: CorpusSettings, with_audio: bool = True) -> Iterator[SourceClip]:
-    """Yield the source's clips one by one: memory does not grow with the corpus.
+    """Yield the source's clips one by one, numbered from 0 without gaps: memory does not grow with the corpus.
 
+    with_audio: False leaves the sound of Parquet files and of a cached data set unread; `audio` is `b""` there.
     Raises CorpusError, saying what to do, if the source cannot be read or has other columns.
     """
-    folder = Path(settings.source)
-    if (folder / "validated.tsv").is_file():
-        clips = _read_common_voice(folder)
-    elif folder.is_dir():
-        clips = _read_rows(_open_parquet(folder))
-    else:
-        clips = _read_rows(_open_hub(settings))
-    return islice(clips, settings.max_samples)
+    return islice(_open(settings, with_audio).clips(), settings.max_samples)
+
+
+def _open(settings: CorpusSettings, with_audio: bool) -> Source:
+    if not settings.source.strip():
+        raise CorpusError("No source is given. Name a folder, a Common Voice `.tar.gz`, or a data set on the hub.")
+    path = Path(settings.source)
+    with readable(path):  # a name may be too long to be one
+        is_folder, is_file = path.is_dir(), path.is_file()
+    if is_file and is_archive(path.name):
+        return open_folder(unpack(path), settings, with_audio)
+    if is_file:
+        raise CorpusError(f"{path} is a file of another kind. Give its folder, or a Common Voice `.tar.gz`.")
+    if is_folder:
+        return open_folder(path, settings, with_audio)
+    if _is_path(settings.source):
+        raise CorpusError(f"There is no file or folder {path.absolute()}. Check the spelling, or the disk it is on.")
+    return open_hub(settings, with_audio)
+
+
+def _is_path(source: str) -> bool:
+    """Whether it can be a path only: the hub's names are `owner/name` or `name`."""
+    return is_archive(source) or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", source)
 
 
 def corpus_table(settings: CorpusSettings) -> pandas.DataFrame:
-    """One row a clip: number, name, columns of the corpus, seconds, channels; NaN seconds where audio is damaged."""
+    """One row a clip: number, name, columns of the corpus, fault, seconds, channels.
+
+    Seconds are NaN where the audio is damaged, and where the row has a fault: its audio is not touched.
+    """
     rows = []
     for clip in read_corpus(settings):
-        try:
-            seconds, _, channels = header(clip.audio)
-        except AudioError:  # shown as damaged in the table; preparation counts it by its reason
-            seconds, channels = float("nan"), 0
+        seconds, channels = float("nan"), 0
+        if not clip.fault:
+            with suppress(AudioError):  # shown as damaged in the table; preparation counts it by its reason
+                seconds, _, channels = header(clip.audio)
         columns = {name: value for name, value in vars(clip).items() if name != "audio"}  # gigabytes on the hub's
         rows.append({**columns, "seconds": seconds, "channels": channels})
     if not rows:
@@ -71,91 +87,14 @@ def corpus_table(settings: CorpusSettings) -> pandas.DataFrame:
 
 
 def find_clips(settings: CorpusSettings, numbers: Iterable[int]) -> list[SourceClip]:
-    """The source's clips with these numbers, in their order, in one pass. Raises CorpusError if one is missing."""
-    wanted = list(numbers)
-    found: dict[int, SourceClip] = {}
-    for clip in islice(read_corpus(settings), max(wanted, default=-1) + 1):
-        if clip.number in wanted:
-            found[clip.number] = clip
+    """The source's clips with these numbers, in their order. Raises CorpusError if one is missing.
+
+    Looked up by their place where the source allows it; a table of texts or a stream is read up to the last of them.
+    """
+    wanted = [int(number) for number in numbers]
+    end = float("inf") if settings.max_samples is None else settings.max_samples
+    found = {clip.number: clip for clip in _open(settings, True).pick({n for n in wanted if n < end})}
     missing = [str(number) for number in wanted if number not in found]
     if missing:
         raise CorpusError(f"{settings.source} has no clip number {', '.join(missing)}.")
     return [found[number] for number in wanted]
-
-
-def _open_parquet(folder: Path) -> ArrowDataset:
-    files = sorted(glob.escape(str(path)) for path in folder.rglob("*.parquet"))
-    if not files:
-        raise CorpusError(
-            f"{folder} holds neither Parquet files nor a Common Voice `validated.tsv`. Choose another folder."
-        )
-    datasets.disable_progress_bars()  # local files open in a moment
-    try:
-        return load_dataset("parquet", data_files=files, split="train")
-    except (OSError, ValueError, DatasetsError) as error:
-        raise CorpusError(f"The Parquet files in {folder} cannot be read: {error}") from error
-    finally:
-        datasets.enable_progress_bars()
-
-
-def _open_hub(settings: CorpusSettings) -> ArrowDataset | IterableDataset:
-    try:
-        return load_dataset(settings.source, split="train", streaming=settings.max_samples is not None)
-    except (OSError, ValueError, DatasetsError) as error:
-        raise CorpusError(
-            f"{settings.source!r} is neither a folder here nor a data set that the hub gives: {error}\n"
-            "Check the spelling and the network; for a local copy, give its folder."
-        ) from error
-
-
-def _read_rows(rows: Any) -> Iterator[SourceClip]:
-    audio_column = _audio_column(rows)
-    # Undecoded: the library's own decoding needs torchcodec, which breaks on many machines.
-    for number, row in enumerate(rows.cast_column(audio_column, Audio(decode=False))):
-        audio = row[audio_column] or {}
-        path = audio.get("path") or f"row-{number}"
-        content = audio.get("bytes")
-        yield _clip(number, Path(path).name, content if content is not None else Path(path), row)
-
-
-def _audio_column(rows: Any) -> str:
-    features = rows.features or {}
-    columns = [name for name, feature in features.items() if isinstance(feature, Audio)]
-    missing = [name for name in ("sentence", "client_id") if name not in features]
-    if len(columns) != 1 or missing:
-        raise CorpusError(
-            f"This data set has the columns {', '.join(features)}. One audio column, `sentence` and `client_id` "
-            "are needed, as in Common Voice."
-        )
-    return columns[0]
-
-
-def _read_common_voice(folder: Path) -> Iterator[SourceClip]:
-    table = folder / "validated.tsv"
-    with table.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        missing = {"path", "sentence", "client_id"} - set(reader.fieldnames or ())
-        if missing:
-            raise CorpusError(f"{table} has no column {', '.join(sorted(missing))}. Is it a Common Voice table?")
-        for number, row in enumerate(reader):
-            name = row["path"] or ""
-            if Path(name).name != name or not name:
-                raise CorpusError(f"{table}, row {number + 2}: {name!r} is not a file name inside `clips`.")
-            yield _clip(number, name, folder / "clips" / name, row)
-
-
-def _clip(number: int, name: str, audio: bytes | Path, row: dict) -> SourceClip:
-    texts = {column: str(row.get(column) or "") for column in TEXT_COLUMNS}
-    return SourceClip(
-        number=number,
-        name=name,
-        audio=audio,
-        # A data set without votes was checked by others: its clips count as accepted.
-        up_votes=_votes(row.get("up_votes"), 2),
-        down_votes=_votes(row.get("down_votes"), 0),
-        **texts,
-    )
-
-
-def _votes(value: Any, missing: int) -> int:
-    return missing if value is None or pandas.isna(value) or value == "" else int(float(value))

@@ -1,0 +1,125 @@
+"""Small corpora of every form, made on the spot: three clips, real MP3 at 32 kHz and 48 kHz."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import soundfile
+from datasets import Audio, Dataset
+
+from kurdtts_lib.corpus.sources import SourceClip, read_corpus
+from kurdtts_lib.settings import CorpusSettings
+
+ROWS = [("aaa", "Ez diçim malê.", 2, 0), ("aaa", "Tu li ku yî?", 3, 0), ("bbb", "Roj baş!", 0, 1)]
+SENTENCES = [row[1] for row in ROWS]
+RATES = (32_000, 48_000, 32_000)
+
+
+def mp3(seconds: float = 1.5, rate: int = 32_000) -> bytes:
+    buffer = io.BytesIO()
+    tone = 0.3 * np.sin(2 * np.pi * 220 * np.arange(int(seconds * rate)) / rate)
+    soundfile.write(buffer, tone, rate, format="MP3", subtype="MPEG_LAYER_III")
+    return buffer.getvalue()
+
+
+SOUNDS = [mp3(rate=rate) for rate in RATES]
+
+
+def write_sounds(folder: Path, names: tuple[str, ...] = ("0.mp3", "1.mp3", "2.mp3")) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, sound in zip(names, SOUNDS, strict=True):
+        (folder / name).write_bytes(sound)
+
+
+def write_common_voice(folder: Path) -> Path:
+    write_sounds(folder / "clips")
+    with (folder / "validated.tsv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t")
+        writer.writerow(["client_id", "path", "sentence", "up_votes", "down_votes", "age", "gender"])
+        for number, (client_id, sentence, up, down) in enumerate(ROWS):
+            writer.writerow([client_id, f"{number}.mp3", sentence, up, down, "", ""])
+    return folder
+
+
+def write_parquet(folder: Path) -> Path:
+    columns = {
+        "client_id": [row[0] for row in ROWS],
+        "path": [{"bytes": sound, "path": f"{number}.mp3"} for number, sound in enumerate(SOUNDS)],
+        "sentence": SENTENCES,
+        "up_votes": [row[2] for row in ROWS],
+        "down_votes": [row[3] for row in ROWS],
+    }
+    data = Dataset.from_dict(columns).cast_column("path", Audio(sampling_rate=32_000, decode=False))
+    data.to_parquet(folder / "train.parquet")
+    return folder
+
+
+def source(path: Path, **changes: object) -> CorpusSettings:
+    return CorpusSettings(source=str(path), **changes)  # type: ignore[arg-type]
+
+
+def read(path: Path, **changes: object) -> list[SourceClip]:
+    return list(read_corpus(source(path, **changes)))
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+    return path
+
+
+def as_metadata_bars(folder: Path) -> None:
+    write_sounds(folder)
+    write(folder / "metadata.csv", "".join(f"{number}.mp3|{text}\n" for number, text in enumerate(SENTENCES)))
+
+
+def as_metadata_commas(folder: Path) -> None:
+    write_sounds(folder / "wavs")
+    rows = [["speaker", "text", "file_name"], *(["x", text, f"{n}.mp3"] for n, text in enumerate(SENTENCES))]
+    with (folder / "metadata.csv").open("w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file).writerows(rows)
+
+
+def as_metadata_jsonl(folder: Path) -> None:
+    write_sounds(folder / "data")
+    rows = [{"file_name": f"data/{number}.mp3", "transcription": text} for number, text in enumerate(SENTENCES)]
+    write(folder / "metadata.jsonl", "\n".join(json.dumps(row) for row in rows))
+
+
+def as_pairs(folder: Path) -> None:
+    write_sounds(folder / "a", ("0.mp3", "1.MP3", "2.mp3"))
+    for number, text in enumerate(SENTENCES):
+        write(folder / "a" / f"{number}.txt", f"\ufeff{text}\r\n")
+
+
+def as_bytes_column(folder: Path) -> None:
+    pyarrow.parquet.write_table(pyarrow.table({"sound": SOUNDS, "text": SENTENCES}), folder / "x.parquet")
+
+
+def as_struct_column(folder: Path) -> None:
+    structs = [{"bytes": sound, "path": None} for sound in SOUNDS]
+    pyarrow.parquet.write_table(pyarrow.table({"sound": structs, "transcript": SENTENCES}), folder / "x.parquet")
+
+
+def as_path_column(folder: Path) -> None:
+    write_sounds(folder / "wavs")
+    table = {"file": [f"wavs/{number}.mp3" for number in range(3)], "normalized_text": SENTENCES}
+    pyarrow.parquet.write_table(pyarrow.table(table), folder / "x.parquet")
+
+
+FORMS: list[Callable[[Path], object]] = [
+    write_common_voice,
+    write_parquet,
+    as_metadata_bars,
+    as_metadata_commas,
+    as_metadata_jsonl,
+    as_pairs,
+    as_bytes_column,
+    as_struct_column,
+    as_path_column,
+]
