@@ -30,8 +30,13 @@ class ClipBrowser:
         self.settings, self.audio, self.clips = settings, audio, clips
         self._words = [words(sentence) for sentence in clips["sentence"]]
         self._loaded: dict[int, SourceClip] = {}
+        self._filling = False
         self.query = ipywidgets.Text(
-            query, description="Word", placeholder="empty: all clips", layout={"width": "min(320px, 98%)"}
+            query,
+            description="Word",
+            placeholder="then press Enter; empty: all clips",
+            continuous_update=False,  # each search may read the corpus up to the clips found
+            layout={"width": "min(360px, 98%)"},
         )
         self.beginnings = ipywidgets.Checkbox(
             description="also words that begin with it", indent=False, layout={"width": "auto"}
@@ -71,29 +76,32 @@ class ClipBrowser:
         self.found = find_words(self._words, self.query.value, self.beginnings.value)
         pages = max(1, math.ceil(len(self.found) / PAGE))
         self.count.value = f'<div role="status">{len(self.found)} of {len(self.clips)} clips, {pages} pages</div>'
-        if self.page.value > pages:
-            self.page.value = pages  # a limit below the value would be refused
-        self.page.max = pages
-        if self.page.value == 1:
-            self._show_page()
-        else:
-            self.page.value = 1
+        self._filling = True
+        self.page.value, self.page.max = 1, pages
+        self._filling = False
+        self._show_page()
 
     def _turn(self, by: int) -> None:
         self.page.value = min(max(1, self.page.value + by), self.page.max)
 
     def _show_page(self) -> None:
+        """Fill the list; `_filling` keeps each change on the way from drawing a clip of its own."""
+        if self._filling:
+            return
         start = (self.page.value - 1) * PAGE
         rows = self.clips.iloc[self.found[start : start + PAGE]]
         # A line a clip: its number makes two clips of one sentence two lines.
         options = [(f"{row.number}: {row.sentence}", int(row.number)) for row in rows.itertuples()]
         self.back.disabled, self.forward.disabled = self.page.value == 1, self.page.value == self.page.max
+        self._filling = True
         self.list.options = options
-        if options:
-            self.list.value = options[0][1]
+        self.list.value = options[0][1] if options else None
+        self._filling = False
         self._show_clip()
 
     def _show_clip(self) -> None:
+        if self._filling:
+            return
         number = self.list.value
         if number is None:
             self.view.value = "No clip has this word. Write another one, or a part of it with the box ticked."

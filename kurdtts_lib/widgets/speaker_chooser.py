@@ -14,7 +14,11 @@ from kurdtts_lib.widgets import plots
 from kurdtts_lib.widgets.players import clip_row
 
 PRESETS = {"one": "One speaker", "group": "A group", "all": "Everybody"}
-COLUMNS = {"minutes": ("Minutes", "{:.1f}"), "pitch": ("Pitch, Hz", "{:.0f}"), "pitch_spread": ("± semitones", "{:.1f}")}
+COLUMNS = {
+    "minutes": ("Minutes", "{:.1f}"),
+    "pitch": ("Pitch, Hz", "{:.0f}"),
+    "pitch_spread": ("± semitones", "{:.1f}"),
+}
 COLUMNS |= {"loudness": ("Loudness, dB", "{:.0f}"), "gender": ("Gender", "{}"), "age": ("Age", "{}")}
 NAME_WIDTH, CELL_WIDTH = 190, 92
 """Pixels."""
@@ -68,7 +72,7 @@ class SpeakerChooser:
 
     def _repr_mimebundle_(self, **options: object) -> dict[str, object]:
         """The live widget, and for a saved notebook that has no kernel the table, the choice and the plot."""
-        shown = self.table[: MOST_SURVEYED].copy()
+        shown = self.table[:MOST_SURVEYED].copy()
         chosen = self.chosen
         shown.insert(0, "chosen", ["✓" if name in chosen else "" for name in shown.index])
         table = shown.to_html(float_format="%.1f", na_rep="?", escape=True)
