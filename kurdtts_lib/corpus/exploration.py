@@ -26,8 +26,8 @@ def letter_pairs(sentences: Iterable[str]) -> pandas.DataFrame:
     counts = Counter(pair for text in sentences for word in words(text) for pair in pairwise(word))
     return pandas.DataFrame(
         [[counts[first, second] for second in LETTERS] for first in LETTERS],
-        index=pandas.Index(LETTERS, name="first"),
-        columns=pandas.Index(LETTERS, name="second"),
+        index=pandas.Index(list(LETTERS), name="first"),
+        columns=pandas.Index(list(LETTERS), name="second"),
     )
 
 
