@@ -47,14 +47,16 @@ class ClipBrowser:
         )
         self.back = ipywidgets.Button(description="Back", icon="arrow-left", tooltip="The page before this one")
         self.forward = ipywidgets.Button(description="Next", icon="arrow-right", tooltip="The page after this one")
-        self.page = ipywidgets.BoundedIntText(min=1, description="Page", layout={"width": "160px"})
+        self.page = ipywidgets.BoundedIntText(
+            min=1, description="Page", style={"description_width": "90px"}, layout={"width": "170px"}
+        )
         self.view = ipywidgets.HTML()
         row = {"flex_flow": "row wrap", "align_items": "center"}
         self.widget = ipywidgets.VBox(
             [
-                ipywidgets.HBox([self.query, self.beginnings, self.count], layout=row),
+                ipywidgets.HBox([self.query, self.beginnings], layout=row),
                 self.list,
-                ipywidgets.HBox([self.page, self.back, self.forward], layout=row),
+                ipywidgets.HBox([self.page, self.back, self.forward, self.count], layout=row),
                 self.view,
             ]
         )
@@ -75,7 +77,8 @@ class ClipBrowser:
     def _search(self) -> None:
         self.found = find_words(self._words, self.query.value, self.beginnings.value)
         pages = max(1, math.ceil(len(self.found) / PAGE))
-        self.count.value = f'<div role="status">{len(self.found)} of {len(self.clips)} clips, {pages} pages</div>'
+        self.page.description = f"Page of {pages}"
+        self.count.value = f'<div role="status">{len(self.found)} of {len(self.clips)} clips</div>'
         self._filling = True
         self.page.value, self.page.max = 1, pages
         self._filling = False

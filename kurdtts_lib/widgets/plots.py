@@ -10,7 +10,7 @@ import numpy as np
 import pandas
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter, StrMethodFormatter
 
 from kurdtts_lib.measures import log_mel
 from kurdtts_lib.settings import AudioSettings
@@ -70,7 +70,7 @@ def letter_pairs(pairs: pandas.DataFrame) -> Figure:
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
     bar = figure.colorbar(picture, label="times (white: never)")
-    bar.ax.yaxis.set_major_formatter(ScalarFormatter())
+    bar.ax.yaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
     bar.ax.yaxis.set_minor_formatter(NullFormatter())
     plt.close(figure)
     return figure
@@ -98,13 +98,12 @@ def speakers(table: pandas.DataFrame, chosen: Sequence[str] = ()) -> Figure:
             linewidths=2,
             label="chosen",
         )
-    names = [*ringed.index, *known.index.difference(ringed.index, sort=False)][:8]
-    for name in names:
-        place = known.loc[name, ["pitch", "minutes"]].to_numpy(dtype=float)
-        axes.annotate(name, place, (11, 5), textcoords="offset points", fontsize=7)
+    named = known.loc[[*ringed.index, *known.index.difference(ringed.index, sort=False)][:8]].sort_values("pitch")
+    for row, (name, place) in enumerate(named[["pitch", "minutes"]].iterrows()):
+        # above and below by turns: neighbours' names would lie on each other
+        axes.annotate(str(name), tuple(place), (9, (6, -12)[row % 2]), textcoords="offset points", fontsize=7)
     axes.set(xscale="log", xlim=_pitch_limits(known["pitch"]), xlabel="pitch in Hz (median)", ylabel="usable minutes")
-    axes.set_ylim(bottom=0)
-    axes.margins(y=0.15)
+    axes.set_ylim(0, max(0.1, 1.15 * known["minutes"].max()) if len(known) else 1)
     axes.set_title("Pitch and minutes of the speakers" + (f" ({missing} without a pitch)" if missing else ""))
     axes.xaxis.set_major_locator(FixedLocator([60, 80, 100, 125, 150, 200, 250, 300, 400, 500]))
     axes.xaxis.set_major_formatter(ScalarFormatter())
@@ -125,7 +124,7 @@ def groups(tables: Mapping[str, pandas.DataFrame], unit: str) -> Figure:
     figure, panels = plt.subplots(1, len(tables), figsize=(9, 2.6), squeeze=False, layout="constrained")
     for axes, (title, table) in zip(panels[0], tables.items(), strict=True):
         drawn = axes.barh(table.index.astype(str)[::-1], table[unit].to_numpy()[::-1], color=BLUE)
-        axes.bar_label(drawn, fmt="%.3g", padding=3)
+        axes.bar_label(drawn, fmt=lambda number: f"{number:.1f}".removesuffix(".0"), padding=3)
         axes.set(title=title, xlabel=unit)
         axes.spines[["top", "right"]].set_visible(False)
         axes.margins(x=0.15)
@@ -143,6 +142,7 @@ def loudness(figures: pandas.DataFrame) -> Figure:
         axes.plot(values, [row] * len(values), marker="o", linestyle="", color=BLUE, alpha=0.5)
         axes.plot(values.median(), row, marker="|", markersize=16, markeredgewidth=3, color="black")
     axes.set_yticks(range(len(order)), order)
+    axes.set_ylim(-0.6, len(order) - 0.4)
     axes.set(title="Loudness of clips; the line is the speaker's median", xlabel="dB of full scale")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", alpha=0.3)

@@ -15,12 +15,16 @@ from kurdtts_lib.widgets.players import clip_row
 
 PRESETS = {"one": "One speaker", "group": "A group", "all": "Everybody"}
 COLUMNS = {
-    "minutes": ("Minutes", "{:.1f}"),
-    "pitch": ("Pitch, Hz", "{:.0f}"),
-    "pitch_spread": ("± semitones", "{:.1f}"),
+    "minutes": ("Minutes", "usable", "{:.1f}"),
+    "pitch": ("Pitch", "Hz", "{:.0f}"),
+    "pitch_spread": ("Melody", "semitones", "{:.1f}"),
+    "loudness": ("Loudness", "dB", "{:.0f}"),
+    "level_range_db": ("Range", "dB", "{:.0f}"),
+    "gender": ("Gender", "", "{}"),
+    "age": ("Age", "", "{}"),
 }
-COLUMNS |= {"loudness": ("Loudness, dB", "{:.0f}"), "gender": ("Gender", "{}"), "age": ("Age", "{}")}
-NAME_WIDTH, CELL_WIDTH = 190, 92
+"""Head, unit and form of each column."""
+NAME_WIDTH, CELL_WIDTH = 190, 86
 """Pixels."""
 
 
@@ -90,7 +94,7 @@ class SpeakerChooser:
         return button
 
     def _row(self, name: str) -> ipywidgets.HBox:
-        cells = [_cell(text.format(self.table.at[name, column])) for column, (_, text) in COLUMNS.items()]
+        cells = [_cell(text.format(self.table.at[name, column])) for column, (_, _, text) in COLUMNS.items()]
         parts = [self.boxes[name], ipywidgets.HTML("".join(cells).replace("nan", "?"))]
         parts += [self.listen[name]] if name in self.listen else []
         return ipywidgets.HBox(parts, layout={"flex": "0 0 auto", "align_items": "center"})
@@ -147,8 +151,10 @@ def _cell(text: str) -> str:
 
 
 def _heads() -> str:
-    heads = "".join(_cell(head) for head, _ in COLUMNS.values())
-    return f'<b><span style="display:inline-block;width:{NAME_WIDTH}px">Speaker</span>{heads}</b>'
+    heads = "".join(_cell(head) for head, _, _ in COLUMNS.values())
+    units = "".join(_cell(unit) for _, unit, _ in COLUMNS.values())
+    name = f'<span style="display:inline-block;width:{NAME_WIDTH}px">{{}}</span>'
+    return f'<div style="white-space:nowrap"><b>{name.format("Speaker")}{heads}</b><br>{name.format("")}{units}</div>'
 
 
 def _more(others: int) -> str:
