@@ -11,7 +11,7 @@ import numpy as np
 import pandas
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kurdtts_lib.corpus import speakers
@@ -203,7 +203,7 @@ NAMES = st.sampled_from([f"speaker-{i:010x}" for i in range(7)])
 ROW = st.tuples(
     NAMES,
     st.sampled_from([0.5, 1.0, 2.0, 5.0]),
-    st.sampled_from([math.nan, 90.0, 100.0, 110.0, 118.0, 125.0, 200.0, 210.0]),
+    st.sampled_from([math.nan, 90.0, 98.0, 100.0, 103.0, 108.0, 115.0, 200.0]),
     st.sampled_from(["female", "male", NOT_SAID]),
 )
 
@@ -233,6 +233,7 @@ def group_stated_plainly(rows: list[tuple[str, float, float, str]], limit: float
     return min(allowed, key=len)
 
 
+@settings(max_examples=400)  # most examples have few speakers who may join
 @given(
     rows=st.lists(ROW, min_size=1, max_size=7, unique_by=lambda row: row[0]),
     limit=st.sampled_from([0.5, 2.0, 3.0, 12.0]),

@@ -98,7 +98,7 @@ def speakers(table: pandas.DataFrame, chosen: Sequence[str] = ()) -> Figure:
             linewidths=2,
             label="chosen",
         )
-    named = known.loc[[*ringed.index, *known.index.difference(ringed.index, sort=False)][:8]].sort_values("pitch")
+    named = known.loc[[*ringed.index, *known.index.difference(ringed.index, sort=False)][:5]].sort_values("pitch")
     for row, (name, place) in enumerate(named[["pitch", "minutes"]].iterrows()):
         # above and below by turns: neighbours' names would lie on each other
         axes.annotate(str(name), tuple(place), (9, (6, -12)[row % 2]), textcoords="offset points", fontsize=7)
