@@ -148,6 +148,7 @@ def test_a_saved_notebook_keeps_table_choice_and_plot(chooser: SpeakerChooser) -
     static = str(bundle["text/html"])
     assert static.count("✓") == 3 and all(name in static for name in (A, B, C, D, E))
     assert chooser.status.value in static and "<img" in static
+    assert static.count("<audio") == len(chooser.listen) == 4
 
 
 def test_the_plot_has_shape_and_colour_by_gender_and_a_ring_around_the_chosen(chooser: SpeakerChooser) -> None:

@@ -26,6 +26,8 @@ COLUMNS = {
 """Head, unit and form of each column."""
 NAME_WIDTH, CELL_WIDTH = 190, 86
 """Pixels."""
+STATIC_VOICES = 4
+"""Speakers that can be heard in a saved notebook; each makes its file 0.1 MB larger."""
 
 
 class SpeakerChooser:
@@ -75,12 +77,14 @@ class SpeakerChooser:
         return f'speaker="{self._choice}"' if self._choice else ""
 
     def _repr_mimebundle_(self, **options: object) -> dict[str, object]:
-        """The live widget, and for a saved notebook that has no kernel the table, the choice and the plot."""
+        """The live widget, and for a saved notebook that has no kernel the table, the choice, the plot and voices."""
         shown = self.table[:MOST_SURVEYED].copy()
         chosen = self.chosen
         shown.insert(0, "chosen", ["✓" if name in chosen else "" for name in shown.index])
         table = shown.to_html(float_format="%.1f", na_rep="?", escape=True)
-        return {**self.widget._repr_mimebundle_(**options), "text/html": table + self.status.value + self.plot.value}
+        voices = "".join(map(self._voice, list(self.listen)[:STATIC_VOICES]))
+        static = table + self.status.value + self.plot.value + voices
+        return {**self.widget._repr_mimebundle_(**options), "text/html": static}
 
     def _box(self, name: str) -> ipywidgets.Checkbox:
         box = ipywidgets.Checkbox(description=name, indent=False, layout={"width": f"{NAME_WIDTH}px", "margin": "0"})
@@ -111,10 +115,14 @@ class SpeakerChooser:
             self._show()
 
     def _play(self, name: str, _: ipywidgets.Button) -> None:
+        self.sound.value = self._voice(name)
+
+    def _voice(self, name: str) -> str:
+        """A player with one clip of the speaker."""
         if not self._loaded:  # all of them in one pass over the corpus
             found = find_clips(self._corpus, self._numbers.values())
             self._loaded = {speaker_name(clip.client_id, self._corpus.keep_client_ids): clip for clip in found}
-        self.sound.value = clip_row(name, self._loaded[name], self._audio.sampling_rate).data
+        return clip_row(name, self._loaded[name], self._audio.sampling_rate).data
 
     def _show(self) -> None:
         chosen = self.chosen
