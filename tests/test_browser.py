@@ -151,3 +151,28 @@ def test_stop_button_ends_a_training_and_says_that_it_can_go_on(open_notebook: A
     (message,) = errors(page)
     assert "The training was stopped. Run the cell above again to go on." in message
     assert list((workspace / "home" / "runs" / "training-sample" / "checkpoints").glob("step-*.pt"))
+
+
+def test_a_reader_searches_a_word_listens_and_chooses_speakers(open_notebook: Any) -> None:
+    page = open_notebook("02_data_exploration.ipynb")
+    run_all(page)
+    cells_done(page)
+    assert errors(page) == []
+    word = page.get_by_placeholder("then press Enter")
+    word.fill("malê")
+    word.press("Enter")
+    page.get_by_text("7 of 214 clips").wait_for(timeout=PATIENCE_MS)
+    found = page.get_by_role("listbox").locator("option").all_inner_texts()
+    assert len(found) == 7 and "malê" in found[0]
+    page.get_by_role("button", name="Everybody").click()
+    page.get_by_text("5 speakers, 7.3 usable minutes").wait_for(timeout=PATIENCE_MS)
+    box = page.get_by_role("checkbox", name="speaker-").first
+    assert box.is_checked()
+    box.uncheck()
+    page.get_by_text("4 speakers, 2.8 usable minutes").wait_for(timeout=PATIENCE_MS)
+    before = page.locator("audio").count()
+    page.get_by_role("button", name="Listen").first.click()
+    page.wait_for_function("before => document.querySelectorAll('audio').length > before", arg=before)
+    sound = "[...document.querySelectorAll('audio')].at(-1)"
+    page.wait_for_function(f"() => {sound}.readyState >= 1", timeout=PATIENCE_MS)
+    assert page.evaluate(f"() => {sound}.duration") > 1

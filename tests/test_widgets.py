@@ -55,6 +55,39 @@ def test_histogram_counts_unknown_values_in_its_title() -> None:
     assert sum(patch.get_height() for patch in figure.axes[0].patches) == 2
 
 
+def test_pairs_that_never_occur_stay_white_and_colours_suit_the_colour_blind() -> None:
+    pairs = pandas.DataFrame([[0, 3], [1, 100]], index=list("ab"), columns=list("ab"))
+    picture = plots.letter_pairs(pairs).axes[0].images[0]
+    assert picture.get_array().mask.tolist() == [[True, False], [False, False]]
+    assert picture.get_cmap().name == "cividis"
+    lightness = picture.to_rgba(np.array([[1, 3, 100]]))[0, :, :3].sum(axis=1)
+    assert lightness[0] < lightness[1] < lightness[2]
+
+
+def test_no_pair_at_all_is_a_white_picture() -> None:
+    pairs = pandas.DataFrame([[0, 0], [0, 0]], index=list("ab"), columns=list("ab"))
+    assert plots.letter_pairs(pairs).axes[0].images[0].get_array().mask.all()
+
+
+def test_groups_have_a_panel_a_table_and_a_bar_a_row() -> None:
+    table = pandas.DataFrame({"speakers": [2, 5]}, index=["female", "male"])
+    figure = plots.groups({"Gender": table, "Age": table.iloc[:1]}, "speakers")
+    assert [sorted(bar.get_width() for bar in axes.patches) for axes in figure.axes] == [[2, 5], [2]]
+
+
+def test_loudness_has_a_point_a_clip_and_the_loudest_speaker_on_top() -> None:
+    figures = pandas.DataFrame({"speaker": ["a", "b", "b", "b"], "loudness": [-20.0, -30.0, float("nan"), -28.0]})
+    axes = plots.loudness(figures).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["b", "a"]
+    assert sorted(x for line in axes.lines[::2] for x in line.get_xdata()) == [-30, -28, -20]
+    assert [float(line.get_xdata()[0]) for line in axes.lines[1::2]] == [-29, -20]
+
+
+def test_a_picture_for_a_widget_tells_its_meaning() -> None:
+    markup = plots.as_html(plots.letters({"a": 1}), 'Letters <"of"> it')
+    assert 'alt="Letters &lt;&quot;of&quot;&gt; it"' in markup and "data:image/png;base64,iVBOR" in markup
+
+
 def test_spectrograms_share_their_time_axis(audio: AudioSettings) -> None:
     long, short = np.zeros(32_000, np.float32), np.zeros(16_000, np.float32)
     figure = plots.spectrograms({"a": long, "b": short}, audio)

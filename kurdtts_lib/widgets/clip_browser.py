@@ -1,0 +1,139 @@
+"""Search the sentences of a corpus by word; hear and see any clip."""
+
+import html
+import math
+
+import ipywidgets
+import pandas
+
+from kurdtts_lib.audio import decode
+from kurdtts_lib.corpus.exploration import find_words, words
+from kurdtts_lib.corpus.sources import SourceClip, find_clips
+from kurdtts_lib.corpus.speakers import speaker_name
+from kurdtts_lib.errors import AudioError
+from kurdtts_lib.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.widgets import plots
+from kurdtts_lib.widgets.players import player_row
+from kurdtts_lib.widgets.text_explorer import box_html, kurmanji
+
+PAGE = 10
+"""Clips of one page; they are read from the corpus together, because each reading starts at its first clip."""
+
+
+class ClipBrowser:
+    """A search, a list of the clips found, and the chosen clip; the last line of a cell shows it."""
+
+    def __init__(
+        self, settings: CorpusSettings, audio: AudioSettings, clips: pandas.DataFrame, query: str = ""
+    ) -> None:
+        """clips: the `corpus_table` of `settings`."""
+        self.settings, self.audio, self.clips = settings, audio, clips
+        self._words = [words(sentence) for sentence in clips["sentence"]]
+        self._loaded: dict[int, SourceClip] = {}
+        self._filling = False
+        self.query = ipywidgets.Text(
+            query,
+            description="Word",
+            placeholder="then press Enter; empty: all clips",
+            continuous_update=False,  # each search may read the corpus up to the clips found
+            layout={"width": "min(360px, 98%)"},
+        )
+        self.beginnings = ipywidgets.Checkbox(
+            description="also words that begin with it", indent=False, layout={"width": "auto"}
+        )
+        self.count = ipywidgets.HTML()
+        self.list = ipywidgets.Select(
+            description="Clips", rows=PAGE, layout={"width": "min(760px, 98%)", "height": f"{22 * PAGE}px"}
+        )
+        self.back = ipywidgets.Button(description="Back", icon="arrow-left", tooltip="The page before this one")
+        self.forward = ipywidgets.Button(description="Next", icon="arrow-right", tooltip="The page after this one")
+        self.page = ipywidgets.BoundedIntText(
+            min=1, description="Page", style={"description_width": "90px"}, layout={"width": "170px"}
+        )
+        self.view = ipywidgets.HTML()
+        row = {"flex_flow": "row wrap", "align_items": "center"}
+        self.widget = ipywidgets.VBox(
+            [
+                ipywidgets.HBox([self.query, self.beginnings], layout=row),
+                self.list,
+                ipywidgets.HBox([self.page, self.back, self.forward, self.count], layout=row),
+                self.view,
+            ]
+        )
+        self.query.observe(lambda _: self._search(), "value")
+        self.beginnings.observe(lambda _: self._search(), "value")
+        self.page.observe(lambda _: self._show_page(), "value")
+        self.list.observe(lambda _: self._show_clip(), "value")
+        self.back.on_click(lambda _: self._turn(-1))
+        self.forward.on_click(lambda _: self._turn(1))
+        self._search()
+
+    def _repr_mimebundle_(self, **options: object) -> dict[str, object]:
+        """The live widget, and for a saved notebook that has no kernel the chosen clip with the list around it."""
+        lines = "".join(f"<li>{html.escape(label)}</li>" for label, _ in self.list.options)
+        static = f'{self.count.value}<ul lang="kmr">{lines}</ul>{self.view.value}'
+        return {**self.widget._repr_mimebundle_(**options), "text/html": static}
+
+    def _search(self) -> None:
+        self.found = find_words(self._words, self.query.value, self.beginnings.value)
+        pages = max(1, math.ceil(len(self.found) / PAGE))
+        self.page.description = f"Page of {pages}"
+        self.count.value = f'<div role="status">{len(self.found)} of {len(self.clips)} clips</div>'
+        self._filling = True
+        self.page.value, self.page.max = 1, pages
+        self._filling = False
+        self._show_page()
+
+    def _turn(self, by: int) -> None:
+        self.page.value = min(max(1, self.page.value + by), self.page.max)
+
+    def _show_page(self) -> None:
+        """Fill the list; `_filling` keeps each change on the way from drawing a clip of its own."""
+        if self._filling:
+            return
+        start = (self.page.value - 1) * PAGE
+        rows = self.clips.iloc[self.found[start : start + PAGE]]
+        # A line a clip: its number makes two clips of one sentence two lines.
+        options = [(f"{row.number}: {row.sentence}", int(row.number)) for row in rows.itertuples()]
+        self.back.disabled, self.forward.disabled = self.page.value == 1, self.page.value == self.page.max
+        self._filling = True
+        self.list.options = options
+        self.list.value = options[0][1] if options else None
+        self._filling = False
+        self._show_clip()
+
+    def _show_clip(self) -> None:
+        if self._filling:
+            return
+        number = self.list.value
+        if number is None:
+            self.view.value = "No clip has this word. Write another one, or a part of it with the box ticked."
+            return
+        if number not in self._loaded:
+            self._loaded = {clip.number: clip for clip in find_clips(self.settings, self._page_numbers())}
+        row = self.clips[self.clips["number"] == number].iloc[0]
+        self.view.value = clip_html(self._loaded[number], row, self.settings, self.audio)
+
+    def _page_numbers(self) -> list[int]:
+        return [number for _, number in self.list.options]
+
+
+def clip_html(clip: SourceClip, row: pandas.Series, settings: CorpusSettings, audio: AudioSettings) -> str:
+    """One clip: its sentence, its figures, player and mel spectrogram; the reason where it cannot be decoded.
+
+    row: of the `corpus_table`.
+    """
+    name = html.escape(speaker_name(clip.client_id, settings.keep_client_ids))
+    facts = f"{name}, {clip.up_votes} votes for, {clip.down_votes} against, {html.escape(clip.name)}"
+    head = f'<div style="line-height:1.5"><b>{kurmanji(html.escape(clip.sentence))}</b><br>{facts}</div>'
+    if clip.fault:
+        return head + box_html(f"{clip.name}: {clip.fault}")
+    try:
+        waveform = decode(clip.audio, audio.sampling_rate)
+    except AudioError as error:
+        return head + box_html(str(error))
+    sound = player_row({f"{row['seconds']:.1f} s": waveform}, audio.sampling_rate).data
+    picture = plots.as_html(
+        plots.spectrograms({"": waveform}, audio), f"Mel spectrogram of clip {clip.number}, {row['seconds']:.1f} s"
+    )
+    return head + sound + picture

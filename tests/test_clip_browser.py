@@ -1,0 +1,125 @@
+"""The clip browser finds clips by word, reaches every clip, and shows the reason of a damaged one."""
+
+import base64
+import csv
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from kurdtts_lib.corpus.sources import SourceClip, corpus_table
+from kurdtts_lib.corpus.speakers import speaker_name
+from kurdtts_lib.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.widgets import clip_browser
+from kurdtts_lib.widgets.clip_browser import ClipBrowser
+
+COUNT = 23
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> CorpusSettings:
+    """23 clips; clip n is n + 1 tenths of a second and two and a half long; number 4 is damaged."""
+    (tmp_path / "clips").mkdir()
+    with (tmp_path / "validated.tsv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t")
+        writer.writerow(["client_id", "path", "sentence", "up_votes", "down_votes"])
+        for number in range(COUNT):
+            name = f"{number}.wav"
+            soundfile.write(tmp_path / "clips" / name, np.full(1600 * (number + 1), number / 100), 16_000)
+            writer.writerow([f"id{number % 2}", name, f"<b>Mala</b> {number} e" if number % 5 else "Roj baş", 2, 0])
+        (tmp_path / "clips" / "4.wav").write_bytes(b"junk")
+    return CorpusSettings(source=str(tmp_path))
+
+
+@pytest.fixture
+def browser(settings: CorpusSettings, audio: AudioSettings) -> ClipBrowser:
+    return ClipBrowser(settings, audio, corpus_table(settings))
+
+
+def listed(browser: ClipBrowser) -> list[int]:
+    return [number for _, number in browser.list.options]
+
+
+def heard(browser: ClipBrowser) -> float:
+    """The value of the samples in the player: the clip's number over 100."""
+    (encoded,) = re.findall(r"audio/wav;base64,([^\"]+)", browser.view.value)
+    samples, _ = soundfile.read(io.BytesIO(base64.b64decode(encoded)))
+    return round(float(samples.mean()) * 100)
+
+
+def test_every_clip_is_reached_by_turning_pages_and_is_the_one_that_is_heard(browser: ClipBrowser) -> None:
+    assert "23 of 23 clips" in browser.count.value and browser.back.disabled
+    seen = listed(browser)
+    while not browser.forward.disabled:
+        browser.forward.click()
+        seen += listed(browser)
+        assert browser.list.value == listed(browser)[0] == heard(browser)
+    assert seen == list(range(COUNT)) and browser.page.value == 3
+    browser.list.value = 22
+    assert heard(browser) == 22 and "2.3 s" in browser.view.value
+    browser.back.click()
+    assert listed(browser) == list(range(10, 20)) and not browser.forward.disabled
+    browser.page.value = 1
+    assert listed(browser) == list(range(10))
+
+
+def test_a_search_shows_its_clips_from_the_first_page_on(browser: ClipBrowser) -> None:
+    browser.page.value = 3
+    browser.query.value = "roj"
+    assert "5 of 23 clips" in browser.count.value
+    assert listed(browser) == [0, 5, 10, 15, 20] and (browser.page.value, browser.page.max) == (1, 1)
+    browser.query.value = "mal"
+    assert listed(browser) == [] and "No clip has this word" in browser.view.value
+    browser.beginnings.value = True
+    assert "18 of 23 clips" in browser.count.value and browser.page.max == 2
+    browser.query.value = ""
+    assert "23 of 23 clips" in browser.count.value
+
+
+def test_a_damaged_clip_shows_its_reason_and_the_next_one_plays(browser: ClipBrowser) -> None:
+    browser.list.value = 4
+    assert 'role="alert"' in browser.view.value and "cannot be decoded" in browser.view.value
+    assert "<audio" not in browser.view.value
+    browser.list.value = 3
+    assert 'role="alert"' not in browser.view.value and heard(browser) == 3
+
+
+def test_a_clip_with_a_fault_of_its_source_shows_it(
+    browser: ClipBrowser, audio: AudioSettings, settings: CorpusSettings
+) -> None:
+    clip = SourceClip(0, "../a.wav", Path("../a.wav"), "id0", "Roj baş", 2, 0, "", "", fault="path outside the corpus")
+    markup = clip_browser.clip_html(clip, browser.clips.iloc[0], settings, audio)
+    assert "path outside the corpus" in markup and "<audio" not in markup
+
+
+def test_a_clip_has_its_sentence_its_speakers_name_and_a_picture_with_words(browser: ClipBrowser) -> None:
+    browser.list.value = 3
+    markup = browser.view.value
+    assert '<span lang="kmr">&lt;b&gt;Mala&lt;/b&gt; 3 e</span>' in markup, "shown, never obeyed"
+    assert speaker_name("id1", keep=False) in markup and "id1" not in markup
+    assert re.search(r'<img [^>]*alt="Mel spectrogram of clip 3, 0.4 s"', markup)
+
+
+def test_a_page_is_read_from_the_corpus_once(browser: ClipBrowser, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[int]] = []
+    find = clip_browser.find_clips
+
+    def count(settings: CorpusSettings, numbers: list[int]) -> list[SourceClip]:
+        asked.append(list(numbers))
+        return find(settings, numbers)
+
+    monkeypatch.setattr(clip_browser, "find_clips", count)
+    browser.page.value = 2
+    for number in (12, 19, 10):
+        browser.list.value = number
+    assert asked == [list(range(10, 20))]
+
+
+def test_a_saved_notebook_keeps_the_list_and_the_chosen_clip(browser: ClipBrowser) -> None:
+    bundle = browser._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    static = str(bundle["text/html"])
+    assert static.count("<li>") == 10 and browser.view.value in static and "<b>Mala" not in static

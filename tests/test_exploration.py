@@ -1,0 +1,118 @@
+"""Letters, words, votes and hours of small corpora that can be counted by hand."""
+
+import math
+import unicodedata
+
+import pandas
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kurdtts_lib.corpus.exploration import (
+    by_answer,
+    find_words,
+    hours,
+    letter_counts,
+    letter_pairs,
+    sentence_lengths,
+    votes,
+    words,
+)
+from kurdtts_lib.settings import CorpusSettings
+from kurdtts_lib.text import LETTERS
+
+SENTENCES = ["Ez diçim malê.", "Mala me mezin e!", "Malbata wî li Diyarbakır e.", "Sê sêv û 12 hêk.", "E\u0302 baş e."]
+
+
+def found(query: str, beginnings: bool = False) -> list[int]:
+    return find_words([words(text) for text in SENTENCES], query, beginnings)
+
+
+def test_all_31_letters_are_counted_in_the_alphabets_order() -> None:
+    counts = letter_counts(["Şev û roj", "S\u0327", "ı"])
+    assert list(counts) == list(LETTERS) and len(counts) == 31
+    assert {letter: count for letter, count in counts.items() if count} == {
+        **{"e": 1, "i": 1, "j": 1, "o": 1, "r": 1, "û": 1, "v": 1, "ş": 2},
+    }
+
+
+def test_pairs_are_counted_inside_words_only() -> None:
+    pairs = letter_pairs(["Ez zer, zE!", "12ab"])
+    assert pairs.shape == (31, 31) and list(pairs.index) == list(pairs.columns) == list(LETTERS)
+    assert {key: count for key, count in pairs.stack().items() if count} == {
+        ("e", "z"): 1,
+        ("z", "e"): 2,
+        ("e", "r"): 1,
+        ("a", "b"): 1,
+    }
+
+
+@given(st.lists(st.text(alphabet=LETTERS + LETTERS.upper() + " .,'", max_size=20), max_size=5))
+def test_a_word_has_one_pair_less_than_letters(sentences: list[str]) -> None:
+    lengths = sentence_lengths(sentences)
+    assert letter_pairs(sentences).to_numpy().sum() == lengths["letters"].sum() - lengths["words"].sum()
+
+
+def test_lengths_are_words_and_letters_of_each_sentence() -> None:
+    lengths = sentence_lengths(["Ez diçim malê.", "", "— 25 salî"])
+    assert lengths["words"].tolist() == [3, 0, 2] and lengths["letters"].tolist() == [11, 0, 6]
+    assert len(sentence_lengths([])) == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "whole", "beginning"),
+    [
+        ("malê", [0], [0]),
+        ("MALA", [1], [1]),
+        ("mal", [], [0, 1, 2]),
+        ("diyarbakir", [2], [2]),
+        ("Sê", [3], [3]),
+        ("se", [], []),
+        ("ê", [4], [4]),
+        ("12", [3], [3]),
+        ("e", [1, 2, 4], [0, 1, 2, 4]),
+        ("me mezin", [1], [1]),
+        ("mezin sêv", [], []),
+        ("", [0, 1, 2, 3, 4], [0, 1, 2, 3, 4]),
+        (" ?! ", [0, 1, 2, 3, 4], [0, 1, 2, 3, 4]),
+        ("tune", [], []),
+    ],
+)
+def test_a_word_is_found_whole_or_with_its_endings(query: str, whole: list[int], beginning: list[int]) -> None:
+    assert found(query) == whole
+    assert found(query, beginnings=True) == beginning
+
+
+@given(st.text(max_size=12))
+def test_a_query_finds_its_own_sentence_however_it_is_written(text: str) -> None:
+    written = unicodedata.normalize("NFD", text)
+    assert find_words([words(text)], written) == [0]
+
+
+def clips(**columns: list) -> pandas.DataFrame:
+    count = len(next(iter(columns.values())))
+    plain = {"client_id": "x", "up_votes": 2, "down_votes": 0, "fault": "", "seconds": 36.0}
+    return pandas.DataFrame({name: [value] * count for name, value in plain.items()} | columns)
+
+
+def test_votes_are_counted_with_three_and_more_in_one() -> None:
+    table = votes(clips(up_votes=[0, 2, 3, 9, 9], down_votes=[0, 0, 0, 1, 2]))
+    assert table.loc["nobody voted against"].to_dict() == {"0": 1, "2": 1, "3 or more": 1}
+    assert table.loc["somebody voted against"].to_dict() == {"0": 0, "2": 0, "3 or more": 2}
+
+
+def test_hours_of_all_of_the_usable_and_of_the_damaged() -> None:
+    table = hours(
+        clips(client_id=["a", "a", "b", "c"], seconds=[36.0, 9.0, 9.0, math.nan], down_votes=[0, 0, 1, 0]),
+        CorpusSettings(max_seconds=None),
+    )
+    assert table["clips"].to_dict() == {"all": 4, "usable": 2, "unknown length": 1}
+    assert table["speakers"].to_dict() == {"all": 3, "usable": 1, "unknown length": 1}
+    assert table["hours"].to_dict() == pytest.approx({"all": 0.015, "usable": 0.0125, "unknown length": 0})
+
+
+def test_speakers_and_minutes_by_what_they_said() -> None:
+    people = pandas.DataFrame({"gender": ["male", "female", "male"], "minutes": [1.0, 2.0, 3.5]})
+    table = by_answer(people, "gender")
+    assert table["speakers"].to_dict() == {"female": 1, "male": 2}
+    assert table["minutes"].to_dict() == {"female": 2.0, "male": 4.5}

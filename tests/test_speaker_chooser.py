@@ -1,0 +1,168 @@
+"""The speaker chooser: presets, boxes and sounds lead to one line of settings, and the line to the same speakers."""
+
+import csv
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+import soundfile
+
+from kurdtts_lib.corpus.sources import corpus_table
+from kurdtts_lib.corpus.speakers import MEASURED, choose_speakers, speaker_name
+from kurdtts_lib.errors import CorpusError
+from kurdtts_lib.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.widgets import plots, speaker_chooser
+from kurdtts_lib.widgets.speaker_chooser import SpeakerChooser
+
+# id: (clips of 6 s, pitch in Hz, gender)
+PEOPLE = {
+    "aa": (5, 200.0, "female"),
+    "bb": (4, 210.0, ""),
+    "cc": (3, 190.0, "female"),
+    "dd": (2, 205.0, "male"),
+    "ee": (1, np.nan, ""),
+}
+A, B, C, D, E = (speaker_name(client_id, keep=False) for client_id in PEOPLE)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> CorpusSettings:
+    (tmp_path / "clips").mkdir()
+    soundfile.write(tmp_path / "clips" / "a.wav", 0.1 * np.sin(np.arange(96_000)), 16_000)
+    with (tmp_path / "validated.tsv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t")
+        writer.writerow(["client_id", "path", "sentence", "up_votes", "down_votes", "gender"])
+        for client_id, (count, _, gender) in PEOPLE.items():
+            for number in range(count):
+                writer.writerow([client_id, "a.wav", f"Ez <{client_id}> me {number}", 2, 0, gender])
+    return CorpusSettings(source=str(tmp_path), group_minutes=1.1)
+
+
+@pytest.fixture
+def figures() -> pandas.DataFrame:
+    """One examined clip each; the one of the last speaker has no voice."""
+    firsts = np.cumsum([0, *(count for count, _, _ in PEOPLE.values())])[:-1]
+    rows = [
+        (first, speaker_name(client_id, False), 6.0, pitch, 1.0, -20.0, 30.0, "" if pitch > 0 else "no voice found")
+        for first, (client_id, (_, pitch, _)) in zip(firsts, PEOPLE.items(), strict=True)
+    ]
+    return pandas.DataFrame(rows, columns=["number", "speaker", "seconds", *MEASURED, "reason"])
+
+
+@pytest.fixture
+def chooser(settings: CorpusSettings, audio: AudioSettings, figures: pandas.DataFrame) -> SpeakerChooser:
+    return SpeakerChooser(settings, audio, corpus_table(settings), figures)
+
+
+def ticked(chooser: SpeakerChooser) -> list[str]:
+    return [name for name, box in chooser.boxes.items() if box.value]
+
+
+@pytest.mark.parametrize(
+    ("preset", "expected", "minutes"), [("one", [A], 0.5), ("group", [A, B, C], 1.2), ("all", [A, B, C, D, E], 1.5)]
+)
+def test_a_preset_ticks_its_speakers_and_becomes_the_setting(
+    chooser: SpeakerChooser, preset: str, expected: list[str], minutes: float
+) -> None:
+    chooser.presets[preset].click()
+    assert ticked(chooser) == expected and set(chooser.chosen) == set(expected)
+    assert chooser.settings.speaker == preset and chooser.line == f'speaker="{preset}"'
+    assert (
+        f"{len(expected)} speaker" in chooser.status.value and f"{minutes:.1f} usable minutes" in chooser.status.value
+    )
+    assert [name for name, button in chooser.presets.items() if button.icon == "check"] == [preset]
+
+
+def test_a_group_below_its_minutes_says_so(
+    settings: CorpusSettings, audio: AudioSettings, figures: pandas.DataFrame
+) -> None:
+    greedy = dataclasses.replace(settings, group_minutes=60, speaker="group")
+    chooser = SpeakerChooser(greedy, audio, corpus_table(greedy), figures)
+    assert ticked(chooser) == [A, B, C] and "less than the 60 minutes" in chooser.status.value
+    chooser.presets["one"].click()
+    assert "less than" not in chooser.status.value
+
+
+def test_boxes_make_names_of_the_choice_and_the_line_means_the_same_speakers(
+    chooser: SpeakerChooser, settings: CorpusSettings
+) -> None:
+    chooser.boxes[D].value = True
+    assert chooser.chosen == [A, D] and chooser.line == f'speaker="{A},{D}"'
+    assert f"<code>{chooser.line.replace(chr(34), '&quot;')}</code>" in chooser.status.value
+    assert not any(button.icon for button in chooser.presets.values())
+    (written,) = re.findall(r'^speaker="(.*)"$', chooser.line)
+    again = dataclasses.replace(settings, speaker=written)
+    assert again == chooser.settings and choose_speakers(chooser.table, again) == chooser.chosen
+    chooser.boxes[A].value = False
+    assert chooser.settings.speaker == D
+    chooser.presets["group"].click()
+    assert chooser.settings.speaker == "group" and ticked(chooser) == [A, B, C]
+
+
+def test_nobody_chosen_is_said_and_refused_later(chooser: SpeakerChooser) -> None:
+    chooser.boxes[A].value = False
+    assert chooser.chosen == [] and chooser.line == "" and "Nobody is chosen" in chooser.status.value
+    with pytest.raises(CorpusError, match="No speaker is named"):
+        choose_speakers(chooser.table, chooser.settings)
+
+
+def test_each_speaker_with_a_voice_can_be_heard(chooser: SpeakerChooser) -> None:
+    assert set(chooser.listen) == {A, B, C, D}, "in the clip of the last no voice was found"
+    for client_id, name in (("cc", C), ("aa", A)):
+        chooser.listen[name].click()
+        assert "<audio" in chooser.sound.value and name in chooser.sound.value
+        assert f"Ez &lt;{client_id}&gt; me 0" in chooser.sound.value
+    assert ticked(chooser) == [A], "listening chooses nobody"
+
+
+def test_ids_are_names_only_where_they_are_kept(
+    chooser: SpeakerChooser, settings: CorpusSettings, audio: AudioSettings, figures: pandas.DataFrame
+) -> None:
+    secret = dataclasses.replace(settings, keep_client_ids=True)
+    by_id = figures.assign(speaker=list(PEOPLE))
+    kept = SpeakerChooser(secret, audio, corpus_table(secret), by_id)
+    kept.listen["bb"].click()
+    kept.boxes["bb"].value = True
+    assert kept.line == 'speaker="aa,bb"' and "bb" in kept.sound.value
+    assert list(chooser.boxes) == [A, B, C, D, E] and not set(PEOPLE) & set(chooser.table.index)
+
+
+def test_speakers_beyond_the_boxes_are_counted_and_reached_by_all(
+    settings: CorpusSettings, audio: AudioSettings, figures: pandas.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speaker_chooser, "MOST_SURVEYED", 2)
+    chooser = SpeakerChooser(settings, audio, corpus_table(settings), figures)
+    shown = " ".join(part.value for part in chooser.widget.children if hasattr(part, "value"))
+    assert list(chooser.boxes) == [A, B] and "And 3 speakers with fewer minutes" in shown
+    chooser.presets["all"].click()
+    assert len(chooser.chosen) == 5 and "1.5 usable minutes" in chooser.status.value
+
+
+def test_a_saved_notebook_keeps_table_choice_and_plot(chooser: SpeakerChooser) -> None:
+    chooser.presets["group"].click()
+    bundle = chooser._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    static = str(bundle["text/html"])
+    assert static.count("✓") == 3 and all(name in static for name in (A, B, C, D, E))
+    assert chooser.status.value in static and "<img" in static
+    assert static.count("<audio") == len(chooser.listen) == 4
+
+
+def test_the_plot_has_shape_and_colour_by_gender_and_a_ring_around_the_chosen(chooser: SpeakerChooser) -> None:
+    axes = plots.speakers(chooser.table, [A, C]).axes[0]
+    assert axes.get_xscale() == "log" and "1 without a pitch" in axes.get_title()
+    found = {drawn.get_label(): drawn for drawn in axes.collections}
+    assert set(found) == {"female", "male", "not said", "chosen"}
+    np.testing.assert_allclose(np.sort(found["female"].get_offsets()[:, 0]), [190, 200])
+    np.testing.assert_allclose(np.sort(found["chosen"].get_offsets()[:, 1]), [0.3, 0.5])
+    shapes = [drawn.get_paths()[0].vertices for label, drawn in found.items() if label != "chosen"]
+    assert len({shape.tobytes() for shape in shapes}) == 3
+    assert len({tuple(drawn.get_facecolor()[0]) for label, drawn in found.items() if label != "chosen"}) == 3
+
+
+def test_the_plot_stands_without_any_pitch(chooser: SpeakerChooser) -> None:
+    axes = plots.speakers(chooser.table.assign(pitch=np.nan)).axes[0]
+    assert "5 without a pitch" in axes.get_title() and not axes.collections

@@ -1,0 +1,293 @@
+"""Who speaks, how it sounds, and who is chosen: checked against sounds of known pitch and a plain statement."""
+
+import csv
+import dataclasses
+import math
+import re
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kurdtts_lib.corpus import speakers
+from kurdtts_lib.corpus.sources import corpus_table
+from kurdtts_lib.corpus.speakers import (
+    NOT_SAID,
+    choice_line,
+    choose_speakers,
+    minutes_of,
+    speaker_name,
+    speaker_table,
+    survey,
+    usable_clips,
+)
+from kurdtts_lib.errors import CorpusError
+from kurdtts_lib.settings import AudioSettings, CorpusSettings
+
+PITCHES = {"low": 110.0, "high": 220.0}
+
+
+def voice(path: Path, pitch: float, seconds: float = 2.0, gain: float = 0.1) -> None:
+    """Five harmonics, half of the time loud and half of it 20 dB quieter."""
+    time = np.arange(round(seconds * 16_000)) / 16_000
+    wave = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 6))
+    soundfile.write(path, gain * wave * np.where(time % 0.5 < 0.25, 1.0, 0.1), 16_000)
+
+
+def write_corpus(folder: Path, rows: list[tuple[str, str, int, str, str]]) -> CorpusSettings:
+    """rows: (client_id, file, up_votes, age, gender)."""
+    (folder / "clips").mkdir(exist_ok=True)
+    with (folder / "validated.tsv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t")
+        writer.writerow(["client_id", "path", "sentence", "up_votes", "down_votes", "age", "gender"])
+        for client_id, name, up_votes, age, gender in rows:
+            writer.writerow([client_id, name, "Roj baş.", up_votes, 0, age, gender])
+    return CorpusSettings(source=str(folder))
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> CorpusSettings:
+    """Two speakers with three clips each; one more clip of `high` has too few votes and another pitch."""
+    rows = []
+    (tmp_path / "clips").mkdir()
+    for client_id, pitch in PITCHES.items():
+        for number in range(3):
+            name = f"{client_id}{number}.wav"
+            voice(tmp_path / "clips" / name, pitch * (1 + 0.01 * (number - 1)), 2.0 + (client_id == "high"))
+            rows.append((client_id, name, 2, "twenties", "female_feminine" if client_id == "high" else ""))
+    voice(tmp_path / "clips" / "bad.wav", 400.0)
+    return write_corpus(tmp_path, [("high", "bad.wav", 0, "", ""), *rows])
+
+
+def test_a_name_is_the_same_for_the_same_id_and_does_not_show_it() -> None:
+    name = speaker_name("a1b2c3", keep=False)
+    assert re.fullmatch(r"speaker-[0-9a-f]{10}", name) and "a1b2c3" not in name
+    assert name == speaker_name("a1b2c3", keep=False) != speaker_name("a1b2c4", keep=False)
+    assert speaker_name("a1b2c3", keep=True) == "a1b2c3"
+    # Written in every prepared corpus and in readers' own settings: it may never change.
+    assert name == "speaker-1a47b8bbdd"
+
+
+def test_the_survey_measures_pitch_loudness_and_level_range(corpus: CorpusSettings, audio: AudioSettings) -> None:
+    told: list[tuple[int, str]] = []
+    figures = survey(corpus, audio, progress=lambda done, name: told.append((done, name)))
+    assert list(figures["number"]) == [1, 2, 3, 4, 5, 6] and set(figures["reason"]) == {""}
+    assert [done for done, _ in told] == [1, 2, 3, 4, 5, 6]
+    for client_id, pitch in PITCHES.items():
+        rows = figures[figures["speaker"] == speaker_name(client_id, keep=False)]
+        np.testing.assert_allclose(rows["pitch"], pitch * np.array([0.99, 1.0, 1.01]), rtol=0.01)
+        assert rows["pitch_spread"].max() < 0.3
+        np.testing.assert_allclose(rows["level_range_db"], 20, atol=1.5)
+    power = 0.1**2 * sum(0.5 / k**2 for k in range(1, 6)) * (1 + 0.01) / 2
+    np.testing.assert_allclose(figures["loudness"], 10 * np.log10(power), atol=0.3)
+    assert not figures.astype(str).apply(lambda column: column.str.fullmatch("low|high")).any(axis=None)
+
+
+def test_the_pitch_of_every_second_frame_is_the_pitch(audio: AudioSettings, tmp_path: Path) -> None:
+    """A voice that glides over an octave: the median is the one of all frames, within 1 %."""
+    time = np.arange(48_000) / 16_000
+    frequency = 120 * 2 ** (time / 3)
+    phase = 2 * np.pi * np.cumsum(frequency) / 16_000
+    (tmp_path / "clips").mkdir()
+    wave = sum(np.sin(k * phase) / k for k in range(1, 6))
+    soundfile.write(tmp_path / "clips" / "glide.wav", 0.1 * wave, 16_000)
+    settings = write_corpus(tmp_path, [("x", "glide.wav", 2, "", "")])
+    (row,) = survey(settings, audio).to_dict("records")
+    assert row["pitch"] == pytest.approx(np.median(frequency), rel=0.01)
+    assert row["pitch_spread"] == pytest.approx(6.0, abs=0.4)
+
+
+def test_what_cannot_be_measured_stays_in_the_table_with_its_reason(
+    audio: AudioSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "clips").mkdir()
+    voice(tmp_path / "clips" / "good.wav", 150)
+    soundfile.write(tmp_path / "clips" / "still.wav", np.zeros(32_000), 16_000)
+    soundfile.write(tmp_path / "clips" / "nan.wav", np.full(32_000, np.nan), 16_000, subtype="FLOAT")
+    settings = write_corpus(tmp_path, [("x", f"{name}.wav", 2, "", "") for name in ("good", "still", "nan")])
+    figures = survey(settings, audio).set_index("number")
+    assert figures.loc[0, "reason"] == "" and figures.loc[1, "reason"] == "no voice found"
+    assert "not numbers" in figures.loc[2, "reason"] and math.isnan(figures.loc[2, "loudness"])
+    table = speaker_table(corpus_table(settings), figures, settings)
+    assert table["pitch"].iloc[0] == pytest.approx(150, rel=0.01), "the good clip alone"
+    assert table["clips"].iloc[0] == 3
+
+
+def test_so_many_clips_of_so_many_speakers_are_examined(
+    corpus: CorpusSettings, audio: AudioSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = corpus_table(corpus)
+    assert list(survey(corpus, audio, clips_per_speaker=1, clips=clips)["number"]) == [1, 4]
+    monkeypatch.setattr(speakers, "MOST_SURVEYED", 1)
+    figures = survey(corpus, audio, clips=clips)
+    assert set(figures["speaker"]) == {speaker_name("high", keep=False)}, "it has the most minutes"
+    table = speaker_table(clips, figures, corpus)
+    assert table["pitch"].isna().tolist() == [False, True]
+
+
+def test_without_a_clip_to_examine_the_survey_is_empty_and_the_table_stands(
+    audio: AudioSettings, tmp_path: Path
+) -> None:
+    (tmp_path / "clips").mkdir()
+    voice(tmp_path / "clips" / "short.wav", 150, seconds=1.2)
+    settings = write_corpus(tmp_path, [("x", "short.wav", 2, "", "")])
+    figures = survey(settings, audio)
+    table = speaker_table(corpus_table(settings), figures, settings)
+    assert len(figures) == 0 and table["pitch"].isna().all() and table["usable"].tolist() == [1]
+    assert choose_speakers(table, dataclasses.replace(settings, speaker="group")) == list(table.index)
+
+
+def test_the_table_counts_what_is_usable(corpus: CorpusSettings, audio: AudioSettings) -> None:
+    table = speaker_table(corpus_table(corpus), survey(corpus, audio), corpus)
+    high, low = (speaker_name(client_id, keep=False) for client_id in ("high", "low"))
+    assert list(table.index) == [high, low]
+    assert table["clips"].tolist() == [4, 3] and table["usable"].tolist() == [3, 3]
+    np.testing.assert_allclose(table["minutes"], [9 / 60, 6 / 60])
+    assert table["gender"].tolist() == ["female", NOT_SAID] and table["age"].tolist() == ["20 to 29"] * 2
+    np.testing.assert_allclose(table["pitch"], [220, 110], rtol=0.01)
+    kept = dataclasses.replace(corpus, keep_client_ids=True)
+    assert list(speaker_table(corpus_table(kept), survey(kept, audio), kept).index) == ["high", "low"]
+
+
+def clips_table(**columns: list) -> pandas.DataFrame:
+    count = len(next(iter(columns.values())))
+    plain = {"client_id": "x", "up_votes": 2, "down_votes": 0, "age": "", "gender": "", "fault": "", "seconds": 3.0}
+    return pandas.DataFrame({name: [value] * count for name, value in plain.items()} | columns)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "usable", "switch"),
+    [
+        ("up_votes", [1, 2], [False, True], {"min_up_votes": None}),
+        ("down_votes", [1, 0], [False, True], {"max_down_votes": None}),
+        ("seconds", [0.5, 1.0], [False, True], {"min_seconds": None}),
+        ("seconds", [13.0, 12.0], [False, True], {"max_seconds": None}),
+        ("fault", ["no text", ""], [False, True], None),
+        ("seconds", [math.nan, 3.0], [False, True], None),
+    ],
+)
+def test_each_rule_of_usable_clips_can_be_switched_off(
+    column: str, values: list, usable: list[bool], switch: dict | None
+) -> None:
+    clips = clips_table(**{column: values})
+    assert usable_clips(clips, CorpusSettings()).tolist() == usable
+    if switch:
+        assert usable_clips(clips, CorpusSettings(**switch)).all()
+
+
+def test_speakers_with_equal_minutes_are_sorted_by_name() -> None:
+    clips = clips_table(client_id=["b", "c", "a"])
+    settings = CorpusSettings(keep_client_ids=True)
+    figures = pandas.DataFrame(columns=["number", "speaker", "seconds", *speakers.MEASURED, "reason"])
+    assert list(speaker_table(clips, figures, settings).index) == ["a", "b", "c"]
+
+
+def test_the_answer_given_most_often_counts() -> None:
+    clips = clips_table(client_id=["a"] * 4, gender=["", "", "", "male"], age=["teens", "fourties", "fourties", ""])
+    figures = pandas.DataFrame(columns=["number", "speaker", "seconds", *speakers.MEASURED, "reason"])
+    row = speaker_table(clips, figures, CorpusSettings()).iloc[0]
+    assert (row["gender"], row["age"]) == ("male", "40 to 49")
+
+
+def people(*rows: tuple[str, float, float, str]) -> pandas.DataFrame:
+    """rows: (name, minutes, pitch, gender)."""
+    return pandas.DataFrame(rows, columns=["speaker", "minutes", "pitch", "gender"]).set_index("speaker")
+
+
+NAMES = st.sampled_from([f"speaker-{i:010x}" for i in range(7)])
+ROW = st.tuples(
+    NAMES,
+    st.sampled_from([0.5, 1.0, 2.0, 5.0]),
+    st.sampled_from([math.nan, 90.0, 98.0, 100.0, 103.0, 108.0, 115.0, 200.0]),
+    st.sampled_from(["female", "male", NOT_SAID]),
+)
+
+
+def group_stated_plainly(rows: list[tuple[str, float, float, str]], limit: float, enough: float) -> set[str]:
+    """Try every set of speakers and return the one that the rules allow, by ranks and without a walk.
+
+    Whoever may join is settled by the group's gender: the first speaker's, or the one said by the nearest who said it.
+    The group is the smallest set of nearest ones that has the minutes, or all.
+    """
+    first = min(rows, key=lambda row: (-row[1], row[0]))
+
+    def rank(row: tuple[str, float, float, str]) -> tuple[float, float, str]:
+        return abs(12 * math.log2(row[2] / first[2])), -row[1], row[0]
+
+    near = [row for row in rows if row is not first and not math.isnan(row[2] + first[2]) and rank(row)[0] <= limit]
+    said = [row for row in near if row[3] != NOT_SAID]
+    gender = first[3] if first[3] != NOT_SAID or not said else min(said, key=rank)[3]
+    fitting = [row for row in near if row[3] in (gender, NOT_SAID)]
+    allowed = [
+        {first[0], *(row[0] for row in part)}
+        for size in range(len(fitting) + 1)
+        for part in combinations(fitting, size)
+        if all(rank(inside) < rank(out) for inside in part for out in fitting if out not in part)
+        and (first[1] + sum(row[1] for row in part) >= enough or size == len(fitting))
+    ]
+    return min(allowed, key=len)
+
+
+@settings(max_examples=400)  # most examples have few speakers who may join
+@given(
+    rows=st.lists(ROW, min_size=1, max_size=7, unique_by=lambda row: row[0]),
+    limit=st.sampled_from([0.5, 2.0, 3.0, 12.0]),
+    enough=st.sampled_from([0.0, 3.0, 6.0, 100.0]),
+)
+def test_a_group_is_the_one_stated_plainly_in_whatever_order_the_table_comes(
+    rows: list[tuple[str, float, float, str]], limit: float, enough: float
+) -> None:
+    settings = CorpusSettings(speaker="group", group_minutes=enough, group_semitones=limit)
+    chosen = choose_speakers(people(*rows), settings)
+    assert set(chosen) == group_stated_plainly(rows, limit, enough)
+    assert len(chosen) == len(set(chosen))
+    assert chosen == choose_speakers(people(*reversed(rows)), settings)
+    one, every = (choose_speakers(people(*rows), dataclasses.replace(settings, speaker=w)) for w in ("one", "all"))
+    assert one == chosen[:1] == every[:1]
+    assert sorted(every) == sorted(row[0] for row in rows)
+
+
+def test_a_group_that_stays_small_says_so() -> None:
+    table = people(("a", 10.0, 200.0, "female"), ("b", 5.0, 210.0, NOT_SAID), ("c", 9.0, 205.0, "male"))
+    settings = CorpusSettings(speaker="group", group_minutes=60)
+    chosen = choose_speakers(table, settings)
+    assert chosen == ["a", "b"] and minutes_of(table, chosen) == 15
+    line = choice_line(table, chosen, settings)
+    assert "15.0 usable minutes" in line and "less than the 60 minutes" in line and "3 semitones" in line
+    enough = dataclasses.replace(settings, group_minutes=15)
+    assert "less than" not in choice_line(table, chosen, enough)
+
+
+def test_speakers_can_be_named_by_pseudonym_or_id() -> None:
+    names = {client_id: speaker_name(client_id, keep=False) for client_id in ("aa", "bb", "cc")}
+    table = people(*((name, 1.0, 100.0, "male") for name in names.values()))
+    wanted = f"bb, {names['aa']},{names['bb']} ,"
+    assert choose_speakers(table, CorpusSettings(speaker=wanted)) == [names["bb"], names["aa"]]
+    with_ids = people(*((client_id, 1.0, 100.0, "male") for client_id in names))
+    assert choose_speakers(with_ids, CorpusSettings(speaker=wanted)) == ["bb", "aa"]
+
+
+def test_an_unknown_name_is_refused_with_the_first_ten() -> None:
+    table = people(*((f"s{number:02}", 100.0 - number, 100.0, "male") for number in range(12)))
+    with pytest.raises(CorpusError, match="'nobody'") as caught:
+        choose_speakers(table, CorpusSettings(speaker="s01,nobody"))
+    message = str(caught.value)
+    assert "s00, s01" in message and "s09" in message and "s10" not in message
+
+
+@pytest.mark.parametrize("wanted", ["", " , "])
+def test_no_name_at_all_is_refused(wanted: str) -> None:
+    with pytest.raises(CorpusError, match="No speaker is named"):
+        choose_speakers(people(("a", 1.0, 100.0, "male")), CorpusSettings(speaker=wanted))
+
+
+@pytest.mark.parametrize("table", [people(), people(("a", 0.0, 100.0, "male"))])
+@pytest.mark.parametrize("wanted", ["one", "group", "all", "a"])
+def test_a_corpus_without_a_usable_clip_is_refused(table: pandas.DataFrame, wanted: str) -> None:
+    with pytest.raises(CorpusError, match="usable clip"):
+        choose_speakers(table, CorpusSettings(speaker=wanted))
