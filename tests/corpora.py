@@ -1,16 +1,14 @@
 """Small corpora of every form, made on the spot: three clips, real MP3 at 32 kHz and 48 kHz."""
 
 import csv
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pyarrow
 import pyarrow.parquet
-import soundfile
 from datasets import Audio, Dataset
+from speechlike import encoded, syllables
 
 from kurdtts_lib.corpus.sources import SourceClip, read_corpus
 from kurdtts_lib.settings import CorpusSettings
@@ -20,14 +18,11 @@ SENTENCES = [row[1] for row in ROWS]
 RATES = (32_000, 48_000, 32_000)
 
 
-def mp3(seconds: float = 1.5, rate: int = 32_000) -> bytes:
-    buffer = io.BytesIO()
-    tone = 0.3 * np.sin(2 * np.pi * 220 * np.arange(int(seconds * rate)) / rate)
-    soundfile.write(buffer, tone, rate, format="MP3", subtype="MPEG_LAYER_III")
-    return buffer.getvalue()
+def mp3(seconds: float = 1.5, rate: int = 32_000, seed: int = 0) -> bytes:
+    return encoded(syllables(seconds, rate=rate, seed=seed), rate)
 
 
-SOUNDS = [mp3(rate=rate) for rate in RATES]
+SOUNDS = [mp3(rate=rate, seed=seed) for seed, rate in enumerate(RATES)]
 
 
 def write_sounds(folder: Path, names: tuple[str, ...] = ("0.mp3", "1.mp3", "2.mp3")) -> None:

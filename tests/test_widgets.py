@@ -13,6 +13,7 @@ import pandas
 import pytest
 import soundfile
 
+from kurdtts_lib import plots
 from kurdtts_lib.corpus.clips import Clip
 from kurdtts_lib.corpus.sources import SourceClip
 from kurdtts_lib.settings import AudioSettings, TrainingSettings
@@ -22,7 +23,7 @@ from kurdtts_lib.vits.logs import History, StepReport
 from kurdtts_lib.vits.training import Trainer
 from kurdtts_lib.vits.validation import Validation
 from kurdtts_lib.vits.voice import Voice
-from kurdtts_lib.widgets import players, plots, training_panel
+from kurdtts_lib.widgets import players, training_panel
 from kurdtts_lib.widgets.players import clip_row, demo_strip, player_row
 from kurdtts_lib.widgets.training_panel import TrainingPanel, curves_html
 

@@ -8,17 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas
 
-from kurdtts_lib.audio import header
 from kurdtts_lib.corpus import curation
 from kurdtts_lib.corpus.clips import part_of
 from kurdtts_lib.corpus.curation import KEPT, Fate, kept
 from kurdtts_lib.corpus.ledger import NAME, open_ledger
 from kurdtts_lib.corpus.sound import Treatment, treat
 from kurdtts_lib.corpus.sound_store import SoundStore
-from kurdtts_lib.corpus.sources import SourceClip, read_corpus
+from kurdtts_lib.corpus.sources import SourceClip, corpus_table, read_corpus
 from kurdtts_lib.corpus.speakers import choose_speakers, speaker_name, speaker_table, survey
 from kurdtts_lib.corpus.training_set import RECORD, corpus_settings, table_of, write_training_set
-from kurdtts_lib.errors import AudioError, CorpusError
+from kurdtts_lib.errors import CorpusError
 from kurdtts_lib.files import check_own
 from kurdtts_lib.settings import AudioSettings, CorpusSettings
 
@@ -131,26 +130,15 @@ def _need_some(fates: list[Fate], when: str) -> None:
 
 
 def _choose_speakers(fates: list[Fate], settings: CorpusSettings, audio: AudioSettings, tell: Progress) -> list[str]:
-    usable = pandas.DataFrame(kept(fates))
-    names = sorted(set(usable["speaker"]))
-    if settings.speaker == "all" or (len(names) == 1 and settings.speaker in ("one", "group")):
+    names = sorted({fate["speaker"] for fate in kept(fates)})
+    by_minutes = settings.speaker in ("one", "group")
+    if settings.speaker == "all" or (by_minutes and len(names) == 1):
         return names
-    usable["seconds"] = _lengths(set(usable["number"]), settings, tell) if settings.speaker in ("one", "group") else 0.0
-    figures = survey(settings, audio, tell) if settings.speaker == "group" else pandas.DataFrame()
-    return choose_speakers(speaker_table(usable, figures), settings)
-
-
-def _lengths(numbers: set[int], settings: CorpusSettings, tell: Progress) -> list[float]:
-    """Seconds of these clips by their headers, in their order; 0 where one cannot be read."""
-    seconds = []
-    for clip in read_corpus(settings):
-        if clip.number in numbers:
-            try:
-                seconds.append(header(clip.audio)[0])
-            except AudioError:  # counted by its reason when its turn to be decoded comes
-                seconds.append(0.0)
-            tell(len(seconds), "lengths", len(numbers))
-    return seconds
+    if not by_minutes:  # names: no need to know how much they read
+        return choose_speakers(pandas.DataFrame({"minutes": 1.0}, index=names), settings)
+    clips = corpus_table(settings, tell)
+    figures = survey(settings, audio, tell, clips=clips) if settings.speaker == "group" else None
+    return choose_speakers(speaker_table(clips, figures, settings), settings)
 
 
 def other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) -> dict[str, list[np.ndarray]]:

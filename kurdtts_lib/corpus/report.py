@@ -8,10 +8,10 @@ import matplotlib
 import pandas
 from matplotlib.figure import Figure
 
+from kurdtts_lib import plots
 from kurdtts_lib.cards import public_name
 from kurdtts_lib.corpus.curation import KEPT, reasons_table
 from kurdtts_lib.settings import AudioSettings, CorpusSettings, describe
-from kurdtts_lib.widgets import plots
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em }

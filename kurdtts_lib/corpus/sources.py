@@ -19,7 +19,7 @@ A row that is of no use is a clip with a `fault`, to be counted. Only a source t
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -68,10 +68,11 @@ def _is_path(source: str) -> bool:
     return is_archive(source) or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", source)
 
 
-def corpus_table(settings: CorpusSettings) -> pandas.DataFrame:
+def corpus_table(settings: CorpusSettings, progress: Callable[[int, str], None] | None = None) -> pandas.DataFrame:
     """One row a clip: number, name, columns of the corpus, fault, seconds, channels.
 
     Seconds are NaN where the audio is damaged, and where the row has a fault: its audio is not touched.
+    `progress` is called with the clips done and the name of the pass.
     """
     rows = []
     for clip in read_corpus(settings):
@@ -81,6 +82,8 @@ def corpus_table(settings: CorpusSettings) -> pandas.DataFrame:
                 seconds, _, channels = header(clip.audio)
         columns = {name: value for name, value in vars(clip).items() if name != "audio"}  # gigabytes on the hub's
         rows.append({**columns, "seconds": seconds, "channels": channels})
+        if progress:
+            progress(len(rows), "lengths")
     if not rows:
         raise CorpusError(f"{settings.source} holds no clips.")
     return pandas.DataFrame(rows)

@@ -141,12 +141,14 @@ def semitones(pitch_hz: float, from_hz: float) -> float:
     return 12 * float(np.log2(pitch_hz / from_hz))
 
 
-def speaker_table(clips: pandas.DataFrame, figures: pandas.DataFrame, settings: CorpusSettings) -> pandas.DataFrame:
+def speaker_table(
+    clips: pandas.DataFrame, figures: pandas.DataFrame | None, settings: CorpusSettings
+) -> pandas.DataFrame:
     """One row a speaker, indexed by name, most usable minutes first, ties by name.
 
-    clips: from `corpus_table`; figures: from `survey`. Columns: clips, usable (clips), minutes (usable), age, gender,
-    and the medians of the examined clips' pitch, pitch_spread, loudness and level_range_db; NaN where none was
-    examined.
+    clips: from `corpus_table`; figures: from `survey`, or None where only the minutes matter. Columns: clips, usable
+    (clips), minutes (usable), age, gender, and the medians of the examined clips' pitch, pitch_spread, loudness and
+    level_range_db; NaN where none was examined.
     """
     names = {client_id: speaker_name(client_id, settings.keep_client_ids) for client_id in clips["client_id"].unique()}
     usable = usable_clips(clips, settings)
@@ -164,7 +166,9 @@ def speaker_table(clips: pandas.DataFrame, figures: pandas.DataFrame, settings: 
             "age": grouped["age"].agg(_most_said),
             "gender": grouped["gender"].agg(_most_said),
         }
-    ).join(figures.groupby("speaker")[list(MEASURED)].median())
+    )
+    if figures is not None:
+        table = table.join(figures.groupby("speaker")[list(MEASURED)].median())
     return _by_minutes(table)
 
 

@@ -6,13 +6,13 @@ import math
 import ipywidgets
 import pandas
 
+from kurdtts_lib import plots
 from kurdtts_lib.audio import decode
 from kurdtts_lib.corpus.exploration import find_words, words
 from kurdtts_lib.corpus.sources import SourceClip, find_clips
 from kurdtts_lib.corpus.speakers import speaker_name
 from kurdtts_lib.errors import AudioError
 from kurdtts_lib.settings import AudioSettings, CorpusSettings
-from kurdtts_lib.widgets import plots
 from kurdtts_lib.widgets.players import player_row
 from kurdtts_lib.widgets.text_explorer import box_html, kurmanji
 
