@@ -93,6 +93,27 @@ def test_a_chosen_speaker_is_the_voice_and_all_are_everybody(tmp_path: Path) -> 
     assert table["clips"].to_dict() == everybody.kept["speaker"].value_counts().to_dict()
 
 
+def test_a_group_is_speakers_of_one_sex_and_similar_pitch_until_it_has_enough(tmp_path: Path) -> None:
+    people = [
+        ("first", 200, "female", 6),
+        ("near", 210, "female", 4),
+        ("man", 205, "male", 4),
+        ("high", 300, "female", 4),
+    ]
+    clips = []
+    for client_id, pitch, gender, count in people:
+        for row in rows(count, seed=pitch):
+            audio = encoded(syllables(row["seconds"], pitch, 32_000, seed=len(clips)), 32_000)
+            clips.append(row | {"client_id": client_id, "gender": gender, "audio": audio})
+    settings = CorpusSettings(
+        source=str(common_voice(tmp_path / "corpus", clips)), speaker="group", keep_client_ids=True
+    )
+    result = prepare(settings, AUDIO, tmp_path / "group")
+    assert sorted(result.speakers) == ["first", "near"] and set(result.kept["speaker"]) == {"first", "near"}
+    enough = prepare(dataclasses.replace(settings, group_minutes=0.1), AUDIO, tmp_path / "enough")
+    assert enough.speakers == ["first"] and enough.reasons["another speaker"] == 12
+
+
 def test_ids_are_hashed_away_unless_asked_for(tmp_path: Path) -> None:
     client_id = "a-person-somebody-could-find"
     corpus = common_voice(tmp_path / "corpus", [row | {"client_id": client_id} for row in rows(4)])
