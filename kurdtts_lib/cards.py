@@ -9,6 +9,15 @@ UNKNOWN_LICENCE = "unknown: ask the maker"
 TRANSFORMERS_VOICE = {"library_name": "transformers", "pipeline_tag": "text-to-speech"}
 """What the head of a voice's card says beside its licence: how to load it, and what it does."""
 
+HOW_TO_SPEAK = """```python
+from transformers import pipeline
+
+speech = pipeline("text-to-speech", model="this folder, or its name on the hub")("roj baş")
+speech["audio"], speech["sampling_rate"]
+```
+
+Write numbers and abbreviations as words: what is no Kurmanji letter is not spoken."""
+
 
 def front_matter(**values: object) -> str:
     """The head by which the hub, and every tool that lists models and data sets, reads a card: YAML between two rules.

@@ -180,8 +180,12 @@ def prune(keep: int = KEEP) -> list[int]:
     return gone
 
 
-def faults_of(speech: Sequence[np.ndarray], after: Figures, before: Figures) -> list[str]:
-    """What forbids a voice, each in a sentence. speech: test sentences it spoke; before: its parent's figures."""
+def faults_of(speech: Sequence[np.ndarray], after: Figures, before: float, allowed: float) -> list[str]:
+    """What forbids a voice, each in a sentence.
+
+    speech: ordinary sentences it spoke, and its figures on them; before: its parent's mel distance on the same;
+    allowed: how high its own may be.
+    """
     if not all(np.isfinite(waveform).all() for waveform in speech) or not np.isfinite(after.mel_distance):
         return ["Its sound is not a number."]
     faults = []
@@ -190,10 +194,10 @@ def faults_of(speech: Sequence[np.ndarray], after: Figures, before: Figures) -> 
     clipped = np.mean(np.abs(np.concatenate(list(speech))) >= 0.999)
     if clipped > CLIPPED_SHARE:
         faults.append(f"It is too loud: {clipped:.1%} of its waves are cut off.")
-    if after.mel_distance > MUCH_WORSE * before.mel_distance:
+    if after.mel_distance > allowed:
         faults.append(
-            f"It is much worse than the voice it came from: mel distance {after.mel_distance:.2f}, before "
-            f"{before.mel_distance:.2f}."
+            f"It is worse than the voice it came from: on {after.sentences} ordinary sentences its mel distance rose "
+            f"from {before:.2f} to {after.mel_distance:.2f}; {allowed:.2f} is allowed."
         )
     return faults
 

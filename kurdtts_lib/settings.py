@@ -175,6 +175,24 @@ class TrainingSettings:
             raise ValueError(f"mixed_precision={self.mixed_precision!r} must be 'no', 'fp16' or 'bf16'")
 
 
+@dataclass(frozen=True)
+class FeedbackSettings:
+    """A training on corrections: small steps, and ordinary recordings beside them."""
+
+    steps: int = 300
+    learning_rate: float = 5e-6
+    """A quarter of the fine-tuning's: a few corrections must not pull the whole voice."""
+    base_share: float = 0.5
+    """Share of ordinary recordings among what the voice hears, so that it does not forget. 0: corrections alone."""
+    held_out_share: float = 0.2
+    """Share of corrections, by the hash of the sentence, that the voice does not learn from: they choose the step."""
+    validate_every: int = 50
+    patience: int = 2
+    """Validations without a better voice after which the training stops."""
+    tolerance: float = 0.05
+    """By this share the mel distance of ordinary sentences may rise; beyond it the voice does not become current."""
+
+
 PRESETS: dict[str, dict] = {
     # Half a batch at a time: 16 GB of memory have room.
     "cpu": {"accumulation": 2, "mixed_precision": "no", "gradient_checkpointing": False},
@@ -201,6 +219,7 @@ class Profile:
     """A folder, or a model's name on the hub."""
     training: TrainingSettings
     audio: AudioSettings = field(default_factory=AudioSettings)
+    feedback: FeedbackSettings = field(default_factory=FeedbackSettings)
     data_dir: Path | None = None
     """A prepared folder elsewhere; None: `data/prepared-<name>` under the home."""
 
@@ -233,6 +252,7 @@ def load_profile(name: str) -> Profile:
                 validate_every=40,
                 checkpoint_every=40,
             ),
+            feedback=FeedbackSettings(steps=40, learning_rate=1e-4, validate_every=10),
         )
     if name == "full" or Path(name).is_dir():
         return Profile(

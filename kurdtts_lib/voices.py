@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from kurdtts_lib import __version__, measures, registry
-from kurdtts_lib.cards import TRANSFORMERS_VOICE, UNKNOWN_LICENCE, front_matter, licence_id, public_name
+from kurdtts_lib.cards import HOW_TO_SPEAK, TRANSFORMERS_VOICE, UNKNOWN_LICENCE, front_matter, licence_id, public_name
 from kurdtts_lib.corpus.clips import Parts, read_metadata, split
 from kurdtts_lib.corpus.preparation import other_speakers
 from kurdtts_lib.corpus.training_set import corpus_settings
@@ -109,7 +109,9 @@ def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], No
         "after": asdict(after),
         "likeness_baselines": asdict(baselines),
         "parent": registry.version_of(profile.base_voice),
-        "faults": registry.faults_of(spoken_after, after, before),
+        "faults": registry.faults_of(
+            spoken_after, after, before.mel_distance, registry.MUCH_WORSE * before.mel_distance
+        ),
     }
     samples = _samples(recording=recordings, before=spoken_before, after=spoken_after)
     entry = registry.publish(voice, profile.name, _readme, samples)
@@ -171,14 +173,7 @@ def _readme(card: dict) -> str:
 A Kurmanji voice, fine-tuned from `{card["base_voice"]}`. It speaks with transformers alone, and takes its place in
 whatever speaks with a VITS voice:
 
-```python
-from transformers import pipeline
-
-speech = pipeline("text-to-speech", model="this folder, or its name on the hub")("roj baş")
-speech["audio"], speech["sampling_rate"]
-```
-
-Write numbers and abbreviations as words: what is no Kurmanji letter is not spoken.
+{HOW_TO_SPEAK}
 
 - Licence: {card["licence"]} (inherited from the base voice)
 - Data: {card["data"]}, {card["training_clips"]} clips

@@ -91,9 +91,9 @@ def judge_text(clip: SourceClip, settings: CorpusSettings, speaker: str) -> Fate
     if clip.fault:
         return fate | {"reason": clip.fault, "detail": clip.name}
     if settings.max_down_votes is not None and clip.down_votes > settings.max_down_votes:
-        return fate | {"reason": "voted down", "detail": f"{clip.down_votes} votes against"}
+        return fate | {"reason": "voted down", "detail": f"votes against: {clip.down_votes}"}
     if settings.min_up_votes is not None and clip.up_votes < settings.min_up_votes:
-        return fate | {"reason": "too few votes", "detail": f"{clip.up_votes} votes for"}
+        return fate | {"reason": "too few votes", "detail": f"votes for: {clip.up_votes}"}
     if settings.max_seconds is not None and len(clip.sentence) > LETTERS_PER_SECOND * settings.max_seconds:
         fate["sentence"] = clip.sentence[:100] + "…"  # such a text may have the size of a book
         return fate | {"reason": "text too long", "detail": f"{len(clip.sentence)} characters"}

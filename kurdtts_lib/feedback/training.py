@@ -1,0 +1,246 @@
+"""A voice learns its corrections, and proves that it forgot nothing: from the store to a new version of the voice."""
+
+import contextlib
+import dataclasses
+import datetime
+import hashlib
+import sqlite3
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kurdtts_lib import __version__, measures, registry
+from kurdtts_lib.audio import write_wav
+from kurdtts_lib.cards import HOW_TO_SPEAK, TRANSFORMERS_VOICE, front_matter, licence_id, table
+from kurdtts_lib.corpus.clips import Clip, Parts
+from kurdtts_lib.corpus.sound import Treatment, treat
+from kurdtts_lib.errors import CorpusError, TrainingError
+from kurdtts_lib.feedback.mixing import hold_out, mix, ordinary_sentences
+from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.judging import compare, load
+from kurdtts_lib.registry import Entry
+from kurdtts_lib.settings import Profile, TrainingSettings, describe, home
+from kurdtts_lib.vits.synthesis import speak
+from kurdtts_lib.vits.training import Trainer
+from kurdtts_lib.vits.voice import Voice, load_voice
+from kurdtts_lib.voices import clips_of, licence_of
+
+BASE_CLIPS = 100
+"""Ordinary recordings that take part at most: enough variety, and a training stays a matter of minutes."""
+ELSEWHERE = 12
+"""Ordinary sentences on which it is measured that nothing was forgotten."""
+REHEARSAL_NEPERS = 0.25
+"""Where a voice is compared with its own earlier speech: how far it may move. Another seed of the same voice lies 0.1
+to 0.3 away; 0.25 is 2 dB."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Mean mel distance (nepers) of some sentences to their recordings, before and after."""
+
+    sentences: int
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class FeedbackResult:
+    """What a voice learned from its corrections."""
+
+    entry: Entry
+    learned: Change
+    """Corrections that it learned from."""
+    held_out: Change | None
+    """Corrections that it did not learn from; they chose the step. None where there was only one correction."""
+    elsewhere: Change
+    """Ordinary sentences, which must not get worse."""
+
+
+class FeedbackTraining:
+    """One training on the accepted corrections, from the current voice. `trainer` is to be run, then `finish`."""
+
+    def __init__(self, profile: Profile, store: FeedbackStore) -> None:
+        """Raises TrainingError if no correction is accepted, VoiceError if there is no current voice."""
+        mark_voices(store)
+        self.profile, self.store = profile, store
+        self.parent = registry.current()
+        self.corrections = [one for one in store.corrections() if one.state in ("accepted", "used")]
+        if not self.corrections:
+            raise TrainingError(
+                "No correction is accepted yet. Accept one: notebook 6, or `kurdtts feedback accept ID`."
+            )
+        voice = load_voice(str(self.parent.folder))
+        self.folder = home() / "runs" / f"feedback-{self._digest()}"
+        self.learned, self.held_out = self._corrected_clips()
+        self.base, self.rehearsal = self._ordinary_clips(voice)
+        settings = self._settings()
+        mixed = mix(self.learned, self.base.train[:BASE_CLIPS], profile.feedback.base_share)
+        self.trainer = Trainer(voice, mixed, self.held_out, settings, profile.audio, self.folder)
+
+    def _digest(self) -> str:
+        """Names the folder: the same corrections for the same voice go on where they stopped."""
+        facts = [self.parent.folder.name, str(self.profile.feedback), str(self.profile.prepared_dir)]
+        facts += [f"{one.id} {one.digest} {one.spoken}" for one in self.corrections]
+        return hashlib.sha256("\n".join(facts).encode("utf-8")).hexdigest()[:12]
+
+    def _settings(self) -> TrainingSettings:
+        feedback = self.profile.feedback
+        return dataclasses.replace(
+            self.profile.training,
+            steps=feedback.steps,
+            learning_rate=feedback.learning_rate,
+            validate_every=feedback.validate_every,
+            checkpoint_every=feedback.validate_every,
+            patience=feedback.patience,
+        )
+
+    def _corrected_clips(self) -> tuple[list[Clip], list[Clip]]:
+        """The corrections' sounds, treated as all recordings are: those to learn from, and those held out."""
+        treatment = Treatment.of(self.profile.corpus, self.profile.audio)
+        clips = []
+        for correction in self.corrections:
+            sound = treat(self.store.sound(correction), treatment)
+            if sound.waveform is None:
+                raise TrainingError(f"Correction {correction.id} cannot be used: {sound.fault}. Withdraw it.")
+            path = self.folder / "wavs" / f"{correction.id}.wav"
+            write_wav(path, sound.waveform, self.profile.audio.sampling_rate)
+            clips.append(Clip(path, correction.spoken))
+        return hold_out(clips, self.profile.feedback.held_out_share)
+
+    def _ordinary_clips(self, voice: Voice) -> tuple[Parts, bool]:
+        """Recordings that keep the voice from forgetting, or, where there are none, speech of its own."""
+        try:
+            return clips_of(self.profile), False
+        except (CorpusError, TrainingError) as error:
+            warnings.warn(
+                f"There are no ordinary recordings to train with ({error}) The voice practises its own earlier speech "
+                "in their place, and must not move far from it. It is better to prepare the recordings that it came "
+                "from.",
+                stacklevel=3,
+            )
+        spoken = [self._own_speech(voice, text) for text in ordinary_sentences(4 * ELSEWHERE)]
+        return Parts(spoken[ELSEWHERE:], [], spoken[:ELSEWHERE]), True
+
+    def _own_speech(self, voice: Voice, text: str) -> Clip:
+        path = self.folder / "own-speech" / f"{hashlib.sha256(text.encode('utf-8')).hexdigest()[:12]}.wav"
+        if not path.is_file():
+            write_wav(path, speak(voice, text, seed=2), self.profile.audio.sampling_rate)
+        return Clip(path, text)
+
+    def finish(self, tell: Callable[[str], None] = print) -> FeedbackResult:
+        """Compare before and after, publish the voice, and mark its corrections as used.
+
+        It becomes the current voice unless something forbids it; `entry.faults` says what.
+        """
+        voice, step = self.trainer.best_voice()
+        tell(f"The best voice is that of step {step} (of {self.trainer.step}).")
+        parent = load_voice(str(self.parent.folder))
+        parent.model.to(device=voice.model.device)  # type: ignore[call-arg]
+        ordinary = self.base.test[:ELSEWHERE]
+        tell("Measuring the sentences that must not get worse ...")
+        elsewhere, faults = self._elsewhere(parent, voice, ordinary)
+        tell("Measuring the corrections ...")
+        learned = self._change(parent, voice, self.learned)
+        held_out = self._change(parent, voice, self.held_out) if self.held_out else None
+        voice.card = {
+            **{"name": f"kurdtts {self.profile.name}", "base_voice": parent.card.get("base_voice", self.parent.name)},
+            **{"licence": licence_of(parent, self.parent.folder.name), "parent": self.parent.version},
+            **{"data": f"{len(self.corrections)} corrections", "corrections": [one.id for one in self.corrections]},
+            **{"date": datetime.datetime.now(datetime.UTC).date().isoformat(), "kurdtts": __version__},
+            **{"steps": step, "steps_trained": self.trainer.step, "settings": describe(self.trainer.settings)},
+            **{"learned": dataclasses.asdict(learned), "elsewhere": dataclasses.asdict(elsewhere), "faults": faults},
+            "held_out": dataclasses.asdict(held_out) if held_out else None,
+        }
+        entry = registry.publish(voice, self.profile.name, _readme)
+        mark_voices(self.store)
+        return FeedbackResult(entry, learned, held_out, elsewhere)
+
+    def _elsewhere(self, parent: Voice, voice: Voice, clips: Sequence[Clip]) -> tuple[Change, list[str]]:
+        """Ordinary sentences, and what forbids the voice."""
+        audio = self.profile.audio
+        recordings = load(clips, audio)
+        spoken = [[speak(one, clip.text) for clip in clips] for one in (parent, voice)]
+        before, after = (compare(speech, recordings, recordings, audio) for speech in spoken)
+        was = before.mel_distance
+        allowed = was + REHEARSAL_NEPERS if self.rehearsal else was * (1 + self.profile.feedback.tolerance)
+        change = Change(len(clips), was, after.mel_distance)
+        return change, registry.faults_of(spoken[1], after, was, allowed)
+
+    def _change(self, parent: Voice, voice: Voice, clips: Sequence[Clip]) -> Change:
+        audio = self.profile.audio
+        recordings = load(clips, audio)
+        before, after = (
+            float(
+                np.mean(
+                    [
+                        measures.mel_distance(recording, speak(one, clip.text), audio)
+                        for clip, recording in zip(clips, recordings, strict=True)
+                    ]
+                )
+            )
+            for one in (parent, voice)
+        )
+        return Change(len(clips), before, after)
+
+
+def mark_voices(store: FeedbackStore) -> None:
+    """Tell the store which voices learned from which corrections, as their cards say; may be repeated.
+
+    The card is written together with the voice, so a training that was killed before this line loses nothing.
+    """
+    for entry in registry.voices():
+        if ids := entry.card.get("corrections"):
+            store.mark_used(ids, entry.folder.name)
+
+
+@contextlib.contextmanager
+def only_training() -> Iterator[None]:
+    """Hold the one place of a feedback training on this machine; a killed one gives it back by itself.
+
+    Raises TrainingError if another program has it.
+    """
+    folder = home() / "runs"
+    folder.mkdir(parents=True, exist_ok=True)
+    # The lock of a database ends with its process on every system, also after kill -9; a lock file would stay.
+    lock = sqlite3.connect(folder / "feedback-lock.sqlite", timeout=0, isolation_level=None)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        raise TrainingError("Another training on corrections is running. Wait until it is done.") from error
+    else:
+        yield
+    finally:
+        lock.close()
+
+
+def _readme(card: dict) -> str:
+    kinds = {
+        "corrections it learned from": "learned",
+        "corrections held out": "held_out",
+        "ordinary sentences": "elsewhere",
+    }
+    rows = [
+        (name, change["sentences"], f"{change['before']:.2f}", f"{change['after']:.2f}")
+        for name, key in kinds.items()
+        if (change := card[key])
+    ]
+    head = front_matter(
+        language="kmr", license=licence_id(card["licence"]), base_model=card["base_voice"], **TRANSFORMERS_VOICE
+    )
+    return f"""{head}
+# {card["name"]}, version {card["version"]}
+
+A Kurmanji voice that learned from corrections; it comes from version {card["parent"]}. Transformers alone can speak it:
+
+{HOW_TO_SPEAK}
+
+- Licence: {card["licence"]} (inherited from the voice it comes from)
+- Data: {card["data"]}
+- Training: {card["steps"]} steps, {card["date"]}, kurdtts {card["kurdtts"]}
+
+Mean mel distance to the recordings (nepers, less is nearer):
+
+{table(("sentences", "n", "before", "after"), rows)}
+"""
