@@ -19,6 +19,7 @@ from tqdm import tqdm
 from kurdtts_lib.errors import KurdTTSError
 from kurdtts_lib.progress import pass_bar
 from kurdtts_lib.settings import PRESETS, CorpusSettings, Profile, TrainingSettings, load_profile, with_preset
+from kurdtts_lib.voice_commands import add_voices
 
 if TYPE_CHECKING:
     from kurdtts_lib.vits.training import Trainer
@@ -93,6 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("folder", type=Path, help="where to write the voice")
     convert.add_argument("--discriminator", type=Path, help="D_100000.pth, to go on training with")
     convert.set_defaults(run=_convert)
+
+    add_voices(commands)
     return parser
 
 

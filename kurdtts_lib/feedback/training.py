@@ -190,8 +190,10 @@ def mark_voices(store: FeedbackStore) -> None:
 
     The card is written together with the voice, so a training that was killed before this line loses nothing.
     """
+    there = {correction.id for correction in store.corrections()}
     for entry in registry.voices():
-        if ids := entry.card.get("corrections"):
+        # A voice may come from another store, or outlive this one.
+        if ids := [id for id in entry.card.get("corrections", []) if id in there]:
             store.mark_used(ids, entry.folder.name)
 
 
