@@ -184,7 +184,7 @@ class FeedbackSettings:
     """A quarter of the fine-tuning's: a few corrections must not pull the whole voice."""
     base_share: float = 0.75
     """Share of ordinary recordings among what the voice hears, so that it does not forget. 0: corrections alone. Ten
-    corrections by another speaker, 40 steps of the sample's voice: with 0.5 the held-out corrections came 11 % nearer and
+    corrections by another speaker, 40 steps of the sample's voice: with 0.5 the held-out ones came 11 % nearer and
     ordinary sentences went 9 % away, with 0.75 it was 7 % and 3 %."""
     held_out_share: float = 0.2
     """Share of corrections, by the hash of the sentence, that the voice does not learn from: they choose the step."""
