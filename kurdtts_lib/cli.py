@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from kurdtts_lib.errors import KurdTTSError
+from kurdtts_lib.feedback_commands import add_feedback
 from kurdtts_lib.progress import pass_bar
 from kurdtts_lib.settings import PRESETS, CorpusSettings, Profile, TrainingSettings, load_profile, with_preset
 from kurdtts_lib.voice_commands import add_voices
@@ -96,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.set_defaults(run=_convert)
 
     add_voices(commands)
+    add_feedback(commands)
     return parser
 
 
