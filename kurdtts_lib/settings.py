@@ -194,6 +194,12 @@ class FeedbackSettings:
     tolerance: float = 0.05
     """By this share the mel distance of ordinary sentences may rise; beyond it the voice does not become current."""
 
+    def __post_init__(self) -> None:
+        if not (0 <= self.base_share < 1 and 0 <= self.held_out_share < 1):
+            raise ValueError(
+                f"base_share={self.base_share} and held_out_share={self.held_out_share} must be at least 0 and below 1"
+            )
+
 
 PRESETS: dict[str, dict] = {
     # Half a batch at a time: 16 GB of memory have room.

@@ -13,7 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from speechlike import common_voice, syllables
 
-from kurdtts_lib import registry
+from kurdtts_lib import cli, registry
 from kurdtts_lib.corpus.clips import Clip, part_of
 from kurdtts_lib.corpus.preparation import prepare
 from kurdtts_lib.errors import TrainingError, VoiceError
@@ -236,3 +236,32 @@ def test_settings_of_the_trainer_are_those_of_the_feedback(
         settings = FeedbackTraining(changed, store).trainer.settings
     assert (settings.steps, settings.patience, settings.learning_rate) == (7, 5, 1e-4)
     assert settings.batch_size == profile.training.batch_size
+
+
+@pytest.mark.filterwarnings("ignore:There are no ordinary recordings")
+def test_the_command_line_trains_and_says_what_became_of_it(
+    store: FeedbackStore, current: registry.Entry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["feedback", "train"]) == 0
+    said = capsys.readouterr().out
+    assert "Voice 2:" in said and "elsewhere" in said and "held out" in said
+    assert cli.main(["voices"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert len([line for line in listed if line.startswith("*")]) == 2, "the current voice, and what the star means"
+    store.withdraw(store.corrections()[0].id)
+    assert cli.main(["voices"]) == 0
+    assert "withdrawn since" in capsys.readouterr().out
+
+
+def test_voices_can_be_chosen_and_taken_back(
+    make_voice: Callable[..., Voice], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["voices"]) == 0 and "no voice yet" in capsys.readouterr().out
+    voice = make_voice()
+    for _ in range(2):
+        voice.card = {"faults": [], "parent": None}
+        registry.publish(voice, "test", lambda card: "")
+    assert cli.main(["voices", "use", "1"]) == 0 and registry.current().version == 1
+    assert cli.main(["voices", "rollback"]) == 0 and registry.current().version == 2
+    assert cli.main(["voices", "use", "9"]) == 1
+    assert "There are: 1, 2" in capsys.readouterr().err
