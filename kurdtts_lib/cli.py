@@ -117,7 +117,7 @@ def _setting(text: str) -> tuple[str, object]:
         str: str,
     }
     try:
-        return name, readers[kinds[0]](value)
+        return name, readers[kinds[0]](value.lower() if kinds[0] is bool else value)
     except (KeyError, ValueError) as error:
         kind = " or ".join("none" if kind is type(None) else kind.__name__ for kind in kinds)
         raise argparse.ArgumentTypeError(f"{name} takes {kind}, not {value!r}") from error

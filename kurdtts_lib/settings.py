@@ -1,6 +1,7 @@
 """All settings, each with its reason. A profile sets values and never branches code."""
 
 import dataclasses
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,6 +101,11 @@ class CorpusSettings:
     training, the other half tests the finished voice."""
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{name}={value} must be a finite number")
+        if self.max_samples is not None and self.max_samples < 1:
+            raise ValueError(f"max_samples={self.max_samples} must be at least 1, or None")
         if not 0 <= self.held_out_share <= 1:
             raise ValueError(f"held_out_share={self.held_out_share} must lie between 0 and 1")
         if self.min_seconds is not None and self.max_seconds is not None and self.min_seconds > self.max_seconds:

@@ -11,8 +11,8 @@ import torch
 
 from kurdtts_lib import __version__, measures, registry
 from kurdtts_lib.cards import HOW_TO_SPEAK, TRANSFORMERS_VOICE, UNKNOWN_LICENCE, front_matter, licence_id, public_name
+from kurdtts_lib.corpus.baselines import other_speakers
 from kurdtts_lib.corpus.clips import Parts, read_metadata, split
-from kurdtts_lib.corpus.preparation import other_speakers
 from kurdtts_lib.corpus.training_set import corpus_settings
 from kurdtts_lib.errors import TrainingError, VoiceError
 from kurdtts_lib.judging import Figures, compare, load

@@ -42,7 +42,8 @@ MEASURED = ("pitch", "pitch_spread", "loudness", "level_range_db")
 def speaker_name(client_id: str, keep: bool) -> str:
     """A name made from the id, such as `speaker-3f9a1c20b7`; the id itself with `keep`.
 
-    The same id has the same name in every corpus and on every machine, and nobody can count back to the id.
+    The same id has the same name in every corpus and on every machine. Whoever has the id, or guesses it, can make the
+    name again; from the name alone nobody can.
     """
     if keep:
         return client_id
@@ -69,7 +70,7 @@ def usable_clips(clips: pandas.DataFrame, settings: CorpusSettings) -> pandas.Se
 def survey(
     settings: CorpusSettings,
     audio: AudioSettings,
-    progress: Callable[[int, str], None] | None = None,
+    progress: Callable[..., None] | None = None,
     clips_per_speaker: int = 6,
     clips: pandas.DataFrame | None = None,
 ) -> pandas.DataFrame:
@@ -91,7 +92,7 @@ def survey(
         name = speaker_name(clip.client_id, settings.keep_client_ids)
         rows.append({"number": clip.number, "speaker": name, "seconds": chosen[clip.number], **figures})
         if progress:
-            progress(len(rows), "pitch and loudness")
+            progress(len(rows), "pitch and loudness", len(chosen))
     return pandas.DataFrame(rows, columns=["number", "speaker", "seconds", *MEASURED, "reason"])
 
 
