@@ -57,6 +57,8 @@ def test_a_table_alone_is_imported_and_what_cannot_be_is_listed(store: FeedbackS
     for name in ("yek ş.wav", "bin/du.wav", "three.wav", "alone.wav", "latin.wav"):
         (folder / name).write_bytes(encoded(take(len(name))[0], RATE, "WAV"))
     (folder / "bad.mp3").write_bytes(b"no sound")
+    (folder / "windows.wav").write_bytes(encoded(take(9)[0], RATE, "WAV"))
+    (folder / "windows.txt").write_bytes(b"\xef\xbb\xbf" + TEXT.encode("utf-8"))
     (folder / "lonely.txt").write_text(TEXT, encoding="utf-8")
     (folder / "latin.txt").write_bytes("Roj baş".encode("iso-8859-9"))
     (folder / "notes.docx").write_bytes(b"")
@@ -75,7 +77,7 @@ def test_a_table_alone_is_imported_and_what_cannot_be_is_listed(store: FeedbackS
     ]
     (folder / "metadata.csv").write_text("\n".join(lines), encoding="utf-8", newline="")
     imported = store.import_folder(folder, contributor="", consent=True)
-    assert [each.text for each in imported] == ["Roj baş heval", "Şev baş heval"]
+    assert [each.text for each in imported] == ["Roj baş heval", "Şev baş heval", TEXT]
     expected = {
         "three.wav": "letters and spaces",
         "metadata.csv, line 5": "does not exist",

@@ -45,7 +45,7 @@ def test_killed_at_any_moment_every_submission_that_returned_is_there(store: Fee
     script.write_text(RUN, encoding="utf-8")
     base = np.rint(32768 * syllables(1.0)).astype(np.int16)
     rng, promised = random.Random(3), {}
-    for batch in range(8):
+    for batch in range(5):
         numbers = range(10 * batch, 10 * batch + 3)
         logs = [tmp_path / f"{number}.log" for number in numbers]
         workers = []

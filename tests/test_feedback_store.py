@@ -92,6 +92,32 @@ def test_a_withdrawn_correction_may_be_submitted_anew(store: FeedbackStore) -> N
     assert [each.state for each in store.corrections()] == ["withdrawn", "submitted"]
 
 
+def test_a_sound_that_is_withdrawn_in_the_middle_of_a_submission_is_written_again(
+    store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, keep, calls = submit(store), store._keep, []
+
+    def keep_and_lose(digest: str, content: bytes) -> None:
+        keep(digest, content)
+        calls.append(digest)
+        if len(calls) == 1:
+            FeedbackStore(store.folder).withdraw(first.id)
+
+    monkeypatch.setattr(store, "_keep", keep_and_lose)
+    second = submit(store)
+    assert len(calls) == 2 and second.id != first.id and samples(store, second) == take(0)[0].tolist()
+
+
+def test_another_text_of_a_used_correction_is_to_be_learned_anew(store: FeedbackStore) -> None:
+    id = submit(store).id
+    store.accept(id)
+    store.mark_used([id], "v2")
+    assert store.edit_text(id, TEXT).state == "used"
+    edited = store.edit_text(id, "Dr. Azad li vir e û îro baş e")
+    assert edited.state == "accepted" and edited.spoken.startswith("doktor") and "'Dr.'" in edited.checks[0]
+    assert store.withdraw(id) == ["v2"]
+
+
 def test_changes_that_the_state_does_not_allow_say_why(store: FeedbackStore) -> None:
     id = submit(store).id
     for change, said in (

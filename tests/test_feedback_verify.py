@@ -70,6 +70,14 @@ def test_a_damaged_sound_is_told_and_comes_back_by_submitting_it_again(store: Fe
     assert store.verify().ok and samples(store, kept) == take(1)[0].tolist()
 
 
+def test_a_whole_sound_under_another_name_takes_the_place_of_a_damaged_one(store: FeedbackStore) -> None:
+    kept = submit(store, 1)
+    store.sound(kept).rename(store.sounds / "rast.flac")
+    (store.sounds / f"{kept.digest}.flac").write_bytes(b"damaged")
+    assert store.verify().ok and samples(store, kept) == take(1)[0].tolist()
+    assert files(store) == [f"{kept.digest}.flac"]
+
+
 def test_a_sound_whose_row_was_never_written_gets_one_and_is_completed(store: FeedbackStore) -> None:
     kept = submit(store, 1)
     change(store, "DELETE FROM corrections")

@@ -68,7 +68,7 @@ class _Verifier:
         wanted = {each.digest for each in alive}
         withdrawn = {each.digest for each in rows.listed(self._database, "withdrawn")} - wanted
         good = self._judge_names(wanted, withdrawn)
-        self._judge_missing(alive)
+        self._judge_missing([each for each in alive if each.digest not in good])
         self._judge_orphans(good - wanted - withdrawn)
         self._judge_others()
         return Verification(len(rows.listed(self._database)), len(good), self._mended, self._left)
@@ -135,15 +135,15 @@ class _Verifier:
         return good
 
     def _rename_by(self, path: Path, name: str) -> Callable[[], object]:
-        return lambda: path.rename(self._sounds / f"{name}.flac")
+        return lambda: path.replace(self._sounds / f"{name}.flac")
 
-    def _judge_missing(self, alive: list[Correction]) -> None:
+    def _judge_missing(self, lacking: list[Correction]) -> None:
         todo = "Submit the same recording again with the same text, or withdraw the correction."
-        for correction in alive:
+        for correction in lacking:
             path = self._sounds / f"{correction.digest}.flac"
             if not path.is_file():
                 self._left.append(f"The sound of correction {correction.id} is missing ({path.name}). {todo}")
-            elif self._names.get(path, correction.digest) != correction.digest:
+            elif path in self._names:  # otherwise it was written a moment ago
                 self._left.append(f"The sound of correction {correction.id} is damaged ({path.name}). {todo}")
 
     def _judge_orphans(self, names: set[str]) -> None:
