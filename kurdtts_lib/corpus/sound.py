@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from kurdtts_lib.audio import frame_levels, header, loudness, read, resample, trim_silence, write_wav
+from kurdtts_lib.audio import header, level_range_db, loudness, peak_level_db, read, resample, trim_silence, write_wav
 from kurdtts_lib.errors import AudioError
 from kurdtts_lib.settings import AudioSettings, CorpusSettings
 
@@ -96,11 +96,9 @@ def treat(source: bytes | Path, treatment: Treatment) -> Sound:
 
 def _levels(waveform: np.ndarray, sampling_rate: int) -> dict[str, float]:
     """Loudest 50 ms, what lies between loud and quiet moments, and the loudness, all in dB."""
-    levels = np.maximum(frame_levels(waveform, sampling_rate), 10 ** (LOWEST_DB / 20))
-    quiet, loud = np.percentile(levels, [10, 95])
     return {
-        "peak_level_db": _db(levels.max()),
-        "level_range_db": _db(loud / quiet),
+        "peak_level_db": max(LOWEST_DB, float(peak_level_db(waveform, sampling_rate))),
+        "level_range_db": level_range_db(waveform, sampling_rate),
         "source_lufs": max(LOWEST_DB, loudness(waveform, sampling_rate)),
     }
 

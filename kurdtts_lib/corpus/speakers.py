@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pandas
 
-from kurdtts_lib.audio import decode, frame_levels
+from kurdtts_lib.audio import decode, level_range_db
 from kurdtts_lib.corpus.sources import SourceClip, corpus_table, read_corpus
 from kurdtts_lib.errors import AudioError, CorpusError
 from kurdtts_lib.measures import pitch, rms_db, trim
@@ -18,8 +18,6 @@ MOST_SURVEYED = 40
 """Speakers whose sound is examined, those with the most minutes. Common Voice has hundreds, most with a few clips."""
 SURVEY_SECONDS = (1.5, 8.0)
 """Length of the clips that are examined: enough speech for a median, not so much that it takes long."""
-LOWEST_LEVEL = 2**-15
-"""One step of 16 bits, -90 dB: below it is digital silence, which would make any range as large as one likes."""
 NOT_SAID = "not said"
 GENDERS = {"female_feminine": "female", "male_masculine": "male", "do_not_wish_to_say": NOT_SAID, "": NOT_SAID}
 """Common Voice wrote `female` first and `female_feminine` later; other words stay as they are."""
@@ -77,8 +75,8 @@ def survey(
     """How the speakers sound: one row an examined clip, in the source's order.
 
     Columns: number, speaker (its name), seconds, pitch (median F0 in Hz), pitch_spread (distance of the quartiles of
-    F0 in semitones), loudness (rms in dB of full scale), level_range_db (95th minus 10th percentile of the level of
-    50 ms), reason (why there are no figures; empty if there are).
+    F0 in semitones), loudness (rms in dB of full scale) and level_range_db (see `audio`) without silent edges, reason
+    (why there are no figures; empty if there are).
     Of each of the `MOST_SURVEYED` speakers with the most minutes the first `clips_per_speaker` usable clips of
     `SURVEY_SECONDS` are examined. `clips` is the `corpus_table`, where one is there already: it takes a whole pass.
     `progress` is called with the clips done and the name of the pass.
@@ -124,9 +122,9 @@ def _listen(clip: SourceClip, audio: AudioSettings) -> dict[str, float | str]:
         waveform = decode(clip.audio, audio.sampling_rate)
     except AudioError as error:
         return {"reason": str(error)}
-    levels = 20 * np.log10(np.maximum(frame_levels(waveform, audio.sampling_rate), LOWEST_LEVEL))
-    low, high = np.percentile(levels, [10, 95])
-    sound: dict[str, float | str] = {"loudness": rms_db(trim(waveform)), "level_range_db": float(high - low)}
+    speech = trim(waveform)
+    level_range = level_range_db(speech, audio.sampling_rate)
+    sound: dict[str, float | str] = {"loudness": rms_db(speech), "level_range_db": level_range}
     # Every second frame: a clip of 4 s takes 0.13 s in place of 0.24 s (one core), and the medians of the sample's
     # speakers stay within 0.7 % of those of all frames.
     coarse = dataclasses.replace(audio, hop_length=min(2 * audio.hop_length, audio.win_length))
