@@ -53,7 +53,10 @@ const sent = (window.sent = []);
 const channel = {
   begin: (start) => sent.push({ kind: "start", ...start }),
   chunk: (piece, number) => sent.push({ kind: "chunk", number, samples: piece.length }),
-  end: async (whole) => { sent.push({ kind: "end", ...whole }); return whole.size / sent.find(({ kind }) => kind === "start").samplingRate; },
+  end: async (whole) => {
+    sent.push({ kind: "end", ...whole });
+    return whole.size / sent.find(({ kind }) => kind === "start").samplingRate;
+  },
   cancel: () => sent.push({ kind: "cancel" }),
 };
 const options = { channel, labels, language, longestSeconds: +wish.get("longest"), maxUploadBytes: 1000 };
@@ -217,16 +220,7 @@ def likeness(take: np.ndarray, rate: int, reference: np.ndarray, block: int = 5)
 
 
 @pytest.fixture(scope="module")
-def long_take(browser: Any, lab: str) -> Any:
-    """A page in which a take has begun; it goes on while the other tests run, its tab being hidden by theirs."""
-    page = open_lab(browser, lab, "long")
-    button(page, "record").click()
-    state(page, "recording")
-    return page
-
-
-@pytest.fixture(scope="module")
-def notebook(browser: Any, lab: str, long_take: Any) -> Any:
+def notebook(browser: Any, lab: str) -> Any:
     return open_lab(browser, lab, "short")
 
 
@@ -457,6 +451,31 @@ def test_a_take_without_an_end_is_not_kept_when_the_microphone_is_unplugged(brow
     page.context.close()
 
 
+@pytest.mark.parametrize(("until", "code"), [("Infinity", "gap"), ("2.3", "")])
+def test_sound_that_the_browser_dropped_is_found_by_the_clock(browser: Any, site: str, until: str, code: str) -> None:
+    """The sound falls 100 ms behind the clock: for good, then a part is missing; or for a moment, then it only waited."""
+    page = new_page(browser)
+    clock = f"const now = Date.now; Date.now = () => now() + (currentTime > 2 && currentTime < {until} ? 100 : 0);"
+    page.add_init_script(
+        f"""window.Blob = class extends Blob {{
+            constructor(parts, options) {{
+                super(options?.type === 'text/javascript' ? [{json.dumps(clock)}, ...parts] : parts, options);
+            }}
+        }};"""
+    )
+    open_panel(page, site)
+    button(page, "record").click()
+    if code:
+        page.get_by_role("alert").get_by_text(ENGLISH[code]).wait_for()
+        state(page, "idle")
+        assert page.evaluate("() => sent.at(-1).kind") == "cancel"
+    else:
+        said_for(page, 5)
+        button(page, "stop").click()
+        state(page, "kept")
+    page.context.close()
+
+
 def test_a_new_sentence_drops_what_is_being_recorded(browser: Any, site: str) -> None:
     page = open_panel(new_page(browser), site)
     button(page, "record").click()
@@ -564,15 +583,18 @@ def test_a_page_that_can_never_record_says_so_at_once(browser: Any, site: str, s
     page.context.close()
 
 
-def test_a_take_of_two_minutes_arrives_whole(long_take: Any, workspace: Path, tmp_path: Path) -> None:
-    """It was begun before the other tests, so that they do not have to wait for it."""
-    said_for(long_take, LONG_SECONDS)
-    button(long_take, "stop").click()
-    state(long_take, "kept", 60)
+def test_a_take_of_two_minutes_arrives_whole(browser: Any, lab: str, workspace: Path) -> None:
+    """Nothing runs beside it: a browser on a busy machine drops sound, and then the take is rightly refused."""
+    page = open_lab(browser, lab, "long")
+    button(page, "record").click()
+    state(page, "recording")
+    said_for(page, LONG_SECONDS)
+    button(page, "stop").click()
+    state(page, "kept", 60)
     take, facts = arrived(workspace, "long")
-    shown = long_take.locator(".kurdtts-status").text_content()
+    shown = page.locator(".kurdtts-status").text_content()
     assert shown == ENGLISH["kept"].format(seconds=f"{len(take) / facts['rate']:.1f}")
     assert len(take) / facts["rate"] >= LONG_SECONDS
     found = likeness(take[: LONG_SECONDS * facts["rate"]], facts["rate"], played(LONG_SECONDS + 10))
     print("likeness", found.round(4), "rate", facts["rate"], "seconds", len(take) / facts["rate"])
-    assert len(found) == LONG_SECONDS // 5 and np.median(found) > 0.98
+    assert len(found) == LONG_SECONDS // 5 and found.min() > 0.98
