@@ -453,7 +453,7 @@ def test_a_take_without_an_end_is_not_kept_when_the_microphone_is_unplugged(brow
 
 @pytest.mark.parametrize(("until", "code"), [("Infinity", "gap"), ("2.3", "")])
 def test_sound_that_the_browser_dropped_is_found_by_the_clock(browser: Any, site: str, until: str, code: str) -> None:
-    """The sound falls 100 ms behind the clock: for good, then a part is missing; or for a moment, then it only waited."""
+    """Sound 100 ms behind the clock: for good, then a part is missing; or for a moment, then it only waited."""
     page = new_page(browser)
     clock = f"const now = Date.now; Date.now = () => now() + (currentTime > 2 && currentTime < {until} ? 100 : 0);"
     page.add_init_script(
