@@ -33,6 +33,8 @@ function build(labels, language) {
   };
   const range = { "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": 0, "aria-valuetext": labels.level_silent };
   parts.meter = make("div", { class: "kurdtts-meter", role: "meter", "aria-label": labels.level, ...range }, parts.bar);
+  // the browser's own words ("no file chosen") are hidden: they come in its language, and after an upload they are wrong
+  parts.upload = make("label", { class: "kurdtts-upload" }, parts.file, labels.upload);
   parts.root = make(
     "section",
     { class: "kurdtts-recorder", lang: language, tabindex: 0, "aria-label": labels.recorder, ...NO_SHORTCUTS },
@@ -44,7 +46,7 @@ function build(labels, language) {
     parts.error,
     parts.warning,
     parts.message,
-    make("label", { class: "kurdtts-upload" }, make("span", {}, labels.upload), parts.file),
+    parts.upload,
     make("p", { class: "kurdtts-keys" }, labels.keys),
   );
   return parts;
@@ -66,6 +68,7 @@ class Panel {
     this.player.onplay = this.player.onpause = this.player.onended = () => this.#draw();
     this.parts.record.onclick = () => this.#toggle();
     this.parts.play.onclick = () => this.#play();
+    this.parts.file.onclick = (event) => STARTABLE.includes(this.state) || event.preventDefault();
     this.parts.file.onchange = () => this.#upload();
     this.parts.root.onkeydown = (event) => this.#key(event);
     this.attempt = 0; // grows whenever what is under way is dropped: whoever waited looks whether it is still wanted
@@ -188,6 +191,7 @@ class Panel {
 
   async #upload() {
     const [file] = this.parts.file.files;
+    this.parts.file.value = ""; // so that the same file can be chosen again
     if (!file || !STARTABLE.includes(this.state)) return;
     if (file.size > this.maxUploadBytes) return this.#error("too_big");
     this.#drop();
@@ -197,7 +201,6 @@ class Panel {
       const chunk = (piece, number) => attempt === this.attempt && this.channel.chunk(piece, number);
       return { whole: await readInChunks(file, chunk), sound: file };
     });
-    this.parts.file.value = ""; // so that the same file can be chosen again
   }
 
   /** Wait for the rest, then for the receiver's word that all of it came. `notice`: what to say besides. */
@@ -233,11 +236,16 @@ class Panel {
   }
 
   async #play() {
+    if (!this.#playable()) return;
     if (!this.player.paused) return this.player.pause();
     this.player.currentTime = 0;
     await this.player.play().catch((error) => {
       if (error.name !== "AbortError") this.#error("no_play"); // AbortError: stopped at once
     });
+  }
+
+  #playable() {
+    return STARTABLE.includes(this.state) && this.player.hasAttribute("src");
   }
 
   #key(event) {
@@ -264,12 +272,13 @@ class Panel {
     parts.root.dataset.state = state;
     parts.record.textContent = labels[action];
     parts.record.dataset.action = action;
-    parts.record.setAttribute("aria-disabled", !startable && state !== "recording"); // disabled, it would lose the focus
     parts.record.disabled = obstacle() !== null;
+    // Not `disabled`: this would take the focus away, and the next key would go to the page
+    parts.record.setAttribute("aria-disabled", !startable && state !== "recording");
+    parts.play.setAttribute("aria-disabled", !this.#playable());
+    parts.file.setAttribute("aria-disabled", !startable);
     parts.play.textContent = labels[playing ? "stop_playing" : "play"];
     parts.play.dataset.action = playing ? "stop" : "play";
-    parts.play.disabled = !startable || !this.player.getAttribute("src");
-    parts.file.disabled = !startable;
     const said = { idle: obstacle() ? "file_only" : "ready", late: "sending" }[state] ?? (playing ? "playing" : state);
     const text = this.#words(said, { seconds: this.keptSeconds.toFixed(1) });
     if (parts.status.textContent !== text) parts.status.textContent = text;

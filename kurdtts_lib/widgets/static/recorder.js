@@ -34,8 +34,9 @@ class KernelChannel {
   }
 
   cancel() {
-    if (this.take) this.#send({ kind: "cancel" });
+    const { take } = this;
     this.#done();
+    if (take) this.#send({ kind: "cancel", take });
   }
 
   close() {
@@ -44,7 +45,12 @@ class KernelChannel {
   }
 
   #send(message, buffers = []) {
-    this.model.send({ ...message, take: this.take }, undefined, buffers);
+    try {
+      this.model.send({ take: this.take, ...message }, undefined, buffers);
+    } catch (error) {
+      console.warn(error); // the kernel is gone, and with it the other end
+      if (this.take) this.#hear({ kind: "failed", take: this.take, code: "no_answer", detail: error.message });
+    }
   }
 
   #hear({ kind, take, seconds, code, detail }) {
