@@ -583,14 +583,28 @@ def test_a_page_that_can_never_record_says_so_at_once(browser: Any, site: str, s
     page.context.close()
 
 
+LONG_OR_REFUSED = """([seconds, gap]) => {
+    const [m, s] = document.querySelector('.kurdtts-time').textContent.split('/')[0].split(':');
+    return 60 * m + +s >= seconds || document.body.textContent.includes(gap);
+}"""
+KEPT_OR_REFUSED = """gap => document.querySelector('.kurdtts-recorder[data-state="kept"]')
+    || document.body.textContent.includes(gap)"""
+
+
 def test_a_take_of_two_minutes_arrives_whole(browser: Any, lab: str, workspace: Path) -> None:
-    """Nothing runs beside it: a browser on a busy machine drops sound, and then the take is rightly refused."""
-    page = open_lab(browser, lab, "long")
-    button(page, "record").click()
-    state(page, "recording")
-    said_for(page, LONG_SECONDS)
-    button(page, "stop").click()
-    state(page, "kept", 60)
+    """A browser on a busy machine drops sound. Then the take is refused aloud, and is tried again, as a person would."""
+    for attempt in range(1, 4):
+        page = open_lab(browser, lab, "long")
+        button(page, "record").click()
+        page.wait_for_function(LONG_OR_REFUSED, arg=[LONG_SECONDS, ENGLISH["gap"]], timeout=(LONG_SECONDS + 60) * 1000)
+        if ENGLISH["gap"] not in page.content():
+            button(page, "stop").click()
+            page.wait_for_function(KEPT_OR_REFUSED, arg=ENGLISH["gap"], timeout=60_000)
+        if ENGLISH["gap"] not in page.content():
+            break
+        print(f"attempt {attempt} was refused: the machine lost sound")
+        page.context.close()
+    state(page, "kept", 1)
     take, facts = arrived(workspace, "long")
     shown = page.locator(".kurdtts-status").text_content()
     assert shown == ENGLISH["kept"].format(seconds=f"{len(take) / facts['rate']:.1f}")
