@@ -592,7 +592,7 @@ KEPT_OR_REFUSED = """gap => document.querySelector('.kurdtts-recorder[data-state
 
 
 def test_a_take_of_two_minutes_arrives_whole(browser: Any, lab: str, workspace: Path) -> None:
-    """A browser on a busy machine drops sound. Then the take is refused aloud, and is tried again, as a person would."""
+    """A browser on a busy machine drops sound. Such a take is refused aloud, and is tried again, as a reader would."""
     for attempt in range(1, 4):
         page = open_lab(browser, lab, "long")
         button(page, "record").click()
