@@ -62,14 +62,15 @@ class CorrectionsTable:
         self.back.disabled, self.forward.disabled = self.page == 0, self.page >= pages - 1
         self.accept_all.disabled = not any(one.state == "submitted" for one in listed)
         withdrawn = len(everything) - len(listed)
-        self.count.value = f"{len(listed)} corrections, page {self.page + 1} of {pages}" + (
+        number = "1 correction" if len(listed) == 1 else f"{len(listed)} corrections"
+        self.count.value = f"{number}, page {self.page + 1} of {pages}" + (
             f"; {withdrawn} withdrawn" if withdrawn else ""
         )
 
     def _row(self, one: Correction) -> ipywidgets.HBox:
         about = " · ".join(filter(None, (one.state, one.contributor, f"{one.seconds:.1f} s", one.mark)))
         warnings = "".join(map(box_html, one.checks))
-        text = ipywidgets.Text(one.text, layout={"width": "min(380px, 98%)"})
+        text = ipywidgets.Text(one.text, layout={"width": "min(440px, 98%)"})
         text.add_class("kurdtts-correction")
         play = _button("Play", "play", f"Hear: {one.text}")
         play.on_click(lambda _: self._play(one))
@@ -87,7 +88,8 @@ class CorrectionsTable:
         else:
             parts.append(self._button("Withdraw", "trash", "Delete its sound and text", _ask, asks=one.id))
         parts.append(ipywidgets.HTML(f"<small>{html.escape(about)}</small>{warnings}"))
-        return ipywidgets.HBox(parts, layout={"flex_flow": "row wrap", "align_items": "center"})
+        line = {"border_bottom": "1px solid var(--jp-border-color2, #bbb)", "padding": "4px 0"}
+        return ipywidgets.HBox(parts, layout={"flex_flow": "row wrap", "align_items": "center", **line})
 
     def _button(self, label: str, icon: str, tooltip: str, act: Callable[[], str], asks: str = "") -> ipywidgets.Button:
         button = _button(label, icon, tooltip)

@@ -15,7 +15,7 @@ from kurdtts_lib.vits.voice import load_voice
 from kurdtts_lib.widgets.players import player_row
 from kurdtts_lib.widgets.recorder import Recorder
 from kurdtts_lib.widgets.takes import Take
-from kurdtts_lib.widgets.text_explorer import box_html
+from kurdtts_lib.widgets.text_explorer import box_html, kurmanji
 
 
 class FeedbackDesk:
@@ -128,8 +128,8 @@ class FeedbackDesk:
             self.message.value = box_html(str(error))
             return
         self.submitted.append(correction)
-        said = "It was there already." if correction.repeated else "Thank you, it is kept."
+        said = "It was there already" if correction.repeated else "Thank you, it is kept"
         self.recorder.text = self.sentence.value  # the take is handed in: a second click must not do it again
         self.findings.value = self.mark.value = ""
-        self.message.value = f'<div role="status">✓ {said} {html.escape(correction.spoken)}</div>'
+        self.message.value = f'<div role="status">✓ {said}: {kurmanji(html.escape(correction.spoken))}</div>'
         self._allow()
