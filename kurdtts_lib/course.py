@@ -116,9 +116,9 @@ def run_course(folder: Path, display: Display) -> int:
 
 
 def summary(folder: Path) -> str:
-    """What the run achieved, from the voice's own card."""
-    voice = next((folder / "models").glob("voice-*"))
-    card = read_json(voice / "voice.json")
+    """What the run achieved, from the cards of the fine-tuned voice and of the one that learned its corrections."""
+    cards = {path.parent: read_json(path) for path in sorted((folder / "models").glob("voice-*/voice.json"))}
+    voice, card = next((voice, card) for voice, card in cards.items() if "likeness_baselines" in card)
     before, after, likeness = card["before"], card["after"], card["likeness_baselines"]
     rows = [
         ("mel cepstral distance, dB (less is better)", "mel_cepstral_distance"),
@@ -137,7 +137,7 @@ Measured on {card["test_clips"]} sentences that it never saw, against the record
   {"":44}{"before":>9}{"after":>9}
 {table}
   * for comparison: the same speaker's other sentences {likeness["same_voice"]:.2f}, {nearest}
-
+{_corrections(cards)}
 Listen to recording, before and after:  {voice / "samples"}
 Read the notebooks with their results:  {folder / "01_backend_check.html"} and its neighbours
 The voice itself:                       {voice}
@@ -146,6 +146,22 @@ Let it speak: kurdtts say "Roj baş" -o roj-bas.wav --voice "{voice}"
 The sample was read by a machine, so this voice sounds like one. Next:
   python start.py lab     and set PROFILE in the first cell of each notebook: "full" takes Kurmanji recordings from the
                           hub and the big MMS voice; the path of a folder takes your copy of Common Voice
+"""
+
+
+def _corrections(cards: dict[Path, dict]) -> str:
+    """What the newest voice with corrections learned; nothing if there is none."""
+    learned = [(voice, card) for voice, card in cards.items() if card.get("held_out")]
+    if not learned:
+        return ""
+    voice, card = learned[-1]
+    rows = [("corrections that it did not learn from", "held_out"), ("ordinary sentences", "elsewhere")]
+    table = "\n".join(f"  {title:44}{card[key]['before']:9.2f}{card[key]['after']:9.2f}" for title, key in rows)
+    return f"""
+Then it learned {card["data"]} and became {voice.name}. Mel distance, less is nearer:
+
+  {"":44}{"before":>9}{"after":>9}
+{table}
 """
 
 

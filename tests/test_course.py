@@ -1,6 +1,7 @@
 """The course runner leaves a record of every notebook, also of one that fails."""
 
 import io
+import re
 import signal
 import subprocess
 import sys
@@ -68,6 +69,22 @@ def test_summary_shows_before_and_after_of_the_voices_card(tmp_path: Path) -> No
     text = course.summary(tmp_path)
     for shown in ("10.25", "2.50", "0.05", "1.61", "7 steps on 90 clips", "11 sentences", "samples", "start.py lab"):
         assert shown in text
+    assert "corrections" not in text
+
+
+def test_summary_shows_what_the_corrections_did_beside_the_first_voice(tmp_path: Path) -> None:
+    figures = dict.fromkeys(
+        ("mel_cepstral_distance", "mel_distance", "speaker_distance", "pitch", "loudness_difference_db"), 9.87
+    )
+    card = {"steps": 7, "training_clips": 90, "test_clips": 11, "before": figures, "after": figures}
+    card["likeness_baselines"] = {"same_voice": 0.05, "other_voices": None}
+    write_json(tmp_path / "models" / "voice-0001-sample" / "voice.json", card)
+    learned = {"data": "10 corrections", "held_out": {"before": 1.33, "after": 1.23}}
+    learned["elsewhere"] = {"before": 0.86, "after": 0.88}
+    write_json(tmp_path / "models" / "voice-0002-sample" / "voice.json", learned)
+    text = course.summary(tmp_path)
+    assert "10 corrections and became voice-0002-sample" in text and "7 steps on 90 clips" in text
+    assert re.search(r"did not learn from +1\.33 +1\.23\n  ordinary sentences +0\.86 +0\.88\n", text)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send Ctrl-C to one child process")

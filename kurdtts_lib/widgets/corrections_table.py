@@ -22,7 +22,7 @@ class CorrectionsTable:
         self.store = store
         self.page = 0
         self._asked = ""
-        """The correction whose withdrawal was asked for once; the second click does it."""
+        """The correction whose withdrawal was the last thing asked for; the second click does it."""
         self.player = PrivatePlayer()
         self.message, self.count = ipywidgets.HTML(), ipywidgets.HTML()
         self.rows = ipywidgets.VBox()
@@ -32,25 +32,21 @@ class CorrectionsTable:
             description="Accept all", icon="check", tooltip="Let voices learn from all that were submitted"
         )
         self.refresh = ipywidgets.Button(description="Refresh", icon="refresh", tooltip="Look into the store again")
-        self.back.on_click(lambda _: self._turn(-1))
-        self.forward.on_click(lambda _: self._turn(1))
+        self.back.on_click(lambda _: self._change(lambda: self._turn(-1)))
+        self.forward.on_click(lambda _: self._change(lambda: self._turn(1)))
         self.accept_all.on_click(lambda _: self._change(self._accept_all))
-        self.refresh.on_click(lambda _: self.show())
+        self.refresh.on_click(lambda _: self._change(lambda: ""))
         buttons = ipywidgets.HBox(
             [self.accept_all, self.refresh, self.back, self.forward, self.count],
             layout={"flex_flow": "row wrap", "align_items": "center"},
         )
-        self.widget = ipywidgets.VBox([buttons, self.rows, self.player, self.message])
+        # The answer to a click stands above the rows: below them it would be out of sight.
+        self.widget = ipywidgets.VBox([buttons, self.message, self.player, self.rows])
         self.show()
 
     def _repr_mimebundle_(self, **options: object) -> dict[str, object]:
-        """The live widget, and the sentences for a saved notebook that has no kernel."""
-        lines = "".join(f"<li>{html.escape(one.text)} ({one.state})</li>" for one in self.listed())
-        static = f'{self.count.value}<ul lang="kmr">{lines}</ul>'
-        return {**self.widget._repr_mimebundle_(**options), "text/html": static}
-
-    def listed(self) -> list[Correction]:
-        return [one for one in self.store.corrections() if one.state != "withdrawn"]
+        """The live widget, and their number for a saved notebook: a text in its file would outlive a withdrawal."""
+        return {**self.widget._repr_mimebundle_(**options), "text/html": f"<p>{self.count.value}</p>"}
 
     def show(self) -> None:
         """Look into the store and show what is there now."""
@@ -66,71 +62,95 @@ class CorrectionsTable:
         self.back.disabled, self.forward.disabled = self.page == 0, self.page >= pages - 1
         self.accept_all.disabled = not any(one.state == "submitted" for one in listed)
         withdrawn = len(everything) - len(listed)
-        self.count.value = f"{len(listed)} corrections, page {self.page + 1} of {pages}" + (
+        number = "1 correction" if len(listed) == 1 else f"{len(listed)} corrections"
+        self.count.value = f"{number}, page {self.page + 1} of {pages}" + (
             f"; {withdrawn} withdrawn" if withdrawn else ""
         )
 
     def _row(self, one: Correction) -> ipywidgets.HBox:
         about = " · ".join(filter(None, (one.state, one.contributor, f"{one.seconds:.1f} s", one.mark)))
         warnings = "".join(map(box_html, one.checks))
-        text = ipywidgets.Text(one.text, layout={"width": "min(380px, 98%)"})
+        text = ipywidgets.Text(one.text, layout={"width": "min(440px, 98%)"})
         text.add_class("kurdtts-correction")
+        play = _button("Play", "play", f"Hear: {one.text}")
+        play.on_click(lambda _: self._play(one))
         parts: list[ipywidgets.Widget] = [
             text,
-            self._button("Play", "play", f"Hear: {one.text}", functools.partial(self._play, one)),
+            play,
             self._button("Save text", "pencil", "Keep the changed text", functools.partial(self._save, one, text)),
         ]
         if one.state == "submitted":
-            accept = functools.partial(self.store.accept, one.id)
+            accept = functools.partial(self._accept, one)
             parts.append(self._button("Accept", "check", "Let voices learn from it", accept))
-        sure = self._asked == one.id
-        parts += [
-            self._button(
-                "Really withdraw?" if sure else "Withdraw",
-                "trash",
-                "Delete its sound and text for ever",
-                functools.partial(self._withdraw, one),
-            ),
-            ipywidgets.HTML(f"<small>{html.escape(about)}</small>{warnings}"),
-        ]
-        return ipywidgets.HBox(parts, layout={"flex_flow": "row wrap", "align_items": "center"})
+        if self._asked == one.id:
+            withdraw = functools.partial(self._withdraw, one)
+            parts.append(self._button("Really withdraw?", "trash", "Delete its sound and text for ever", withdraw))
+        else:
+            parts.append(self._button("Withdraw", "trash", "Delete its sound and text", _ask, asks=one.id))
+        parts.append(ipywidgets.HTML(f"<small>{html.escape(about)}</small>{warnings}"))
+        line = {"border_bottom": "1px solid var(--jp-border-color2, #bbb)", "padding": "4px 0"}
+        return ipywidgets.HBox(parts, layout={"flex_flow": "row wrap", "align_items": "center", **line})
 
-    def _button(self, label: str, icon: str, tooltip: str, act: Callable[[], object]) -> ipywidgets.Button:
-        button = ipywidgets.Button(description=label, icon=icon, tooltip=tooltip, layout={"width": "auto"})
-        button.on_click(lambda _: self._change(act))
+    def _button(self, label: str, icon: str, tooltip: str, act: Callable[[], str], asks: str = "") -> ipywidgets.Button:
+        button = _button(label, icon, tooltip)
+        button.on_click(lambda _: self._change(act, asks))
         return button
 
-    def _change(self, act: Callable[[], object]) -> None:
-        """Do something to the store and show what follows; an error is shown and changes nothing."""
+    def _change(self, act: Callable[[], str], asks: str = "") -> None:
+        """Do something to the store, and show what it says (markup) and what follows; an error is shown.
+
+        asks: the correction that the next click may withdraw.
+        """
         try:
             said = act()
+            self._asked = asks
+            self.show()
         except KurdTTSError as error:
-            self.message.value = box_html(str(error))
-            return
-        self.message.value = kurmanji(html.escape(said)) if isinstance(said, str) else ""
-        self.show()
+            said = box_html(str(error))
+        self.message.value = said
 
     def _play(self, one: Correction) -> None:
-        self.player.play(self.store.sound(one), one.text)
+        """Nothing is shown anew here: a text that is being changed must not be lost by listening."""
+        try:
+            self.player.play(self.store.sound(one), one.text)
+        except KurdTTSError as error:
+            self.message.value = box_html(str(error))
 
     def _save(self, one: Correction, text: ipywidgets.Text) -> str:
-        return f"Saved: {self.store.edit_text(one.id, text.value.strip()).spoken}"
+        saved = self.store.edit_text(one.id, text.value.strip())
+        return _status(f"Saved: {kurmanji(html.escape(saved.spoken))}")
 
-    def _withdraw(self, one: Correction) -> str:
-        if self._asked != one.id:
-            self._asked = one.id
-            return "Its sound and text will be deleted for ever. Click once more to do it."
-        self._asked = ""
-        voices = self.store.withdraw(one.id)
-        self.player.clear()
-        return f"Withdrawn. Voices that learned from it: {', '.join(voices)}." if voices else "Withdrawn."
+    def _accept(self, one: Correction) -> str:
+        return _status(f"Accepted: {kurmanji(html.escape(self.store.accept(one.id).spoken))}")
 
     def _accept_all(self) -> str:
-        waiting = self.store.corrections("submitted")
+        """Accept what can be; what cannot (a sound that was found without its text) says why."""
+        waiting, refused = self.store.corrections("submitted"), []
         for one in waiting:
-            self.store.accept(one.id)
-        return f"{len(waiting)} accepted."
+            try:
+                self.store.accept(one.id)
+            except KurdTTSError as error:
+                refused.append(box_html(str(error)))
+        return _status(f"{len(waiting) - len(refused)} accepted.") + "".join(refused)
 
-    def _turn(self, pages: int) -> None:
+    def _withdraw(self, one: Correction) -> str:
+        voices = self.store.withdraw(one.id)
+        self.player.clear()
+        learned = f" Voices that learned from it: {html.escape(', '.join(voices))}." if voices else ""
+        return _status(f"Withdrawn.{learned}")
+
+    def _turn(self, pages: int) -> str:
         self.page = max(0, self.page + pages)
-        self.show()
+        return ""
+
+
+def _button(label: str, icon: str, tooltip: str) -> ipywidgets.Button:
+    return ipywidgets.Button(description=label, icon=icon, tooltip=tooltip, layout={"width": "auto"})
+
+
+def _ask() -> str:
+    return box_html("Its sound and text will be deleted for ever. Click once more to do it.")
+
+
+def _status(markup: str) -> str:
+    return f'<div role="status">✓ {markup}</div>'

@@ -15,7 +15,7 @@ from kurdtts_lib.vits.voice import load_voice
 from kurdtts_lib.widgets.players import player_row
 from kurdtts_lib.widgets.recorder import Recorder
 from kurdtts_lib.widgets.takes import Take
-from kurdtts_lib.widgets.text_explorer import box_html
+from kurdtts_lib.widgets.text_explorer import box_html, kurmanji
 
 
 class FeedbackDesk:
@@ -26,6 +26,8 @@ class FeedbackDesk:
         self.store, self.entry = store, entry
         self.voice = load_voice(str(entry.folder))
         self.submitted: list[Correction] = []
+        self.usable = False
+        """Whether the newest take that arrived can be learned from."""
         wide, style = {"width": "min(640px, 98%)"}, {"description_width": "110px"}
         self.sentence = ipywidgets.Combobox(
             value=sentences[0] if sentences else "",
@@ -98,8 +100,6 @@ class FeedbackDesk:
         self.findings.value = "".join(lines) or '<div role="status">✓ The recording sounds well.</div>'
         self._allow()
 
-    usable = False
-
     def _allow(self) -> None:
         """A take that can be used, and consent: without both there is nothing to hand in."""
         self.submit_button.disabled = not (self._take() and self.usable and self.consent.value)
@@ -112,7 +112,8 @@ class FeedbackDesk:
 
     def _submit(self) -> None:
         take = self._take()
-        if take is None:
+        if take is None:  # recorded again, and it is not there yet or did not arrive whole
+            self.message.value = box_html("There is no recording to hand in. Record the sentence first.")
             return
         try:
             correction = self.store.submit(
@@ -127,8 +128,8 @@ class FeedbackDesk:
             self.message.value = box_html(str(error))
             return
         self.submitted.append(correction)
-        said = "It was there already." if correction.repeated else "Thank you, it is kept."
+        said = "It was there already" if correction.repeated else "Thank you, it is kept"
         self.recorder.text = self.sentence.value  # the take is handed in: a second click must not do it again
         self.findings.value = self.mark.value = ""
-        self.message.value = f'<div role="status">✓ {said} {html.escape(correction.spoken)}</div>'
+        self.message.value = f'<div role="status">✓ {said}: {kurmanji(html.escape(correction.spoken))}</div>'
         self._allow()

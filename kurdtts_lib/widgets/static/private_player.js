@@ -3,6 +3,7 @@ export default {
   render({ model, el }) {
     const label = document.createElement("div");
     label.setAttribute("role", "status");
+    label.lang = "kmr"; // the sentence
     const audio = document.createElement("audio");
     audio.controls = true;
     audio.hidden = true;

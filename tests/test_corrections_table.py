@@ -1,0 +1,197 @@
+"""The table: every change is kept in the store, every refusal is told, and a withdrawal needs two clicks."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+
+import ipywidgets
+import pytest
+from corrections import OTHER, TEXT, files, store, submit, take, used
+from widget_states import assert_holds_no_sound
+
+from kurdtts_lib.feedback import database
+from kurdtts_lib.feedback.database import NAME
+from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.widgets.corrections_table import PAGE, CorrectionsTable
+
+__all__ = ["store"]  # the fixture
+
+
+class Sent(list):
+    """What the table's player was given: (label, bytes)."""
+
+    def __call__(self, content: dict, buffers: list[bytes]) -> None:
+        self.append((content["label"], b"".join(buffers)))
+
+
+@pytest.fixture
+def table(store: FeedbackStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[CorrectionsTable]:
+    for number in range(2):
+        submit(store, number, contributor="Şîlan <b>", mark="ê")
+    table = CorrectionsTable(store)
+    monkeypatch.setattr(table.player, "send", Sent())
+    yield table
+    for part in (*table.rows.children, *table.widget.children, table.widget):
+        part.close()
+
+
+def button(table: CorrectionsTable, row: int, name: str) -> ipywidgets.Button:
+    return next(part for part in table.rows.children[row].children if getattr(part, "description", "") == name)
+
+
+def names(table: CorrectionsTable, row: int) -> list[str]:
+    return [part.description for part in table.rows.children[row].children if isinstance(part, ipywidgets.Button)]
+
+
+def text_of(table: CorrectionsTable, row: int) -> ipywidgets.Text:
+    return table.rows.children[row].children[0]
+
+
+def states(store: FeedbackStore) -> list[str]:
+    return [one.state for one in store.corrections()]
+
+
+def test_every_correction_has_a_row_with_its_text_and_facts(table: CorrectionsTable) -> None:
+    assert [text_of(table, row).value for row in range(2)] == [TEXT, TEXT]
+    facts = table.rows.children[0].children[-1].value
+    assert "submitted · Şîlan &lt;b&gt; · 2.0 s · ê" in facts
+    assert names(table, 0) == ["Play", "Save text", "Accept", "Withdraw"]
+    assert table.count.value == "2 corrections, page 1 of 1"
+
+
+def test_play_sends_the_kept_bytes_and_keeps_a_text_that_is_being_changed(
+    table: CorrectionsTable, store: FeedbackStore
+) -> None:
+    text_of(table, 0).value = "not saved yet"
+    button(table, 1, "Play").click()
+    assert table.player.send == [(TEXT, store.sound(store.corrections()[1]).read_bytes())]
+    assert text_of(table, 0).value == "not saved yet"
+
+
+def test_a_missing_sound_says_so(table: CorrectionsTable, store: FeedbackStore) -> None:
+    store.sound(store.corrections()[0]).unlink()
+    button(table, 0, "Play").click()
+    assert table.player.send == [] and "is missing; run `kurdtts feedback verify`" in table.message.value
+
+
+def test_accept_lets_a_voice_learn_from_one(table: CorrectionsTable, store: FeedbackStore) -> None:
+    button(table, 0, "Accept").click()
+    assert states(store) == ["accepted", "submitted"]
+    assert names(table, 0) == ["Play", "Save text", "Withdraw"] and "Accepted" in table.message.value
+    assert not table.accept_all.disabled
+
+
+def test_accept_all_accepts_all_pages(table: CorrectionsTable, store: FeedbackStore) -> None:
+    for number in range(2, PAGE + 3):
+        submit(store, number)
+    table.refresh.click()
+    table.accept_all.click()
+    assert states(store) == ["accepted"] * (PAGE + 3)
+    assert f"{PAGE + 3} accepted." in table.message.value and table.accept_all.disabled
+
+
+def test_what_cannot_be_accepted_says_why_and_the_others_are(table: CorrectionsTable, store: FeedbackStore) -> None:
+    lost = submit(store, 5)
+    with sqlite3.connect(store.folder / NAME) as rows:
+        rows.execute("DELETE FROM corrections WHERE id = ?", (lost.id,))
+    rows.close()
+    submit(store, 6)
+    assert store.verify().mended, "its sound is found, and nobody knows its text"
+    table.accept_all.click()
+    assert sorted(states(store)) == ["accepted"] * 3 + ["submitted"]
+    assert "3 accepted." in table.message.value and "has no text" in table.message.value
+
+
+def test_a_changed_text_is_kept_and_shown_as_it_is_said(table: CorrectionsTable, store: FeedbackStore) -> None:
+    text_of(table, 0).value = " Roj baş heval, ez 25 salî me "
+    button(table, 0, "Save text").click()
+    kept = store.corrections()[0]
+    assert kept.text == "Roj baş heval, ez 25 salî me" == text_of(table, 0).value
+    assert kept.spoken == "roj baş heval ez bîst û pênc salî me" and kept.spoken in table.message.value
+
+
+@pytest.mark.parametrize(("text", "said"), [("روژ", "ر"), ("", "alert"), ("Roj baş " * 20, "letters and spaces")])
+def test_a_text_that_cannot_be_is_refused_and_can_be_mended(
+    table: CorrectionsTable, store: FeedbackStore, text: str, said: str
+) -> None:
+    text_of(table, 0).value = text
+    button(table, 0, "Save text").click()
+    assert 'role="alert"' in table.message.value and said in table.message.value
+    assert store.corrections()[0].text == TEXT and text_of(table, 0).value == text
+
+
+def test_a_withdrawal_needs_two_clicks_and_names_the_voices(store: FeedbackStore, table: CorrectionsTable) -> None:
+    used(store, 7, "voice-0002-sample")
+    table.refresh.click()
+    button(table, 2, "Withdraw").click()
+    assert states(store)[2] == "used" and "Click once more" in table.message.value
+    button(table, 2, "Really withdraw?").click()
+    assert states(store)[2] == "withdrawn" and len(files(store)) == 2
+    assert "voice-0002-sample" in table.message.value
+    assert table.player.send == [("", b"")], "it is no longer to be heard either"
+    assert len(table.rows.children) == 2 and table.count.value.endswith("; 1 withdrawn")
+
+
+def test_anything_done_between_the_two_clicks_takes_the_first_back(
+    table: CorrectionsTable, store: FeedbackStore
+) -> None:
+    button(table, 0, "Withdraw").click()
+    button(table, 1, "Accept").click()
+    assert names(table, 0)[-1] == "Withdraw"
+    button(table, 0, "Withdraw").click()
+    button(table, 1, "Withdraw").click()
+    assert [names(table, row)[-1] for row in range(2)] == ["Withdraw", "Really withdraw?"]
+    assert states(store) == ["submitted", "accepted"]
+
+
+def test_pages_are_turned_and_shrink_with_what_is_withdrawn(table: CorrectionsTable, store: FeedbackStore) -> None:
+    for number in range(2, PAGE + 1):
+        submit(store, number, OTHER)
+    table.refresh.click()
+    assert len(table.rows.children) == PAGE and table.back.disabled and not table.forward.disabled
+    table.forward.click()
+    assert len(table.rows.children) == 1 and table.forward.disabled and not table.back.disabled
+    assert table.count.value == f"{PAGE + 1} corrections, page 2 of 2" and text_of(table, 0).value == OTHER
+    button(table, 0, "Withdraw").click()
+    button(table, 0, "Really withdraw?").click()
+    assert len(table.rows.children) == PAGE and table.back.disabled and table.forward.disabled
+
+
+def test_a_locked_store_says_so_and_changes_nothing(
+    table: CorrectionsTable, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "TIMEOUT_SECONDS", 0.05)
+    other = sqlite3.connect(store.folder / NAME, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    button(table, 0, "Accept").click()
+    assert "in use by another program" in table.message.value
+    other.close()
+    assert states(store) == ["submitted"] * 2
+    button(table, 0, "Accept").click()
+    assert states(store) == ["accepted", "submitted"]
+
+
+def test_a_damaged_store_is_told_by_refresh(table: CorrectionsTable, store: FeedbackStore) -> None:
+    for file in store.folder.glob(f"{NAME}*"):
+        file.unlink()
+    (store.folder / NAME).write_bytes(b"this is no database" * 100)
+    table.refresh.click()
+    assert "is damaged" in table.message.value and len(table.rows.children) == 2
+
+
+def test_nothing_of_a_recording_is_in_any_widget(table: CorrectionsTable) -> None:
+    button(table, 0, "Play").click()
+    assert_holds_no_sound(take(0)[0])
+
+
+def test_a_saved_notebook_has_the_number_and_no_text(table: CorrectionsTable) -> None:
+    shown = table._repr_mimebundle_()
+    assert shown["application/vnd.jupyter.widget-view+json"]["model_id"] == table.widget.model_id
+    assert shown["text/html"] == "<p>2 corrections, page 1 of 1</p>"
+    assert not re.search("Roj|Şîlan", str(shown))
+
+
+def test_rows_that_are_gone_leave_no_widgets_behind(table: CorrectionsTable) -> None:
+    old = table.rows.children[0]
+    table.refresh.click()
+    assert old.comm is None and all(part.comm is None for part in old.children)

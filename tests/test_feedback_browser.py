@@ -1,0 +1,174 @@
+"""The desk and the table in JupyterLab in a real browser: hear, record, submit, and hear the recording again.
+
+Skipped, with the reason said, where Chromium or Playwright is missing. Screenshots stay in pytest's temporary folder;
+`KURDTTS_SHOTS` names a folder for copies.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+import pytest
+from lab import CHROMIUM, PATIENCE_MS, cells_done, errors, open_notebook_page, run_all, running_lab
+from test_recorder_browser import RATE, button, launch, likeness, new_page, played, said_for, state
+
+from kurdtts_lib import registry
+from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.feedback.takes import decode_take
+from kurdtts_lib.settings import REPOSITORY
+from kurdtts_lib.vits.voice import load_voice
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+__all__ = ["launch"]  # the fixture
+
+OFFERED = "Roj baş, heval!"
+SENTENCE = "Navê min Şîlan e û ez li Diyarbekirê dijîm."
+CELLS = (
+    f"""
+from kurdtts_lib import registry
+from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.widgets.corrections_table import CorrectionsTable
+from kurdtts_lib.widgets.feedback_desk import FeedbackDesk
+store = FeedbackStore()
+FeedbackDesk(store, registry.current(), ["{OFFERED}"])
+""",
+    "CorrectionsTable(store)",
+)
+LAST_SOUND = "[...document.querySelectorAll('audio')].filter(audio => !audio.hidden).at(-1)"
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A notebook with a desk and a table, and a home with a current voice."""
+    folder = tmp_path_factory.mktemp("feedback")
+    (folder / "notebooks").mkdir()
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # without it Lab asks which one
+    cells = [nbformat.v4.new_code_cell(source.strip()) for source in CELLS]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / "notebooks" / "desk.ipynb")
+    voice = load_voice(str(REPOSITORY / "models" / "tiny-kmr"))
+    voice.card |= {"faults": [], "parent": None}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KURDTTS_HOME", str(folder / "home"))
+        registry.publish(voice, "sample", lambda card: "# test\n")
+    return folder
+
+
+def voice() -> np.ndarray:
+    """(samples,) at 48 kHz: as `played`, with the pauses between syllables that tell speech from noise."""
+    sound = played(90)
+    return sound * np.sin(np.pi * 4 * np.arange(len(sound)) / RATE) ** 2
+
+
+@pytest.fixture(scope="module")
+def page(launch: Callable[..., Any], workspace: Path) -> Iterator[Any]:
+    with running_lab(workspace) as address:
+        page = new_page(launch(voice()), viewport={"width": 1100, "height": 1500})
+        open_notebook_page(page, address, "desk.ipynb")
+        run_all(page)
+        cells_done(page)
+        assert errors(page) == []
+        button(page, "record").wait_for(timeout=PATIENCE_MS)
+        yield page
+        page.context.close()
+
+
+@pytest.fixture
+def store(workspace: Path) -> FeedbackStore:
+    return FeedbackStore(workspace / "home" / "data" / "feedback")
+
+
+def button_of(page: Any, name: str) -> Any:
+    """Buttons of ipywidgets; their icon is a letter of a font and belongs to what a browser calls their name."""
+    return page.locator(".widget-button", has_text=re.compile(f"^{name}$"))
+
+
+def press(page: Any, name: str) -> None:
+    button_of(page, name).click()
+
+
+def sounding(page: Any) -> float:
+    """Seconds of the newest player, as soon as it knows them."""
+    page.wait_for_function(f"() => {LAST_SOUND}?.readyState >= 1", timeout=PATIENCE_MS)
+    return page.evaluate(f"() => {LAST_SOUND}.duration")
+
+
+def picture(page: Any, folder: Path, name: str) -> None:
+    """Keep a picture of the whole notebook."""
+    page.screenshot(path=folder / f"{name}.png")
+    if kept := os.environ.get("KURDTTS_SHOTS"):
+        Path(kept).mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / f"{name}.png", kept)
+
+
+def test_a_sentence_is_heard_recorded_checked_and_handed_in(page: Any, store: FeedbackStore, tmp_path: Path) -> None:
+    sentence = page.get_by_placeholder("type a sentence, or pick one")
+    assert sentence.input_value() == OFFERED
+    sentence.fill(SENTENCE)
+    sentence.press("Enter")
+    page.locator(".kurdtts-sentence").get_by_text(SENTENCE).wait_for()
+    press(page, "Hear the voice")
+    assert 1 < sounding(page) < 10
+    page.get_by_placeholder("for example").fill("Şîlan sounds like Silan")
+    button(page, "record").click()
+    state(page, "recording")
+    said_for(page, 6)
+    button(page, "stop").click()
+    page.get_by_text("The recording sounds well").wait_for(timeout=PATIENCE_MS)
+    submit = button_of(page, "Submit")
+    assert submit.is_disabled(), "consent is missing"
+    page.get_by_role("checkbox", name="I speak here myself").check()
+    picture(page, tmp_path, "desk-checked")
+    submit.click()
+    page.get_by_text("Thank you, it is kept").wait_for(timeout=PATIENCE_MS)
+    assert submit.is_disabled() and page.locator('.kurdtts-recorder[data-state="idle"]').is_visible()
+    (kept,) = store.corrections()
+    assert (kept.text, kept.mark, kept.consent) == (SENTENCE, "Şîlan sounds like Silan", True)
+    assert kept.voice == "voice-0001-sample" and kept.checks == []
+    samples, rate = decode_take(store.sound(kept))
+    found = likeness(samples[:, 0] / np.float32(32768), rate, voice())
+    print("likeness", found, "rate", rate, "seconds", len(samples) / rate)
+    assert len(found) >= 1 and found.min() > 0.98
+
+
+def test_the_recording_is_heard_from_the_table(page: Any, store: FeedbackStore) -> None:
+    press(page, "Refresh")
+    page.get_by_text("1 correction, page 1 of 1").wait_for(timeout=PATIENCE_MS)
+    press(page, "Play")
+    page.locator("[role=status][lang=kmr]", has_text=SENTENCE).wait_for(timeout=PATIENCE_MS)
+    (kept,) = store.corrections()
+    page.wait_for_function(f"seconds => Math.abs({LAST_SOUND}.duration - seconds) < 0.2", arg=kept.seconds)
+
+
+def test_a_minute_of_stereo_reaches_the_player_whole(page: Any, store: FeedbackStore) -> None:
+    noise = np.random.default_rng(1).integers(-9000, 9000, (59 * 48_000, 2), dtype=np.int16)
+    big = store.submit((noise, 48_000), "Ez li vir im. " * 20, consent=True)
+    assert store.sound(big).stat().st_size > 8_000_000, "more than a notebook's socket takes in three seconds"
+    press(page, "Refresh")
+    button_of(page, "Play").nth(1).click()
+    page.wait_for_function(f"() => Math.abs({LAST_SOUND}.duration - 59) < 0.2", timeout=PATIENCE_MS)
+
+
+def test_nothing_of_a_recording_or_of_the_texts_is_saved_in_the_notebook(page: Any, workspace: Path) -> None:
+    page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+    saved = (workspace / "notebooks" / "desk.ipynb").read_text(encoding="utf-8")
+    assert "while the notebook runs" in saved and len(saved) < 10_000
+    assert "Şîlan" not in saved and not re.search("[A-Za-z0-9+/]{200}", saved)
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_desk_and_table_fit_the_page_in_both_themes(page: Any, theme: str, tmp_path: Path) -> None:
+    page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
+    light = str(theme.endswith("Light")).lower()
+    page.wait_for_function("light => document.body.dataset.jpThemeLight === light", arg=light)
+    page.locator("#jupyterlab-splash").wait_for(state="detached")
+    picture(page, tmp_path, f"feedback-{theme.split()[1].lower()}")
+    wide = (
+        "() => [...document.querySelectorAll('.jp-OutputArea-output')].filter(e => e.scrollWidth > e.clientWidth + 1)"
+    )
+    assert page.evaluate(f"{wide}.length") == 0

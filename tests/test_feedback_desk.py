@@ -1,0 +1,185 @@
+"""The desk: nothing is kept without a good take and consent, nothing is kept twice, nothing is lost."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from corrections import OTHER, RATE, TEXT, samples, store, take
+from speechlike import encoded
+from test_recorder import Page, messages, upload
+from widget_states import assert_holds_no_sound
+
+from kurdtts_lib import registry
+from kurdtts_lib.feedback import database
+from kurdtts_lib.feedback.database import NAME
+from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.vits.voice import Voice
+from kurdtts_lib.widgets.feedback_desk import FeedbackDesk
+
+__all__ = ["store"]  # the fixture
+
+
+@pytest.fixture
+def desk(store: FeedbackStore, make_audible_voice: Callable[..., Voice]) -> Iterator[FeedbackDesk]:
+    voice = make_audible_voice()
+    voice.card = {"licence": "CC0 1.0", "faults": [], "parent": None}
+    desk = FeedbackDesk(store, registry.publish(voice, "test", lambda card: "# test\n"), [TEXT, OTHER])
+    yield desk
+    for part in (*desk.widget.children, desk.widget):
+        part.close()
+
+
+@pytest.fixture
+def record(desk: FeedbackDesk, monkeypatch: pytest.MonkeyPatch) -> Callable[[np.ndarray], None]:
+    """Let the page of the desk's recorder send a take."""
+    page = Page(desk.recorder, monkeypatch)
+    names = iter("abcdefgh")
+    return lambda sound: page.send(messages(sound, next(names), desk.recorder._round))
+
+
+def test_a_good_take_and_consent_are_needed_in_any_order(desk: FeedbackDesk, record) -> None:
+    assert desk.submit_button.disabled
+    desk.consent.value = True
+    assert desk.submit_button.disabled, "there is no take yet"
+    record(take(1)[0])
+    assert not desk.submit_button.disabled and "sounds well" in desk.findings.value
+    desk.consent.value = False
+    assert desk.submit_button.disabled
+    desk.consent.value = True
+    assert not desk.submit_button.disabled
+
+
+def test_what_was_said_is_kept_with_what_was_written(desk: FeedbackDesk, store: FeedbackStore, record) -> None:
+    sound = take(1)[0]
+    desk.mark.value, desk.contributor.value, desk.consent.value = " ê sounds like i ", " Şîlan ", True
+    record(sound)
+    desk.submit_button.click()
+    (kept,) = store.corrections()
+    assert (kept.text, kept.state, kept.mark, kept.contributor) == (TEXT, "submitted", "ê sounds like i", "Şîlan")
+    assert kept.consent and kept.voice == desk.entry.folder.name == "voice-0001-test"
+    assert samples(store, kept) == sound.tolist()
+    assert [one.id for one in desk.submitted] == [kept.id]
+    assert "Thank you" in desk.message.value and kept.spoken in desk.message.value
+
+
+def test_an_uploaded_file_is_kept_as_it_came(
+    desk: FeedbackDesk, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stereo = np.stack([take(1)[0], take(2)[0]], 1)
+    Page(desk.recorder, monkeypatch).send(upload(encoded(stereo, RATE, "WAV")))
+    desk.consent.value = True
+    desk.submit_button.click()
+    (kept,) = store.corrections()
+    assert store.sound(kept).is_file() and samples(store, kept) == stereo[:, 0].tolist()
+
+
+def test_a_second_click_hands_in_nothing(desk: FeedbackDesk, store: FeedbackStore, record) -> None:
+    desk.consent.value = True
+    record(take(1)[0])
+    desk.submit_button.click()
+    assert desk.submit_button.disabled and desk.recorder.take is None
+    desk.submit_button.click()  # came before the browser knew that the button is disabled
+    assert len(store.corrections()) == len(desk.submitted) == 1
+    assert len(store.history(desk.submitted[0].id)) == 1
+    assert 'role="alert"' in desk.message.value and "Record the sentence first" in desk.message.value
+
+
+def test_the_same_take_again_is_kept_once_and_says_so(desk: FeedbackDesk, store: FeedbackStore, record) -> None:
+    desk.consent.value = True
+    for _ in range(2):
+        record(take(1)[0])
+        desk.submit_button.click()
+    assert len(store.corrections()) == 1 and "It was there already" in desk.message.value
+
+
+def test_a_take_that_cannot_be_used_says_why_and_a_better_one_can(desk: FeedbackDesk, record) -> None:
+    desk.consent.value = True
+    record(np.zeros(2 * RATE, np.int16))
+    assert "There is no voice" in desk.findings.value and desk.submit_button.disabled
+    desk.sentence.value = "Roj baş " * 20
+    record(take(1)[0])
+    assert "letters and spaces" in desk.findings.value and desk.submit_button.disabled
+    desk.sentence.value = TEXT
+    assert desk.findings.value == ""
+    record(take(1)[0])
+    assert "sounds well" in desk.findings.value and not desk.submit_button.disabled
+
+
+def test_a_warning_is_shown_and_does_not_forbid(desk: FeedbackDesk, store: FeedbackStore, record) -> None:
+    desk.consent.value = True
+    record(take(1)[0] // 32)
+    assert 'role="alert"' in desk.findings.value and "too quiet" in desk.findings.value
+    desk.submit_button.click()
+    (kept,) = store.corrections()
+    assert "too quiet" in kept.checks[0]
+
+
+def test_a_new_sentence_drops_the_take_of_the_old_one(desk: FeedbackDesk, store: FeedbackStore, record) -> None:
+    desk.consent.value = True
+    record(take(1)[0])
+    desk.message.value = desk.mark.value = "old"
+    desk.sentence.value = OTHER
+    assert (desk.recorder.text, desk.recorder.take, desk.submit_button.disabled) == (OTHER, None, True)
+    assert desk.message.value == desk.mark.value == desk.findings.value == desk.speech.value == ""
+    record(take(2)[0])
+    desk.submit_button.click()
+    assert [one.text for one in store.corrections()] == [OTHER]
+
+
+def test_a_take_that_did_not_arrive_whole_is_not_handed_in(
+    desk: FeedbackDesk, store: FeedbackStore, record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.consent.value = True
+    record(take(1)[0])
+    Page(desk.recorder, monkeypatch).send(messages(take(2)[0], "lost")[:2] + messages(take(2)[0], "lost")[-1:])
+    desk.submit_button.click()
+    assert store.corrections() == [] and "Record the sentence first" in desk.message.value
+
+
+def test_a_locked_store_says_so_and_the_take_can_be_handed_in_later(
+    desk: FeedbackDesk, store: FeedbackStore, record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.corrections()  # makes the database
+    desk.consent.value = True
+    record(take(1)[0])
+    monkeypatch.setattr(database, "TIMEOUT_SECONDS", 0.05)
+    other = sqlite3.connect(store.folder / NAME, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    desk.submit_button.click()
+    assert "in use by another program" in desk.message.value and desk.submitted == []
+    assert desk.recorder.take is not None and not desk.submit_button.disabled
+    other.close()
+    desk.submit_button.click()
+    assert len(store.corrections()) == 1 and "Thank you" in desk.message.value
+
+
+def test_the_voice_is_heard_or_says_why_not(desk: FeedbackDesk) -> None:
+    desk.hear_button.click()
+    assert "<audio" in desk.speech.value and "voice 1" in desk.speech.value
+    desk.sentence.value = "روژ"
+    desk.hear_button.click()
+    assert "<audio" not in desk.speech.value and 'role="alert"' in desk.speech.value
+
+
+def test_markup_in_a_sentence_is_shown_as_text(desk: FeedbackDesk) -> None:
+    desk.sentence.value = "<img src=x> 中"
+    desk.hear_button.click()
+    assert "<img" not in desk.speech.value and desk.speech.value
+
+
+def test_nothing_of_a_recording_is_in_any_widget(desk: FeedbackDesk, record) -> None:
+    sound = take(1)[0]
+    desk.hear_button.click()
+    record(sound)
+    assert_holds_no_sound(sound, desk.speech)
+    desk.consent.value = True
+    desk.submit_button.click()
+    assert_holds_no_sound(sound, desk.speech)
+
+
+def test_a_saved_notebook_has_a_line_in_place_of_the_desk(desk: FeedbackDesk) -> None:
+    shown = desk._repr_mimebundle_()
+    view = shown["application/vnd.jupyter.widget-view+json"]
+    assert view["model_id"] == desk.widget.model_id
+    assert "while the notebook runs" in shown["text/html"]
