@@ -48,10 +48,7 @@ def _read(source: bytes | Path) -> tuple[np.ndarray, int]:
             io.BytesIO(source) if isinstance(source, bytes) else source, dtype="float32", always_2d=True
         )
     except (soundfile.LibsndfileError, RuntimeError, ValueError, OverflowError, MemoryError) as error:
-        raise AudioError(
-            f"{_name(source)} cannot be decoded ({_reason(error)}). MP3, FLAC, OGG and WAV can; m4a and webm cannot: "
-            "convert them to WAV first."
-        ) from error
+        raise _undecodable(source, error) from error
 
 
 def header(source: bytes | Path) -> tuple[float, int, int]:
@@ -59,8 +56,15 @@ def header(source: bytes | Path) -> tuple[float, int, int]:
     try:
         info = soundfile.info(io.BytesIO(source) if isinstance(source, bytes) else source)
     except (soundfile.LibsndfileError, RuntimeError, ValueError, OverflowError) as error:
-        raise AudioError(f"{_name(source)} cannot be decoded ({_reason(error)}).") from error
+        raise _undecodable(source, error) from error
     return info.frames / info.samplerate, info.samplerate, info.channels
+
+
+def _undecodable(source: bytes | Path, error: Exception) -> AudioError:
+    return AudioError(
+        f"{_name(source)} cannot be decoded ({_reason(error)}). MP3, FLAC, OGG and WAV can; m4a and webm cannot: "
+        "convert them to WAV first."
+    )
 
 
 def _reason(error: Exception) -> str:

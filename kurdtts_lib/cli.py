@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from kurdtts_lib.errors import KurdTTSError
+from kurdtts_lib.feedback_commands import add_feedback
 from kurdtts_lib.progress import pass_bar
 from kurdtts_lib.settings import PRESETS, CorpusSettings, Profile, TrainingSettings, load_profile, with_preset
 
@@ -93,6 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("folder", type=Path, help="where to write the voice")
     convert.add_argument("--discriminator", type=Path, help="D_100000.pth, to go on training with")
     convert.set_defaults(run=_convert)
+
+    add_feedback(commands)
     return parser
 
 

@@ -36,3 +36,11 @@ class VoiceError(KurdTTSError):
 
 class TrainingError(KurdTTSError):
     """A training that cannot start or go on."""
+
+
+class FeedbackError(KurdTTSError):
+    """A correction that cannot be kept, found or changed as asked."""
+
+
+class TakeError(FeedbackError):
+    """A recording that can be decoded but not be used for its text."""

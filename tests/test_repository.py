@@ -20,8 +20,8 @@ LAYERS = [
     ("audio", "measures", "text"),
     ("corpus",),
     ("vits",),
-    ("judging", "voices"),
-    ("widgets", "backend_check", "cli", "course"),
+    ("judging", "voices", "feedback"),
+    ("widgets", "backend_check", "cli", "course", "feedback_commands"),
 ]
 
 

@@ -1,0 +1,152 @@
+"""Can a take be learned from? What makes it useless is an error, what only sounds wrong is a warning."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from kurdtts_lib.audio import frame_levels
+from kurdtts_lib.corpus.sound import LOWEST_DB, Sound, Treatment, treat
+from kurdtts_lib.errors import AudioError, TakeError, TextError
+from kurdtts_lib.feedback.takes import LONGEST_SECONDS, Audio, encode_take
+from kurdtts_lib.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.text import Normalized, normalize
+
+# Where the corpus has a threshold, it is the corpus's. These are for what only a reader at the microphone can mend.
+SHORTEST_SECONDS = 0.3
+"""After trimming: below this there is a click, not a word. A corpus asks for whole sentences, a correction may be one
+word."""
+USUAL_PACE = (5.0, 25.0)
+"""Letters a second. A corpus compares with its speaker's own pace; one take has nothing to compare with."""
+QUIET_BY_DB = 20.0
+"""A take so far below the loudness of the training set brings up the room's noise with its voice."""
+LONGEST_PAUSE = 1.0
+"""Seconds of silence in the middle. At the edges it is trimmed and does no harm."""
+MOST_LETTERS = round(40 * LONGEST_SECONDS)
+"""Nobody reads faster than 40 letters a second; a longer text, which may be a book, is not even normalised."""
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What was found in a take and its text. Without `errors` it can be submitted."""
+
+    seconds: float
+    """Length as recorded; 0 if it cannot be decoded."""
+    loudness: float
+    """LUFS, as recorded; -120 for silence."""
+    errors: list[str] = field(default_factory=list)
+    """Sentences: why it cannot be used at all, and what to do."""
+    warnings: list[str] = field(default_factory=list)
+    """Sentences: what sounds wrong, and what to do."""
+
+
+def check_take(audio: Audio, text: str) -> Checks:
+    """Check a recording, in any form that `submit` takes, against what was read. Raises nothing for bad input."""
+    try:
+        content = encode_take(audio)
+    except (AudioError, TakeError) as error:
+        return Checks(0.0, LOWEST_DB, [str(error)])
+    return check_kept(content, text)
+
+
+def check_kept(content: bytes, text: str) -> Checks:
+    """As `check_take`, of the FLAC bytes that `encode_take` gives."""
+    settings, audio = CorpusSettings(), AudioSettings()
+    sound = treat(content, Treatment.of(settings, audio))
+    if sound.waveform is None or sound.figures is None:
+        return Checks(0.0, LOWEST_DB, [f"This recording cannot be used: {sound.fault} ({sound.detail}). Record again."])
+    errors, warnings = _sound_errors(sound.figures, settings), _sound_warnings(sound, settings, audio)
+    try:
+        normalized = speakable(text)
+    except TextError as error:
+        errors.append(str(error))
+    else:
+        if not errors:  # a sound without a voice has no pace
+            errors += _fit_errors(normalized.text, sound.figures["seconds"], audio)
+            warnings += _pace_warnings(normalized.text, sound.figures["seconds"])
+        warnings += _text_warnings(normalized)
+    return Checks(sound.figures["source_seconds"], sound.figures["source_lufs"], errors, warnings)
+
+
+def speakable(text: str) -> Normalized:
+    """`normalize`, for a text of which nobody knows how long it is. Raises TextError."""
+    if len(text) > MOST_LETTERS:
+        raise TextError(
+            f"This text has {len(text)} characters; nobody reads more than {MOST_LETTERS} in {LONGEST_SECONDS:g} s. "
+            "Submit one sentence at a time.",
+            "text too long",
+        )
+    return normalize(text)
+
+
+def _sound_errors(figures: dict[str, float], settings: CorpusSettings) -> list[str]:
+    level = figures["peak_level_db"]
+    if settings.silence_db is not None and level < settings.silence_db:
+        return [f"There is no voice: the loudest moment has {level:.0f} dB. Check the microphone, then record again."]
+    if figures["seconds"] < SHORTEST_SECONDS:
+        return [
+            f"There is only {figures['seconds']:.1f} s of sound. Wait a moment after the start of the recording, then "
+            "say the whole text."
+        ]
+    return []
+
+
+def _sound_warnings(sound: Sound, settings: CorpusSettings, audio: AudioSettings) -> list[str]:
+    figures, warnings = sound.figures or {}, []
+    share, contrast, loudness = figures["clipped_share"], figures["level_range_db"], figures["source_lufs"]
+    if settings.max_clipped_share is not None and share > settings.max_clipped_share:
+        warnings.append(
+            f"It is too loud: {share:.1%} of the samples are cut off, and that crackles. Go further from the "
+            "microphone or turn it down, then record again."
+        )
+    if settings.loudness_lufs is not None and loudness < settings.loudness_lufs - QUIET_BY_DB:
+        warnings.append(
+            f"It is too quiet ({loudness:.0f} LUFS). Go nearer to the microphone or turn it up, then record again."
+        )
+    if settings.min_level_range_db is not None and contrast < settings.min_level_range_db:
+        warnings.append(
+            f"It is mostly noise: only {contrast:.0f} dB lie between loud and quiet. Find a quieter place, then record "
+            "again."
+        )
+    pause = _longest_pause(sound.waveform, settings, audio)
+    if pause > LONGEST_PAUSE:
+        warnings.append(f"There is a silence of {pause:.1f} s in the middle. Record again without the pause.")
+    return warnings
+
+
+def _longest_pause(waveform: np.ndarray | None, settings: CorpusSettings, audio: AudioSettings) -> float:
+    """Seconds of the longest stretch that trimming would call silence."""
+    if waveform is None or settings.trim_db is None:
+        return 0.0
+    levels = frame_levels(waveform, audio.sampling_rate)
+    voiced = np.flatnonzero(levels > levels.max() * 10 ** (-settings.trim_db / 20))
+    return float(np.diff(voiced).max(initial=1) - 1) / 100  # a level each 10 ms
+
+
+def _fit_errors(spoken: str, seconds: float, audio: AudioSettings) -> list[str]:
+    # A VITS alignment gives each letter and each blank between letters one frame at least.
+    frames = int(seconds * audio.sampling_rate) // audio.hop_length
+    most = (frames - 1) // 2
+    if len(spoken) <= most:
+        return []
+    return [
+        f"The text has {len(spoken)} letters and spaces as it is said, but {seconds:.1f} s of sound hold {most} at "
+        "most. Record the whole text, or correct the text."
+    ]
+
+
+def _pace_warnings(spoken: str, seconds: float) -> list[str]:
+    pace = sum(map(str.isalpha, spoken)) / seconds
+    slowest, fastest = USUAL_PACE
+    if pace > fastest:
+        return [f"{pace:.0f} letters a second is very fast. Is a part missing in the recording? Then record again."]
+    if pace < slowest:
+        return [f"{pace:.1f} letters a second is very slow. Is a word missing in the text? Then correct the text."]
+    return []
+
+
+def _text_warnings(normalized: Normalized) -> list[str]:
+    """A voice would learn wrong letters where the reader said it in another way than the rules do."""
+    names = ", ".join(repr(change.before.strip()) for change in normalized.uncertain())
+    if not names:
+        return []
+    return [f"People read {names} in different ways, or not at all. Write it in words, as you said it."]

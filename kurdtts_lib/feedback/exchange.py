@@ -1,0 +1,145 @@
+"""Corrections as a folder of WAV and TXT files with a `metadata.csv`, out and in."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import soundfile
+
+from kurdtts_lib.errors import AudioError, FeedbackError, TakeError, TextError
+from kurdtts_lib.feedback.records import Correction
+from kurdtts_lib.feedback.takes import decode_take
+from kurdtts_lib.files import atomic_folder, check_own
+
+TABLE = "metadata.csv"
+SOUNDS = frozenset((".wav", ".flac", ".mp3", ".ogg"))
+MOST_TEXT_BYTES = 1_000_000
+"""A larger text file is no sentence, and is not read."""
+
+
+class Imported(list[Correction]):
+    """The corrections that were taken, in the order of the files."""
+
+    refused: dict[str, str]
+    """The files and lines that were not taken, and why."""
+
+
+def export(corrections: Iterable[tuple[Correction, Path]], folder: Path) -> int:
+    """Write corrections and their sounds into a new or empty folder; returns how many there are.
+
+    - `<id>.wav`: the sound, 16 bit, sample for sample
+    - `<id>.txt`: the text as it was written
+    - `metadata.csv`: `file|text`, no header, the text in one line and without `|`, for other programs
+    """
+    check_own(folder)
+    lines = []
+    try:
+        with atomic_folder(folder) as temporary:
+            for correction, sound in corrections:
+                samples, rate = decode_take(sound)
+                name = f"{correction.id}.wav"
+                soundfile.write(temporary / name, samples, rate, subtype="PCM_16")
+                _write(temporary / f"{correction.id}.txt", correction.text)
+                lines.append(f"{name}|{' '.join(correction.text.replace('|', ' ').split())}\n")
+            _write(temporary / TABLE, "".join(lines))
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise FeedbackError(
+            f"The corrections cannot be written to {folder}: {error}. Choose another folder."
+        ) from error
+    return len(lines)
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="")  # line ends as they were written: the text must come back
+
+
+def import_folder(folder: Path, submit: Callable[[Path, str], Correction]) -> Imported:
+    """Submit every sound of a folder with its text, from `name.txt` beside `name.wav` or else from `metadata.csv`.
+
+    Raises FeedbackError if there is no such folder or nothing in it to import, and whatever stops `submit` itself; a
+    file that cannot be taken is no error: it stands in `refused` of the result.
+    """
+    if not folder.is_dir():
+        raise FeedbackError(f"{folder} is no folder. Give the one with the WAV and TXT files.")
+    imported = Imported()
+    refused: dict[str, str] = {}
+    for path, text in _texts(folder, refused).items():
+        try:
+            imported.append(submit(path, text))
+        except (AudioError, TakeError, TextError) as error:
+            refused[_name(path, folder)] = str(error)
+    if not imported and not refused:
+        raise FeedbackError(f"{folder} holds neither sounds with texts beside them nor a {TABLE}.")
+    imported.refused = refused
+    return imported
+
+
+def _texts(folder: Path, refused: dict[str, str]) -> dict[Path, str]:
+    """The text of each sound; what has none, or lies elsewhere, goes to `refused`."""
+    texts = _table(folder, refused)
+    files = sorted(path for path in folder.iterdir() if path.name != TABLE)
+    for path in files:
+        if path.suffix.lower() in SOUNDS:
+            beside = path.with_suffix(".txt")
+            if beside.is_file():
+                _take(texts, refused, folder, path, beside)
+            elif path not in texts and path.name not in refused:
+                refused[path.name] = f"There is no text: neither {beside.name} nor a line of {TABLE}."
+        elif path.suffix.lower() != ".txt":
+            refused[path.name] = "This is no WAV, FLAC, MP3 or OGG file."
+        elif not any(path.with_suffix(suffix) in files for suffix in SOUNDS):
+            refused[path.name] = "There is no sound beside this text."
+    return texts
+
+
+def _take(texts: dict[Path, str], refused: dict[str, str], folder: Path, path: Path, beside: Path) -> None:
+    """The text of the file `beside` for the sound `path`. It has the word: the table's has lost its line ends."""
+    texts.pop(path, None)
+    for file in (path, beside):
+        if not _inside(file, folder):
+            refused[path.name] = f"{file.name} leads out of the folder."
+            return
+    try:
+        if beside.stat().st_size > MOST_TEXT_BYTES:
+            refused[path.name] = f"{beside.name} is too large for a text."
+            return
+        # not read_text, which would change the line ends
+        texts[path] = beside.read_bytes().decode("utf-8").removeprefix("\ufeff")
+    except (OSError, UnicodeDecodeError) as error:
+        refused[path.name] = f"{beside.name} cannot be read as UTF-8 text ({error}). Save it as UTF-8."
+
+
+def _table(folder: Path, refused: dict[str, str]) -> dict[Path, str]:
+    """The lines `file|text` of the table, if there is one."""
+    table = folder / TABLE
+    if not table.is_file():
+        return {}
+    try:
+        lines = table.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FeedbackError(f"{table} cannot be read as UTF-8 text ({error}). Save it as UTF-8.") from error
+    texts: dict[Path, str] = {}
+    for number, line in enumerate(lines, 1):
+        name, bar, text = line.strip("\r").partition("|")
+        place = f"{TABLE}, line {number}"
+        path = folder / name
+        if not line.strip():
+            continue
+        if not bar or "|" in text or not name.strip():
+            refused[place] = "It must be `file|text`."
+        elif "\0" in name or not _inside(path, folder):
+            refused[place] = f"{name!r} lies outside the folder."
+        elif not path.is_file():
+            refused[place] = f"{name!r} does not exist."
+        elif path in texts and texts[path] != text:
+            refused[place] = f"{name!r} has another text in a line before."
+        else:
+            texts[path] = text
+    return texts
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def _name(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
