@@ -19,6 +19,7 @@ from tqdm import tqdm
 from kurdtts_lib.errors import KurdTTSError
 from kurdtts_lib.feedback_commands import add_feedback
 from kurdtts_lib.progress import pass_bar
+from kurdtts_lib.service_commands import add_serve
 from kurdtts_lib.settings import PRESETS, CorpusSettings, Profile, TrainingSettings, load_profile, with_preset
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.set_defaults(run=_convert)
 
     add_feedback(commands)
+    add_serve(commands)
     return parser
 
 

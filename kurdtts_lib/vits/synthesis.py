@@ -8,7 +8,6 @@ import torch
 from kurdtts_lib.text import Piece, encode, split
 from kurdtts_lib.vits.voice import Voice
 
-
 _ONE_AT_A_TIME = threading.Lock()
 """The random numbers of torch and numpy are the whole program's: two threads that speak would draw each other's."""
 
@@ -46,9 +45,7 @@ def _spoken(voice: Voice, ids: list[torch.Tensor], seed: int, speed: float) -> l
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed)
             return [
-                voice.model(
-                    input_ids=row, attention_mask=torch.ones_like(row), speaking_rate=speaking_rate
-                ).waveform[0]
+                voice.model(input_ids=row, attention_mask=torch.ones_like(row), speaking_rate=speaking_rate).waveform[0]
                 for row in ids
             ]
     finally:
