@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from kurdtts_lib import __version__
 from kurdtts_lib.feedback.store import FeedbackStore
@@ -34,9 +36,20 @@ class ServiceSettings:
     """Of a body: a minute of sound in the best quality has 17 MB."""
 
 
-def create_app(settings: ServiceSettings) -> FastAPI:
+# An error's message may quote a text; FastAPI would send it to whatever collects measurements on this machine.
+NO_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False, operation_spans=False, auto_configure=False)
+
+
+def create_app(settings: ServiceSettings) -> ASGIApp:
     """The application; it writes into the home as it is now."""
-    app = FastAPI(title="kurdtts", version=__version__, docs_url=None, redoc_url=None, lifespan=_lifespan)
+    app = FastAPI(
+        title="kurdtts",
+        version=__version__,
+        telemetry=NO_TELEMETRY,
+        docs_url=None,  # FastAPI's pages for people load their programs from elsewhere
+        redoc_url=None,
+        lifespan=_lifespan,
+    )
     app.state.service = State(FeedbackStore(), Jobs(settings.profile), Speaker())
     app.include_router(feedback_endpoints.router)
     app.include_router(speech_endpoints.router)
@@ -59,8 +72,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     app.add_middleware(OriginGate, allowed=settings.origins)
     if not settings.token:  # a page that knows no token gains nothing by another name, and a proxy brings its own
         app.add_middleware(HostGate)
-    app.add_middleware(RequestLog)
-    return app
+    return RequestLog(app)  # around everything: the answer to a bug is made outside of the last middleware
 
 
 @contextlib.asynccontextmanager

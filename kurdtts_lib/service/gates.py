@@ -2,6 +2,7 @@
 
 import hmac
 import math
+import re
 from collections.abc import Collection
 
 from starlette.datastructures import Headers
@@ -15,6 +16,7 @@ OPEN_PATHS = ("/health",)
 TAIL_BYTES = 256
 """The end of a body that is kept to be looked at: longer than the last line of a form, 76 characters at most."""
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
+LOCAL_HOST = re.compile(rf"({'|'.join(map(re.escape, LOCAL_NAMES))})(:\d+)?")
 
 
 class Gate:
@@ -42,9 +44,7 @@ class HostGate(Gate):
     """Only requests for this machine's own name: a web page could give its own name this machine's address."""
 
     def check(self, scope: Scope, headers: Headers) -> None:
-        host = headers.get("host", "").lower()
-        name = host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
-        if name not in LOCAL_NAMES:
+        if not LOCAL_HOST.fullmatch(headers.get("host", "").lower()):
             raise ServiceError(400, "wrong_host", f"This service answers to: {', '.join(LOCAL_NAMES)}.")
 
 
@@ -99,8 +99,9 @@ class TokenGate(Gate):
 
 
 class BodyGate(Gate):
-    """Only bodies of a size that was allowed: by what the header says, and by what is counted.
+    """Only bodies of an allowed size: by what the header says, before any of it is read, and by what is counted.
 
+    Starlette has such a middleware, too; its answers are plain text and come after the endpoint has begun.
     The body's end is kept in the request's state as `body_tail`.
     """
 

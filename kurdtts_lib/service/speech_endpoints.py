@@ -2,13 +2,13 @@
 
 import logging
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from kurdtts_lib import __version__, registry
 from kurdtts_lib.errors import VoiceError
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service.bodies import HealthBody, SpeechRequest, TtsRequest, VoiceBody
-from kurdtts_lib.service.failures import Failure, documented
+from kurdtts_lib.service.failures import Failure, ServiceError, documented
 from kurdtts_lib.service.speaking import MEDIA_TYPES, why_no_voice
 from kurdtts_lib.service.state import Shared
 
@@ -22,6 +22,12 @@ class Sound(Response):
     media_type = "audio/wav"
 
 
+async def json_only(request: Request) -> None:
+    """Raises ServiceError unless the body says that it is JSON."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise ServiceError(415, "wrong_content_type", "Send JSON, with Content-Type: application/json.")
+
+
 def _sound(*media_types: str) -> dict:
     binary = {"schema": {"type": "string", "format": "binary"}}
     return {"description": "The sound", "content": {media_type: binary for media_type in media_types}}
@@ -30,7 +36,8 @@ def _sound(*media_types: str) -> dict:
 @router.post(
     "/v1/audio/speech",
     response_class=Sound,
-    responses={200: _sound(*MEDIA_TYPES.values()), **documented(404, 413, 422, 429, 503)},
+    dependencies=[Depends(json_only)],
+    responses={200: _sound(*MEDIA_TYPES.values()), **documented(404, 413, 415, 422, 429, 503)},
 )
 async def speech(shared: Shared, request: SpeechRequest) -> Response:
     """Speak a text, in the form of OpenAI's speech service."""
@@ -38,7 +45,12 @@ async def speech(shared: Shared, request: SpeechRequest) -> Response:
     return Response(content, media_type=MEDIA_TYPES[request.response_format])
 
 
-@router.post("/tts", response_class=Sound, responses={200: _sound("audio/wav"), **documented(404, 413, 422, 429, 503)})
+@router.post(
+    "/tts",
+    response_class=Sound,
+    dependencies=[Depends(json_only)],
+    responses={200: _sound("audio/wav"), **documented(404, 413, 415, 422, 429, 503)},
+)
 async def tts(shared: Shared, request: TtsRequest) -> Response:
     """Speak a text with the current voice, as WAV."""
     return Response(await shared.speech("current", request.text, "wav", 1.0), media_type="audio/wav")
