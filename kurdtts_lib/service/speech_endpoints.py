@@ -16,12 +16,6 @@ log = logging.getLogger("kurdtts.service")
 router = APIRouter()
 
 
-class Sound(Response):
-    """For the description: a body that is no JSON."""
-
-    media_type = "audio/wav"
-
-
 async def json_only(request: Request) -> None:
     """Raises ServiceError unless the body says that it is JSON."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
@@ -35,7 +29,7 @@ def _sound(*media_types: str) -> dict:
 
 @router.post(
     "/v1/audio/speech",
-    response_class=Sound,
+    response_class=Response,
     dependencies=[Depends(json_only)],
     responses={200: _sound(*MEDIA_TYPES.values()), **documented(404, 413, 415, 422, 429, 503)},
 )
@@ -47,7 +41,7 @@ async def speech(shared: Shared, request: SpeechRequest) -> Response:
 
 @router.post(
     "/tts",
-    response_class=Sound,
+    response_class=Response,
     dependencies=[Depends(json_only)],
     responses={200: _sound("audio/wav"), **documented(404, 413, 415, 422, 429, 503)},
 )
