@@ -12,7 +12,8 @@ import httpx
 import uvicorn
 from speechlike import encoded, syllables
 
-from kurdtts_lib.service.app import ServiceSettings, create_app
+from kurdtts_lib.service.app import ServiceSettings
+from kurdtts_lib.service.server import server_config
 
 TEXT = "Roj baş, heval. Ez li vir im."
 TOKEN = "a-token-with-ş-in-it"
@@ -35,14 +36,12 @@ class Served:
         return self.client.post("/feedback", files=files, data=data)
 
     def raw(self, *pieces: bytes) -> bytes:
-        """Send bytes as they are, close our half, and give what comes back; b"" if nothing does."""
+        """Send bytes as they are, close our half, and give all that comes back."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
             for piece in pieces:
                 connection.sendall(piece)
             connection.shutdown(socket.SHUT_WR)
-            with contextlib.suppress(ConnectionError):
-                return b"".join(iter(lambda: connection.recv(65_536), b""))
-        return b""
+            return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
 def wav(seed: int = 0, seconds: float = 2.5) -> bytes:
@@ -53,10 +52,7 @@ def wav(seed: int = 0, seconds: float = 2.5) -> bytes:
 @contextlib.contextmanager
 def serving(settings: ServiceSettings | None = None) -> Iterator[Served]:
     """Serve on a free port, as `kurdtts serve` does, until the block is left."""
-    config = uvicorn.Config(
-        create_app(settings or ServiceSettings()), log_config=None, access_log=False, http="h11", ws="none"
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(server_config(settings or ServiceSettings()))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -32,9 +32,7 @@ def test_this_machine_needs_none(host: str) -> None:
     server.check(ServiceSettings(token="x"), "0.0.0.0")
 
 
-@pytest.mark.parametrize(
-    "origin", ["*", "https://*.example", "page.example", "https://a.example/page", "file:///x", ""]
-)
+@pytest.mark.parametrize("origin", ["*", "https://*.example", "page.example", "https://a.example/x", "file:///x", ""])
 def test_an_origin_that_no_browser_sends_is_refused(origin: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["serve", "--allow-origin", origin]) == 1
     assert "https://a.org" in capsys.readouterr().err
@@ -59,8 +57,10 @@ def test_the_arguments_reach_the_service(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("KURDTTS_TOKEN", "of the environment")
     cli.main(["serve"])
     cli.main(
-        ["serve", "--host", "::1", "--port", "1", "--profile", "full", "--token", "t", "--max-mb", "0.5"]
-        + ["--allow-origin", "https://a.example/", "--allow-origin", "http://b.example:81"]
+        [
+            *("serve", "--host", "::1", "--port", "1", "--profile", "full", "--token", "t", "--max-mb", "0.5"),
+            *("--allow-origin", "https://a.example/", "--allow-origin", "http://b.example:81"),
+        ]
     )
     assert given == [
         (ServiceSettings("sample", "of the environment", (), 25_000_000), "127.0.0.1", 8765),
@@ -68,6 +68,7 @@ def test_the_arguments_reach_the_service(monkeypatch: pytest.MonkeyPatch) -> Non
     ]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C to a whole console")
 def test_it_serves_until_it_is_told_to_stop_and_logs_to_the_standard_error(home: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-X", "utf8", "-m", "kurdtts_lib.cli", "serve", "--port", "0"]
     with (tmp_path / "log").open("wb") as log:
@@ -78,11 +79,9 @@ def test_it_serves_until_it_is_told_to_stop_and_logs_to_the_standard_error(home:
             address = re.findall(r"http://127\.0\.0\.1:\d+", line)
             assert address, (tmp_path / "log").read_text(encoding="utf-8")
             assert httpx.get(f"{address[0]}/health", timeout=60).json()["ok"] is True
-            # Another address in this header must not make another client of it.
-            assert httpx.get(f"{address[0]}/feedback/x", headers={"X-Forwarded-For": "9.9.9.9"}).status_code == 404
+            assert httpx.get(f"{address[0]}/feedback/x").status_code == 404
             process.send_signal(signal.SIGINT)
-            # 0, or -SIGINT: uvicorn closes everything, then passes the signal on
-            assert process.wait(timeout=60) in (0, 1, 130, -signal.SIGINT)
+            assert process.wait(timeout=60) == 0
         finally:
             process.kill()
             process.wait()

@@ -164,6 +164,18 @@ def test_a_body_that_is_too_large_is_refused_by_its_header_alone(served: Served,
     assert nothing_stored(home)
 
 
+@pytest.mark.parametrize("length", [20_000_000, None])
+def test_a_client_that_sends_everything_before_it_listens_hears_why(served: Served, length: int | None) -> None:
+    # It closes the connection after this request, as most simple clients do, and the answer must not go down with it.
+    body = bytes(20_000_000)
+    content = (body,) if length else (f"{len(body):x}\r\n".encode(), body, b"\r\n0\r\n\r\n")
+    start = form("xyz", ("text", "", b"x"), end=False)
+    chunk = () if length else (f"{len(start):x}\r\n".encode() + start + b"\r\n",)
+    assert raw_refusal(served.raw(head(length), *chunk, *content)) == (413, "too_large")
+    refused = head(length, extra="Origin: https://evil.example\r\n")
+    assert raw_refusal(served.raw(refused, *content)) == (403, "wrong_origin")
+
+
 def test_a_body_without_a_length_is_counted(served: Served, home: Path) -> None:
     def chunks(size: int) -> Iterator[bytes]:
         yield form("xyz", ("text", "", TEXT.encode()), ("consent", "", b"true"), end=False)

@@ -124,7 +124,7 @@ def test_too_many_requests_are_told_when_to_come_again(monkeypatch: pytest.Monke
     with serving() as served:
         statuses = [served.submit(seed).status_code for seed in range(5)]
         assert statuses == [201, 201, 201, 429, 429]
-        response = served.client.post("/tts", json={"text": "roj baş"})
+        response = served.client.post("/tts", json={"text": "roj baş"}, headers={"X-Forwarded-For": "192.0.2.1"})
         assert refusal(response) == (429, "too_many_requests")
         assert 900 < int(response.headers["retry-after"]) <= 1000
         assert served.client.get("/health").status_code == 200, "asking costs nothing"

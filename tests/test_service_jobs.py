@@ -3,7 +3,6 @@
 import concurrent.futures
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -46,6 +45,9 @@ voice.mkdir(parents=True)
 card = {"corrections": ["x"], "faults": [], "learned": {"sentences": 1, "before": 2.0, "after": 1.0}}
 (voice / "voice.json").write_text(json.dumps(card), encoding="utf-8")
 """
+
+
+WITH_SIGNALS = pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process at once")
 
 
 @pytest.fixture
@@ -136,6 +138,7 @@ def test_while_another_program_trains_none_is_started(served: Served, home: Path
     started(served)
 
 
+@WITH_SIGNALS
 def test_a_stopped_training_keeps_its_checkpoint(served: Served, home: Path) -> None:
     id = started(served)
     assert served.client.delete(f"/jobs/{id}").status_code == 202
@@ -147,11 +150,12 @@ def test_a_stopped_training_keeps_its_checkpoint(served: Served, home: Path) -> 
 
 def test_a_killed_training_is_failed_and_not_running(served: Served, home: Path) -> None:
     id = started(served)
-    os.kill(record(home, id).pid or 0, signal.SIGKILL)
+    psutil.Process(record(home, id).pid).kill()
     job = until(lambda: shown(served, id), lambda job: job["state"] != "running")
     assert job["state"] == "failed" and job["step"] == 7
 
 
+@WITH_SIGNALS
 def test_a_service_that_is_closed_stops_its_training(home: Path, trainer: None) -> None:
     with serving() as served:
         id = started(served)

@@ -17,6 +17,7 @@ from kurdtts_lib.service.failures import add_handlers
 from kurdtts_lib.service.gates import BodyGate, HostGate, OriginGate, RateGate, TokenGate
 from kurdtts_lib.service.jobs import Jobs
 from kurdtts_lib.service.limits import Buckets
+from kurdtts_lib.service.lingering import Lingering
 from kurdtts_lib.service.logs import RequestLog
 from kurdtts_lib.service.speaking import Speaker
 from kurdtts_lib.service.state import State
@@ -72,7 +73,8 @@ def create_app(settings: ServiceSettings) -> ASGIApp:
     app.add_middleware(OriginGate, allowed=settings.origins)
     if not settings.token:  # a page that knows no token gains nothing by another name, and a proxy brings its own
         app.add_middleware(HostGate)
-    return RequestLog(app)  # around everything: the answer to a bug is made outside of the last middleware
+    # Around everything: the answer to a bug is made outside of the middlewares that are added.
+    return RequestLog(Lingering(app))
 
 
 @contextlib.asynccontextmanager

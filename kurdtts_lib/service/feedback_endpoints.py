@@ -1,7 +1,7 @@
 """Corrections over HTTP: submit, ask, accept, withdraw, train."""
 
 import dataclasses
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 from python_multipart.multipart import parse_options_header
@@ -51,10 +51,8 @@ async def submit(
     if not consent:
         message = "Consent is needed: the speaker must agree that voices learn from it (consent=true)."
         raise ServiceError(422, "no_consent", message)
-    content = await audio.read()
-    correction = await shared.work(
-        shared.store.submit, content, text, contributor=contributor, consent=consent, voice=voice
-    )
+    facts = {"text": text, "contributor": contributor, "consent": consent, "voice": voice}
+    correction = await shared.work(_submit, shared.store, audio.file, facts)
     if correction.repeated:
         response.status_code = 200
     response.headers["Location"] = f"/feedback/{correction.id}"
@@ -97,6 +95,11 @@ async def job(shared: Shared, id: str) -> JobBody:
 async def stop(shared: Shared, id: str) -> JobBody:
     """Ask a training to stop after its step. It keeps its checkpoint, and the next training goes on from there."""
     return _job_body(await shared.work(shared.jobs.stop, id))
+
+
+def _submit(store: FeedbackStore, audio: BinaryIO, facts: dict) -> Correction:
+    # Read here and not before: uploads that wait for a thread wait on the disk, not in the memory.
+    return store.submit(audio.read(), **facts)
 
 
 def _find(store: FeedbackStore, id: str) -> Correction:

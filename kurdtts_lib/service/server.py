@@ -1,5 +1,6 @@
 """`kurdtts serve`: the application behind a socket."""
 
+import contextlib
 import ipaddress
 import re
 import socket
@@ -25,7 +26,12 @@ def serve(settings: ServiceSettings, host: str, port: int) -> None:
     start_logging()
     address = f"[{host}]" if ":" in host else host
     print(f"Serving on http://{address}:{listening.getsockname()[1]} (Ctrl-C stops)", flush=True)
-    config = uvicorn.Config(
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C: uvicorn closes everything, then raises it once more
+        uvicorn.Server(server_config(settings)).run(sockets=[listening])
+
+
+def server_config(settings: ServiceSettings) -> uvicorn.Config:
+    return uvicorn.Config(
         create_app(settings),
         log_config=None,
         access_log=False,  # ours says the same, and less of the client
@@ -34,7 +40,6 @@ def serve(settings: ServiceSettings, host: str, port: int) -> None:
         ws="none",
         timeout_graceful_shutdown=LAST_SECONDS,
     )
-    uvicorn.Server(config).run(sockets=[listening])
 
 
 def check(settings: ServiceSettings, host: str) -> None:

@@ -17,7 +17,7 @@ from kurdtts_lib.service.speaking import Speaker
 STORE_THREADS = 4
 """Takes that are checked at a time: each may need 100 MB for a minute of sound."""
 MOST_WAITING = 16
-"""Texts that wait to be spoken. A text of the greatest length takes minutes on a processor."""
+"""Texts that wait or are being spoken. A text of the greatest length takes minutes on a processor."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
