@@ -89,6 +89,16 @@ def write_wav(target: Path, waveform: np.ndarray, sampling_rate: int, durable: b
         file.writeframes(samples.tobytes())
 
 
+def level_range_db(waveform: np.ndarray, sampling_rate: int) -> float:
+    """What lies between quiet moments (10 % of the 50 ms windows are quieter) and loud ones (5 % are louder), in dB.
+
+    Silence counts as one step of 16 bits, -90 dB: digital silence would make any range as large as one likes.
+    """
+    levels = np.maximum(frame_levels(waveform, sampling_rate), 2**-15)
+    quiet, loud = np.percentile(levels, [10, 95])
+    return float(20 * np.log10(loud / quiet))
+
+
 def loudness(waveform: np.ndarray, sampling_rate: int) -> float:
     """Integrated loudness in LUFS (ITU-R BS.1770-4, which EBU R128 uses), -inf for what its gate calls silence.
 

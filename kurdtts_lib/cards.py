@@ -3,8 +3,9 @@
 import json
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
+CC0 = "CC0 1.0"
 UNKNOWN_LICENCE = "unknown: ask the maker"
 TRANSFORMERS_VOICE = {"library_name": "transformers", "pipeline_tag": "text-to-speech"}
 """What the head of a voice's card says beside its licence: how to load it, and what it does."""
@@ -37,8 +38,10 @@ def licence_id(licence: str) -> str:
 
 
 def public_name(source: str) -> str:
-    """A hub name as it is; of a folder only its last part: a card travels, the reader's paths should not."""
-    return Path(source).name if Path(source).exists() else source
+    """A hub name as it is; of a path only its last part: a card travels, the reader's paths should not."""
+    if re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", source) and not Path(source).exists():
+        return source
+    return PureWindowsPath(Path(source).absolute()).name or "corpus"  # parts end at / and at \ there
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

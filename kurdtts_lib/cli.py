@@ -1,29 +1,24 @@
 """`kurdtts`: the work of the notebooks, unattended."""
 
 import argparse
-import contextlib
 import dataclasses
 import io
 import math
-import os
-import signal
 import sys
-import threading
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from tqdm import tqdm
 
 from kurdtts_lib.errors import KurdTTSError
 from kurdtts_lib.feedback_commands import add_feedback
 from kurdtts_lib.progress import pass_bar
 from kurdtts_lib.service_commands import add_serve
 from kurdtts_lib.settings import PRESETS, CorpusSettings, Profile, TrainingSettings, load_profile, with_preset
+from kurdtts_lib.voice_commands import add_voices
 
 if TYPE_CHECKING:
-    from kurdtts_lib.vits.training import Trainer
+    pass
 
 # Torch and transformers take seconds to load; each command imports what it needs, so that --help is quick.
 
@@ -96,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--discriminator", type=Path, help="D_100000.pth, to go on training with")
     convert.set_defaults(run=_convert)
 
+    add_voices(commands)
     add_feedback(commands)
     add_serve(commands)
     return parser
@@ -123,7 +119,7 @@ def _setting(text: str) -> tuple[str, object]:
         str: str,
     }
     try:
-        return name, readers[kinds[0]](value)
+        return name, readers[kinds[0]](value.lower() if kinds[0] is bool else value)
     except (KeyError, ValueError) as error:
         kind = " or ".join("none" if kind is type(None) else kind.__name__ for kind in kinds)
         raise argparse.ArgumentTypeError(f"{name} takes {kind}, not {value!r}") from error
@@ -164,6 +160,7 @@ def _prepare(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
+    from kurdtts_lib.training_run import run_to_end
     from kurdtts_lib.voices import finish_training, prepare_training
 
     profile = load_profile(options.profile)
@@ -175,20 +172,11 @@ def _train(options: argparse.Namespace) -> int:
     )
     profile = dataclasses.replace(profile, training=_training_settings(options, profile))
     trainer = prepare_training(profile)
-    main_process = trainer.process.is_main_process  # of several, only one speaks
-    try:
-        done = _run_with_bar(trainer, quiet=not main_process)
-    except KeyboardInterrupt:  # the second one: the first lets the step end
-        kept = trainer.folder / "checkpoints"
-        print(f"Stopped in the middle of a step. The same command goes on from the last checkpoint in {kept}.")
-        return 130
-    # Left open, its threads may abort a process at its end, and the launcher then stops the one that writes the voice.
-    trainer.process.destroy_process_group()
+    main_process = trainer.process.is_main_process  # of several, only one measures and writes
+    if not run_to_end(trainer):
+        return 130 if main_process else 0
     if not main_process:
         return 0
-    if not done:
-        print(f"Stopped at step {trainer.step}; everything is saved. The same command goes on from here.")
-        return 130
     result = finish_training(trainer, profile)
     print(f"Voice: {result.folder}")
     for fault in result.faults:
@@ -196,26 +184,6 @@ def _train(options: argparse.Namespace) -> int:
     for name, before in dataclasses.asdict(result.before).items():
         print(f"{name.replace('_', ' '):24} {before:8.2f} -> {getattr(result.after, name):8.2f}")
     return 0
-
-
-def _run_with_bar(trainer: "Trainer", quiet: bool) -> bool:
-    from kurdtts_lib.vits.logs import Event, StepReport
-
-    steps = trainer.settings.steps
-    alone = trainer.process.num_processes == 1
-    with _stop_on_signals(alone) as stop, tqdm(total=steps, initial=trainer.step, unit=" steps", disable=quiet) as bar:
-
-        def show(entry: StepReport) -> None:
-            counts = {"skipped": trainer.progress.skipped} if trainer.progress.skipped else {}
-            bar.set_postfix(mel=f"{entry.terms.get('mel', math.nan):.3f}", **counts, refresh=False)
-            bar.update()
-            if entry.skipped:
-                bar.write(f"step {entry.step} skipped: {entry.skipped}")
-
-        def tell(event: Event) -> None:
-            bar.write(f"step {event.step} {event.kind}: {event.text}")
-
-        return trainer.run(stop, show, tell)
 
 
 def _training_settings(options: argparse.Namespace, profile: Profile) -> TrainingSettings:
@@ -230,36 +198,6 @@ def _training_settings(options: argparse.Namespace, profile: Profile) -> Trainin
 
     steps_per_epoch = math.ceil(len(clips_of(profile).train) / training.batch_size)
     return dataclasses.replace(training, steps=options.epochs * steps_per_epoch)
-
-
-@contextlib.contextmanager
-def _stop_on_signals(alone: bool) -> Iterator[threading.Event]:
-    """Ctrl-C and `kill` set the event, so that the training ends after a whole step instead of in the middle of one.
-
-    A second one is no longer caught if this process is `alone`; a launcher of several passes each on a second time.
-    """
-    stop = threading.Event()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def ask_to_stop(*_: object) -> None:
-        if stop.is_set():
-            return
-        stop.set()
-        if alone:
-            restore()
-        # Not print: the signal may have come in the middle of one.
-        os.write(2, b"\nStopping after this step. Again: stop at once, and lose the steps since the last save.\n")
-
-    for number in before:
-        signal.signal(number, ask_to_stop)
-    try:
-        yield stop
-    finally:
-        restore()
 
 
 def _say(options: argparse.Namespace) -> int:

@@ -1,9 +1,12 @@
 """`kurdtts feedback`: the corrections, from the command line."""
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from kurdtts_lib.settings import PRESETS, load_profile, with_preset
 
 if TYPE_CHECKING:
     from kurdtts_lib.feedback.records import Correction
@@ -32,6 +35,13 @@ def add_feedback(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     accept.add_argument("id")
     accept.set_defaults(run=_accept)
 
+    train = actions.add_parser("train", help="teach the current voice its accepted corrections; again to go on")
+    train.add_argument("--profile", choices=("sample", "full"), default="sample", help="default: sample")
+    train.add_argument("--data-dir", type=Path, help="ordinary recordings: a folder that `kurdtts prepare` wrote")
+    train.add_argument("--preset", choices=tuple(PRESETS), help="how this machine computes; full: gpu-8gb")
+    train.add_argument("--base-share", type=_share, help="share of ordinary recordings in what the voice hears")
+    train.set_defaults(run=_train)
+
     withdraw = actions.add_parser("withdraw", help="remove a correction's sound and text")
     withdraw.add_argument("id")
     withdraw.add_argument("--why", default="", help="kept in its history")
@@ -48,6 +58,16 @@ def add_feedback(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     imports.add_argument("folder", type=Path)
     _add_source(imports)
     imports.set_defaults(run=_import)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 up to (not with) 1")
+    return share
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:
@@ -93,6 +113,34 @@ def _accept(options: argparse.Namespace) -> int:
     from kurdtts_lib.feedback.store import FeedbackStore
 
     print(_line(FeedbackStore().accept(options.id)))
+    return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    from kurdtts_lib.feedback.store import FeedbackStore
+    from kurdtts_lib.feedback.training import FeedbackTraining, only_training
+    from kurdtts_lib.training_run import run_to_end
+
+    profile = load_profile(options.profile)
+    training = with_preset(profile.training, options.preset) if options.preset else profile.training
+    feedback = profile.feedback
+    if options.base_share is not None:
+        feedback = dataclasses.replace(feedback, base_share=options.base_share)
+    data = options.data_dir or profile.prepared_dir
+    with only_training():
+        profile = dataclasses.replace(profile, training=training, feedback=feedback, data_dir=data)
+        task = FeedbackTraining(profile, FeedbackStore())
+        if not run_to_end(task.trainer):
+            return 130
+        result = task.finish()
+    print(f"Voice {result.entry.version}: {result.entry.folder}")
+    for name in ("learned", "held_out", "elsewhere"):
+        if change := getattr(result, name):
+            print(
+                f"{name.replace('_', ' '):10} {change.sentences:3d} sentences {change.before:.2f} -> {change.after:.2f}"
+            )
+    for fault in result.entry.faults:
+        print(f"It did not become the current voice. {fault}")
     return 0
 
 

@@ -30,7 +30,7 @@ def atomic_path(target: Path, durable: bool = True) -> Iterator[Path]:
         if durable:
             with temporary.open("rb+") as written:
                 os.fsync(written.fileno())  # a power cut must not leave a renamed but empty file
-        _rename(temporary, target)
+        rename(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -52,8 +52,8 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     try:
         yield temporary
         if target.exists():
-            _rename(target, aside)
-        _rename(temporary, target)
+            rename(target, aside)
+        rename(temporary, target)
     finally:
         recover_folder(target)
         shutil.rmtree(temporary, ignore_errors=True)
@@ -65,7 +65,7 @@ def recover_folder(target: Path) -> None:
     """Put back a folder that `atomic_folder` had set aside when the program died. Deletes nothing."""
     if not target.exists():
         for old in _set_aside(target)[-1:]:
-            _rename(old, target)
+            rename(old, target)
 
 
 def _set_aside(target: Path) -> list[Path]:
@@ -74,7 +74,7 @@ def _set_aside(target: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.stat().st_mtime)
 
 
-def _rename(source: Path, target: Path) -> None:
+def rename(source: Path, target: Path) -> None:
     """Rename; on Windows a virus scanner or a player may hold a file for a moment, so try for five seconds."""
     for _ in range(20):
         try:

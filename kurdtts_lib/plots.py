@@ -21,11 +21,16 @@ GENDER_MARKS = {"female": ("o", ORANGE), "male": ("s", BLUE), "not said": ("^", 
 OTHER_MARK = ("D", PURPLE)
 
 
+def _literal(labels: pandas.Index) -> list[str]:
+    """Labels as they are: a dollar sign would begin a formula."""
+    return [str(label).replace("$", r"\$") for label in labels]
+
+
 def bars(counts: pandas.Series, title: str, unit: str) -> Figure:
     """Horizontal bars, the largest on top, each with its number. counts: label -> number."""
-    ordered = counts.sort_values()
+    ordered = counts.sort_values(kind="stable")
     figure, axes = plt.subplots(figsize=(8, 0.6 + 0.32 * len(ordered)), layout="constrained")
-    axes.bar_label(axes.barh(ordered.index.astype(str), ordered.to_numpy(), color=BLUE), fmt="%.4g", padding=3)
+    axes.bar_label(axes.barh(_literal(ordered.index), ordered.to_numpy(), color=BLUE), fmt="%.4g", padding=3)
     axes.set(title=title, xlabel=unit)
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.1)
@@ -123,7 +128,7 @@ def groups(tables: Mapping[str, pandas.DataFrame], unit: str) -> Figure:
     """Bars beside each other: a panel a table, a bar a row. tables: title -> table with the column `unit`."""
     figure, panels = plt.subplots(1, len(tables), figsize=(9, 2.6), squeeze=False, layout="constrained")
     for axes, (title, table) in zip(panels[0], tables.items(), strict=True):
-        drawn = axes.barh(table.index.astype(str)[::-1], table[unit].to_numpy()[::-1], color=BLUE)
+        drawn = axes.barh(_literal(table.index)[::-1], table[unit].to_numpy()[::-1], color=BLUE)
         axes.bar_label(drawn, fmt=lambda number: f"{number:.1f}".removesuffix(".0"), padding=3)
         axes.set(title=title, xlabel=unit)
         axes.spines[["top", "right"]].set_visible(False)

@@ -7,6 +7,7 @@ date. `models/current.json` names the current voice and those that were current 
 import contextlib
 import re
 import shutil
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,9 +56,14 @@ def voices() -> list[Entry]:
     found = []
     for folder in models().glob("voice-*"):
         match = FOLDER.fullmatch(folder.name)
-        if match and (folder / CARD).is_file() and (folder / "model.safetensors").is_file():
-            version = int(match[1])
-            found.append(Entry(version, match[2], folder, read_json(folder / CARD), version == current))
+        if not (match and (folder / CARD).is_file() and (folder / "model.safetensors").is_file()):
+            continue  # somebody's own folder, or half of one
+        try:
+            card = read_json(folder / CARD)
+        except (OSError, ValueError) as error:
+            warnings.warn(f"{folder / CARD} cannot be read ({error}), so this voice is not listed.", stacklevel=2)
+            continue
+        found.append(Entry(int(match[1]), match[2], folder, card, int(match[1]) == current))
     return sorted(found, key=lambda entry: entry.version)
 
 
@@ -161,12 +167,13 @@ def rollback() -> Entry:
 def prune(keep: int = KEEP) -> list[int]:
     """Delete all voices but the current one and the `keep` newest others; the versions that are gone.
 
-    The newest voice without faults is never deleted, whatever its age.
+    The newest voice without faults is never deleted, nor the one that a rollback would go to, whatever their age.
     """
     found = voices()
-    good = [entry.version for entry in found if not entry.faults][-1:]
+    good = [entry.version for entry in found if not entry.faults]
+    before = [version for version in _pointer()["before"] if version in good]
     others = [entry for entry in found if not entry.current]
-    spared = {entry.version for entry in others[len(others) - min(keep, len(others)) :]} | set(good)
+    spared = {entry.version for entry in others[len(others) - min(keep, len(others)) :]} | {*good[-1:], *before[-1:]}
     gone = []
     for entry in others:
         if entry.version not in spared:

@@ -1,6 +1,7 @@
 """All settings, each with its reason. A profile sets values and never branches code."""
 
 import dataclasses
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,6 +101,11 @@ class CorpusSettings:
     training, the other half tests the finished voice."""
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{name}={value} must be a finite number")
+        if self.max_samples is not None and self.max_samples < 1:
+            raise ValueError(f"max_samples={self.max_samples} must be at least 1, or None")
         if not 0 <= self.held_out_share <= 1:
             raise ValueError(f"held_out_share={self.held_out_share} must lie between 0 and 1")
         if self.min_seconds is not None and self.max_seconds is not None and self.min_seconds > self.max_seconds:
@@ -182,8 +188,10 @@ class FeedbackSettings:
     steps: int = 300
     learning_rate: float = 5e-6
     """A quarter of the fine-tuning's: a few corrections must not pull the whole voice."""
-    base_share: float = 0.5
-    """Share of ordinary recordings among what the voice hears, so that it does not forget. 0: corrections alone."""
+    base_share: float = 0.75
+    """Share of ordinary recordings among what the voice hears, so that it does not forget. 0: corrections alone. Ten
+    corrections by another speaker, 40 steps of the sample's voice: with 0.5 the held-out ones came 11 % nearer and
+    ordinary sentences went 9 % away, with 0.75 it was 7 % and 3 %."""
     held_out_share: float = 0.2
     """Share of corrections, by the hash of the sentence, that the voice does not learn from: they choose the step."""
     validate_every: int = 50
@@ -191,6 +199,12 @@ class FeedbackSettings:
     """Validations without a better voice after which the training stops."""
     tolerance: float = 0.05
     """By this share the mel distance of ordinary sentences may rise; beyond it the voice does not become current."""
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.base_share < 1 and 0 <= self.held_out_share < 1):
+            raise ValueError(
+                f"base_share={self.base_share} and held_out_share={self.held_out_share} must be at least 0 and below 1"
+            )
 
 
 PRESETS: dict[str, dict] = {

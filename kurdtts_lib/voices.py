@@ -11,8 +11,8 @@ import torch
 
 from kurdtts_lib import __version__, measures, registry
 from kurdtts_lib.cards import HOW_TO_SPEAK, TRANSFORMERS_VOICE, UNKNOWN_LICENCE, front_matter, licence_id, public_name
+from kurdtts_lib.corpus.baselines import other_speakers
 from kurdtts_lib.corpus.clips import Parts, read_metadata, split
-from kurdtts_lib.corpus.preparation import other_speakers
 from kurdtts_lib.corpus.training_set import corpus_settings
 from kurdtts_lib.errors import TrainingError, VoiceError
 from kurdtts_lib.judging import Figures, compare, load
@@ -51,18 +51,23 @@ class Result:
     """Why the voice did not become the current one; empty if it did."""
 
 
-def prepare_training(profile: Profile) -> Trainer:
-    """A trainer for the profile's base voice and prepared data, resumed where its folder holds a checkpoint.
-
-    Raises TrainingError if the data or this machine cannot do what the profile asks for.
-    """
-    parts = clips_of(profile)
+def check_machine(profile: Profile) -> None:
+    """Raise TrainingError if this machine cannot compute as the profile asks."""
     if profile.training.mixed_precision == "fp16" and not torch.cuda.is_available():
         raise TrainingError(
             "This training computes in fp16, which needs an NVIDIA card; on a processor it would take many times "
             "longer. Take a machine with a card, or compute in fp32: `kurdtts train --preset cpu`; in a notebook "
             'profile = dataclasses.replace(profile, training=with_preset(profile.training, "cpu")).'
         )
+
+
+def prepare_training(profile: Profile) -> Trainer:
+    """A trainer for the profile's base voice and prepared data, resumed where its folder holds a checkpoint.
+
+    Raises TrainingError if the data or this machine cannot do what the profile asks for.
+    """
+    parts = clips_of(profile)
+    check_machine(profile)
     base = load_voice(profile.base_voice)
     if base.discriminator is None and mms_code(profile.base_voice):
         try:

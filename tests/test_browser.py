@@ -3,29 +3,19 @@
 Skipped, with the reason said, where Chromium or Playwright is missing. Screenshots stay in pytest's temporary folder.
 """
 
-import contextlib
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lab import CHROMIUM, FLAGS, PATIENCE_MS, cells_done, errors, open_notebook_page, run_all, running_lab
 
 from kurdtts_lib.corpus.preparation import prepare
 from kurdtts_lib.settings import REPOSITORY, load_profile
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-PATIENCE_MS = 180_000
 
 
 @pytest.fixture(scope="module")
@@ -40,36 +30,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def lab(workspace: Path) -> Iterator[str]:
-    """JupyterLab with settings, runtime files and home of its own; gives its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    own = {f"JUPYTER_{kind}_DIR": str(workspace / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")}
-    own |= {"IPYTHONDIR": str(workspace / "ipython"), "KURDTTS_HOME": str(workspace / "home")}
-    command = [
-        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
-        "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True",
-        "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=", f"--ServerApp.root_dir={workspace / 'notebooks'}",
-    ]  # fmt: skip
-    with (workspace / "lab.log").open("wb") as log:
-        server = subprocess.Popen(command, env={**os.environ, **own}, stdout=log, stderr=log)
-        try:
-            address = f"http://127.0.0.1:{port}"
-            wait_for_server(address, server, workspace / "lab.log")
-            yield address
-        finally:
-            server.terminate()
-            server.wait(30)
-
-
-def wait_for_server(address: str, server: subprocess.Popen, log: Path) -> None:
-    for _ in range(240):
-        assert server.poll() is None, log.read_text(encoding="utf-8", errors="replace")
-        with contextlib.suppress(OSError):  # refused until it listens
-            urllib.request.urlopen(f"{address}/api", timeout=5).close()
-            return
-        time.sleep(0.5)
-    pytest.fail("JupyterLab did not answer: " + log.read_text(encoding="utf-8", errors="replace")[-2000:])
+    with running_lab(workspace) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -88,43 +50,13 @@ def open_notebook(lab: str, browser: Any, tmp_path: Path, request: pytest.Fixtur
     def open_(name: str) -> Any:
         page = browser.new_page(viewport={"width": 1300, "height": 1500})
         pages.append(page)
-        page.goto(f"{lab}/doc/tree/{name}?reset")
-        page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=PATIENCE_MS)
-        page.wait_for_function(
-            "() => jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'",
-            timeout=PATIENCE_MS,
-        )
+        open_notebook_page(page, lab, name)
         return page
 
     yield open_
     for page in pages:
         page.screenshot(path=tmp_path / f"{request.node.name}.png")
         page.close()
-
-
-def run_all(page: Any) -> None:
-    """Start all cells and do not wait: a training cell would take minutes."""
-    page.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells') }")
-
-
-def cells_done(page: Any, number: int | None = None) -> None:
-    """Wait until the first `number` code cells, or all, have run."""
-    page.wait_for_function(
-        """number => {
-            const cells = [...jupyterapp.shell.currentWidget.content.model.cells].filter(c => c.type === 'code');
-            const ended = cell => cell.executionCount && cell.executionState !== 'running';
-            return cells.slice(0, number ?? cells.length).every(ended);
-        }""",
-        arg=number,
-        timeout=PATIENCE_MS,
-    )
-
-
-def errors(page: Any) -> list[str]:
-    return page.evaluate(
-        """() => [...jupyterapp.shell.currentWidget.content.model.cells].filter(c => c.type === 'code')
-            .flatMap(c => c.outputs.toJSON()).filter(o => o.output_type === 'error').map(o => o.evalue)"""
-    )
 
 
 def test_first_notebook_shows_its_checks_and_a_player_that_can_play(open_notebook: Any) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from kurdtts_lib import cli
+from kurdtts_lib import cli, training_run
 from kurdtts_lib.corpus.clips import read_metadata, split
 from kurdtts_lib.corpus.training_set import corpus_settings
 from kurdtts_lib.settings import with_preset
@@ -116,7 +116,7 @@ def test_the_first_signal_sets_the_stop_event_and_the_second_one_is_the_old_hand
     caught: list[int] = []
     before = signal.signal(number, lambda *_: caught.append(number))
     try:
-        with cli._stop_on_signals(alone=True) as stop:
+        with training_run.stop_on_signals(alone=True) as stop:
             signal.raise_signal(number)
             assert stop.is_set() and not caught
             assert "Stopping after this step" in capfd.readouterr().err
@@ -127,7 +127,7 @@ def test_the_first_signal_sets_the_stop_event_and_the_second_one_is_the_old_hand
 
 
 def test_a_launcher_may_pass_a_signal_on_as_often_as_it_likes() -> None:
-    with cli._stop_on_signals(alone=False) as stop:
+    with training_run.stop_on_signals(alone=False) as stop:
         for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
             signal.raise_signal(number)
         assert stop.is_set()
@@ -135,7 +135,7 @@ def test_a_launcher_may_pass_a_signal_on_as_often_as_it_likes() -> None:
 
 def test_handlers_come_back_when_no_signal_came() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with cli._stop_on_signals(alone=True) as stop:
+    with training_run.stop_on_signals(alone=True) as stop:
         assert not stop.is_set()
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 

@@ -151,7 +151,7 @@ def test_the_pace_rule_is_the_median_and_scaled_deviation(letters: list[int], ma
     deviations = sorted(abs(pace - middle) for pace in paces)
     mad = (deviations[(len(paces) - 1) // 2] + deviations[len(paces) // 2]) / 2
     for one, count in zip(fates, letters, strict=True):
-        distance, reach = abs(count / 2.0 - middle), mads * mad / 0.6744897501960817
+        distance, reach = abs(count / 2.0 - middle), max(mads * mad / 0.6744897501960817, 0.1 * middle)
         if abs(distance - reach) > 1e-6:
             assert (one["reason"] == KEPT) == (distance < reach)
 
@@ -187,3 +187,9 @@ def test_every_rule_names_a_setting_that_exists_and_no_reason_twice() -> None:
     assert {rule.setting for rule in RULES} <= names
     assert len({rule.reason for rule in RULES}) == len(RULES)
     assert np.all([rule.explanation.endswith(".") for rule in RULES])
+
+
+def test_what_is_nearly_the_usual_pace_stays_however_alike_the_others_are() -> None:
+    fates = [fate(number, "a" * 40) for number in range(25)] + [fate(30, "a" * 43), fate(31, "a" * 45)]
+    curation.judge_pace(fates, SETTINGS)
+    assert [one["reason"] for one in fates[25:]] == [KEPT, "pace too far from the usual"]

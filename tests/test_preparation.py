@@ -9,15 +9,20 @@ import sys
 import time
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pandas
 import pytest
 import yaml
 from speechlike import common_voice, encoded, syllables
 
-from kurdtts_lib.corpus import preparation, sound_store
+from kurdtts_lib.corpus import baselines, preparation, sound_store, training_set
 from kurdtts_lib.corpus.clips import read_metadata
+from kurdtts_lib.corpus.ledger import open_ledger
 from kurdtts_lib.corpus.preparation import prepare
+from kurdtts_lib.corpus.sound import Treatment, treat
+from kurdtts_lib.corpus.sources import read_corpus
+from kurdtts_lib.corpus.speakers import speaker_name
 from kurdtts_lib.corpus.training_set import COLUMNS, corpus_settings
 from kurdtts_lib.errors import CorpusError, KurdTTSError
 from kurdtts_lib.settings import REPOSITORY, AudioSettings, CorpusSettings, load_profile
@@ -58,7 +63,7 @@ def test_a_full_disk_keeps_the_old_tables_and_sounds(tmp_path: Path, monkeypatch
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("kurdtts_lib.corpus.sound.write_wav", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(CorpusError, match=r"No space left.*goes on where it stopped"):
         prepare(corpus, AUDIO, tmp_path / "out")
     assert contents(tmp_path / "out") == before
     monkeypatch.undo()
@@ -72,10 +77,15 @@ def test_a_folder_with_other_files_is_refused_and_kept(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_writing_over_the_source_is_refused(tmp_path: Path) -> None:
-    settings = dataclasses.replace(SAMPLE, source=str(tmp_path / "out" / "corpus"))
-    with pytest.raises(CorpusError, match="holds the source itself"):
-        prepare(settings, AUDIO, tmp_path / "out")
+@pytest.mark.parametrize(("source", "target"), [("out/corpus", "out"), ("corpus", "corpus/out"), ("corpus", "corpus")])
+def test_source_and_result_may_not_lie_in_each_other(source: str, target: str, tmp_path: Path) -> None:
+    corpus = common_voice(tmp_path / source, rows(3))
+    before = contents(tmp_path)
+    (tmp_path / target / "work.sqlite").parent.mkdir(exist_ok=True)
+    (tmp_path / target / "work.sqlite").touch()  # or it would be refused as a folder of others
+    with pytest.raises(CorpusError, match="lie in each other"):
+        prepare(CorpusSettings(source=str(corpus)), AUDIO, tmp_path / target)
+    assert contents(tmp_path) == before
 
 
 def test_unknown_speaker_is_an_error(tmp_path: Path) -> None:
@@ -116,13 +126,22 @@ def test_a_group_is_speakers_of_one_sex_and_similar_pitch_until_it_has_enough(tm
 
 def test_ids_are_hashed_away_unless_asked_for(tmp_path: Path) -> None:
     client_id = "a-person-somebody-could-find"
-    corpus = common_voice(tmp_path / "corpus", [row | {"client_id": client_id} for row in rows(4)])
-    settings = CorpusSettings(source=str(corpus))
+    for number, row in enumerate(rows(4)):
+        path = tmp_path / "corpus" / client_id / f"{number}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded(syllables(row["seconds"], seed=number), 16_000, "WAV"))
+    lines = [f"{client_id}/{number}.wav|{row['sentence']}|{client_id}" for number, row in enumerate(rows(4))]
+    table = "\n".join(["file|text|speaker", *lines]) + "\n"
+    (tmp_path / "corpus" / "metadata.csv").write_text(table, encoding="utf-8")
+    settings = CorpusSettings(source=str(tmp_path / "corpus"), speaker=client_id)
     prepare(settings, AUDIO, tmp_path / "hashed")
     prepare(dataclasses.replace(settings, keep_client_ids=True), AUDIO, tmp_path / "named")
     for folder, found in (("hashed", False), ("named", True)):
         text = b"".join(path.read_bytes() for path in (tmp_path / folder).iterdir() if path.is_file())
         assert (client_id.encode() in text) == found
+        given_away = [path for path in (tmp_path / folder).iterdir() if path.is_file() and path.name != "local.json"]
+        assert not [path.name for path in given_away if str(tmp_path).encode() in path.read_bytes()]
+    assert corpus_settings(tmp_path / "hashed").source == str((tmp_path / "corpus").resolve())
 
 
 def test_the_files_say_the_same_things(tmp_path: Path) -> None:
@@ -206,10 +225,11 @@ def test_a_sound_that_lost_its_bytes_is_made_again(tmp_path: Path) -> None:
     settings = CorpusSettings(source=str(common_voice(tmp_path / "corpus", rows(5))))
     result = prepare(settings, AUDIO, tmp_path / "out")
     before = contents(tmp_path / "out")
-    first, second = (tmp_path / "out" / file for file in result.kept["file"].iloc[:2])
+    first, second, third = (tmp_path / "out" / file for file in result.kept["file"].iloc[:3])
     first.write_bytes(b"")  # what a power cut leaves
-    second.unlink()
-    assert prepare(settings, AUDIO, tmp_path / "out").treated == 2
+    second.write_bytes(bytes(second.stat().st_size))
+    third.unlink()
+    assert prepare(settings, AUDIO, tmp_path / "out").treated == 3
     assert contents(tmp_path / "out") == before
 
 
@@ -226,22 +246,90 @@ def test_a_damaged_ledger_costs_only_time_and_is_told(tmp_path: Path) -> None:
 def test_files_of_the_reader_among_the_sounds_are_not_deleted(tmp_path: Path) -> None:
     settings = CorpusSettings(source=str(common_voice(tmp_path / "corpus", rows(3))))
     prepare(settings, AUDIO, tmp_path / "out")
-    own = tmp_path / "out" / "wavs" / "dapîr.wav"
-    own.write_bytes(b"RIFF")
-    old = tmp_path / "out" / "wavs" / "000007.wav"
-    old.write_bytes(b"RIFF")
+    wavs = tmp_path / "out" / "wavs"
+    for name in ("dapîr.wav", "000007.wav", f"{'0' * 24}.wav"):
+        (wavs / name).write_bytes(b"RIFF")
     prepare(settings, AUDIO, tmp_path / "out")
-    assert own.is_file() and not old.exists()
+    assert (wavs / "dapîr.wav").is_file() and (wavs / "000007.wav").is_file()
+    assert not (wavs / f"{'0' * 24}.wav").exists()
 
 
-def test_missing_and_oversized_files_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_unreadable_and_large_files_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = common_voice(tmp_path / "corpus", rows(6))
-    (corpus / "clips" / "2.mp3").write_bytes(b"x" * 2_000_000)
     (corpus / "clips" / "3.mp3").unlink()
-    monkeypatch.setattr(sound_store, "MOST_BYTES", 1_000_000)
+    read = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path.name == "2.mp3":
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
     result = prepare(CorpusSettings(source=str(corpus)), AUDIO, tmp_path / "out")
-    assert result.clips["reason"][2] == "far too long"
-    assert result.clips["reason"][3] != "kept" and len(result.kept) == 4
+    assert (result.clips["reason"][2], result.clips["detail"][2]) == ("cannot be read", "Permission denied")
+    assert result.clips["reason"][3] == "no audio beside it" and len(result.kept) == 4
+    monkeypatch.setattr(sound_store, "LARGE_BYTES", 1)  # each is read by its worker then, to the same digests
+    assert prepare(CorpusSettings(source=str(corpus)), AUDIO, tmp_path / "out").treated == 1
+
+
+@pytest.mark.parametrize("change", ["one more", "one less", "another text"])
+def test_a_source_that_changes_while_it_is_read_gives_no_clip_another_text(
+    change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+
+    def add(name: str, text: str) -> None:
+        (corpus / f"{name}.wav").write_bytes(encoded(syllables(2.0, seed=len(name)), 16_000, "WAV"))
+        (corpus / f"{name}.txt").write_text(text, encoding="utf-8")
+
+    for number in range(1, 5):
+        add("b" * number, f"roj baş {WORDS[number]}")
+    choose = preparation._choose_speakers
+
+    def change_then_choose(*arguments: object) -> list[str]:
+        if change == "one less":
+            (corpus / "b.wav").unlink()
+            (corpus / "b.txt").unlink()
+        else:
+            add("a" if change == "one more" else "bb", "ew hat malê")
+        return choose(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(preparation, "_choose_speakers", change_then_choose)
+    with pytest.raises(CorpusError, match="changed while it was read"):
+        prepare(CorpusSettings(source=str(corpus)), AUDIO, tmp_path / "out")
+    monkeypatch.undo()
+    assert not prepare(CorpusSettings(source=str(corpus)), AUDIO, tmp_path / "out").kept.empty
+
+
+def test_a_table_that_another_program_holds_open_stops_before_anything_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = CorpusSettings(source=str(common_voice(tmp_path / "corpus", rows(8))))
+    prepare(dataclasses.replace(settings, max_samples=5), AUDIO, tmp_path / "out")
+    before = {name: value for name, value in contents(tmp_path / "out").items() if "/" not in name}
+
+    def held(source: Path, target: Path) -> None:
+        if target.name == "clips.csv":
+            raise KurdTTSError(f"{source} is in use.")
+        source.replace(target)
+
+    monkeypatch.setattr(training_set, "rename", held)
+    with pytest.raises(KurdTTSError, match="in use"):
+        prepare(settings, AUDIO, tmp_path / "out")
+    after = contents(tmp_path / "out")
+    assert {name: after[name] for name in before} == before
+    monkeypatch.undo()
+    assert len(prepare(settings, AUDIO, tmp_path / "out").clips) == 8
+
+
+def test_two_preparations_of_one_folder_do_not_meet(tmp_path: Path) -> None:
+    settings = CorpusSettings(source=str(common_voice(tmp_path / "corpus", rows(4))))
+    prepare(settings, AUDIO, tmp_path / "out")
+    before = contents(tmp_path / "out")
+    with open_ledger(tmp_path / "out", "x"), pytest.raises(CorpusError, match="Another preparation is working"):
+        prepare(settings, AUDIO, tmp_path / "out")
+    assert contents(tmp_path / "out") == before and prepare(settings, AUDIO, tmp_path / "out").treated == 0
 
 
 def test_an_interrupted_writing_of_the_tables_is_told_and_mended(
@@ -267,7 +355,11 @@ RUN = """
 import sys
 from pathlib import Path
 from kurdtts_lib.corpus import workers
+from kurdtts_lib.corpus.ledger import open_ledger
 from kurdtts_lib.corpus.preparation import prepare
+from kurdtts_lib.corpus.sound import Treatment, treat
+from kurdtts_lib.corpus.sources import read_corpus
+from kurdtts_lib.corpus.speakers import speaker_name
 from kurdtts_lib.settings import AudioSettings, CorpusSettings
 
 if __name__ == "__main__":
@@ -306,10 +398,27 @@ def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_bytes(tmp_path: 
 
 def test_other_speakers_are_usable_clips_of_other_people(tmp_path: Path) -> None:
     result = prepare(SAMPLE, AUDIO, tmp_path / "out")
-    speech = preparation.other_speakers(tmp_path / "out", AUDIO, 5)
+    speech = baselines.other_speakers(tmp_path / "out", AUDIO, 5)
     assert len(speech) == 4 and not set(result.speakers) & set(speech)
-    assert all(len(heard) == 5 for heard in speech.values())
-    assert min(np.abs(waveform).max() for heard in speech.values() for waveform in heard) > 0.05
+    treatment = Treatment.of(SAMPLE, AUDIO)
+    for name, heard in speech.items():
+        clips = [clip for clip in read_corpus(SAMPLE) if speaker_name(clip.client_id, keep=False) == name]
+        known = [sound for clip in clips if (sound := treat(clip.audio, treatment).waveform) is not None]
+        assert len(heard) == 5 and all(any(np.array_equal(one, other) for other in known) for one in heard)
+
+
+def test_without_its_source_there_are_no_other_speakers_and_it_is_told(tmp_path: Path) -> None:
+    people = [row | {"client_id": "ab"[number % 2]} for number, row in enumerate(rows(12))]
+    corpus = common_voice(tmp_path / "corpus", people)
+    prepare(CorpusSettings(source=str(corpus)), AUDIO, tmp_path / "out")
+    assert len(baselines.other_speakers(tmp_path / "out", AUDIO, 2)) == 1
+    lines = (corpus / "validated.tsv").read_text(encoding="utf-8").splitlines()
+    changed = "\n".join([lines[0], *reversed(lines[1:])]) + "\n"
+    (corpus / "validated.tsv").write_text(changed, encoding="utf-8")
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="no other speakers"):
+            assert baselines.other_speakers(tmp_path / "out", AUDIO, 2) == {}
+        corpus.rename(tmp_path / "elsewhere") if corpus.exists() else None
 
 
 def test_dnsmos_scores_are_kept_and_leave_out_what_is_unclean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,3 +434,36 @@ def test_dnsmos_scores_are_kept_and_leave_out_what_is_unclean(tmp_path: Path, mo
     assert result.reasons.to_dict() == {"kept": 3, "not clean enough": 3} and (result.kept["dnsmos"] == 3.5).all()
     prepare(settings, AUDIO, tmp_path / "out")
     assert len(asked) == 6, "the second run asks nobody"
+
+
+def test_the_speaker_with_the_most_minutes_is_counted_after_the_rules_of_text(tmp_path: Path) -> None:
+    refused = [{"client_id": "big", "sentence": f"Dr. {word} hat.", "seconds": 3.0} for word in WORDS[:6]]
+    small = [row | {"client_id": "small"} for row in rows(5)]
+    usable = {"client_id": "big", "sentence": "av sar e", "seconds": 2.0}
+    corpus = common_voice(tmp_path / "corpus", [*refused, *small, usable])
+    result = prepare(CorpusSettings(source=str(corpus), keep_client_ids=True), AUDIO, tmp_path / "out")
+    assert result.speakers == ["small"] and len(result.kept) == 5
+
+
+def test_the_bytes_do_not_depend_on_the_readers_plot_style(tmp_path: Path) -> None:
+    settings = CorpusSettings(source=str(common_voice(tmp_path / "corpus", rows(6))))
+    prepare(settings, AUDIO, tmp_path / "out")
+    before = contents(tmp_path / "out")
+    with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "black"}):
+        prepare(settings, AUDIO, tmp_path / "out")
+    assert contents(tmp_path / "out") == before
+
+
+def test_a_carriage_return_in_a_sentence_breaks_no_table(tmp_path: Path) -> None:
+    corpus = common_voice(tmp_path / "corpus", rows(3))
+    table = corpus / "validated.tsv"
+    table.write_bytes(table.read_bytes().replace(b"roj", b"roj\r", 1))
+    result = prepare(CorpusSettings(source=str(corpus)), AUDIO, tmp_path / "out")
+    read = pandas.read_csv(tmp_path / "out" / "clips.csv", keep_default_na=False, encoding="utf-8")
+    assert len(read) == len(result.clips) == 3
+
+
+def test_a_speakers_name_is_no_formula(tmp_path: Path) -> None:
+    corpus = common_voice(tmp_path / "corpus", [row | {"client_id": r"a$\foo$_{b"} for row in rows(3)])
+    result = prepare(CorpusSettings(source=str(corpus), keep_client_ids=True), AUDIO, tmp_path / "out")
+    assert result.speakers == [r"a$\foo$_{b"]

@@ -89,9 +89,14 @@ def test_the_only_good_voice_outlives_any_number_of_bad_ones(add: Callable[..., 
     assert 1 in versions() and len(versions()) == 2
 
 
-@given(current=st.integers(0, 7), faults=st.lists(st.booleans(), min_size=8, max_size=8), keep=st.integers(0, 9))
+@given(
+    current=st.integers(0, 7),
+    faults=st.lists(st.booleans(), min_size=8, max_size=8),
+    keep=st.integers(0, 9),
+    before=st.lists(st.integers(0, 9), max_size=3),
+)
 def test_pruning_keeps_the_current_the_newest_and_the_last_good_one(
-    current: int, faults: list[bool], keep: int, tmp_path_factory: pytest.TempPathFactory
+    current: int, faults: list[bool], keep: int, before: list[int], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KURDTTS_HOME", str(tmp_path_factory.mktemp("home")))
@@ -101,11 +106,13 @@ def test_pruning_keeps_the_current_the_newest_and_the_last_good_one(
             folder.mkdir()
             (folder / "voice.json").write_text(json.dumps({"faults": ["bad"] * bad}), encoding="utf-8")
             (folder / "model.safetensors").write_bytes(b"")
-        (models() / registry.CURRENT).write_text(json.dumps({"current": current, "before": []}), encoding="utf-8")
+        pointer = {"current": current, "before": before}
+        (models() / registry.CURRENT).write_text(json.dumps(pointer), encoding="utf-8")
         gone = prune(keep)
         others = [version for version in range(8) if version != current]
         good = [version for version in range(8) if not faults[version]]
-        expected = {current, *others[max(0, 7 - keep) :], *good[-1:]}
+        back = [version for version in before if version in good]
+        expected = {current, *others[max(0, 7 - keep) :], *good[-1:], *back[-1:]}
         assert set(versions()) == expected and set(gone) == set(range(8)) - expected
 
 
@@ -148,3 +155,11 @@ def test_what_forbids_a_voice(change: dict, factor: float, word: str) -> None:
     speech = [np.float32(factor) * np.clip(np.random.default_rng(0).normal(scale=0.1, size=8000), -0.9, 0.9)]
     found = faults_of([np.clip(sound, -1, 1) for sound in speech], dataclasses.replace(GOOD, **change), 0.9, 1.035)
     assert bool(found) == bool(word) and all(word in fault for fault in found)
+
+
+def test_a_damaged_card_hides_one_voice_aloud_and_no_other(add: Callable[..., int]) -> None:
+    add()
+    add()
+    (models() / "voice-0001-test" / "voice.json").write_text("{", encoding="utf-8")
+    with pytest.warns(UserWarning, match="not listed"):
+        assert versions() == [2]

@@ -16,12 +16,12 @@ NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 MODULES = sorted((REPOSITORY / "kurdtts_lib").rglob("*.py"))
 # Left to right. A module imports only from its own layer or from layers to its left.
 LAYERS = [
-    ("errors", "files", "progress", "settings"),
-    ("audio", "measures", "text"),
+    ("cards", "errors", "files", "progress", "settings"),
+    ("audio", "measures", "plots", "text"),
     ("corpus",),
     ("vits",),
-    ("judging", "voices", "feedback"),
-    ("widgets", "backend_check", "cli", "course", "feedback_commands", "service", "service_commands"),
+    ("judging", "registry", "training_run", "voices", "feedback"),
+    ("widgets", "backend_check", "cli", "course", "feedback_commands", "service", "service_commands", "voice_commands"),
 ]
 
 

@@ -232,9 +232,10 @@ def test_a_folder_of_no_form_says_what_was_looked_for_and_what_it_holds(names: t
     assert ("no files at all" in str(caught.value)) == (not names)
 
 
-def test_a_prepared_folder_can_be_a_source(common_voice: Path, tmp_path: Path) -> None:
-    kept = prepare(source(common_voice), AudioSettings(), tmp_path / "out").kept
-    assert [clip.sentence for clip in read(tmp_path / "out")] == list(kept["text"])
+def test_a_prepared_folder_can_be_a_source(common_voice: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    out = tmp_path_factory.mktemp("elsewhere") / "out"
+    kept = prepare(source(common_voice), AudioSettings(), out).kept
+    assert [clip.sentence for clip in read(out)] == list(kept["text"])
 
 
 @pytest.mark.parametrize(

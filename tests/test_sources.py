@@ -95,8 +95,11 @@ def test_speakers_votes_and_names_are_kept(kind: str, request: pytest.FixtureReq
 
 
 @pytest.mark.parametrize("kind", ["common_voice", "parquet"])
-def test_both_layouts_can_be_prepared(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    result = prepare(source(request.getfixturevalue(kind)), AudioSettings(), tmp_path / "out")
+def test_both_layouts_can_be_prepared(
+    kind: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    out = tmp_path_factory.mktemp("elsewhere") / "out"
+    result = prepare(source(request.getfixturevalue(kind)), AudioSettings(), out)
     assert result.reasons["voted down"] == 1
     assert result.reasons.sum() == 3
 

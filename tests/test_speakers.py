@@ -74,10 +74,10 @@ def test_a_name_is_the_same_for_the_same_id_and_does_not_show_it() -> None:
 
 
 def test_the_survey_measures_pitch_loudness_and_level_range(corpus: CorpusSettings, audio: AudioSettings) -> None:
-    told: list[tuple[int, str]] = []
-    figures = survey(corpus, audio, progress=lambda done, name: told.append((done, name)))
+    told: list[tuple[int, int]] = []
+    figures = survey(corpus, audio, progress=lambda done, name, total: told.append((done, total)))
     assert list(figures["number"]) == [1, 2, 3, 4, 5, 6] and set(figures["reason"]) == {""}
-    assert [done for done, _ in told] == [1, 2, 3, 4, 5, 6]
+    assert told == [(done, 6) for done in range(1, 7)]
     for client_id, pitch in PITCHES.items():
         rows = figures[figures["speaker"] == speaker_name(client_id, keep=False)]
         np.testing.assert_allclose(rows["pitch"], pitch * np.array([0.99, 1.0, 1.01]), rtol=0.01)

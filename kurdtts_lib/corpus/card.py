@@ -1,30 +1,14 @@
 """The card of a training set: where it comes from, what was done, what may be done with it."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import pandas
 
-from kurdtts_lib.cards import UNKNOWN_LICENCE, front_matter, licence_id, public_name, table
+from kurdtts_lib.cards import front_matter, licence_id, public_name, table
 from kurdtts_lib.corpus.clips import Parts
 from kurdtts_lib.corpus.curation import KEPT, reasons_table
+from kurdtts_lib.corpus.sources import licence_of
 from kurdtts_lib.settings import AudioSettings, CorpusSettings, describe
-
-CC0 = "CC0 1.0"
-
-
-def licence_of(settings: CorpusSettings) -> str:
-    """The recordings' licence: as the settings say, CC0 for the sample and for Common Voice, or unknown."""
-    if settings.licence:
-        return settings.licence
-    return CC0 if settings.source == CorpusSettings().source or _is_common_voice(settings.source) else UNKNOWN_LICENCE
-
-
-def _is_common_voice(source: str) -> bool:
-    folder = Path(source)
-    if folder.is_dir():
-        return any(any(folder.glob(f"{above}validated.tsv")) for above in ("", "*/", "*/*/"))
-    return "commonvoice" in source.lower().replace("-", "").replace("_", "") or folder.name.startswith("cv-corpus")
 
 
 def card(clips: pandas.DataFrame, columns: Mapping[str, str], settings: CorpusSettings, audio: AudioSettings) -> str:
@@ -76,4 +60,6 @@ column below; `clips.csv` has every clip of the source, also those that were lef
 
 
 def _names(settings: CorpusSettings) -> str:
-    return "the ids of the source" if settings.keep_client_ids else "made from the source's ids and tell nothing else"
+    if settings.keep_client_ids:
+        return "the ids of the source"
+    return "made from the source's ids: whoever has the source can make them again, nobody else"

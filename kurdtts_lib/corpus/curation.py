@@ -26,6 +26,10 @@ FEW_CLIPS = 20
 """A speaker with fewer clips has no pace of their own to compare with: that of all clips stands in."""
 
 
+NEAR_ENOUGH = 0.1
+"""Of the median pace: a tenth faster or slower is nobody's fault."""
+
+
 class Rule(NamedTuple):
     """Why a clip may be left out."""
 
@@ -88,14 +92,16 @@ def judge_text(clip: SourceClip, settings: CorpusSettings, speaker: str) -> Fate
         "up_votes": clip.up_votes,
         "down_votes": clip.down_votes,
     }
+    too_long = settings.max_seconds is not None and len(clip.sentence) > LETTERS_PER_SECOND * settings.max_seconds
+    if too_long:
+        fate["sentence"] = clip.sentence[:100] + "…"  # such a text may have the size of a book
     if clip.fault:
         return fate | {"reason": clip.fault, "detail": clip.name}
     if settings.max_down_votes is not None and clip.down_votes > settings.max_down_votes:
         return fate | {"reason": "voted down", "detail": f"votes against: {clip.down_votes}"}
     if settings.min_up_votes is not None and clip.up_votes < settings.min_up_votes:
         return fate | {"reason": "too few votes", "detail": f"votes for: {clip.up_votes}"}
-    if settings.max_seconds is not None and len(clip.sentence) > LETTERS_PER_SECOND * settings.max_seconds:
-        fate["sentence"] = clip.sentence[:100] + "…"  # such a text may have the size of a book
+    if too_long:
         return fate | {"reason": "text too long", "detail": f"{len(clip.sentence)} characters"}
     return fate | _judge_sentence(clip.sentence, settings.leave_out_uncertain)
 
@@ -174,7 +180,8 @@ def judge_pace(fates: Iterable[Fate], settings: CorpusSettings) -> None:
     """Leave out clips whose letters per second lie too far from their speaker's median.
 
     The unit is the median absolute deviation times 1.4826: for a normal distribution this is one standard deviation,
-    so that 3 of them leave out 0.3 % of good clips (Leys et al. 2013, "Detecting outliers").
+    so that 3 of them leave out 0.3 % of good clips (Leys et al. 2013, "Detecting outliers"). What is within
+    `NEAR_ENOUGH` of the median stays, however alike the others are.
     """
     by_speaker: dict[str, list[Fate]] = defaultdict(list)
     for fate in kept(fates):
@@ -189,17 +196,18 @@ def judge_pace(fates: Iterable[Fate], settings: CorpusSettings) -> None:
         if len(paces) < FEW_CLIPS:
             continue
         middle = float(np.median(paces))
-        reach = settings.pace_mads * float(scipy.stats.median_abs_deviation(paces, scale="normal"))
+        deviation = float(scipy.stats.median_abs_deviation(paces, scale="normal"))
+        reach = max(settings.pace_mads * deviation, NEAR_ENOUGH * middle)
         for fate in group:
             if abs(fate["letters_per_second"] - middle) > reach:
                 detail = f"{fate['letters_per_second']:.1f} letters a second, usual {middle:.1f} ± {reach:.1f}"
                 fate |= {"reason": "pace too far from the usual", "detail": detail}
 
 
-def judge_cleanliness(fates: Iterable[Fate], settings: CorpusSettings) -> None:
+def judge_cleanliness(fates: Iterable[Fate], limit: float) -> None:
     """Leave out clips that DNSMOS finds too unclean; their score stands in their fate."""
     for fate in kept(fates):
-        if settings.min_dnsmos is not None and fate["dnsmos"] < settings.min_dnsmos:
+        if fate["dnsmos"] < limit:
             fate |= {"reason": "not clean enough", "detail": f"DNSMOS {fate['dnsmos']:.2f}"}
 
 

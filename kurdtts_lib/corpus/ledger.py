@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from kurdtts_lib.errors import CorpusError
+
 NAME = "work.sqlite"
 COMMIT_SECONDS = 2.0
 
@@ -23,13 +25,18 @@ class Entry(NamedTuple):
 
 
 class Ledger:
-    """Entries by digest. It may be deleted at any time: then all sounds are treated again, to the same bytes."""
+    """Entries by digest. May be deleted after a preparation: the next treats all sounds again, to the same bytes.
+
+    While it is open no other preparation can use the folder.
+    """
 
     def __init__(self, folder: Path, recipe: str) -> None:
         self._path = folder / NAME
         self._recipe = recipe
         try:
             self._database = self._open()
+        except sqlite3.OperationalError as error:
+            raise _explained(self._path, error) from error
         except sqlite3.DatabaseError as error:
             warnings.warn(f"{self._path} was damaged ({error}); every clip is worked on again.", stacklevel=2)
             self._path.unlink()
@@ -37,19 +44,30 @@ class Ledger:
         self._committed = time.monotonic()
 
     def _open(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._path, timeout=30)
+        database = sqlite3.connect(self._path, timeout=5)
         try:
+            database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            if database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+                raise sqlite3.DatabaseError("a page is damaged")
             database.execute("CREATE TABLE IF NOT EXISTS sounds (digest TEXT PRIMARY KEY, recipe TEXT, entry TEXT)")
             database.execute("CREATE TABLE IF NOT EXISTS scores (digest TEXT PRIMARY KEY, recipe TEXT, dnsmos REAL)")
-            database.execute("SELECT count(*) FROM sounds").fetchone()
+            database.execute("PRAGMA user_version = 1")  # a write: from here on the lock is held
+            database.commit()
         except sqlite3.DatabaseError:
             database.close()
             raise
         return database
 
-    def digest(self, content: bytes) -> str:
+    def digest(self, content: bytes | Path) -> str:
         """The name of a sound under this recipe: 24 hexadecimal digits."""
-        return hashlib.sha256(self._recipe.encode("utf-8") + b"\0" + content).hexdigest()[:24]
+        digest = hashlib.sha256(self._recipe.encode("utf-8") + b"\0")
+        if isinstance(content, bytes):
+            digest.update(content)
+        else:
+            with content.open("rb") as file:
+                while block := file.read(2**20):
+                    digest.update(block)
+        return digest.hexdigest()[:24]
 
     def get(self, digest: str) -> Entry | None:
         row = self._database.execute("SELECT entry FROM sounds WHERE digest = ?", (digest,)).fetchone()
@@ -83,6 +101,11 @@ class Ledger:
         self._database.commit()
         self._database.close()
 
+    def abandon(self) -> None:
+        """Close it after an error, with what can still be kept."""
+        with contextlib.suppress(sqlite3.Error):  # closed already, or the disk is full: the error itself is on its way
+            self.close()
+
 
 @contextlib.contextmanager
 def open_ledger(folder: Path, recipe: str) -> Iterator[Ledger]:
@@ -90,5 +113,14 @@ def open_ledger(folder: Path, recipe: str) -> Iterator[Ledger]:
     ledger = Ledger(folder, recipe)
     try:
         yield ledger
-    finally:
         ledger.close()
+    except sqlite3.OperationalError as error:
+        raise _explained(folder / NAME, error) from error
+    finally:
+        ledger.abandon()
+
+
+def _explained(path: Path, error: sqlite3.OperationalError) -> CorpusError:
+    if "locked" in str(error):
+        return CorpusError(f"Another preparation is working in {path.parent}. Wait until it is done.")
+    return CorpusError(f"{path} cannot be written ({error}). Is the disk full? Make room, then run the same again.")

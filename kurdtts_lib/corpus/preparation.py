@@ -5,18 +5,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas
 
 from kurdtts_lib.corpus import curation
 from kurdtts_lib.corpus.clips import part_of
 from kurdtts_lib.corpus.curation import KEPT, Fate, kept
 from kurdtts_lib.corpus.ledger import NAME, open_ledger
-from kurdtts_lib.corpus.sound import Treatment, treat
+from kurdtts_lib.corpus.sound import Treatment
 from kurdtts_lib.corpus.sound_store import SoundStore
 from kurdtts_lib.corpus.sources import SourceClip, corpus_table, read_corpus
 from kurdtts_lib.corpus.speakers import choose_speakers, speaker_name, speaker_table, survey
-from kurdtts_lib.corpus.training_set import RECORD, corpus_settings, table_of, write_training_set
+from kurdtts_lib.corpus.training_set import RECORD, table_of, write_training_set
 from kurdtts_lib.errors import CorpusError
 from kurdtts_lib.files import check_own
 from kurdtts_lib.settings import AudioSettings, CorpusSettings
@@ -61,11 +60,11 @@ def prepare(
 
     May be stopped at any moment, also by kill -9: the same call goes on and ends with the same bytes. Until the end the
     folder's earlier tables stay as they were. A second run works only on sounds that it does not know.
-    Raises CorpusError if nothing is left to train on, KurdTTSError if `folder` holds something else.
+    Raises CorpusError if nothing is left to train on, the source changes meanwhile or a disk is full, KurdTTSError if
+    `folder` holds something else.
     """
     check_own(folder, NAME, RECORD)
-    if Path(settings.source).absolute().is_relative_to(folder.absolute()):
-        raise CorpusError(f"{folder} holds the source itself. Choose another folder to write to.")
+    _check_apart(Path(settings.source), folder)
     tell = progress or (lambda done, name, total=None: None)
     fates = [
         curation.judge_text(clip, settings, speaker_name(clip.client_id, settings.keep_client_ids))
@@ -76,36 +75,63 @@ def prepare(
     for fate in kept(fates):
         if fate["speaker"] not in speakers:
             fate["reason"] = "another speaker"
+    try:
+        return _with_sound(fates, speakers, settings, audio, folder, tell)
+    except OSError as error:
+        raise CorpusError(
+            f"The preparation stopped: {error}. Is a disk full, or gone? Then run the same again: it goes on where it "
+            "stopped."
+        ) from error
+
+
+def _with_sound(
+    fates: list[Fate],
+    speakers: list[str],
+    settings: CorpusSettings,
+    audio: AudioSettings,
+    folder: Path,
+    tell: Progress,
+) -> Preparation:
+    """The second half: what needs the sounds, and all that is written."""
     folder.mkdir(parents=True, exist_ok=True)
     treatment = Treatment.of(settings, audio)
     with open_ledger(folder, treatment.recipe()) as ledger:
         sounds = SoundStore(folder / "wavs", ledger, treatment, settings, tell)
         sounds.measure(fates)
         _judge(fates, settings, audio, sounds)
-        _need_some(fates, "in the end")
         sounds.restore(fates)
-        clips = table_of(fates)
+        _need_some(fates, "in the end")
+        for fate in kept(fates):
+            fate["part"] = part_of(fate["text"], settings.held_out_share)
+            fate["file"] = f"wavs/{fate['digest']}.wav"
+            repairs = [fate["mended"], *_sound_repairs(fate, settings)]
+            fate["mended"] = "; ".join(repair for repair in repairs if repair)
+        clips = table_of(fates, settings)
         write_training_set(folder, clips, speakers, settings, audio)
         sounds.remove_unused(fates)
     return Preparation(folder, clips, speakers, sounds.treated)
 
 
+def _check_apart(source: Path, folder: Path) -> None:
+    """Raise CorpusError if one of the two lies in the other: a second run would read what the first one wrote."""
+    if not source.exists():  # a name on the hub
+        return
+    one, other = source.resolve(), folder.resolve()
+    if one.is_relative_to(other) or (source.is_dir() and other.is_relative_to(one)):
+        raise CorpusError(f"{folder} and the source {source} lie in each other. Choose a folder elsewhere to write to.")
+
+
 def _judge(fates: list[Fate], settings: CorpusSettings, audio: AudioSettings, sounds: SoundStore) -> None:
-    """All rules that need the sounds' figures, and the columns of what stays."""
+    """All rules that need the sounds' figures."""
     for fate in kept(fates):
         curation.judge_sound(fate, settings, audio.hop_length, audio.sampling_rate)
-    curation.leave_out_same_sounds(fates)
     curation.judge_pace(fates, settings)
+    curation.leave_out_same_sounds(fates)  # after the pace, which often tells whose text it is
     if settings.min_dnsmos is not None:
         sounds.judge_cleanliness(fates)
-        curation.judge_cleanliness(fates, settings)
+        curation.judge_cleanliness(fates, settings.min_dnsmos)
     if settings.one_clip_per_sentence:
         curation.leave_out_repeated(fates)
-    for fate in kept(fates):
-        fate["part"] = part_of(fate["text"], settings.held_out_share)
-        fate["file"] = f"wavs/{fate['digest']}.wav"
-        repairs = [fate["mended"], *_sound_repairs(fate, settings)]
-        fate["mended"] = "; ".join(repair for repair in repairs if repair)
 
 
 def _sound_repairs(fate: Fate, settings: CorpusSettings) -> Iterator[str]:
@@ -136,33 +162,8 @@ def _choose_speakers(fates: list[Fate], settings: CorpusSettings, audio: AudioSe
         return names
     if not by_minutes:  # names: no need to know how much they read
         return choose_speakers(pandas.DataFrame({"minutes": 1.0}, index=names), settings)
-    clips = corpus_table(settings, tell)
+    usable = {fate["number"] for fate in kept(fates)}
+    clips = corpus_table(settings, lambda done, name: tell(done, name, len(fates)))
+    clips = clips[clips["number"].isin(usable)]
     figures = survey(settings, audio, tell, clips=clips) if settings.speaker == "group" else None
     return choose_speakers(speaker_table(clips, figures, settings), settings)
-
-
-def other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) -> dict[str, list[np.ndarray]]:
-    """Speech of the corpus's other speakers, by name: baselines for speaker likeness.
-
-    At most four speakers, those with the most clips, each with its first `clips_per_speaker` usable ones; a speaker
-    with fewer is not returned, because so little speech says little about a voice.
-    """
-    settings = corpus_settings(folder)
-    texts = {"speaker": str, "text": str, "reason": str}
-    table = pandas.read_csv(
-        folder / "clips.csv", keep_default_na=False, dtype=texts, encoding="utf-8", usecols=[*texts, "number"]
-    )
-    others = table[table["reason"] == "another speaker"].set_index("number")
-    speech: dict[str, list[np.ndarray]] = {name: [] for name in others["speaker"].value_counts().index[:4]}
-    treatment = Treatment.of(settings, audio)
-    for clip in read_corpus(settings):
-        heard = speech.get(others["speaker"].get(clip.number, ""))
-        if heard is None or len(heard) == clips_per_speaker:
-            continue
-        sound = treat(clip.audio, treatment)
-        if sound.figures is not None and sound.waveform is not None:
-            fate = {"reason": KEPT, "text": others["text"][clip.number], **sound.figures}
-            curation.judge_sound(fate, settings, audio.hop_length, audio.sampling_rate)
-            if fate["reason"] == KEPT:
-                heard.append(sound.waveform)
-    return {name: heard for name, heard in speech.items() if len(heard) == clips_per_speaker}

@@ -23,6 +23,11 @@ img { max-width: 100%; display: block; margin: 1em 0 }
 
 def report(clips: pandas.DataFrame, settings: CorpusSettings, audio: AudioSettings) -> str:
     """HTML of what became of each clip and of what stays. clips: one row a source clip. Same input, same bytes."""
+    with matplotlib.rc_context(rc=matplotlib.rcParamsDefault):  # not the reader's own style: same input, same bytes
+        return _page(clips, settings, audio)
+
+
+def _page(clips: pandas.DataFrame, settings: CorpusSettings, audio: AudioSettings) -> str:
     kept = clips[clips["reason"] == KEPT]
     reasons = reasons_table(clips)
     pictures = [

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from kurdtts_lib.audio import frame_levels, header, loudness, read, resample, trim_silence, write_wav
+from kurdtts_lib.audio import header, level_range_db, loudness, peak_level_db, read, resample, trim_silence, write_wav
 from kurdtts_lib.errors import AudioError
 from kurdtts_lib.settings import AudioSettings, CorpusSettings
 
@@ -17,7 +17,11 @@ PEAK = 0.95
 """No clip is made louder than this amplitude, whatever loudness is asked for."""
 LONGEST_SECONDS = 600.0
 """A longer recording is not decoded: it is no sentence, and it could fill the memory."""
-PACKAGES = ("kurdtts", "soundfile", "soxr", "pyloudnorm", "scipy")
+FORM = 1
+"""To be raised with every change of `treat` that changes its results, so that older ones are not taken for new."""
+PACKAGES = ("kurdtts", "numpy", "soundfile", "soxr", "pyloudnorm", "scipy")
+ABSURD_SECONDS = 1e7
+"""Four months: stands for an unknown length."""
 LOWEST_DB = -120.0
 """Stands for the level of digital silence, which has none."""
 
@@ -41,7 +45,7 @@ class Treatment:
     def recipe(self) -> str:
         """The settings and the versions of everything that takes part: another recipe gives other results."""
         packages = " ".join(f"{name} {version(name)}" for name in PACKAGES)
-        return f"{self} {packages} {soundfile.__libsndfile_version__}"
+        return f"{FORM} {self} {packages} {soundfile.__libsndfile_version__}"
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ def treat(source: bytes | Path, treatment: Treatment) -> Sound:
     """Decode, average the channels, take out the offset, resample, trim, bring to the loudness; measure on the way."""
     try:
         seconds = header(source)[0]
+        if seconds > ABSURD_SECONDS:
+            return Sound("cannot be decoded", "it does not say its length, as streamed FLAC: save it anew")
         if seconds > LONGEST_SECONDS:
             return Sound("far too long", f"{seconds:.0f} s; longer than {LONGEST_SECONDS:g} s is not decoded")
         channels, rate = read(source)
@@ -90,11 +96,9 @@ def treat(source: bytes | Path, treatment: Treatment) -> Sound:
 
 def _levels(waveform: np.ndarray, sampling_rate: int) -> dict[str, float]:
     """Loudest 50 ms, what lies between loud and quiet moments, and the loudness, all in dB."""
-    levels = np.maximum(frame_levels(waveform, sampling_rate), 10 ** (LOWEST_DB / 20))
-    quiet, loud = np.percentile(levels, [10, 95])
     return {
-        "peak_level_db": _db(levels.max()),
-        "level_range_db": _db(loud / quiet),
+        "peak_level_db": max(LOWEST_DB, float(peak_level_db(waveform, sampling_rate))),
+        "level_range_db": level_range_db(waveform, sampling_rate),
         "source_lufs": max(LOWEST_DB, loudness(waveform, sampling_rate)),
     }
 
@@ -115,7 +119,7 @@ class Job:
     """A clip to be treated and where its sound goes."""
 
     digest: str
-    content: bytes
+    content: bytes | Path
     target: Path
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from kurdtts_lib.corpus.cleanliness import dnsmos
@@ -10,14 +11,25 @@ from kurdtts_lib.corpus.ledger import Entry, Ledger
 from kurdtts_lib.corpus.sound import Job, Treatment, Work
 from kurdtts_lib.corpus.sources import SourceClip, read_corpus
 from kurdtts_lib.corpus.workers import cores, in_parallel
+from kurdtts_lib.errors import CorpusError
 from kurdtts_lib.settings import CorpusSettings
 
-MOST_BYTES = 200_000_000
-"""A larger file is not read: it is no sentence, and it could fill the memory."""
+LARGE_BYTES = 2_000_000
+"""From here on a file is read by its worker alone; below, reading once costs less than reading twice."""
 
 
-OWN_NAME = re.compile(r"\.?[0-9a-f]{24}(-[0-9a-f]{12})?\.wav|\d{6}\.wav")
-"""Files of ours: by digest, half-written ones of a killed run, and an earlier version's numbers."""
+OWN_NAME = re.compile(r"\.?[0-9a-f]{24}(-[0-9a-f]{12})?\.wav")
+"""Files of ours: by digest, and half-written ones of a killed run."""
+
+
+def check_same(clip: SourceClip, fate: Fate, source: str) -> None:
+    """Raise CorpusError if the source's row is no longer the clip that was judged: its sound would get another text."""
+    if clip.name != fate["name"] or clip.sentence != fate["sentence"]:
+        raise changed(source)
+
+
+def changed(source: str) -> CorpusError:
+    return CorpusError(f"{source} changed while it was read. Wait until nobody writes to it, then run the same again.")
 
 
 class SoundStore:
@@ -53,6 +65,7 @@ class SoundStore:
         """Give every kept clip its `dnsmos`."""
         unjudged = [fate for fate in kept(fates) if self._ledger.score(fate["digest"]) is None]
         self.restore(unjudged)
+        unjudged = kept(unjudged)  # a file may have become unreadable
         for done, fate in enumerate(unjudged, 1):
             self._ledger.put_score(fate["digest"], dnsmos(self._path(fate["digest"])))
             self._tell(done, "DNSMOS", len(unjudged))
@@ -64,7 +77,8 @@ class SoundStore:
         used = {self._path(fate["digest"]) for fate in kept(fates)}
         for path in self._folder.glob("*.wav"):
             if path not in used and OWN_NAME.fullmatch(path.name):
-                path.unlink()
+                with suppress(PermissionError):  # somebody plays it (Windows): the next run deletes it
+                    path.unlink()
         self._ledger.forget_other_recipes()
 
     def _new_sounds(self, wanted: dict[int, Fate], name: str, known_too: bool = False) -> Iterator[Job]:
@@ -74,6 +88,7 @@ class SoundStore:
         for clip in read_corpus(self._settings):
             if (fate := wanted.get(clip.number)) is None:
                 continue
+            check_same(clip, fate, self._settings.source)
             content = self._content(clip, fate)
             if content is not None:
                 digest = fate["digest"] = self._ledger.digest(content)
@@ -84,15 +99,18 @@ class SoundStore:
             self._tell(passed, name, len(wanted))
             if passed == len(wanted):
                 return
+        raise changed(self._settings.source)
 
-    def _content(self, clip: SourceClip, fate: Fate) -> bytes | None:
+    def _content(self, clip: SourceClip, fate: Fate) -> bytes | Path | None:
+        """The sound's bytes, or the path of a large file: many of them wait at a time."""
         if isinstance(clip.audio, bytes):
             return clip.audio
         try:
             size = clip.audio.stat().st_size
-            if size <= MOST_BYTES:
+            if size <= LARGE_BYTES:
                 return clip.audio.read_bytes()
-            fate |= {"reason": "far too long", "detail": f"a file of {size / 1e6:.0f} MB"}
+            with clip.audio.open("rb"):  # or it is one that cannot be read
+                return clip.audio
         except OSError as error:
             fate |= {"reason": "cannot be read", "detail": error.strerror or type(error).__name__}
         return None
@@ -106,7 +124,10 @@ class SoundStore:
         return self._folder / f"{digest}.wav"
 
     def _has(self, fate: Fate) -> bool:
-        """Whether the clip's WAV has its full length: after a power cut it may be there and be empty."""
+        """Whether the clip's WAV is whole: after a power cut it may be there and be empty, or be all zeros."""
         path = self._path(fate["digest"])
         expected = 44 + 2 * round(fate["seconds"] * self._treatment.sampling_rate)
-        return path.is_file() and path.stat().st_size == expected
+        if not path.is_file() or path.stat().st_size != expected:
+            return False
+        with path.open("rb") as file:
+            return file.read(4) == b"RIFF"

@@ -62,6 +62,9 @@ class SourceClip:
 class Source(ABC):
     """A corpus that was found and opened."""
 
+    licence = ""
+    """Of its recordings, where the form itself tells it."""
+
     @abstractmethod
     def _entries(self) -> Iterator[Any]:
         """What each clip is made from, in the corpus's order, cheap to step over.
@@ -120,7 +123,8 @@ def _storable(text: str) -> str:
 def _text(value: Any) -> str:
     if value is None or value != value:  # pandas writes NaN for a missing text
         return ""
-    return value if isinstance(value, str) else str(value)
+    # A lone carriage return or NUL would break the tables that others read.
+    return str(value).replace("\r", " ").replace("\0", " ")
 
 
 def _votes(value: Any, missing: int) -> int | None:

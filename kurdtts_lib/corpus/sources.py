@@ -27,6 +27,7 @@ from pathlib import Path
 import pandas
 
 from kurdtts_lib.audio import header
+from kurdtts_lib.cards import CC0, UNKNOWN_LICENCE
 from kurdtts_lib.corpus.archives import is_archive, unpack
 from kurdtts_lib.corpus.folders import open_folder
 from kurdtts_lib.corpus.hub import open_hub
@@ -34,7 +35,10 @@ from kurdtts_lib.corpus.source_clips import Source, SourceClip, readable
 from kurdtts_lib.errors import AudioError, CorpusError
 from kurdtts_lib.settings import CorpusSettings
 
-__all__ = ["SourceClip", "corpus_table", "find_clips", "read_corpus"]
+CC0_NAMES = ("amedcj/kurmanji-commonvoice",)
+"""Data sets of the hub that are copies of Common Voice."""
+
+__all__ = ["SourceClip", "corpus_table", "find_clips", "licence_of", "read_corpus"]
 
 
 def read_corpus(settings: CorpusSettings, with_audio: bool = True) -> Iterator[SourceClip]:
@@ -61,6 +65,16 @@ def _open(settings: CorpusSettings, with_audio: bool) -> Source:
     if _is_path(settings.source):
         raise CorpusError(f"There is no file or folder {path.absolute()}. Check the spelling, or the disk it is on.")
     return open_hub(settings, with_audio)
+
+
+def licence_of(settings: CorpusSettings) -> str:
+    """The recordings' licence: as the settings say, or as the corpus's form and name tell; else unknown."""
+    if settings.licence:
+        return settings.licence
+    path = Path(settings.source)
+    if settings.source in CC0_NAMES or path.resolve() == Path(CorpusSettings().source).resolve():
+        return CC0
+    return (_open(settings, False).licence if path.exists() else "") or UNKNOWN_LICENCE
 
 
 def _is_path(source: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pandas
 
-from kurdtts_lib.audio import decode, frame_levels
+from kurdtts_lib.audio import decode, level_range_db
 from kurdtts_lib.corpus.sources import SourceClip, corpus_table, read_corpus
 from kurdtts_lib.errors import AudioError, CorpusError
 from kurdtts_lib.measures import pitch, rms_db, trim
@@ -18,8 +18,6 @@ MOST_SURVEYED = 40
 """Speakers whose sound is examined, those with the most minutes. Common Voice has hundreds, most with a few clips."""
 SURVEY_SECONDS = (1.5, 8.0)
 """Length of the clips that are examined: enough speech for a median, not so much that it takes long."""
-LOWEST_LEVEL = 2**-15
-"""One step of 16 bits, -90 dB: below it is digital silence, which would make any range as large as one likes."""
 NOT_SAID = "not said"
 GENDERS = {"female_feminine": "female", "male_masculine": "male", "do_not_wish_to_say": NOT_SAID, "": NOT_SAID}
 """Common Voice wrote `female` first and `female_feminine` later; other words stay as they are."""
@@ -42,7 +40,8 @@ MEASURED = ("pitch", "pitch_spread", "loudness", "level_range_db")
 def speaker_name(client_id: str, keep: bool) -> str:
     """A name made from the id, such as `speaker-3f9a1c20b7`; the id itself with `keep`.
 
-    The same id has the same name in every corpus and on every machine, and nobody can count back to the id.
+    The same id has the same name in every corpus and on every machine. Whoever has the id, or guesses it, can make the
+    name again; from the name alone nobody can.
     """
     if keep:
         return client_id
@@ -69,15 +68,15 @@ def usable_clips(clips: pandas.DataFrame, settings: CorpusSettings) -> pandas.Se
 def survey(
     settings: CorpusSettings,
     audio: AudioSettings,
-    progress: Callable[[int, str], None] | None = None,
+    progress: Callable[..., None] | None = None,
     clips_per_speaker: int = 6,
     clips: pandas.DataFrame | None = None,
 ) -> pandas.DataFrame:
     """How the speakers sound: one row an examined clip, in the source's order.
 
     Columns: number, speaker (its name), seconds, pitch (median F0 in Hz), pitch_spread (distance of the quartiles of
-    F0 in semitones), loudness (rms in dB of full scale), level_range_db (95th minus 10th percentile of the level of
-    50 ms), reason (why there are no figures; empty if there are).
+    F0 in semitones), loudness (rms in dB of full scale) and level_range_db (see `audio`) without silent edges, reason
+    (why there are no figures; empty if there are).
     Of each of the `MOST_SURVEYED` speakers with the most minutes the first `clips_per_speaker` usable clips of
     `SURVEY_SECONDS` are examined. `clips` is the `corpus_table`, where one is there already: it takes a whole pass.
     `progress` is called with the clips done and the name of the pass.
@@ -91,7 +90,7 @@ def survey(
         name = speaker_name(clip.client_id, settings.keep_client_ids)
         rows.append({"number": clip.number, "speaker": name, "seconds": chosen[clip.number], **figures})
         if progress:
-            progress(len(rows), "pitch and loudness")
+            progress(len(rows), "pitch and loudness", len(chosen))
     return pandas.DataFrame(rows, columns=["number", "speaker", "seconds", *MEASURED, "reason"])
 
 
@@ -123,9 +122,9 @@ def _listen(clip: SourceClip, audio: AudioSettings) -> dict[str, float | str]:
         waveform = decode(clip.audio, audio.sampling_rate)
     except AudioError as error:
         return {"reason": str(error)}
-    levels = 20 * np.log10(np.maximum(frame_levels(waveform, audio.sampling_rate), LOWEST_LEVEL))
-    low, high = np.percentile(levels, [10, 95])
-    sound: dict[str, float | str] = {"loudness": rms_db(trim(waveform)), "level_range_db": float(high - low)}
+    speech = trim(waveform)
+    level_range = level_range_db(speech, audio.sampling_rate)
+    sound: dict[str, float | str] = {"loudness": rms_db(speech), "level_range_db": level_range}
     # Every second frame: a clip of 4 s takes 0.13 s in place of 0.24 s (one core), and the medians of the sample's
     # speakers stay within 0.7 % of those of all frames.
     coarse = dataclasses.replace(audio, hop_length=min(2 * audio.hop_length, audio.win_length))

@@ -6,12 +6,14 @@ carriage return, a quotation mark without its pair) costs itself and never its n
 
 import csv
 import json
+import unicodedata
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from kurdtts_lib.cards import CC0
 from kurdtts_lib.corpus.source_clips import (
     DAMAGED_QUOTES,
     FILE_NAMES,
@@ -60,7 +62,9 @@ class Table(Source):
         """(path, no fault) of a sound file, or (nothing, fault)."""
         if not is_inside(name):
             return b"", OUTSIDE
-        places = (self.table.parent / place for place in self._places(name))
+        # A Mac may write a letter and its mark apart in a file's name, where the table has one letter, or reversely.
+        forms = dict.fromkeys([name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))])
+        places = (self.table.parent / place for form in forms for place in self._places(form))
         found = next(filter(is_file, places), None)
         return (found, "") if found else (b"", NO_AUDIO_FILE)
 
@@ -87,6 +91,8 @@ class Table(Source):
 
 class CommonVoice(Table):
     """`validated.tsv` of a Common Voice release, its sound in `clips`: cells end at tabs, quotes are characters."""
+
+    licence = CC0
 
     def __init__(self, table: Path, settings: CorpusSettings) -> None:
         super().__init__(table, settings)

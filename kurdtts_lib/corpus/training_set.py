@@ -1,21 +1,26 @@
 """A training set's files: written together, read by everyone."""
 
+import csv
+import dataclasses
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas
 
+from kurdtts_lib.cards import public_name
 from kurdtts_lib.corpus.card import card
 from kurdtts_lib.corpus.clips import Parts, write_metadata
 from kurdtts_lib.corpus.curation import KEPT, Fate
 from kurdtts_lib.corpus.ledger import NAME
 from kurdtts_lib.corpus.report import report
 from kurdtts_lib.errors import CorpusError
-from kurdtts_lib.files import read_json, write_json, write_text
+from kurdtts_lib.files import read_json, rename, write_json, write_text
 from kurdtts_lib.settings import AudioSettings, CorpusSettings, describe
 
 RECORD = "preparation.json"
+LOCAL = "local.json"
+"""Where the source lies on this computer; everything else in the folder may be given away."""
 STAGE = ".new"
 COLUMNS = {
     "number": "row of the clip in the source, from 0",
@@ -49,9 +54,11 @@ COLUMNS = {
 TEXTS = ("name", "speaker", "age", "gender", "sentence", "text", "reason", "detail", "mended", "part", "file")
 
 
-def table_of(fates: Iterable[Fate]) -> pandas.DataFrame:
+def table_of(fates: Iterable[Fate], settings: CorpusSettings) -> pandas.DataFrame:
     """One row a clip, `COLUMNS` in their order; texts are never missing, figures are NaN where there is no sound."""
     table = pandas.DataFrame(fates).reindex(columns=list(COLUMNS))
+    if not settings.keep_client_ids:  # folders are often called after who speaks in them
+        table["name"] = table["name"].str.rsplit("/", n=1).str[-1]
     return table.astype(dict.fromkeys(TEXTS, "str") | {"dnsmos": "float64"}).fillna(dict.fromkeys(TEXTS, ""))
 
 
@@ -65,6 +72,7 @@ def write_training_set(
     - `clips.csv`: every clip of the source, with its reason
     - `speakers.csv`: the voice's speakers
     - `report.html`, `README.md` (the data set's card), `preparation.json` (settings and counts)
+    - `local.json`: the source's path on this computer
 
     The files are made beside the old ones and then take their places; `preparation.json` is the last, and without it
     the folder counts as unfinished.
@@ -72,22 +80,42 @@ def write_training_set(
     stage = folder / STAGE
     shutil.rmtree(stage, ignore_errors=True)  # of a run that was killed
     stage.mkdir()
+    shown = _without_ids(settings, speakers)
     kept = clips[clips["reason"] == KEPT]
     write_metadata(stage / "metadata.csv", zip(kept["file"], kept["text"], strict=True))
     for part in Parts._fields:
         rows = kept[kept["part"] == part]
         write_metadata(stage / f"{part}.csv", zip(rows["file"], rows["text"], strict=True))
     kept.to_parquet(stage / "metadata.parquet", index=False)
-    write_text(stage / "clips.csv", clips.to_csv(index=False, lineterminator="\n"))
+    write_text(stage / "clips.csv", clips.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC))
     write_text(stage / "speakers.csv", _speakers(kept, speakers).to_csv(lineterminator="\n"))
-    write_text(stage / "report.html", report(clips, settings, audio))
-    write_text(stage / "README.md", card(clips, COLUMNS, settings, audio))
-    record = {"corpus": describe(settings), "audio": describe(audio), "speakers": speakers, "reasons": _counts(clips)}
+    write_text(stage / "report.html", report(clips, shown, audio))
+    write_text(stage / "README.md", card(clips, COLUMNS, shown, audio))
+    source = str(Path(settings.source).resolve()) if Path(settings.source).exists() else settings.source
+    write_json(stage / LOCAL, {"source": source})
+    corpus = describe(shown) | {"source": public_name(settings.source)}
+    record = {"corpus": corpus, "audio": describe(audio), "speakers": speakers, "reasons": _counts(clips)}
     write_json(stage / RECORD, record)
+    _publish(stage, folder)
+
+
+def _publish(stage: Path, folder: Path) -> None:
+    """Move the new files over the old ones; raises KurdTTSError if another program holds one of them open (Windows)."""
+    files = sorted(stage.iterdir(), key=lambda path: path.name == RECORD)
+    for target in (folder / path.name for path in files):
+        if target.is_file():
+            rename(target, target)  # changes nothing, and fails now rather than half-way if somebody has it open
     (folder / RECORD).unlink(missing_ok=True)
-    for path in sorted(stage.iterdir(), key=lambda path: path.name == RECORD):
-        path.replace(folder / path.name)
+    for path in files:
+        rename(path, folder / path.name)
     stage.rmdir()
+
+
+def _without_ids(settings: CorpusSettings, speakers: list[str]) -> CorpusSettings:
+    """The settings as others may read them: speakers by the names that stand in the tables."""
+    if settings.speaker in ("one", "group", "all"):
+        return settings
+    return dataclasses.replace(settings, speaker=",".join(speakers))
 
 
 def _counts(clips: pandas.DataFrame) -> dict[str, int]:
@@ -110,7 +138,8 @@ def corpus_settings(folder: Path) -> CorpusSettings:
                 "where it stopped."
             )
         raise CorpusError(f"{record} does not exist. Prepare the data first: notebook 3, or `kurdtts prepare`.")
+    local = read_json(folder / LOCAL) if (folder / LOCAL).is_file() else {}
     try:
-        return CorpusSettings(**read_json(record)["corpus"])
+        return CorpusSettings(**read_json(record)["corpus"] | local)
     except TypeError as error:  # a setting that this version does not know
         raise CorpusError(f"{record} was written by another version of the course. Prepare the data again.") from error

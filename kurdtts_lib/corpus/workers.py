@@ -17,13 +17,16 @@ Thing = TypeVar("Thing")
 Result = TypeVar("Result")
 BATCH = 16
 """Things that travel to a worker at once: fewer cost more in messages than in work."""
+MOST_WORKERS = 61
+"""Windows cannot wait for more processes than that."""
 WORTH_A_WORKER = 200
 """Things below which another process does not pay: it needs a second to start."""
 
 
 def cores() -> int:
     """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(count, MOST_WORKERS)
 
 
 def in_parallel(work: Callable[[Thing], Result], things: Iterable[Thing], workers: int) -> Iterator[Result]:
@@ -57,7 +60,8 @@ def _from_pool(work: Callable[[Thing], Result], things: Iterator[Thing], workers
     except BrokenProcessPool as error:
         raise KurdTTSError(
             "A worker process died, most often because the memory was full. Close other programs and run the same "
-            "again: it goes on where it stopped."
+            "again: it goes on where it stopped. In a script of your own the work must stand under `if __name__ == "
+            '"__main__":`, because every worker reads the script.'
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

@@ -76,18 +76,19 @@ def import_folder(folder: Path, submit: Callable[[Path, str], Correction]) -> Im
 def _texts(folder: Path, refused: dict[str, str]) -> dict[Path, str]:
     """The text of each sound; what has none, or lies elsewhere, goes to `refused`."""
     texts = _table(folder, refused)
-    files = sorted(path for path in folder.iterdir() if path.name != TABLE)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / TABLE)
     for path in files:
+        name = _name(path, folder)
         if path.suffix.lower() in SOUNDS:
             beside = path.with_suffix(".txt")
             if beside.is_file():
                 _take(texts, refused, folder, path, beside)
-            elif path not in texts and path.name not in refused:
-                refused[path.name] = f"There is no text: neither {beside.name} nor a line of {TABLE}."
+            elif path not in texts and name not in refused:
+                refused[name] = f"There is no text: neither {beside.name} nor a line of {TABLE}."
         elif path.suffix.lower() != ".txt":
-            refused[path.name] = "This is no WAV, FLAC, MP3 or OGG file."
+            refused[name] = "This is no WAV, FLAC, MP3 or OGG file."
         elif not any(path.with_suffix(suffix) in files for suffix in SOUNDS):
-            refused[path.name] = "There is no sound beside this text."
+            refused[name] = "There is no sound beside this text."
     return texts
 
 
@@ -96,16 +97,16 @@ def _take(texts: dict[Path, str], refused: dict[str, str], folder: Path, path: P
     texts.pop(path, None)
     for file in (path, beside):
         if not _inside(file, folder):
-            refused[path.name] = f"{file.name} leads out of the folder."
+            refused[_name(path, folder)] = f"{file.name} leads out of the folder."
             return
     try:
         if beside.stat().st_size > MOST_TEXT_BYTES:
-            refused[path.name] = f"{beside.name} is too large for a text."
+            refused[_name(path, folder)] = f"{beside.name} is too large for a text."
             return
         # not read_text, which would change the line ends
         texts[path] = beside.read_bytes().decode("utf-8").removeprefix("\ufeff")
     except (OSError, UnicodeDecodeError) as error:
-        refused[path.name] = f"{beside.name} cannot be read as UTF-8 text ({error}). Save it as UTF-8."
+        refused[_name(path, folder)] = f"{beside.name} cannot be read as UTF-8 text ({error}). Save it as UTF-8."
 
 
 def _table(folder: Path, refused: dict[str, str]) -> dict[Path, str]:

@@ -15,7 +15,8 @@ from kurdtts_lib.text import normalize
 def hold_out(clips: Sequence[Clip], share: float) -> tuple[list[Clip], list[Clip]]:
     """Those to learn from and those held out, by the hash of the sentence, at least one of each if there are two.
 
-    A sentence keeps its side when corrections are added, so that a held-out one was never learned.
+    Where the hash alone gives both sides something, a sentence that was learned never becomes a held-out one when
+    corrections are added.
     """
     order = sorted({clip.text for clip in clips}, key=lambda text: hashlib.sha256(text.encode("utf-8")).hexdigest())
     held = {text for text in order if part_of(text, share) != "train"}

@@ -25,7 +25,7 @@ from kurdtts_lib.settings import Profile, TrainingSettings, describe, home
 from kurdtts_lib.vits.synthesis import speak
 from kurdtts_lib.vits.training import Trainer
 from kurdtts_lib.vits.voice import Voice, load_voice
-from kurdtts_lib.voices import clips_of, licence_of
+from kurdtts_lib.voices import check_machine, clips_of, licence_of
 
 BASE_CLIPS = 100
 """Ordinary recordings that take part at most: enough variety, and a training stays a matter of minutes."""
@@ -62,7 +62,8 @@ class FeedbackTraining:
     """One training on the accepted corrections, from the current voice. `trainer` is to be run, then `finish`."""
 
     def __init__(self, profile: Profile, store: FeedbackStore) -> None:
-        """Raises TrainingError if no correction is accepted, VoiceError if there is no current voice."""
+        """Raises TrainingError if no correction is accepted or this machine is not fit, VoiceError without a voice."""
+        check_machine(profile)
         mark_voices(store)
         self.profile, self.store = profile, store
         self.parent = registry.current()
@@ -190,8 +191,10 @@ def mark_voices(store: FeedbackStore) -> None:
 
     The card is written together with the voice, so a training that was killed before this line loses nothing.
     """
+    there = {correction.id for correction in store.corrections()}
     for entry in registry.voices():
-        if ids := entry.card.get("corrections"):
+        # A voice may come from another store, or outlive this one.
+        if ids := [id for id in entry.card.get("corrections", []) if id in there]:
             store.mark_used(ids, entry.folder.name)
 
 

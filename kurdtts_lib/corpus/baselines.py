@@ -1,0 +1,61 @@
+"""Speech of other people: what makes a figure of speaker likeness mean something."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas
+
+from kurdtts_lib.corpus import curation
+from kurdtts_lib.corpus.curation import KEPT
+from kurdtts_lib.corpus.sound import Treatment, treat
+from kurdtts_lib.corpus.sound_store import changed
+from kurdtts_lib.corpus.sources import read_corpus
+from kurdtts_lib.corpus.training_set import corpus_settings
+from kurdtts_lib.errors import CorpusError
+from kurdtts_lib.settings import AudioSettings
+
+
+def other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) -> dict[str, list[np.ndarray]]:
+    """Speech of the corpus's other speakers, by name: baselines for speaker likeness.
+
+    At most four speakers, those with the most clips, each with its first `clips_per_speaker` usable ones; a speaker
+    with fewer is not returned, because so little speech says little about a voice. Empty, with a warning, if the source
+    is gone or has changed since: a finished training must not be lost for want of a baseline.
+    """
+    try:
+        return _other_speakers(folder, audio, clips_per_speaker)
+    except CorpusError as error:
+        warnings.warn(f"There are no other speakers to compare the voice with. {error}", stacklevel=2)
+        return {}
+
+
+def _other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) -> dict[str, list[np.ndarray]]:
+    settings = corpus_settings(folder)
+    texts = {"speaker": str, "sentence": str, "text": str, "reason": str}
+    table = pandas.read_csv(
+        folder / "clips.csv", keep_default_na=False, dtype=texts, encoding="utf-8", usecols=[*texts, "number"]
+    )
+    others = table[table["reason"] == "another speaker"].set_index("number")
+    speech: dict[str, list[np.ndarray]] = {name: [] for name in others["speaker"].value_counts().index[:4]}
+    if not speech:
+        return {}
+    treatment = Treatment.of(settings, audio)
+    for clip in read_corpus(settings):
+        if clip.number not in others.index:
+            continue
+        row = others.loc[clip.number]
+        if clip.sentence != row["sentence"]:
+            raise changed(settings.source)
+        heard = speech.get(row["speaker"])
+        if heard is None or len(heard) == clips_per_speaker:
+            continue
+        sound = treat(clip.audio, treatment)
+        if sound.figures is not None and sound.waveform is not None:
+            fate = {"reason": KEPT, "text": row["text"], **sound.figures}
+            curation.judge_sound(fate, settings, audio.hop_length, audio.sampling_rate)
+            if fate["reason"] == KEPT:
+                heard.append(sound.waveform)
+        if all(len(heard) == clips_per_speaker for heard in speech.values()):
+            break
+    return {name: heard for name, heard in speech.items() if len(heard) == clips_per_speaker}

@@ -1,0 +1,134 @@
+"""Hear a sentence, say it right, hand it in: the loop's first half in one widget."""
+
+import html
+from collections.abc import Sequence
+
+import ipywidgets
+
+from kurdtts_lib.errors import KurdTTSError
+from kurdtts_lib.feedback.checks import check_take
+from kurdtts_lib.feedback.records import Correction
+from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.registry import Entry
+from kurdtts_lib.vits.synthesis import speak
+from kurdtts_lib.vits.voice import load_voice
+from kurdtts_lib.widgets.players import player_row
+from kurdtts_lib.widgets.recorder import Recorder
+from kurdtts_lib.widgets.takes import Take
+from kurdtts_lib.widgets.text_explorer import box_html
+
+
+class FeedbackDesk:
+    """The last line of a cell shows it. `submitted` holds what was handed in here."""
+
+    def __init__(self, store: FeedbackStore, entry: Entry, sentences: Sequence[str], language: str = "en") -> None:
+        """entry: the voice to be corrected; sentences: to pick from, any other can be typed."""
+        self.store, self.entry = store, entry
+        self.voice = load_voice(str(entry.folder))
+        self.submitted: list[Correction] = []
+        wide, style = {"width": "min(640px, 98%)"}, {"description_width": "110px"}
+        self.sentence = ipywidgets.Combobox(
+            value=sentences[0] if sentences else "",
+            options=list(sentences),
+            description="Sentence",
+            continuous_update=False,
+            placeholder="type a sentence, or pick one",
+            layout=wide,
+            style=style,
+        )
+        self.hear_button = ipywidgets.Button(
+            description="Hear the voice", icon="volume-up", tooltip="Let the current voice say this sentence"
+        )
+        self.speech = ipywidgets.HTML()
+        self.mark = ipywidgets.Text(
+            description="What is wrong?", placeholder="for example: ê sounds like i", layout=wide, style=style
+        )
+        self.recorder = Recorder(self.sentence.value, language, on_take=self._check)
+        self.findings = ipywidgets.HTML()
+        self.contributor = ipywidgets.Text(
+            description="Who speaks", placeholder="a name, or nothing", layout=wide, style=style
+        )
+        self.consent = ipywidgets.Checkbox(
+            description="I speak here myself, and voices may learn from this recording.",
+            indent=False,
+            layout={"width": "auto"},
+        )
+        self.submit_button = ipywidgets.Button(
+            description="Submit",
+            icon="check",
+            button_style="primary",
+            tooltip="Keep this recording as a correction",
+            disabled=True,
+        )
+        self.message = ipywidgets.HTML()
+        self.widget = ipywidgets.VBox(
+            [
+                *(self.sentence, self.hear_button, self.speech, self.mark, self.recorder, self.findings),
+                *(self.contributor, self.consent, self.submit_button, self.message),
+            ]
+        )
+        self.sentence.observe(lambda _: self._new_sentence(), "value")
+        self.consent.observe(lambda _: self._allow(), "value")
+        self.hear_button.on_click(lambda _: self._hear())
+        self.submit_button.on_click(lambda _: self._submit())
+
+    def _repr_mimebundle_(self, **options: object) -> dict[str, object]:
+        """The live widget, and a line for a saved notebook that has no kernel."""
+        static = "<p>Here you hear a sentence, record it and hand it in. It works while the notebook runs.</p>"
+        return {**self.widget._repr_mimebundle_(**options), "text/html": static}
+
+    def _new_sentence(self) -> None:
+        self.recorder.text = self.sentence.value
+        self.speech.value = self.findings.value = self.message.value = self.mark.value = ""
+        self._allow()
+
+    def _hear(self) -> None:
+        try:
+            waveform = speak(self.voice, self.sentence.value)
+        except KurdTTSError as error:
+            self.speech.value = box_html(str(error))
+            return
+        rate = self.voice.model.config.sampling_rate
+        self.speech.value = player_row({f"voice {self.entry.version}": waveform}, rate).data
+
+    def _check(self, take: Take) -> None:
+        checks = check_take((take.waveform, take.sampling_rate), self.sentence.value)
+        self.usable = not checks.errors
+        lines = [box_html(line) for line in [*checks.errors, *checks.warnings]]
+        self.findings.value = "".join(lines) or '<div role="status">✓ The recording sounds well.</div>'
+        self._allow()
+
+    usable = False
+
+    def _allow(self) -> None:
+        """A take that can be used, and consent: without both there is nothing to hand in."""
+        self.submit_button.disabled = not (self._take() and self.usable and self.consent.value)
+
+    def _take(self) -> Take | None:
+        try:
+            return self.recorder.take
+        except KurdTTSError:  # the recorder itself shows it
+            return None
+
+    def _submit(self) -> None:
+        take = self._take()
+        if take is None:
+            return
+        try:
+            correction = self.store.submit(
+                take.original or (take.waveform, take.sampling_rate),
+                self.sentence.value,
+                contributor=self.contributor.value.strip(),
+                consent=self.consent.value,
+                voice=self.entry.folder.name,
+                mark=self.mark.value.strip(),
+            )
+        except KurdTTSError as error:
+            self.message.value = box_html(str(error))
+            return
+        self.submitted.append(correction)
+        said = "It was there already." if correction.repeated else "Thank you, it is kept."
+        self.recorder.text = self.sentence.value  # the take is handed in: a second click must not do it again
+        self.findings.value = self.mark.value = ""
+        self.message.value = f'<div role="status">✓ {said} {html.escape(correction.spoken)}</div>'
+        self._allow()

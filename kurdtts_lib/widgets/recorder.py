@@ -1,0 +1,120 @@
+"""Read a sentence into the microphone, or bring a recording of it; the kernel gets it whole or says that it did not."""
+
+import html
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from kurdtts_lib.errors import KurdTTSError
+from kurdtts_lib.files import read_json
+from kurdtts_lib.widgets.takes import LONGEST_SECONDS, MAX_UPLOAD_BYTES, Receiver, Take, TakeError
+
+STATIC = Path(__file__).resolve().parent / "static"
+LABELS: dict[str, dict[str, str]] = read_json(STATIC / "labels.json")
+"""Every word and sentence the recorder shows, by language. A speaker can correct the file without programming."""
+
+
+def module_source() -> str:
+    """The JavaScript as one module, because a widget is sent as one file.
+
+    In the folder `static` it is three: a web page imports `panel.js` as it lies there. Only the import lines go.
+    """
+    parts = [(STATIC / name).read_text(encoding="utf-8") for name in ("capture.js", "panel.js", "recorder.js")]
+    return "\n".join(re.sub(r'^import .* from "\./\w+\.js";\n', "", part, flags=re.MULTILINE) for part in parts)
+
+
+class Recorder(anywidget.AnyWidget):
+    """Shows a sentence and records it; the last line of a cell shows it. The sound never enters the notebook's file.
+
+    `text` is to be read; `language` of the buttons and messages: "en" or "kmr"; `on_take` is called with each Take.
+    """
+
+    _esm = module_source()
+    _css = STATIC / "recorder.css"
+    _sentence = traitlets.Unicode().tag(sync=True)
+    _round = traitlets.Int(0).tag(sync=True)
+    """Grows with each sentence: a take says to which round it belongs."""
+    _kept_seconds = traitlets.Float(0.0).tag(sync=True)
+    _language = traitlets.Unicode().tag(sync=True)
+    _labels = traitlets.Dict().tag(sync=True)
+    _longest_seconds = traitlets.Float(LONGEST_SECONDS).tag(sync=True)
+    _max_upload_bytes = traitlets.Int(MAX_UPLOAD_BYTES).tag(sync=True)
+    message = traitlets.Unicode("").tag(sync=True)
+    """Shown below the buttons, for example what a check found in the take. Goes when a new take begins."""
+
+    def __init__(self, text: str = "", language: str = "en", on_take: Callable[[Take], None] | None = None) -> None:
+        if language not in LABELS:
+            raise ValueError(f"The recorder speaks {', '.join(LABELS)}, not {language!r}.")
+        super().__init__(_sentence=text, _language=language, _labels=LABELS[language])
+        self._receiver = Receiver()
+        self._take: Take | None = None
+        self._error: TakeError | None = None
+        self._callbacks: list[Callable[[Take], None]] = [on_take] if on_take else []
+        self.on_msg(self._receive)
+
+    @property
+    def text(self) -> str:
+        """The sentence. Setting it clears the take, also when the new sentence is the same."""
+        return self._sentence
+
+    @text.setter
+    def text(self, text: str) -> None:
+        self._receiver.new_round()
+        with self.hold_sync():
+            self._sentence, self._round = text, self._receiver.round
+            self._clear()
+
+    @property
+    def take(self) -> Take | None:
+        """The newest take; None before there is one. Raises TakeError, which says what to do, if the newest failed."""
+        if self._error is not None:
+            raise TakeError(str(self._error), self._error.code)
+        return self._take
+
+    def on_take(self, callback: Callable[[Take], None]) -> None:
+        """Call `callback` with every take that arrives whole. A KurdTTSError that it raises is shown as `message`."""
+        self._callbacks.append(callback)
+
+    def _clear(self) -> None:
+        self._take = self._error = None
+        self._kept_seconds, self.message = 0.0, ""
+
+    def _receive(self, _: object, message: dict[str, Any], buffers: Sequence[Any]) -> None:
+        if message["kind"] == "start" and message["round"] == self._round:
+            self._clear()  # who records again does not want the take before
+        try:
+            take = self._receiver.receive(message, buffers)
+        except TakeError as error:
+            self._refuse(message["take"], error)
+            return
+        if take is not None:
+            self._keep(message["take"], take)
+
+    def _refuse(self, name: str, error: TakeError) -> None:
+        if error.code != "text_changed":  # of the sentence that is shown now nothing has failed
+            self._take, self._error, self._kept_seconds = None, error, 0.0
+        self.send({"kind": "failed", "take": name, "code": error.code, "detail": str(error)})
+
+    def _keep(self, name: str, take: Take) -> None:
+        self._take, self._error, self._kept_seconds = take, None, take.seconds
+        self.send({"kind": "received", "take": name, "seconds": take.seconds})
+        try:
+            for callback in self._callbacks:
+                callback(take)
+        except KurdTTSError as error:
+            self.message = str(error)
+
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The live widget, and the sentence for a saved notebook that has no kernel."""
+        live = super()._repr_mimebundle_(**options)
+        assert live is not None  # only a widget without a view has none
+        data, metadata = live
+        return {**data, "text/html": self._static_html()}, metadata
+
+    def _static_html(self) -> str:
+        sentence = f'<p lang="kmr" style="font-size:1.4em;margin:4px 0">{html.escape(self.text)}</p>'
+        return f"<div>{sentence}<p>The recorder works while the notebook runs: run this cell.</p></div>"

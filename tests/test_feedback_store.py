@@ -1,0 +1,318 @@
+"""What was submitted is there, whole, whatever happens; what was withdrawn is gone."""
+
+import concurrent.futures
+import errno
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from corrections import OTHER, RATE, TEXT, files, samples, store, submit, take
+from speechlike import encoded, syllables
+
+from kurdtts_lib.errors import AudioError, FeedbackError, TakeError, TextError
+from kurdtts_lib.feedback import database
+from kurdtts_lib.feedback.database import NAME
+from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.feedback.takes import decode_take
+
+__all__ = ["store"]  # the fixture
+
+
+def test_the_usual_place_is_under_the_home(home: Path) -> None:
+    store = FeedbackStore()
+    submit(store)
+    assert (home / "data" / "feedback" / NAME).is_file()
+
+
+def test_a_submission_is_kept_with_everything_that_was_given(store: FeedbackStore) -> None:
+    correction = store.submit(
+        (0.02 * syllables(2.0, rate=44_100), 44_100), TEXT, contributor="Şîlan", consent=True, voice="v1", mark="baş"
+    )
+    assert store.get(correction.id) == correction == store.corrections()[0]
+    assert (correction.text, correction.spoken) == (TEXT, "roj baş heval ez li vir im")
+    assert (correction.state, correction.contributor, correction.voice, correction.mark) == (
+        *("submitted", "Şîlan", "v1"),
+        "baş",
+    )
+    assert correction.consent and not correction.repeated and len(correction.id) == 32
+    assert correction.created.endswith("+00:00") and "too quiet" in correction.checks[0]
+    assert correction.seconds == 2.0
+    info = soundfile.info(store.sound(correction))
+    assert (info.samplerate, info.format, info.subtype) == (44_100, "FLAC", "PCM_16")
+    assert [event.what for event in store.history(correction.id)] == ["submitted"]
+
+
+def test_the_samples_are_kept_exactly(store: FeedbackStore, tmp_path: Path) -> None:
+    stereo = np.stack([take(1)[0], take(2)[0]], 1)
+    (tmp_path / "dengê ş.wav").write_bytes(encoded(stereo, 48_000, "WAV"))
+    for audio in (tmp_path / "dengê ş.wav", (tmp_path / "dengê ş.wav").read_bytes(), (stereo, 48_000)):
+        correction = store.submit(audio, "Roj baş heval", consent=True)
+        kept, rate = decode_take(store.sound(correction))
+        assert rate == 48_000 and (kept == stereo).all()
+    assert len(store.corrections()) == 1
+
+
+@pytest.mark.parametrize(
+    ("audio", "text", "error", "said"),
+    [
+        (b"webm", TEXT, AudioError, "cannot be decoded"),
+        ((np.zeros(RATE), RATE), TEXT, TakeError, "no voice"),
+        (take(0), "Roj baş " * 20, TakeError, "letters and spaces"),
+        (take(0), "روژ", TextError, "'ر'"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_and_nothing_is_written(store, audio, text, error, said) -> None:
+    with pytest.raises(error, match=said):
+        store.submit(audio, text, consent=True)
+    with pytest.raises(FeedbackError, match="Consent is needed"):
+        store.submit(take(0), TEXT, consent=False)
+    assert not store.folder.exists()
+
+
+def test_the_same_sound_and_text_is_one_correction(store: FeedbackStore) -> None:
+    first = submit(store, mark="baş")
+    again = submit(store, mark="heval")
+    assert again.id == first.id and again.repeated and "kept once" in again.checks[0]
+    assert store.get(first.id).mark == "baş; heval" and not store.get(first.id).repeated
+    assert submit(store, text=OTHER).id != first.id != submit(store, number=1).id
+    assert len(store.corrections()) == 3 and len(files(store)) == 2
+
+
+def test_a_withdrawn_correction_may_be_submitted_anew(store: FeedbackStore) -> None:
+    first = submit(store)
+    store.withdraw(first.id)
+    second = submit(store)
+    assert second.id != first.id and not second.repeated
+    assert samples(store, second) == take(0)[0].tolist()
+    assert [each.state for each in store.corrections()] == ["withdrawn", "submitted"]
+
+
+def test_a_sound_that_is_withdrawn_in_the_middle_of_a_submission_is_written_again(
+    store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, keep, calls = submit(store), store._keep, []
+
+    def keep_and_lose(digest: str, content: bytes) -> None:
+        keep(digest, content)
+        calls.append(digest)
+        if len(calls) == 1:
+            FeedbackStore(store.folder).withdraw(first.id)
+
+    monkeypatch.setattr(store, "_keep", keep_and_lose)
+    second = submit(store)
+    assert len(calls) == 2 and second.id != first.id and samples(store, second) == take(0)[0].tolist()
+
+
+def test_another_text_of_a_used_correction_is_to_be_learned_anew(store: FeedbackStore) -> None:
+    id = submit(store).id
+    store.accept(id)
+    store.mark_used([id], "v2")
+    assert store.edit_text(id, TEXT).state == "used"
+    edited = store.edit_text(id, "Dr. Azad li vir e û îro baş e")
+    assert edited.state == "accepted" and edited.spoken.startswith("doktor") and "'Dr.'" in edited.checks[0]
+    assert store.withdraw(id) == ["v2"]
+
+
+def test_changes_that_the_state_does_not_allow_say_why(store: FeedbackStore) -> None:
+    id = submit(store).id
+    for change, said in (
+        (lambda: store.get("abc"), "no correction 'abc'"),
+        (lambda: store.history("abc"), "no correction 'abc'"),
+        (lambda: store.corrections("lost"), "no state 'lost'"),
+        (lambda: store.mark_used([id], "v"), "not accepted yet"),
+        (lambda: store.mark_used([], ""), "needs a name"),
+    ):
+        with pytest.raises(FeedbackError, match=said):
+            change()
+    with pytest.raises(TextError):
+        store.edit_text(id, "...")
+    with pytest.raises(TakeError):
+        store.edit_text(id, "Roj baş " * 20)
+    assert store.get(id).text == TEXT
+
+
+def test_marking_is_for_all_or_for_none(store: FeedbackStore) -> None:
+    accepted, submitted = submit(store, 1).id, submit(store, 2).id
+    store.accept(accepted)
+    with pytest.raises(FeedbackError, match="not accepted yet"):
+        store.mark_used([accepted, submitted], "v2")
+    assert store.get(accepted).state == "accepted"
+    store.withdraw(accepted)
+    assert store.tainted_voices() == {}
+
+
+def test_a_withdrawal_removes_sound_text_and_name_and_names_the_voices(store: FeedbackStore) -> None:
+    correction = store.submit(take(0), TEXT, contributor="Şîlan Kurdî", consent=True, mark="tiştekî veşartî")
+    id = correction.id
+    store.edit_text(id, OTHER)
+    store.accept(id)
+    store.mark_used([id], "v2")
+    store.mark_used([id], "v3")
+    assert store.withdraw(id, "na xwazim") == ["v2", "v3"] == store.withdraw(id)
+    assert store.tainted_voices() == {"v2": [id], "v3": [id]}
+    gone = store.get(id)
+    assert (gone.state, gone.text, gone.spoken, gone.contributor, gone.mark) == ("withdrawn", "", "", "", "")
+    assert not gone.consent and files(store) == []
+    content = b"".join(path.read_bytes() for path in store.folder.rglob("*") if path.is_file())
+    for secret in (TEXT, OTHER, correction.spoken, "Şîlan", "veşartî"):
+        assert secret.encode("utf-8") not in content
+    events = [(event.what, event.detail) for event in store.history(id)]
+    assert events == [
+        *(("submitted", ""), ("text edited", ""), ("accepted", "")),
+        *(("used", "v2"), ("used", "v3"), ("withdrawn", "na xwazim")),
+    ]
+    with pytest.raises(FeedbackError, match="was withdrawn"):
+        store.sound(gone)
+
+
+def test_a_sound_that_another_correction_has_stays(store: FeedbackStore) -> None:
+    first, second = submit(store), submit(store, text=OTHER)
+    store.withdraw(first.id)
+    assert samples(store, second) == take(0)[0].tolist()
+    store.withdraw(second.id)
+    assert files(store) == []
+
+
+def test_withdrawn_during_a_training_taints_the_voice_all_the_same(store: FeedbackStore) -> None:
+    first, second = submit(store, 1).id, submit(store, 2).id
+    store.accept(first), store.accept(second)
+    store.withdraw(second)
+    assert store.mark_used([first, second], "v2") == [second]
+    assert store.tainted_voices() == {"v2": [second]} and store.get(first).state == "used"
+
+
+def test_a_sound_in_use_is_told_and_verify_removes_it(store: FeedbackStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    id = submit(store).id
+
+    def busy(self, missing_ok=False):
+        raise PermissionError(errno.EACCES, "in use")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", busy)
+        with pytest.raises(FeedbackError, match="cannot be deleted"):
+            store.withdraw(id)
+        assert "cannot be mended now" in store.verify().left[0]
+    assert store.get(id).state == "withdrawn" and len(files(store)) == 1
+    assert not store.verify(mend=False).ok and len(files(store)) == 1
+    assert store.verify().ok and files(store) == []
+
+
+def test_half_of_a_character_is_kept_as_a_question_mark(store: FeedbackStore) -> None:
+    assert submit(store, contributor="a\udcc5").contributor == "a?"
+    with pytest.raises(FeedbackError, match="no correction"):
+        store.get("\udcc5")
+
+
+def test_a_full_disk_leaves_no_row(store: FeedbackStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = submit(store, 1)
+
+    def full(self, data):
+        self.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(FeedbackError, match="No space left on device"):
+            submit(store, 2)
+    assert store.corrections() == [kept] and files(store) == [f"{kept.digest}.flac"] and store.verify().ok
+
+
+def test_a_full_database_leaves_no_row_and_the_next_try_completes_it(
+    store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, set_up = submit(store, 1), database._set_up
+
+    def no_room(connection: sqlite3.Connection, path: Path) -> None:
+        set_up(connection, path)
+        connection.execute("PRAGMA max_page_count = 1")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "_set_up", no_room)
+        with pytest.raises(FeedbackError, match="is the disk full"):
+            submit(store, 2, contributor="x" * 100_000)
+    assert store.corrections() == [kept]
+    second = submit(store, 2)
+    assert store.corrections() == [kept, second] and store.verify().ok
+
+
+HOLD = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN EXCLUSIVE")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def locked(store: FeedbackStore):
+    """The database with one row, locked by another process until the fixture's function is called."""
+    submit(store, 1)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(store.folder / NAME)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert holder.stdout and holder.stdin and holder.stdout.readline().strip() == b"locked"
+    yield lambda: holder.communicate()
+    holder.kill()
+    holder.communicate()
+
+
+def test_a_locked_database_is_told_and_nothing_is_lost(
+    store: FeedbackStore, locked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "TIMEOUT_SECONDS", 0.1)
+    with pytest.raises(FeedbackError, match=r"in use by another program\. Nothing was lost; try again"):
+        submit(store, 2)
+    assert len(store.corrections()) == 1 and len(files(store)) == 2
+    locked()
+    mended = store.verify()
+    assert mended.ok and "has no correction. It has one without text now" in mended.mended[0]
+    found = store.corrections()[1]
+    assert (found.text, found.consent, found.state) == ("", False, "submitted") and "without a row" in found.checks[0]
+    with pytest.raises(FeedbackError, match="no text"):
+        store.accept(found.id)
+    store.edit_text(found.id, OTHER)
+    with pytest.raises(FeedbackError, match="Consent is needed"):
+        store.accept(found.id)
+    again = submit(store, 2, OTHER, contributor="Azad")
+    assert again.id == found.id and again.consent and again.contributor == "Azad" and not again.repeated
+    assert store.accept(again.id).state == "accepted" and store.verify().ok
+
+
+def test_a_submission_waits_for_the_lock(store: FeedbackStore, locked) -> None:
+    timer = threading.Timer(0.3, locked)
+    timer.start()
+    assert submit(store, 2).state == "submitted"
+    timer.join()
+
+
+def test_many_at_a_time_are_each_kept_once(store: FeedbackStore) -> None:
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda number: submit(store, number % 10), range(40)))
+    assert len(store.corrections()) == len(files(store)) == 10
+    assert len({each.id for each in results}) == 10 and sum(each.repeated for each in results) == 30
+
+
+def test_submitting_withdrawing_and_verifying_at_a_time_loses_no_sound(store: FeedbackStore) -> None:
+    kept: list[str] = []
+
+    def work(worker: int) -> None:
+        for turn in range(20):
+            correction = submit(store, turn % 2, f"{TEXT} {'na ' * worker}")
+            if (turn + worker) % 3 == 0:
+                kept.append(correction.id)
+            elif correction.id not in kept:
+                store.withdraw(correction.id)
+            if turn % 4 == worker:
+                store.verify()
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert store.verify(mend=False).ok and kept
+    for id in kept:
+        assert samples(store, store.get(id)) in (take(0)[0].tolist(), take(1)[0].tolist())

@@ -1,0 +1,267 @@
+"""A voice learns its corrections from a mixed set, and what forgot or fell silent never becomes the current voice."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from speechlike import common_voice, syllables
+
+from kurdtts_lib import cli, registry
+from kurdtts_lib.corpus.clips import Clip, part_of
+from kurdtts_lib.corpus.preparation import prepare
+from kurdtts_lib.errors import TrainingError, VoiceError
+from kurdtts_lib.feedback import training
+from kurdtts_lib.feedback.mixing import hold_out, mix, ordinary_sentences
+from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.feedback.training import FeedbackTraining, only_training
+from kurdtts_lib.judging import Figures
+from kurdtts_lib.settings import REPOSITORY, CorpusSettings, FeedbackSettings, Profile, TrainingSettings
+from kurdtts_lib.text import normalize
+from kurdtts_lib.vits.voice import Voice
+
+TEXTS = ["Roj baş, heval.", "Ez diçim malê.", "Navê min Azad e.", "Em li vir in.", "Av sar e îro."]
+words = st.lists(st.text("abcdeş", min_size=1, max_size=4), min_size=1, max_size=12, unique=True)
+
+
+def clips(texts: Sequence[str]) -> list[Clip]:
+    return [Clip(Path(f"{number}.wav"), text) for number, text in enumerate(texts)]
+
+
+@given(words, st.floats(0, 1))
+def test_each_side_has_a_sentence_and_no_sentence_is_on_both(texts: list[str], share: float) -> None:
+    learned, held = hold_out(clips([*texts, *texts]), share)
+    assert len(learned) + len(held) == 2 * len(texts)
+    assert not {clip.text for clip in learned} & {clip.text for clip in held}
+    assert learned and (held or len(texts) == 1)
+
+
+@given(words, words)
+def test_what_was_learned_is_never_held_out_later(first: list[str], more: list[str]) -> None:
+    assume({part_of(text, 0.2) == "train" for text in first} == {True, False})
+    learned, _ = hold_out(clips(first), 0.2)
+    _, held_later = hold_out(clips(list(dict.fromkeys([*first, *more]))), 0.2)
+    assert not {clip.text for clip in learned} & {clip.text for clip in held_later}
+
+
+@given(st.integers(1, 20), st.integers(1, 100), st.floats(0.1, 0.95))
+def test_the_mix_holds_everything_and_about_the_share(corrections: int, base: int, share: float) -> None:
+    mixed = mix(clips([f"c{n}" for n in range(corrections)]), clips([f"b{n}" for n in range(base)]), share)
+    assert {clip.text for clip in mixed} == {*(f"c{n}" for n in range(corrections)), *(f"b{n}" for n in range(base))}
+    heard = sum(clip.text.startswith("c") for clip in mixed)
+    wanted = base * (1 - share) / share
+    assert heard == corrections or abs(heard - wanted) <= corrections / 2 + 1e-9
+
+
+def test_without_ordinary_recordings_or_their_share_only_corrections_are_heard() -> None:
+    corrections, base = clips(["a", "b"]), clips(["c"])
+    assert mix(corrections, [], 0.5) == mix(corrections, base, 0.0) == corrections
+
+
+def test_ordinary_sentences_are_certain_and_different() -> None:
+    sentences = ordinary_sentences(48)
+    assert len(set(sentences)) == 48
+    assert all(normalize(text).text == text and not normalize(text).uncertain() for text in sentences)
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Profile:
+    return Profile(
+        name="test",
+        corpus=CorpusSettings(),
+        base_voice="none",
+        training=TrainingSettings(batch_size=2, segment_samples=4096, validation_clips=2, discriminator_warmup=0),
+        feedback=FeedbackSettings(steps=2, learning_rate=1e-4, validate_every=1),
+        data_dir=tmp_path / "prepared",
+    )
+
+
+@pytest.fixture
+def store() -> FeedbackStore:
+    store = FeedbackStore()
+    for number, text in enumerate(TEXTS):
+        sound = syllables(2.0, pitch=150 + 10 * number, seed=number).astype(np.float32)
+        store.accept(store.submit((sound, 16_000), text, consent=True).id)
+    return store
+
+
+@pytest.fixture
+def current(make_audible_voice: Callable[..., Voice]) -> registry.Entry:
+    voice = make_audible_voice()
+    voice.card = {"licence": "CC0 1.0", "base_voice": "tiny", "faults": [], "parent": None}
+    return registry.publish(voice, "test", lambda card: "# test\n")
+
+
+def prepared(profile: Profile, tmp_path: Path) -> None:
+    """Ordinary recordings for the profile: enough that each of the three parts has some."""
+    sentences = [f"{text} {word}" for text in ordinary_sentences(20) for word in ("baş", "îro")]
+    rows = [{"sentence": text, "seconds": 4.5} for text in sentences]
+    corpus = CorpusSettings(source=str(common_voice(tmp_path / "corpus", rows)), held_out_share=0.3, pace_mads=None)
+    prepare(corpus, profile.audio, profile.prepared_dir)
+
+
+def run(profile: Profile, store: FeedbackStore) -> training.FeedbackResult:
+    task = FeedbackTraining(profile, store)
+    assert task.trainer.run()
+    return task.finish(lambda line: None)
+
+
+def test_corrections_become_a_new_version_that_says_where_it_comes_from(
+    profile: Profile, store: FeedbackStore, current: registry.Entry, tmp_path: Path
+) -> None:
+    prepared(profile, tmp_path)
+    task = FeedbackTraining(profile, store)
+    assert not task.rehearsal and len(task.learned) + len(task.held_out) == len(TEXTS)
+    assert task.trainer.run()
+    result = task.finish(lambda line: None)
+    card = result.entry.card
+    assert (card["version"], card["parent"], card["licence"]) == (2, current.version, "CC0 1.0")
+    assert sorted(card["corrections"]) == sorted(one.id for one in store.corrections())
+    assert {one.state for one in store.corrections()} == {"used"}
+    assert result.learned.sentences + (result.held_out.sentences if result.held_out else 0) == len(TEXTS)
+    assert result.elsewhere.sentences == min(training.ELSEWHERE, len(task.base.test))
+    readme = (result.entry.folder / "README.md").read_text(encoding="utf-8")
+    assert "version 2" in readme and f"| ordinary sentences | {result.elsewhere.sentences} |" in readme
+
+
+def test_a_voice_that_forgot_is_kept_and_not_current(
+    profile: Profile, store: FeedbackStore, current: registry.Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared(profile, tmp_path)
+    for distance, may_be_current in ((1.051, False), (1.049, True)):
+        figures = iter([Figures(5, 5.0, at, 1.0, 200.0, 0.0, 1.0) for at in (1.0, distance)])
+        monkeypatch.setattr(training, "compare", lambda *_, found=figures: next(found))
+        result = run(profile, store)
+        assert (result.entry.faults == []) == may_be_current == result.entry.current
+        assert registry.current().version == (result.entry.version if may_be_current else current.version)
+
+
+def test_without_recordings_the_voice_practises_its_own_speech_and_says_so(
+    profile: Profile, store: FeedbackStore, current: registry.Entry
+) -> None:
+    with pytest.warns(UserWarning, match="its own earlier speech"):
+        task = FeedbackTraining(profile, store)
+    assert task.rehearsal and len(task.base.test) == training.ELSEWHERE < len(task.base.train)
+    assert {clip.path.parent.name for clip in task.base.train} == {"own-speech"}
+
+
+def test_only_accepted_corrections_teach(profile: Profile, store: FeedbackStore, current: registry.Entry) -> None:
+    first, second, *_ = store.corrections()
+    store.withdraw(first.id)
+    new = store.submit((syllables(2.0, seed=99).astype(np.float32), 16_000), "Ew hat malê.", consent=True)
+    with pytest.warns(UserWarning):
+        task = FeedbackTraining(profile, store)
+    ids = {one.id for one in task.corrections}
+    assert second.id in ids and not {first.id, new.id} & ids
+
+
+def test_nothing_accepted_and_no_voice_are_clear_errors(profile: Profile, make_voice: Callable[..., Voice]) -> None:
+    store = FeedbackStore()
+    with pytest.raises(VoiceError, match="no fine-tuned voice yet"):
+        FeedbackTraining(profile, store)
+    voice = make_voice()
+    voice.card = {"faults": [], "parent": None}
+    registry.publish(voice, "test", lambda card: "")
+    with pytest.raises(TrainingError, match="No correction is accepted"):
+        FeedbackTraining(profile, store)
+
+
+@pytest.mark.filterwarnings("ignore:There are no ordinary recordings")
+def test_a_stopped_training_goes_on_and_other_corrections_begin_anew(
+    profile: Profile, store: FeedbackStore, current: registry.Entry
+) -> None:
+    task = FeedbackTraining(profile, store)
+    task.trainer.run()
+    assert FeedbackTraining(profile, store).trainer.step == 2
+    store.withdraw(store.corrections()[0].id)
+    assert FeedbackTraining(profile, store).trainer.step == 0
+
+
+@pytest.mark.filterwarnings("ignore:There are no ordinary recordings")
+def test_withdrawing_marks_the_voice_that_learned_also_after_a_kill_before_the_mark(
+    profile: Profile, store: FeedbackStore, current: registry.Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = FeedbackTraining(profile, store)
+    task.trainer.run()
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "mark_voices", lambda store: None)  # killed between the voice and its mark
+        entry = task.finish(lambda line: None).entry
+    chosen = store.corrections()[0].id
+    assert store.history(chosen)[-1].what == "accepted"
+    training.mark_voices(store)
+    assert store.withdraw(chosen) == [entry.folder.name]
+    assert store.tainted_voices() == {entry.folder.name: [chosen]}
+
+
+def test_a_voice_of_another_store_changes_nothing(store: FeedbackStore, current: registry.Entry) -> None:
+    card = current.folder / "voice.json"
+    card.write_text('{"faults": [], "corrections": ["0123456789abcdef0123456789abcdef"]}', encoding="utf-8")
+    training.mark_voices(store)
+    assert store.tainted_voices() == {} and {one.state for one in store.corrections()} == {"accepted"}
+
+
+HOLD = """
+from kurdtts_lib.feedback.training import only_training
+with only_training():
+    print("here", flush=True)
+    input()
+"""
+
+
+def test_only_one_training_at_a_time_and_a_killed_one_gives_its_place_back(home: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-c", HOLD]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True, encoding="utf-8"
+    ) as other:
+        assert other.stdout is not None and other.stdout.readline() == "here\n"
+        with pytest.raises(TrainingError, match="is running"), only_training():
+            pass
+        other.kill()
+    with only_training():
+        pass
+
+
+def test_settings_of_the_trainer_are_those_of_the_feedback(
+    profile: Profile, store: FeedbackStore, current: registry.Entry
+) -> None:
+    changed = dataclasses.replace(profile, feedback=dataclasses.replace(profile.feedback, steps=7, patience=5))
+    with pytest.warns(UserWarning):
+        settings = FeedbackTraining(changed, store).trainer.settings
+    assert (settings.steps, settings.patience, settings.learning_rate) == (7, 5, 1e-4)
+    assert settings.batch_size == profile.training.batch_size
+
+
+@pytest.mark.filterwarnings("ignore:There are no ordinary recordings")
+def test_the_command_line_trains_and_says_what_became_of_it(
+    store: FeedbackStore, current: registry.Entry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["feedback", "train"]) == 0
+    said = capsys.readouterr().out
+    assert "Voice 2:" in said and "elsewhere" in said and "held out" in said
+    assert cli.main(["voices"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert len([line for line in listed if line.startswith("*")]) == 2, "the current voice, and what the star means"
+    store.withdraw(store.corrections()[0].id)
+    assert cli.main(["voices"]) == 0
+    assert "withdrawn since" in capsys.readouterr().out
+
+
+def test_voices_can_be_chosen_and_taken_back(
+    make_voice: Callable[..., Voice], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["voices"]) == 0 and "no voice yet" in capsys.readouterr().out
+    voice = make_voice()
+    for _ in range(2):
+        voice.card = {"faults": [], "parent": None}
+        registry.publish(voice, "test", lambda card: "")
+    assert cli.main(["voices", "use", "1"]) == 0 and registry.current().version == 1
+    assert cli.main(["voices", "rollback"]) == 0 and registry.current().version == 2
+    assert cli.main(["voices", "use", "9"]) == 1
+    assert "There are: 1, 2" in capsys.readouterr().err
