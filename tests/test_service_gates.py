@@ -102,6 +102,8 @@ def test_no_page_may_by_default_not_even_send_a_form() -> None:
         ("LOCALHOST:8765", 200),
         ("127.0.0.1:8765", 200),
         ("[::1]:8765", 200),
+        ("127.0.0.2:8765", 200),
+        ("127.0.0.1.2", 400),
         ("evil.example", 400),
         ("evil.example:8765", 400),
         ("127.0.0.1.evil.example", 400),

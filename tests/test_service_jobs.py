@@ -100,6 +100,13 @@ def test_the_command_is_that_of_the_command_line() -> None:
     ]
 
 
+def test_the_real_command_says_why_it_cannot_train(home: Path) -> None:
+    with serving() as served:
+        id = served.client.post("/feedback/train").json()["job"]
+        job = until(lambda: shown(served, id), lambda job: job["state"] not in ("queued", "running"))
+    assert job["state"] == "failed" and "There is no fine-tuned voice yet" in job["message"], job
+
+
 def test_a_training_runs_tells_how_far_it_is_and_what_came_out(served: Served, home: Path) -> None:
     id = started(served)
     job = shown(served, id)
