@@ -178,18 +178,11 @@ def test_what_cannot_be_said_is_refused(
     assert refusal(ask(served, **fields)) == expected_refusal
 
 
+LONE_HALF = b'{"text": "\\ud800", "input": "\\ud800"}'
+
+
 @pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"{",
-        b"[]",
-        b'"x"',
-        b'{"text": NaN}',
-        b'{"text": "\\ud800", "input": "\\ud800"}',
-        b'{"speed": NaN, "input": "x"}',
-        b"\xff",
-    ],
+    "body", [b"", b"{", b"[]", b'"x"', b'{"text": NaN}', LONE_HALF, b'{"speed": NaN, "input": "x"}', b"\xff"]
 )
 def test_what_is_no_json_of_ours_is_refused(served: Served, body: bytes) -> None:
     for path in ("/v1/audio/speech", "/tts"):
