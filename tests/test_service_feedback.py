@@ -6,6 +6,7 @@ import io
 import logging
 import socket
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from serving import TEXT, Served, form, head, raw_refusal, refusal, serving, wav
 from speechlike import encoded, syllables
 
 from kurdtts_lib.feedback import database
+from kurdtts_lib.feedback.records import Correction
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.feedback.takes import encode_take
+from kurdtts_lib.service import state
 from kurdtts_lib.service.app import ServiceSettings
 from kurdtts_lib.service.logs import PrivateFormatter
 
@@ -231,6 +234,27 @@ def test_a_store_that_another_program_holds_is_a_matter_of_waiting(
             assert refusal(response) == (503, "store_locked") and int(response.headers["retry-after"]) > 0
             assert str(home) not in response.text
     assert served.submit(1).status_code == 201
+
+
+def test_while_the_store_waits_for_another_program_the_rest_answers(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, ordinary = threading.Event(), FeedbackStore.get
+    inside = threading.Semaphore(0)
+
+    def slow(store: FeedbackStore, id: str) -> Correction:
+        inside.release()
+        assert go_on.wait(60)
+        return ordinary(store, id)
+
+    monkeypatch.setattr(FeedbackStore, "get", slow)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(httpx.get, f"{served.address}/feedback/x", timeout=60) for _ in range(8)]
+        assert [inside.acquire(timeout=60) for _ in range(state.STORE_THREADS)] == [True] * state.STORE_THREADS
+        assert served.client.get("/health").status_code == 200
+        assert served.client.get("/jobs/x").status_code == 404
+        go_on.set()
+        assert [each.result().status_code for each in asked] == [404] * 8
 
 
 def test_the_log_tells_what_happened_and_nothing_that_anybody_said(

@@ -3,6 +3,7 @@
 import concurrent.futures
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -143,6 +144,28 @@ def test_while_another_program_trains_none_is_started(served: Served, home: Path
         assert refusal(served.client.post("/feedback/train")) == (409, "training_runs")
     assert list((home / "runs" / "jobs").glob("*")) == []
     started(served)
+
+
+@WITH_SIGNALS
+def test_a_training_that_ends_between_two_questions_keeps_its_code(
+    trainer: None, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = Jobs("sample")
+    job = runner.start()
+    process, ordinary = runner._processes[job.id], subprocess.Popen.poll
+
+    def ends_just_after(child: subprocess.Popen) -> int | None:
+        code = ordinary(child)
+        psutil.Process(child.pid).kill()
+        while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        return code
+
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess.Popen, "poll", ends_just_after)
+        assert runner.get(job.id).state == "running"
+    found = runner.get(job.id)
+    assert found.state == "failed" and "ended with code" in found.message and process.returncode
 
 
 @WITH_SIGNALS

@@ -1,5 +1,6 @@
 """Corrections over HTTP: submit, ask, accept, withdraw, train."""
 
+import asyncio
 import dataclasses
 from typing import Annotated, BinaryIO
 
@@ -68,7 +69,7 @@ async def show(shared: Shared, id: str) -> CorrectionBody:
 @router.post("/feedback/train", status_code=202, responses=documented(409, 429, 503))
 async def train(shared: Shared) -> JobStartedBody:
     """Let the current voice learn the accepted corrections: one training at a time, in its own process."""
-    job = await shared.work(shared.jobs.start)
+    job = await asyncio.to_thread(shared.jobs.start)
     return JobStartedBody(job=job.id)
 
 
@@ -88,13 +89,13 @@ async def withdraw(shared: Shared, id: str) -> WithdrawnBody:
 @router.get("/jobs/{id}", responses=documented(404, 503))
 async def job(shared: Shared, id: str) -> JobBody:
     """How far a training is."""
-    return _job_body(await shared.work(shared.jobs.get, id))
+    return _job_body(await asyncio.to_thread(shared.jobs.get, id))
 
 
 @router.delete("/jobs/{id}", status_code=202, responses=documented(404, 409, 503))
 async def stop(shared: Shared, id: str) -> JobBody:
     """Ask a training to stop after its step. It keeps its checkpoint, and the next training goes on from there."""
-    return _job_body(await shared.work(shared.jobs.stop, id))
+    return _job_body(await asyncio.to_thread(shared.jobs.stop, id))
 
 
 def _submit(store: FeedbackStore, audio: BinaryIO, facts: dict) -> Correction:
@@ -106,7 +107,7 @@ def _find(store: FeedbackStore, id: str) -> Correction:
     try:
         return store.get(id)
     except FeedbackError as error:
-        if error.__cause__ is not None:  # the disk or the database, not the id
+        if repr(id) not in str(error):  # the disk or the database, not the id
             raise
         raise ServiceError(404, "not_found", "There is no correction with this id.") from error
 

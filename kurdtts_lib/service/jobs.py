@@ -136,7 +136,8 @@ class Jobs:
             return job
         process = self._processes.get(job.id)
         code = process.poll() if process else None
-        if code is None and _alive(job):
+        # Of an own child only `poll` is asked: between two questions it may end, and its code would be lost.
+        if (code is None) if process else _alive(job):
             found = progress_since(datetime.fromisoformat(job.created).timestamp())
             return dataclasses.replace(job, **found) if found else job
         return self._finish(job, code)

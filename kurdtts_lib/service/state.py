@@ -35,7 +35,7 @@ class State:
     _waiting: int = 0
 
     async def work(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run what reads or writes the disk."""
+        """Run what uses the store, which may wait half a minute for another program."""
         return await asyncio.get_running_loop().run_in_executor(self._store_pool, partial(function, *args, **kwargs))
 
     async def speech(self, voice: str, text: str, file_format: str, speed: float) -> bytes:
