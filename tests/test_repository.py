@@ -21,7 +21,7 @@ LAYERS = [
     ("corpus",),
     ("vits",),
     ("judging", "registry", "training_run", "voices", "feedback"),
-    ("widgets", "backend_check", "cli", "course", "feedback_commands", "voice_commands"),
+    ("widgets", "backend_check", "cli", "course", "feedback_commands", "service", "service_commands", "voice_commands"),
 ]
 
 
@@ -94,7 +94,7 @@ def test_every_dependency_is_imported_or_started_somewhere() -> None:
     """A package that nothing uses must not be installed on a reader's machine."""
     pyproject = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
     packages = {re.split(r"[=<>]", line)[0] for line in pyproject["project"]["dependencies"]}
-    packages = {{"ipython": "IPython"}.get(name, name) for name in packages}
+    packages = {{"ipython": "IPython", "python-multipart": "python_multipart"}.get(name, name) for name in packages}
     packages -= {"ipykernel"}  # never imported: it is the process in which every notebook runs
     sources = "\n".join(path.read_text(encoding="utf-8") for path in [*MODULES, REPOSITORY / "start.py", *NOTEBOOKS])
     unused = {name for name in packages if not re.search(rf"(import|from) {name}\b|[\"']{name}[\"']", sources)}

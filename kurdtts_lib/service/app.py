@@ -1,0 +1,83 @@
+"""The service as one ASGI application: its endpoints, and the gates in front of them."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from kurdtts_lib import __version__
+from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.service import feedback_endpoints, speech_endpoints
+from kurdtts_lib.service.description import describe_service
+from kurdtts_lib.service.failures import add_handlers
+from kurdtts_lib.service.gates import BodyGate, HostGate, OriginGate, RateGate, TokenGate
+from kurdtts_lib.service.jobs import Jobs
+from kurdtts_lib.service.limits import Buckets
+from kurdtts_lib.service.lingering import Lingering
+from kurdtts_lib.service.logs import RequestLog
+from kurdtts_lib.service.speaking import Speaker
+from kurdtts_lib.service.state import State
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """How the service is served."""
+
+    profile: str = "sample"
+    """Of the trainings that it starts."""
+    token: str = ""
+    """What a client must know; empty: nothing."""
+    origins: tuple[str, ...] = ()
+    """Web pages that may use the service: `https://example.org`."""
+    most_bytes: int = 25_000_000
+    """Of a body: a minute of sound in the best quality has 17 MB."""
+
+
+# An error's message may quote a text; FastAPI would send it to whatever collects measurements on this machine.
+NO_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False, operation_spans=False, auto_configure=False)
+
+
+def create_app(settings: ServiceSettings) -> ASGIApp:
+    """The application; it writes into the home as it is now."""
+    app = FastAPI(
+        title="kurdtts",
+        version=__version__,
+        telemetry=NO_TELEMETRY,
+        docs_url=None,  # FastAPI's pages for people load their programs from elsewhere
+        redoc_url=None,
+        lifespan=_lifespan,
+    )
+    app.state.service = State(FeedbackStore(), Jobs(settings.profile), Speaker())
+    app.include_router(feedback_endpoints.router)
+    app.include_router(speech_endpoints.router)
+    add_handlers(app)
+    describe_service(app, with_token=bool(settings.token))
+    # The last one added is the first that a request meets.
+    app.add_middleware(BodyGate, most_bytes=settings.most_bytes)
+    if settings.token:
+        app.add_middleware(TokenGate, token=settings.token)
+    app.add_middleware(RateGate, buckets=Buckets())
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["Location", "Retry-After", "X-Request-Id"],
+            allow_private_network=True,  # a page of the web that is allowed may ask this machine
+        )
+    app.add_middleware(OriginGate, allowed=settings.origins)
+    if not settings.token:  # a page that knows no token gains nothing by another name, and a proxy brings its own
+        app.add_middleware(HostGate)
+    # Around everything: the answer to a bug is made outside of the middlewares that are added.
+    return RequestLog(Lingering(app))
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    app.state.service.close()

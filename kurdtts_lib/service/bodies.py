@@ -1,0 +1,84 @@
+"""What the service takes and gives, as its OpenAPI description tells it."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, StringConstraints
+
+LONGEST_TEXT = 5000
+"""Characters to speak at once: about six minutes of speech."""
+Short = Annotated[str, StringConstraints(max_length=200)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT)]
+
+
+class CorrectionBody(BaseModel):
+    """A correction, without who gave it."""
+
+    id: str
+    state: Literal["submitted", "accepted", "used", "withdrawn"]
+    text: str = Field(description="As written; empty after a withdrawal")
+    spoken: str = Field(description="As it is said: numbers and abbreviations in words")
+    seconds: float
+    checks: list[str] = Field(description="What sounds wrong, each in a sentence; the take is kept all the same")
+    created: str = Field(description="UTC, ISO 8601")
+
+
+class SubmittedBody(CorrectionBody):
+    repeated: bool = Field(description="The same sound with the same text was there already; it is kept once")
+
+
+class WithdrawnBody(BaseModel):
+    id: str
+    state: Literal["withdrawn"]
+    voices: list[str] = Field(description="The voices that learned from it; train them again without it")
+
+
+class JobStartedBody(BaseModel):
+    job: str = Field(description="For GET /jobs/{id}")
+
+
+class JobBody(BaseModel):
+    """A training."""
+
+    id: str
+    state: Literal["queued", "running", "done", "failed"]
+    created: str
+    finished: str | None
+    step: int
+    steps: int | None = Field(description="How many there are at most; it stops earlier if nothing gets better")
+    message: str
+    result: dict | None = Field(description="The new voice: version, folder, faults, and figures before and after")
+
+
+class VoiceBody(BaseModel):
+    version: int
+    name: str
+    voice: str = Field(description="The name of its folder: a value of `voice` in /v1/audio/speech")
+    current: bool
+    licence: str | None
+    date: str | None
+    parent: int | None = Field(description="The version that it comes from")
+    faults: list[str] = Field(description="Why it may not become the current voice; empty for a good one")
+    tainted: bool = Field(description="It learned from a correction that was withdrawn later")
+
+
+class HealthBody(BaseModel):
+    ok: bool
+    version: str = Field(description="Of kurdtts")
+    voice: str | None = Field(description="The current voice")
+    why: str | None = Field(description="Why there is no current voice")
+
+
+class SpeechRequest(BaseModel):
+    """The form of OpenAI's speech service. Other fields are ignored."""
+
+    model: str = Field("kurdtts", description="Ignored: `voice` says it all")
+    input: Text = Field(description="What to say", examples=["Roj baş"])
+    voice: int | str = Field("current", description="`current`, a version, or a folder's name of GET /voices")
+    response_format: Literal["wav", "flac", "mp3", "opus", "pcm"] = Field(
+        "mp3", description="pcm: 16-bit little-endian samples, one channel, 24 kHz, as OpenAI's"
+    )
+    speed: float = Field(1.0, ge=0.25, le=4.0, allow_inf_nan=False)
+
+
+class TtsRequest(BaseModel):
+    text: Text = Field(examples=["Roj baş"])

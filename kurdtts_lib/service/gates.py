@@ -1,0 +1,135 @@
+"""What a request must pass before an endpoint sees it: its host, its web page, its rate, its token, its size."""
+
+import hmac
+import math
+import re
+from collections.abc import Collection
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kurdtts_lib.service.failures import ServiceError, answer
+from kurdtts_lib.service.limits import Buckets
+
+OPEN_PATHS = ("/health",)
+"""These answer without the token."""
+TAIL_BYTES = 256
+"""The end of a body that is kept to be looked at: longer than the last line of a form, 76 characters at most."""
+LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
+LOCAL_HOST = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?")
+
+
+class Gate:
+    """A middleware that lets a request through or refuses it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            try:
+                self.check(scope, Headers(scope=scope))
+            except ServiceError as error:
+                refusal = answer(error.status_code, error.code, str(error.detail), error.headers)
+                await refusal(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+    def check(self, scope: Scope, headers: Headers) -> None:
+        """Raises ServiceError for a request that must not go on."""
+        raise NotImplementedError
+
+
+class HostGate(Gate):
+    """Only requests for this machine's own name: a web page could give its own name this machine's address."""
+
+    def check(self, scope: Scope, headers: Headers) -> None:
+        if not LOCAL_HOST.fullmatch(headers.get("host", "").lower()):
+            raise ServiceError(400, "wrong_host", f"This service answers to: {', '.join(LOCAL_NAMES)}.")
+
+
+class OriginGate(Gate):
+    """Only allowed web pages. CORS alone keeps a page from reading the answer, not from sending a form."""
+
+    def __init__(self, app: ASGIApp, allowed: Collection[str]) -> None:
+        super().__init__(app)
+        self.allowed = allowed
+
+    def check(self, scope: Scope, headers: Headers) -> None:
+        origin = headers.get("origin")
+        if origin is not None and origin not in self.allowed:
+            raise ServiceError(
+                403, "wrong_origin", "This web page may not use the service. Start it with --allow-origin URL."
+            )
+
+
+class RateGate(Gate):
+    """Only so many POST requests from one client."""
+
+    def __init__(self, app: ASGIApp, buckets: Buckets) -> None:
+        super().__init__(app)
+        self.buckets = buckets
+
+    def check(self, scope: Scope, headers: Headers) -> None:
+        if scope["method"] != "POST":
+            return
+        client = scope["client"][0] if scope.get("client") else ""
+        wait = math.ceil(self.buckets.wait_seconds(client))
+        if wait:
+            message = f"Too many requests. Try again in {wait} s."
+            raise ServiceError(429, "too_many_requests", message, {"Retry-After": str(wait)})
+
+
+class TokenGate(Gate):
+    """Only those who know the token."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        super().__init__(app)
+        self.expected = token.encode("utf-8")
+
+    def check(self, scope: Scope, headers: Headers) -> None:
+        if scope["path"] in OPEN_PATHS:
+            return
+        kind, _, given = headers.get("authorization", "").partition(" ")  # latin-1, as headers are
+        # Bytes of any value, and in a time that does not tell how many of them are right.
+        right = hmac.compare_digest(given.strip().encode("latin-1"), self.expected)
+        if kind.lower() != "bearer" or not right:
+            message = "A token is needed: Authorization: Bearer TOKEN."
+            raise ServiceError(401, "unauthorized", message, {"WWW-Authenticate": "Bearer"})
+
+
+class BodyGate(Gate):
+    """Only bodies of an allowed size: by what the header says, before any of it is read, and by what is counted.
+
+    Starlette has such a middleware, too; its answers are plain text and come after the endpoint has begun.
+    The body's end is kept in the request's state as `body_tail`.
+    """
+
+    def __init__(self, app: ASGIApp, most_bytes: int) -> None:
+        super().__init__(app)
+        self.most_bytes = most_bytes
+
+    def check(self, scope: Scope, headers: Headers) -> None:
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or len(length) > 18 or int(length) > self.most_bytes:
+            raise self._too_large()
+
+    def _too_large(self) -> ServiceError:
+        megabytes = self.most_bytes / 1_000_000
+        return ServiceError(413, "too_large", f"The body is too large; {megabytes:g} MB are allowed.")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        count = 0
+        state = scope.setdefault("state", {})
+        state["body_tail"] = b""
+
+        async def counted() -> Message:
+            nonlocal count
+            message = await receive()
+            count += len(message.get("body", b""))
+            if count > self.most_bytes:
+                raise self._too_large()  # FastAPI reads the body inside an endpoint: its handlers answer
+            state["body_tail"] = (state["body_tail"] + message.get("body", b""))[-TAIL_BYTES:]
+            return message
+
+        await super().__call__(scope, counted, send)

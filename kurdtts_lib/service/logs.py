@@ -1,0 +1,71 @@
+"""The service's log: who asked for what and what went wrong, never the voice, the text or the name of anybody."""
+
+import logging
+import sys
+import time
+import traceback
+import uuid
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger("kurdtts.service")
+LONGEST_PATH = 200
+
+
+class PrivateFormatter(logging.Formatter):
+    """Tracebacks without the errors' messages: these may quote a text."""
+
+    def formatException(self, ei: Any) -> str:
+        error, lines = ei[1], []
+        while error is not None:
+            lines += [*traceback.format_tb(error.__traceback__), f"{type(error).__name__} (its message is left out)\n"]
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        return "".join(lines).rstrip()
+
+
+def start_logging() -> None:
+    """Everything to the standard error, our own and the server's lines alike."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrivateFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    for name in ("kurdtts.service", "uvicorn"):
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+class RequestLog:
+    """One line a request, and an id by which the client can name it (`X-Request-Id`)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        id, began = uuid.uuid4().hex[:12], time.perf_counter()
+        scope.setdefault("state", {})["request_id"] = id
+        status, bytes_in, bytes_out = 0, 0, 0
+
+        async def counted_receive() -> Message:
+            nonlocal bytes_in
+            message = await receive()
+            bytes_in += len(message.get("body", b""))
+            return message
+
+        async def counted_send(message: Message) -> None:
+            nonlocal status, bytes_out
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", id.encode())]
+            bytes_out += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self.app(scope, counted_receive, counted_send)
+        finally:
+            # As it came over the wire: decoded, a line break in it would begin a false line.
+            path = scope.get("raw_path", b"").decode("ascii", "replace")[:LONGEST_PATH]
+            milliseconds = 1000 * (time.perf_counter() - began)
+            line = "%s %s %s %d ms, %d bytes in, %d out, request %s"
+            log.info(line, scope["method"], path, status or "no answer", milliseconds, bytes_in, bytes_out, id)

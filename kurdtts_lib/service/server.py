@@ -1,0 +1,73 @@
+"""`kurdtts serve`: the application behind a socket."""
+
+import contextlib
+import ipaddress
+import re
+import socket
+
+import uvicorn
+
+from kurdtts_lib.errors import KurdTTSError
+from kurdtts_lib.service.app import ServiceSettings, create_app
+from kurdtts_lib.service.logs import start_logging
+
+ORIGIN = re.compile(r"https?://[^/\s*]+")
+LAST_SECONDS = 30
+"""When the service is stopped, requests that are being answered have so long."""
+
+
+def serve(settings: ServiceSettings, host: str, port: int) -> None:
+    """Serve until Ctrl-C or SIGTERM. Port 0 takes a free one and says which.
+
+    Raises KurdTTSError, before anything is opened, for a host, an origin or a port that cannot be.
+    """
+    check(settings, host)
+    listening = _listen(host, port)
+    start_logging()
+    address = f"[{host}]" if ":" in host else host
+    print(f"Serving on http://{address}:{listening.getsockname()[1]} (Ctrl-C stops)", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C: uvicorn closes everything, then raises it once more
+        uvicorn.Server(server_config(settings)).run(sockets=[listening])
+
+
+def server_config(settings: ServiceSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(settings),
+        log_config=None,
+        access_log=False,  # ours says the same, and less of the client
+        proxy_headers=False,  # anybody could claim another address, and escape the limit of requests
+        http="h11",
+        ws="none",
+        timeout_graceful_shutdown=LAST_SECONDS,
+    )
+
+
+def check(settings: ServiceSettings, host: str) -> None:
+    """Raises KurdTTSError for settings that would be unsafe or have no effect."""
+    if not settings.token and not _only_this_machine(host):
+        raise KurdTTSError(
+            f"{host} is open to other machines, so the service needs a token. Make one with `python -c "
+            '"import secrets; print(secrets.token_urlsafe(32))"`, put it into the environment variable KURDTTS_TOKEN, '
+            "and start again."
+        )
+    for origin in settings.origins:
+        if not ORIGIN.fullmatch(origin):
+            raise KurdTTSError(f"{origin!r} is not the address of a web page's server. Write it like https://a.org.")
+
+
+def _only_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        raise KurdTTSError(
+            f"The service cannot listen on {host}, port {port} ({error}). Is it running already? Take another port: "
+            "`kurdtts serve --port 8766`."
+        ) from error

@@ -1,0 +1,104 @@
+"""Speech for the service: which voice, kept loaded, and in the form that was asked for."""
+
+import io
+import logging
+import threading
+from collections import OrderedDict
+
+import numpy as np
+import soundfile
+
+from kurdtts_lib import registry
+from kurdtts_lib.audio import resample
+from kurdtts_lib.errors import VoiceError
+from kurdtts_lib.registry import Entry
+from kurdtts_lib.service.failures import ServiceError
+from kurdtts_lib.vits.synthesis import speak
+from kurdtts_lib.vits.voice import Voice, load_voice
+
+log = logging.getLogger("kurdtts.service")
+CACHED_VOICES = 2
+"""Loaded at a time: the current one, and one that it is compared with. A full-size voice has 150 MB."""
+PCM_RATE = 24_000
+"""Hertz. Raw samples do not tell their rate, and programs written for OpenAI's service expect this one."""
+MEDIA_TYPES = {
+    "wav": "audio/wav",
+    "flac": "audio/flac",
+    "mp3": "audio/mpeg",
+    "opus": "audio/ogg",
+    "pcm": "audio/pcm",
+}
+_CONTAINERS = {
+    "wav": ("WAV", "PCM_16"),
+    "flac": ("FLAC", "PCM_16"),
+    "mp3": ("MP3", "MPEG_LAYER_III"),
+    "opus": ("OGG", "OPUS"),
+}
+
+
+def find_voice(name: str) -> Entry:
+    """The voice called `name`: `current`, a version, or a folder of the registry. Raises ServiceError (404)."""
+    entries = registry.voices()
+    if name == "current":
+        found = next((entry for entry in entries if entry.current), None)
+        if found is None:
+            raise ServiceError(404, "no_voice", why_no_voice(entries))
+        return found
+    # By comparing: no path is ever made from what a client sends.
+    for entry in entries:
+        if name in (str(entry.version), entry.folder.name):
+            return entry
+    known = ", ".join(str(entry.version) for entry in entries) or "none yet"
+    raise ServiceError(404, "unknown_voice", f"There is no such voice. There are: {known}.")
+
+
+def why_no_voice(entries: list[Entry]) -> str:
+    if entries and entries[-1].faults:
+        return f"No voice is the current one. The newest may not be: {' '.join(entries[-1].faults)}"
+    return "There is no current voice yet. Train one: notebook 4, or `kurdtts train`."
+
+
+class Speaker:
+    """Loads voices and speaks; may be used from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loaded: OrderedDict[tuple[str, int], Voice] = OrderedDict()
+
+    def speech(self, name: str, text: str, file_format: str, speed: float) -> bytes:
+        """`text` as a file. Raises ServiceError for an unknown voice, TextError, VoiceError for a damaged voice."""
+        voice = self._voice(find_voice(name))
+        return encode_sound(speak(voice, text, speed=speed), voice.model.config.sampling_rate, file_format)
+
+    def _voice(self, entry: Entry) -> Voice:
+        with self._lock:
+            try:
+                key = (entry.folder.name, (entry.folder / "model.safetensors").stat().st_mtime_ns)
+            except OSError as error:
+                raise VoiceError(f"{entry.folder} was removed just now.") from error
+            voice = self._loaded.pop(key, None)
+            if voice is None:
+                voice = load_voice(entry.folder)
+                voice.discriminator = None  # only training needs it, and it is larger than the voice
+                log.info("loaded %s", entry.folder.name)
+            self._loaded[key] = voice  # at the end: used last
+            while len(self._loaded) > CACHED_VOICES:
+                self._loaded.popitem(last=False)
+            return voice
+
+
+def encode_sound(waveform: np.ndarray, rate: int, file_format: str) -> bytes:
+    """(samples,) float32 at `rate` Hz as a file of 16 bits, or as one of the two that are smaller than that."""
+    if file_format == "pcm":
+        return _sixteen_bits(resample(waveform, rate, PCM_RATE)).tobytes()
+    container, subtype = _CONTAINERS[file_format]
+    buffer = io.BytesIO()
+    with soundfile.SoundFile(buffer, "w", rate, 1, format=container, subtype=subtype) as file:
+        samples = _sixteen_bits(waveform)
+        for begin in range(0, len(samples), rate):  # in one piece, the encoders of a long text overflow the stack
+            file.write(samples[begin : begin + rate])
+    return buffer.getvalue()
+
+
+def _sixteen_bits(waveform: np.ndarray) -> np.ndarray:
+    return np.rint(np.clip(waveform, -1.0, 1.0) * 32767).astype("<i2")

@@ -1,0 +1,93 @@
+"""Speech over HTTP, the voices there are, and whether the service is well."""
+
+import asyncio
+import logging
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from kurdtts_lib import __version__, registry
+from kurdtts_lib.errors import VoiceError
+from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.service.bodies import HealthBody, SpeechRequest, TtsRequest, VoiceBody
+from kurdtts_lib.service.failures import Failure, ServiceError, documented
+from kurdtts_lib.service.speaking import MEDIA_TYPES, why_no_voice
+from kurdtts_lib.service.state import Shared
+
+log = logging.getLogger("kurdtts.service")
+router = APIRouter()
+
+
+async def json_only(request: Request) -> None:
+    """Raises ServiceError unless the body says that it is JSON."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise ServiceError(415, "wrong_content_type", "Send JSON, with Content-Type: application/json.")
+
+
+def _sound(*media_types: str) -> dict:
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    return {"description": "The sound", "content": {media_type: binary for media_type in media_types}}
+
+
+@router.post(
+    "/v1/audio/speech",
+    response_class=Response,
+    dependencies=[Depends(json_only)],
+    responses={200: _sound(*MEDIA_TYPES.values()), **documented(404, 413, 415, 422, 429, 503)},
+)
+async def speech(shared: Shared, request: SpeechRequest) -> Response:
+    """Speak a text, in the form of OpenAI's speech service."""
+    content = await shared.speech(str(request.voice), request.input, request.response_format, request.speed)
+    return Response(content, media_type=MEDIA_TYPES[request.response_format])
+
+
+@router.post(
+    "/tts",
+    response_class=Response,
+    dependencies=[Depends(json_only)],
+    responses={200: _sound("audio/wav"), **documented(404, 413, 415, 422, 429, 503)},
+)
+async def tts(shared: Shared, request: TtsRequest) -> Response:
+    """Speak a text with the current voice, as WAV."""
+    return Response(await shared.speech("current", request.text, "wav", 1.0), media_type="audio/wav")
+
+
+@router.get("/voices", responses=documented(503))
+async def voices(shared: Shared) -> list[VoiceBody]:
+    """All voices, the newest last."""
+    return await shared.work(_voices, shared.store)
+
+
+@router.get("/health", responses={400: {"model": Failure, "description": "Asks for another host"}})
+async def health() -> HealthBody:
+    """Whether the service answers, and with which voice. Needs no token."""
+    voice, why = await asyncio.to_thread(_current)  # also while the store is locked
+    return HealthBody(ok=True, version=__version__, voice=voice, why=why)
+
+
+def _voices(store: FeedbackStore) -> list[VoiceBody]:
+    tainted = store.tainted_voices()
+    return [
+        VoiceBody(
+            version=entry.version,
+            name=entry.name,
+            voice=entry.folder.name,
+            current=entry.current,
+            licence=entry.card.get("licence"),
+            date=entry.card.get("date"),
+            parent=entry.card.get("parent"),
+            faults=entry.faults,
+            tainted=entry.folder.name in tainted,
+        )
+        for entry in registry.voices()
+    ]
+
+
+def _current() -> tuple[str | None, str | None]:
+    """The current voice, or why there is none."""
+    try:
+        entries = registry.voices()
+    except VoiceError as error:
+        log.error("a voice: %s", error)
+        return None, "The list of voices cannot be read. The service's log says why."
+    current = next((entry.folder.name for entry in entries if entry.current), None)
+    return current, None if current else why_no_voice(entries)

@@ -1,0 +1,48 @@
+"""`kurdtts serve`: the corrections and the voice for other programs."""
+
+import argparse
+import os
+
+# The service loads torch and FastAPI, which takes seconds; the command imports it, so that --help is quick.
+
+
+def add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `serve` to the parser of `kurdtts`."""
+    serve = commands.add_parser("serve", help="serve corrections and speech to other programs over HTTP")
+    serve.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine; others need a token")
+    serve.add_argument("--port", type=int, default=8765, help="default: 8765")
+    serve.add_argument("--profile", choices=("sample", "full"), default="sample", help="of its trainings")
+    serve.add_argument(
+        "--token",
+        help="what a client must send; better in the environment variable KURDTTS_TOKEN, where others cannot see it",
+    )
+    serve.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="a web page that may use the service, such as https://example.org; may be repeated",
+    )
+    serve.add_argument("--max-mb", type=_positive, default=25.0, help="of one upload; default: 25")
+    serve.set_defaults(run=_serve)
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of megabytes between 0 and 10000")
+    return value
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from kurdtts_lib.service.app import ServiceSettings
+    from kurdtts_lib.service.server import serve
+
+    token = os.environ.get("KURDTTS_TOKEN", "") if options.token is None else options.token
+    origins = tuple(origin.rstrip("/") for origin in options.allow_origin)
+    settings = ServiceSettings(options.profile, token, origins, round(options.max_mb * 1_000_000))
+    serve(settings, options.host, options.port)
+    return 0

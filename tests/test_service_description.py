@@ -1,0 +1,86 @@
+"""The service does what its own description says: tried with what the description allows, and with what it does not."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+from serving import BEARER, TOKEN, Served, serving
+
+from kurdtts_lib import registry
+from kurdtts_lib.service import jobs, limits, speaking
+from kurdtts_lib.service.app import ServiceSettings
+from kurdtts_lib.vits.voice import Voice
+
+ENDPOINTS = {
+    ("post", "/feedback"),
+    ("get", "/feedback/{id}"),
+    ("delete", "/feedback/{id}"),
+    ("post", "/feedback/{id}/accept"),
+    ("post", "/feedback/train"),
+    ("get", "/jobs/{id}"),
+    ("delete", "/jobs/{id}"),
+    ("post", "/v1/audio/speech"),
+    ("post", "/tts"),
+    ("get", "/voices"),
+    ("get", "/health"),
+}
+
+
+@pytest.fixture
+def served(home: Path, make_voice: Callable[..., Voice], monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    monkeypatch.setattr(limits, "BURST", 1e9)
+    monkeypatch.setattr(jobs, "training_command", lambda _: [sys.executable, "-c", ""])
+    monkeypatch.setattr(speaking, "speak", lambda *_, **__: np.zeros(1600, np.float32))  # the text is still checked
+    voice = make_voice()
+    voice.card = {"faults": [], "parent": None}
+    registry.publish(voice, "test", lambda card: "")
+    with serving(ServiceSettings(token=TOKEN)) as service:
+        service.client.headers = BEARER  # type: ignore[assignment]
+        yield service
+
+
+def test_the_description_names_every_endpoint_with_its_failures(served: Served) -> None:
+    description = served.client.get("/openapi.json").json()
+    found = {(method, path) for path, methods in description["paths"].items() for method in methods}
+    assert found == ENDPOINTS
+    for method, path in found:
+        endpoint = description["paths"][path][method]
+        expected = {"400"} | ({"401", "403"} if path != "/health" else set()) | ({"429"} if method == "post" else set())
+        expected |= {"413", "415", "422"} if "requestBody" in endpoint else set()
+        assert expected <= set(endpoint["responses"]), path
+        for status, response in endpoint["responses"].items():
+            if int(status) >= 400:
+                assert response["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Failure"}
+    assert "HTTPValidationError" not in str(description)
+    assert description["security"] == [{"token": []}] and description["paths"]["/health"]["get"]["security"] == []
+    speech = description["paths"]["/v1/audio/speech"]["post"]["responses"]["200"]["content"]
+    assert set(speech) == set(speaking.MEDIA_TYPES.values())
+
+
+@pytest.mark.parametrize("mode", GenerationMode)
+def test_every_answer_is_one_that_the_description_allows(served: Served, mode: GenerationMode) -> None:
+    headers = {"Authorization": BEARER["Authorization"].decode("latin-1")}
+    schema = schemathesis.openapi.from_url(f"{served.address}/openapi.json", headers=headers)
+    statuses: dict[str, set[int]] = {}
+
+    def check(case: schemathesis.Case) -> None:
+        # A description cannot say which bytes are sound and which letters Kurmanji has.
+        response = case.call_and_validate(headers=headers, excluded_checks=[positive_data_acceptance], timeout=60)
+        statuses.setdefault(case.operation.label, set()).add(response.status_code)
+
+    few = settings(max_examples=25, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    for operation in (result.ok() for result in schema.get_all_operations()):
+        # Nothing can be wrong in a request that holds nothing.
+        if mode == GenerationMode.POSITIVE or operation.body or operation.path_parameters:
+            few(given(case=operation.as_strategy(generation_mode=mode))(check))()
+    if mode == GenerationMode.POSITIVE:
+        assert {label.lower() for label in statuses} == {f"{method} {path.lower()}" for method, path in ENDPOINTS}
+        assert 200 in statuses["POST /tts"] and 202 in statuses["POST /feedback/train"]
+    else:
+        assert statuses["POST /feedback"] <= {400, 401, 415, 422} and len(statuses) == 8

@@ -1,0 +1,296 @@
+"""Corrections over HTTP: what is answered is on the disk, and what is refused leaves nothing behind."""
+
+import concurrent.futures
+import contextlib
+import io
+import logging
+import socket
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from serving import TEXT, Served, form, head, raw_refusal, refusal, serving, wav
+from speechlike import encoded, syllables
+
+from kurdtts_lib.feedback import database
+from kurdtts_lib.feedback.records import Correction
+from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.feedback.takes import encode_take
+from kurdtts_lib.service import state
+from kurdtts_lib.service.app import ServiceSettings
+from kurdtts_lib.service.logs import PrivateFormatter
+
+
+@pytest.fixture
+def served(home: Path) -> Iterator[Served]:
+    with serving(ServiceSettings(most_bytes=1_000_000)) as service:
+        yield service
+
+
+def nothing_stored(home: Path) -> bool:
+    """Neither a row nor a sound."""
+    sounds = list((home / "data" / "feedback" / "sounds").glob("*"))
+    return FeedbackStore().corrections() == [] and sounds == []
+
+
+def test_a_take_is_submitted_shown_accepted_and_withdrawn(served: Served) -> None:
+    response = served.submit(voice="voice-0001-x", contributor="Şîlan")
+    given = response.json()
+    assert response.status_code == 201 and response.headers["location"] == f"/feedback/{given['id']}"
+    assert (given["state"], given["text"], given["spoken"]) == ("submitted", TEXT, "roj baş heval ez li vir im")
+    assert given["seconds"] == 2.5 and given["checks"] == [] and given["repeated"] is False
+    store = FeedbackStore()
+    kept = store.get(given["id"])
+    assert (kept.contributor, kept.voice, kept.consent) == ("Şîlan", "voice-0001-x", True)
+    assert store.sound(kept).read_bytes() == encode_take(wav())
+
+    shown = served.client.get(f"/feedback/{given['id']}").json()
+    assert shown == {name: value for name, value in given.items() if name != "repeated"}
+    assert "Şîlan" not in str(shown) and "Şîlan" not in response.text
+
+    accepted = served.client.post(f"/feedback/{given['id']}/accept")
+    assert (accepted.status_code, accepted.json()["state"]) == (200, "accepted")
+    store.mark_used([given["id"]], "voice-0002-x")
+    assert refusal(served.client.post(f"/feedback/{given['id']}/accept")) == (409, "not_now")
+
+    withdrawn = served.client.delete(f"/feedback/{given['id']}").json()
+    assert withdrawn == {"id": given["id"], "state": "withdrawn", "voices": ["voice-0002-x"]}
+    assert served.client.delete(f"/feedback/{given['id']}").json() == withdrawn
+    assert store.get(given["id"]).text == "" and not list(store.sounds.iterdir())
+
+
+def test_the_same_take_again_is_one_correction(served: Served) -> None:
+    first, second = served.submit(), served.submit()
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert second.json()["repeated"] is True and second.json()["id"] == first.json()["id"]
+    assert len(FeedbackStore().corrections()) == 1
+
+
+def test_fifty_clients_at_once_lose_nothing_and_double_nothing(served: Served) -> None:
+    takes = {f"Roj baş heval {number}": wav(number) for number in range(50)}
+
+    def send(text: str, content: bytes) -> httpx.Response:
+        files = {"audio": ("a.wav", content, "audio/wav")}
+        return httpx.post(
+            f"{served.address}/feedback", files=files, data={"text": text, "consent": "true"}, timeout=120
+        )
+
+    with concurrent.futures.ThreadPoolExecutor(50) as pool:
+        responses = list(pool.map(send, takes, takes.values()))
+    assert [response.status_code for response in responses] == [201] * 50
+    store = FeedbackStore()
+    kept = {correction.text: correction for correction in store.corrections()}
+    assert kept.keys() == takes.keys() and len(store.corrections()) == 50
+    for response in responses:
+        correction = kept[response.json()["text"]]
+        assert response.json()["id"] == correction.id
+        assert store.sound(correction).read_bytes() == encode_take(takes[correction.text])
+
+
+@pytest.mark.parametrize("name", ["../../../etc/passwd", "C:\\Windows\\x.wav", "a\x00b.wav", "", "ş" * 500, "con"])
+def test_the_clients_file_name_is_never_used(served: Served, home: Path, tmp_path: Path, name: str) -> None:
+    before = {path for path in tmp_path.rglob("*") if home not in path.parents}
+    response = served.submit(audio=(name or "x", wav(), "audio/wav"))
+    assert response.status_code in (201, 400, 422)
+    assert {path for path in tmp_path.rglob("*") if home not in path.parents} <= before | {home}
+    names = {path.name for path in home.rglob("*") if path.is_file()}
+    kept = [correction.digest + ".flac" for correction in FeedbackStore().corrections()]
+    assert {name for name in names if not name.startswith("feedback.sqlite")} == set(kept)
+
+
+@pytest.mark.parametrize("id", ["x", "..%2f..%2fetc%2fpasswd", "%00", "' OR 1=1 --", "%ff%fe", "a" * 5000, "train"])
+def test_an_unknown_id_is_not_found_whatever_it_holds(served: Served, id: str) -> None:
+    served.submit()
+    for method in ("GET", "DELETE"):
+        assert refusal(served.client.request(method, f"/feedback/{id}"))[0] in (404, 405)
+    assert refusal(served.client.post(f"/feedback/{id}/accept"))[0] == 404
+    assert refusal(served.client.get(f"/jobs/{id}"))[0] == 404
+    assert [correction.state for correction in FeedbackStore().corrections()] == ["submitted"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"text": None}, (422, "invalid")),
+        ({"text": ""}, (422, "invalid")),
+        ({"audio": None, "x": ("x", b"x", "audio/wav")}, (422, "invalid")),
+        ({"audio": "not a file", "x": ("x", b"x", "audio/wav")}, (422, "invalid")),
+        ({"consent": None}, (422, "no_consent")),
+        ({"consent": "false"}, (422, "no_consent")),
+        ({"consent": "perhaps"}, (422, "invalid")),
+        ({"contributor": "x" * 201}, (422, "invalid")),
+        ({"text": "روژ"}, (422, "bad_text")),
+        ({"text": "a" * 100_000}, (422, "bad_text")),
+        ({"text": "Roj baş " * 50}, (422, "unusable_take")),
+        ({"audio": ("a.wav", b"", "audio/wav")}, (415, "undecodable_audio")),
+        ({"audio": ("a.wav", b"RIFF no sound", "audio/wav")}, (415, "undecodable_audio")),
+        ({"audio": ("a.wav", wav()[:40], "audio/wav")}, (415, "undecodable_audio")),
+        ({"audio": ("a.wav", wav(seconds=0.0), "audio/wav")}, (422, "unusable_take")),
+        ({"audio": ("a.webm", b"\x1a\x45\xdf\xa3" + bytes(500), "audio/webm")}, (415, "undecodable_audio")),
+        ({"audio": ("a.wav", encoded(syllables(2.0) * 1e-6, 16_000, "WAV"), "audio/wav")}, (422, "unusable_take")),
+        ({"audio": ("a.flac", encoded(syllables(61.0, rate=8000), 8000, "FLAC"), "audio/wav")}, (422, "unusable_take")),
+    ],
+)
+def test_what_cannot_be_used_is_refused_and_leaves_nothing(
+    served: Served, home: Path, changes: dict, expected: tuple[int, str]
+) -> None:
+    assert refusal(served.submit(**changes)) == expected
+    assert nothing_stored(home)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("application/json", (415, "wrong_content_type")),
+        ("text/plain", (415, "wrong_content_type")),
+        ("", (415, "wrong_content_type")),
+        ("application/x-www-form-urlencoded", (415, "wrong_content_type")),
+        ("multipart/form-data", (400, "bad_request")),
+        ("multipart/form-data; boundary=other", (400, "bad_request")),
+    ],
+)
+def test_another_content_type_is_refused(served: Served, home: Path, kind: str, expected: tuple[int, str]) -> None:
+    body = form("xyz", ("audio", "a.wav", wav()), ("text", "", TEXT.encode()), ("consent", "", b"true"))
+    response = served.client.post("/feedback", content=body, headers={"Content-Type": kind})
+    assert refusal(response) == expected
+    assert nothing_stored(home)
+
+
+def test_a_body_that_is_too_large_is_refused_by_its_header_alone(served: Served, home: Path) -> None:
+    # Not one byte of the body is sent: the answer can come only from the header.
+    assert raw_refusal(served.raw(head(1_000_001))) == (413, "too_large")
+    assert raw_refusal(served.raw(head(10**19 - 1)))[0] == 413
+    assert refusal(served.submit(audio=("a.wav", bytes(1_100_000), "audio/wav"))) == (413, "too_large")
+    assert nothing_stored(home)
+
+
+@pytest.mark.parametrize("length", [20_000_000, None])
+def test_a_client_that_sends_everything_before_it_listens_hears_why(served: Served, length: int | None) -> None:
+    # It closes the connection after this request, as most simple clients do, and the answer must not go down with it.
+    body = bytes(20_000_000)
+    content = (body,) if length else (f"{len(body):x}\r\n".encode(), body, b"\r\n0\r\n\r\n")
+    start = form("xyz", ("text", "", b"x"), end=False)
+    chunk = () if length else (f"{len(start):x}\r\n".encode() + start + b"\r\n",)
+    assert raw_refusal(served.raw(head(length), *chunk, *content)) == (413, "too_large")
+    refused = head(length, extra="Origin: https://evil.example\r\n")
+    assert raw_refusal(served.raw(refused, *content)) == (403, "wrong_origin")
+
+
+def test_a_body_without_a_length_is_counted(served: Served, home: Path) -> None:
+    def chunks(size: int) -> Iterator[bytes]:
+        yield form("xyz", ("text", "", TEXT.encode()), ("consent", "", b"true"), end=False)
+        yield b'--xyz\r\nContent-Disposition: form-data; name="audio"; filename="a"\r\n\r\n' + wav()
+        yield from (bytes(50_000) for _ in range(size // 50_000))
+        yield b"\r\n--xyz--\r\n"
+
+    kind = {"Content-Type": "multipart/form-data; boundary=xyz"}
+    assert refusal(served.client.post("/feedback", content=chunks(1_500_000), headers=kind)) == (413, "too_large")
+    assert nothing_stored(home)
+    assert served.client.post("/feedback", content=chunks(0), headers=kind).status_code == 201
+
+
+def test_a_length_that_is_not_true_stores_nothing(served: Served, home: Path) -> None:
+    fields = ("text", "", TEXT.encode()), ("consent", "", b"true"), ("audio", "a.wav", wav())
+    body = form("xyz", *fields)
+    assert b" 400 " in served.raw(head(len(body) - 500), body).splitlines()[0], "says less than it is"
+    answer = served.raw(head(len(body) + 500), body)  # says more, and the connection is closed
+    assert answer == b"" or b" 400 " in answer.splitlines()[0]
+    assert nothing_stored(home)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.999])
+def test_a_connection_that_breaks_in_the_middle_stores_nothing(served: Served, home: Path, share: float) -> None:
+    body = form("xyz", ("text", "", TEXT.encode()), ("consent", "", b"true"), ("audio", "a.wav", wav()))
+    for length in (len(body), None):
+        piece = body[: round(share * len(body))]
+        data = piece if length else f"{len(body):x}\r\n".encode() + piece
+        with socket.create_connection(("127.0.0.1", served.port), timeout=30) as connection:
+            connection.sendall(head(length) + data)
+    assert served.client.get("/health").status_code == 200, "the service is well"
+    assert nothing_stored(home)
+
+
+def test_a_form_whose_end_is_missing_is_not_taken_for_a_whole_one(served: Served, home: Path) -> None:
+    fields = ("audio", "a.wav", wav()), ("text", "", TEXT.encode()), ("consent", "", b"true")
+    body = form("xyz", *fields, ("contributor", "", "Şîlan".encode()))
+    cut = body[: body.rindex(b"lan")]  # only the name is cut, which nothing else would notice
+    kind = {"Content-Type": "multipart/form-data; boundary=xyz"}
+    assert refusal(served.client.post("/feedback", content=cut, headers=kind)) == (400, "cut_off")
+    assert nothing_stored(home)
+    assert served.client.post("/feedback", content=body, headers=kind).status_code == 201
+
+
+def test_a_store_that_another_program_holds_is_a_matter_of_waiting(
+    served: Served, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = served.submit().json()["id"]
+    monkeypatch.setattr(database, "TIMEOUT_SECONDS", 0.05)
+    with contextlib.closing(sqlite3.connect(home / "data" / "feedback" / database.NAME, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        for response in (served.submit(1), served.client.delete(f"/feedback/{id}")):
+            assert refusal(response) == (503, "store_locked") and int(response.headers["retry-after"]) > 0
+            assert str(home) not in response.text
+    assert served.submit(1).status_code == 201
+
+
+def test_while_the_store_waits_for_another_program_the_rest_answers(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, ordinary = threading.Event(), FeedbackStore.get
+    inside = threading.Semaphore(0)
+
+    def slow(store: FeedbackStore, id: str) -> Correction:
+        inside.release()
+        assert go_on.wait(60)
+        return ordinary(store, id)
+
+    monkeypatch.setattr(FeedbackStore, "get", slow)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(httpx.get, f"{served.address}/feedback/x", timeout=60) for _ in range(8)]
+        assert [inside.acquire(timeout=60) for _ in range(state.STORE_THREADS)] == [True] * state.STORE_THREADS
+        assert served.client.get("/health").status_code == 200
+        assert served.client.get("/jobs/x").status_code == 404
+        go_on.set()
+        assert [each.result().status_code for each in asked] == [404] * 8
+
+
+def test_the_log_tells_what_happened_and_nothing_that_anybody_said(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(PrivateFormatter("%(name)s %(message)s"))
+    loggers = [logging.getLogger(name) for name in ("kurdtts.service", "uvicorn")]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+
+    def broken(self: FeedbackStore, *_: object, **__: object) -> None:
+        raise RuntimeError(f"a bug that quotes: {TEXT}")
+
+    try:
+        assert served.submit(contributor="Şîlan").status_code == 201
+        assert served.submit(1, text="Şîlan روژ", contributor="Şîlan").status_code == 422
+        assert served.submit(1, contributor="Şîlan" * 100).status_code == 422
+        served.client.post("/v1/audio/speech", json={"input": TEXT, "voice": ["Şîlan"]})
+        served.client.get("/feedback/x%0d%0aFORGED%20LINE?name=Şîlan")
+        monkeypatch.setattr(FeedbackStore, "submit", broken)
+        response = served.submit(2, contributor="Şîlan")
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+            logger.setLevel(logging.NOTSET)
+    assert refusal(response) == (500, "bug") and response.headers["x-request-id"] in response.text
+    lines = written.getvalue()
+    assert "POST /feedback 201" in lines and "POST /feedback 500" in lines and response.headers["x-request-id"] in lines
+    assert "RuntimeError" in lines and "test_service_feedback.py" in lines, "the place of the bug is told"
+    for private in ("Şîlan", "Roj baş", "heval", "\nFORGED", "spoken"):
+        assert private not in lines
+
+
+def test_a_refused_field_is_named_and_not_repeated(served: Served) -> None:
+    response = served.submit(contributor="Şîlan" * 100)
+    assert "contributor" in response.text and "Şîlan" not in response.text

@@ -1,0 +1,161 @@
+"""Who may use the service: the token, web pages, other names for this machine, and how often."""
+
+from pathlib import Path
+
+import pytest
+from serving import BEARER, TOKEN, form, head, raw_refusal, refusal, serving, wav
+
+from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.service import limits
+from kurdtts_lib.service.app import ServiceSettings
+from kurdtts_lib.service.limits import Buckets
+
+PAGE = "https://page.example"
+ENDPOINTS = [
+    ("POST", "/feedback"),
+    ("GET", "/feedback/x"),
+    ("DELETE", "/feedback/x"),
+    ("POST", "/feedback/x/accept"),
+    ("POST", "/feedback/train"),
+    ("GET", "/jobs/x"),
+    ("DELETE", "/jobs/x"),
+    ("POST", "/v1/audio/speech"),
+    ("POST", "/tts"),
+    ("GET", "/voices"),
+    ("GET", "/openapi.json"),
+    ("GET", "/nothing"),
+]
+TAKE = {"audio": ("a.wav", wav(), "audio/wav")}
+FIELDS = {"text": "Roj baş, heval.", "consent": "true"}
+WRONG = [
+    b"",
+    b"Bearer",
+    b"Bearer  x",
+    f"Bearer {TOKEN}x".encode(),
+    f"Bearer {TOKEN[:-1]}".encode(),
+    f"Basic {TOKEN}".encode(),
+    TOKEN.encode(),
+    b"Bearer \xff\xfe",
+]
+
+
+def test_without_the_token_only_health_answers() -> None:
+    with serving(ServiceSettings(token=TOKEN)) as served:
+        for method, path in ENDPOINTS:
+            response = served.client.request(method, path)
+            assert refusal(response) == (401, "unauthorized") and response.headers["www-authenticate"] == "Bearer"
+        for header in WRONG:
+            assert refusal(served.client.get("/voices", headers={"Authorization": header}))[0] == 401
+            assert (
+                refusal(served.client.post("/feedback", files=TAKE, data=FIELDS, headers={"Authorization": header}))[0]
+                == 401
+            )
+        assert FeedbackStore().corrections() == []
+        assert served.client.get("/health").json()["ok"] is True
+        assert served.client.get("/voices", headers=BEARER).status_code == 200
+        served.client.headers = BEARER  # type: ignore[assignment]
+        assert served.submit().status_code == 201
+
+
+def test_a_body_is_not_read_without_the_token() -> None:
+    with serving(ServiceSettings(token=TOKEN)) as served:
+        # Nothing of the body is sent: an answer means that nobody waits for it.
+        assert raw_refusal(served.raw(head(1000))) == (401, "unauthorized")
+
+
+def test_an_allowed_page_may_and_another_may_not() -> None:
+    with serving(ServiceSettings(origins=(PAGE,), token=TOKEN)) as served:
+        asks = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
+        asks["Access-Control-Request-Headers"] = "authorization"
+        preflight = served.client.options("/feedback", headers=asks)
+        assert preflight.status_code == 200 and preflight.headers["access-control-allow-origin"] == PAGE
+        assert "POST" in preflight.headers["access-control-allow-methods"]
+        for status, response in (
+            (200, served.client.get("/voices", headers={**BEARER, "Origin": PAGE})),
+            (401, served.client.get("/voices", headers={"Origin": PAGE})),
+            (404, served.client.get("/feedback/x", headers={**BEARER, "Origin": PAGE})),
+        ):
+            assert response.status_code == status
+            assert response.headers["access-control-allow-origin"] == PAGE, "or the page cannot read why"
+        for origin in ("https://other.example", "http://page.example", f"{PAGE}.other.example", "null", ""):
+            answers = (
+                served.client.options("/feedback", headers={**asks, "Origin": origin}),
+                served.client.get("/voices", headers={**BEARER, "Origin": origin}),
+            )
+            for answer in answers:
+                assert refusal(answer) == (403, "wrong_origin")
+                assert "access-control-allow-origin" not in answer.headers
+
+
+def test_no_page_may_by_default_not_even_send_a_form() -> None:
+    with serving() as served:
+        response = served.client.post("/feedback", files=TAKE, data=FIELDS, headers={"Origin": PAGE})
+        assert refusal(response) == (403, "wrong_origin")
+        assert refusal(served.client.post("/feedback/train", headers={"Origin": PAGE})) == (403, "wrong_origin")
+        assert FeedbackStore().corrections() == []
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("LOCALHOST:8765", 200),
+        ("127.0.0.1:8765", 200),
+        ("[::1]:8765", 200),
+        ("127.0.0.2:8765", 200),
+        ("127.0.0.1.2", 400),
+        ("evil.example", 400),
+        ("evil.example:8765", 400),
+        ("127.0.0.1.evil.example", 400),
+        ("localhost.evil.example", 400),
+        ("[::1].evil.example", 400),
+        ("evil.example/localhost", 400),
+        ("", 400),
+    ],
+)
+def test_only_this_machines_own_names_are_answered(host: str, status: int) -> None:
+    with serving() as served:
+        response = served.client.get("/health", headers={"Host": host})
+        assert response.status_code == status
+        assert status == 200 or refusal(response) == (400, "wrong_host")
+
+
+def test_too_many_requests_are_told_when_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "BURST", 3)
+    monkeypatch.setattr(limits, "PER_SECOND", 0.001)
+    with serving() as served:
+        statuses = [served.submit(seed).status_code for seed in range(5)]
+        assert statuses == [201, 201, 201, 429, 429]
+        response = served.client.post("/tts", json={"text": "roj baş"}, headers={"X-Forwarded-For": "192.0.2.1"})
+        assert refusal(response) == (429, "too_many_requests")
+        assert 900 < int(response.headers["retry-after"]) <= 1000
+        assert served.client.get("/health").status_code == 200, "asking costs nothing"
+    assert len(FeedbackStore().corrections()) == 3
+
+
+def test_a_bucket_fills_again_and_each_client_has_its_own() -> None:
+    now = [0.0]
+    buckets = Buckets(lambda: now[0])
+    assert [buckets.wait_seconds("a") for _ in range(limits.BURST)] == [0.0] * limits.BURST
+    assert buckets.wait_seconds("a") == pytest.approx(1 / limits.PER_SECOND)
+    assert buckets.wait_seconds("b") == 0.0
+    now[0] += 1 / limits.PER_SECOND
+    assert buckets.wait_seconds("a") == 0.0 and buckets.wait_seconds("a") > 0
+    now[0] += 1e6
+    assert [buckets.wait_seconds("a") for _ in range(limits.BURST)] == [0.0] * limits.BURST
+    assert buckets.wait_seconds("a") > 0, "a bucket is never more than full"
+
+
+def test_only_so_many_clients_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "CLIENTS", 10)
+    buckets = Buckets(lambda: 0.0)
+    for number in range(1000):
+        buckets.wait_seconds(str(number))
+    assert len(buckets._buckets) == 10
+
+
+def test_a_form_of_a_page_is_not_stored_by_raw_bytes_either(home: Path) -> None:
+    body = form("xyz", ("text", "", b"Roj"), ("consent", "", b"true"), ("audio", "a.wav", wav()))
+    with serving() as served:
+        assert raw_refusal(served.raw(head(len(body), extra="Origin: https://evil.example\r\n"), body))[0] == 403
+    assert FeedbackStore().corrections() == []

@@ -1,0 +1,118 @@
+"""The README's examples for other programs do what they show, against a real service."""
+
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import urllib.parse
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from serving import Served, serving, wav
+from speechlike import encoded, syllables
+
+from kurdtts_lib import registry
+from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.service import jobs
+from kurdtts_lib.service.app import ServiceSettings
+from kurdtts_lib.settings import REPOSITORY
+from kurdtts_lib.vits.voice import Voice
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+
+
+def example(language: str, served: Served) -> str:
+    """The README's example in this language, with the service's own address."""
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("## From your own program")[2].partition("\n## ")[0]
+    (code,) = re.findall(rf"```{language}\n(.*?)```", section, flags=re.DOTALL)
+    assert "http://127.0.0.1:8765" in code
+    return code.replace("http://127.0.0.1:8765", served.address)
+
+
+class Page(BaseHTTPRequestHandler):
+    """An empty page; its address is another origin than the service's."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><title>page</title>")
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def page() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://localhost:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def served(
+    home: Path, page: str, make_audible_voice: Callable[..., Voice], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Served]:
+    monkeypatch.setattr(jobs, "training_command", lambda _: [sys.executable, "-c", "print('Trained.')"])
+    voice = make_audible_voice()
+    voice.card = {"faults": [], "parent": None}
+    registry.publish(voice, "test", lambda card: "")
+    with serving(ServiceSettings(origins=(page,))) as service:
+        yield service
+
+
+def run(command: list[str], folder: Path) -> str:
+    (folder / "right.wav").write_bytes(wav())
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert soundfile.info(folder / "speech.wav").frames > 1000
+    return done.stdout
+
+
+def test_the_python_example_submits_accepts_trains_and_speaks(served: Served, tmp_path: Path) -> None:
+    (tmp_path / "example.py").write_text(example("python", served), encoding="utf-8")
+    printed = run([sys.executable, "-X", "utf8", "example.py"], tmp_path)
+    assert "roj baş heval" in printed and printed.strip().endswith("done Trained.")
+    (correction,) = FeedbackStore().corrections()
+    assert (correction.text, correction.contributor, correction.state) == ("Roj baş, heval.", "Azad", "accepted")
+
+
+@pytest.mark.skipif(not (shutil.which("curl") and shutil.which("bash")), reason="no curl or no bash on this machine")
+def test_the_curl_example_submits_and_speaks(served: Served, tmp_path: Path) -> None:
+    printed = run(["bash", "-ec", example("sh", served)], tmp_path)
+    (correction,) = FeedbackStore().corrections()
+    assert correction.id in printed and correction.text == "Roj baş, heval."
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_the_javascript_example_sends_what_the_microphone_heard(served: Served, page: str, tmp_path: Path) -> None:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    (tmp_path / "mic.wav").write_bytes(encoded(syllables(20.0, pitch=200.0, rate=48_000), 48_000, "WAV"))
+    flags = [*FLAGS, f"--use-file-for-fake-audio-capture={tmp_path / 'mic.wav'}"]
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
+        tab = browser.new_page()
+        tab.goto(page)
+        tab.add_script_tag(content=example("js", served))
+        answer = tab.evaluate("submit('Roj baş, heval.', 2.5)")
+        refused = tab.evaluate("submit('روژ', 0.5).catch((error) => error.message)")
+        browser.close()
+    (correction,) = FeedbackStore().corrections()
+    assert answer["id"] == correction.id and answer["spoken"] == "roj baş heval" and "no reading" in refused
+    sound, rate = soundfile.read(FeedbackStore().sound(correction))
+    assert 1.5 < len(sound) / rate < 4
+    spectrum = np.abs(np.fft.rfft(sound))
+    assert np.fft.rfftfreq(len(sound), 1 / rate)[spectrum.argmax()] == pytest.approx(200.0, abs=6)
+
+
+def test_the_openapi_address_of_the_readme_is_right(served: Served) -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    for path in re.findall(r"`(/[a-z.]+)`", readme):
+        assert served.client.get(urllib.parse.urljoin(served.address, path)).status_code == 200

@@ -1,0 +1,257 @@
+"""Speech over HTTP: the right voice, in the form that was asked for, whoever else is asking."""
+
+import concurrent.futures
+import io
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+from serving import Served, refusal, serving
+
+from kurdtts_lib import registry
+from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.service import speaking, state
+from kurdtts_lib.service.speaking import Speaker, encode_sound
+from kurdtts_lib.vits.synthesis import speak
+from kurdtts_lib.vits.voice import Voice, load_voice
+
+SENTENCE = "ez diçim malê, roj baş"
+
+
+@pytest.fixture
+def add(make_audible_voice: Callable[..., Voice]) -> Callable[..., int]:
+    """Publish a voice; each speaks at another rate, so that they can be told apart."""
+
+    def publish(*faults: str, rate: float = 0.1) -> int:
+        voice = make_audible_voice(speaking_rate=rate)
+        voice.card = {"faults": list(faults), "parent": None, "licence": "CC0", "date": "2026-01-02"}
+        return registry.publish(voice, "test", lambda card: "# test\n").version
+
+    return publish
+
+
+@pytest.fixture
+def served(home: Path) -> Iterator[Served]:
+    with serving() as service:
+        yield service
+
+
+def ask(served: Served, **fields: object) -> httpx.Response:
+    return served.client.post("/v1/audio/speech", json={"model": "tts-1", "input": SENTENCE, **fields})
+
+
+def sound_of(response: httpx.Response) -> np.ndarray:
+    assert response.status_code == 200, response.text
+    return soundfile.read(io.BytesIO(response.content), dtype="float32")[0]
+
+
+def expected(version: int, speed: float = 1.0) -> np.ndarray:
+    return speak(load_voice(registry.entry_of(version).folder), SENTENCE, speed=speed)
+
+
+@pytest.mark.parametrize(
+    ("form", "kind", "container", "subtype"),
+    [
+        ("wav", "audio/wav", "WAV", "PCM_16"),
+        ("flac", "audio/flac", "FLAC", "PCM_16"),
+        ("mp3", "audio/mpeg", "MP3", "MPEG_LAYER_III"),
+        ("opus", "audio/ogg", "OGG", "OPUS"),
+    ],
+)
+def test_every_form_holds_what_the_voice_says(
+    served: Served, add: Callable[..., int], form: str, kind: str, container: str, subtype: str
+) -> None:
+    reference = expected(add())
+    response = ask(served, voice="current", response_format=form)
+    found = sound_of(response)
+    info = soundfile.info(io.BytesIO(response.content))
+    assert response.headers["content-type"] == kind
+    assert (info.format, info.subtype, info.channels, info.samplerate) == (container, subtype, 1, 16_000)
+    if form in ("wav", "flac"):
+        assert np.abs(found - np.clip(reference, -1, 1)).max() <= 2 / 32768
+    else:  # the spectra: these forms change waves, and mp3 adds silence at the edges
+        assert abs(len(found) - len(reference)) < 2500
+        spectra = [np.abs(np.fft.rfft(sound, 65_536))[:8192].reshape(64, -1).sum(1) for sound in (found, reference)]
+        assert np.corrcoef(*spectra)[0, 1] > 0.9
+
+
+def test_raw_samples_have_the_rate_that_programs_for_openai_expect(served: Served, add: Callable[..., int]) -> None:
+    reference = expected(add())
+    response = ask(served, response_format="pcm")
+    samples = np.frombuffer(response.content, "<i2")
+    assert response.headers["content-type"] == "audio/pcm"
+    assert len(samples) == pytest.approx(len(reference) * 1.5, abs=2) and samples.std() > 100
+
+
+def test_the_form_is_mp3_by_default_and_other_fields_are_ignored(served: Served, add: Callable[..., int]) -> None:
+    add()
+    response = ask(served, instructions="cheerfully", stream_format="audio")
+    assert response.headers["content-type"] == "audio/mpeg" and len(sound_of(response)) > 0
+
+
+def test_a_voice_is_named_by_version_folder_or_as_the_current_one(served: Served, add: Callable[..., int]) -> None:
+    versions = [add(rate=0.1), add(rate=0.2), add(rate=0.3)]
+    registry.use(versions[1])
+    lengths = [len(expected(version)) for version in versions]
+    assert len(set(lengths)) == 3
+    for name, length in [
+        *((version, lengths[version - 1]) for version in versions),
+        *((str(version), lengths[version - 1]) for version in versions),
+        *((f"voice-{version:04d}-test", lengths[version - 1]) for version in versions),
+        ("current", lengths[1]),
+    ]:
+        assert len(sound_of(ask(served, voice=name, response_format="wav"))) == length
+    registry.use(versions[2])
+    assert len(sound_of(ask(served, response_format="wav"))) == lengths[2], "the new current one, at once"
+    assert len(sound_of(served.client.post("/tts", json={"text": SENTENCE}))) == lengths[2]
+
+
+@pytest.mark.parametrize("name", ["7", 7, "alloy", "", "../voice-0001-test", "/etc", "voice-0001-test/", "0001", "x\0"])
+def test_an_unknown_voice_is_not_found(served: Served, add: Callable[..., int], name: str | int) -> None:
+    add()
+    response = ask(served, voice=name)
+    assert refusal(response) == (404, "unknown_voice") and "There are: 1" in response.text
+
+
+def test_without_a_voice_it_is_said_why(served: Served, add: Callable[..., int], home: Path) -> None:
+    assert refusal(ask(served)) == (404, "no_voice")
+    health = served.client.get("/health").json()
+    assert health["ok"] is True and health["voice"] is None and "no current voice yet" in health["why"]
+    add("It is almost silent.")
+    health = served.client.get("/health").json()
+    assert "almost silent" in health["why"] and str(home) not in health["why"]
+    add()
+    assert served.client.get("/health").json()["voice"] == "voice-0002-test"
+    (registry.models() / registry.CURRENT).write_text("{", encoding="utf-8")
+    assert str(home) not in served.client.get("/health").text
+    response = ask(served)
+    assert refusal(response) == (503, "voice_unusable") and str(home) not in response.text
+
+
+def test_the_list_of_voices_tells_what_is_on_their_cards(served: Served, add: Callable[..., int]) -> None:
+    add()
+    add("It is almost silent.")
+    store = FeedbackStore()
+    id = served.submit().json()["id"]
+    store.accept(id)
+    store.mark_used([id], "voice-0001-test")
+    store.withdraw(id)
+    found = served.client.get("/voices").json()
+    assert found[0] == {
+        **{"version": 1, "name": "test", "voice": "voice-0001-test", "current": True, "licence": "CC0"},
+        **{"date": "2026-01-02", "parent": None, "faults": [], "tainted": True},
+    }
+    assert (found[1]["current"], found[1]["faults"], found[1]["tainted"]) == (False, ["It is almost silent."], False)
+
+
+@pytest.mark.parametrize("speed", [0.25, 0.5, 4.0])
+def test_the_speed_is_that_of_one_request_only(served: Served, add: Callable[..., int], speed: float) -> None:
+    version = add()
+    assert len(sound_of(ask(served, response_format="wav", speed=speed))) == len(expected(version, speed))
+    np.testing.assert_allclose(sound_of(ask(served, response_format="wav")), expected(version), atol=2 / 32768)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected_refusal"),
+    [
+        ({"speed": 0.2}, (422, "invalid")),
+        ({"speed": 4.1}, (422, "invalid")),
+        ({"speed": "fast"}, (422, "invalid")),
+        ({"speed": None}, (422, "invalid")),
+        ({"response_format": "aac"}, (422, "invalid")),
+        ({"input": ""}, (422, "invalid")),
+        ({"input": "a" * 5001}, (422, "invalid")),
+        ({"input": 5}, (422, "invalid")),
+        ({"input": "روژ"}, (422, "bad_text")),
+        ({"input": "..."}, (422, "bad_text")),
+        ({"voice": ["x"]}, (422, "invalid")),
+    ],
+)
+def test_what_cannot_be_said_is_refused(
+    served: Served, add: Callable[..., int], fields: dict, expected_refusal: tuple[int, str]
+) -> None:
+    add()
+    assert refusal(ask(served, **fields)) == expected_refusal
+
+
+LONE_HALF = b'{"text": "\\ud800", "input": "\\ud800"}'
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'"x"', b'{"text": NaN}', LONE_HALF, b'{"speed": NaN, "input": "x"}', b"\xff"]
+)
+def test_what_is_no_json_of_ours_is_refused(served: Served, body: bytes) -> None:
+    for path in ("/v1/audio/speech", "/tts"):
+        response = served.client.post(path, content=body, headers={"Content-Type": "application/json"})
+        assert refusal(response)[0] in (400, 422)
+        for kind in ("text/plain", "multipart/form-data; boundary=x", ""):
+            response = served.client.post(path, content=b'{"text": "x"}', headers={"Content-Type": kind})
+            assert refusal(response) == (415, "wrong_content_type")
+
+
+def test_many_at_once_hear_what_one_hears(served: Served, add: Callable[..., int]) -> None:
+    versions = [add(rate=0.1), add(rate=0.2), add(rate=0.3)]  # one more than are kept loaded
+    alone = {version: ask(served, voice=version, response_format="wav").content for version in versions}
+    assert len(set(alone.values())) == 3
+
+    def listen(number: int) -> bool:
+        version = versions[number % 3]
+        body = {"input": SENTENCE, "voice": version, "response_format": "wav"}
+        return httpx.post(f"{served.address}/v1/audio/speech", json=body, timeout=60).content == alone[version]
+
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        assert list(pool.map(listen, range(12))) == [True] * 12
+
+
+def test_only_so_many_texts_wait_and_the_service_answers_meanwhile(
+    served: Served, add: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add()
+    monkeypatch.setattr(state, "MOST_WAITING", 2)
+    inside, go_on = threading.Event(), threading.Event()
+
+    def slow(*arguments: object, **keywords: object) -> np.ndarray:
+        inside.set()
+        assert go_on.wait(60)
+        return speak(*arguments, **keywords)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(speaking, "speak", slow)
+
+    def listen(_: int) -> int:
+        return httpx.post(f"{served.address}/tts", json={"text": "roj baş"}, timeout=60).status_code
+
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        answers = [pool.submit(listen, number) for number in range(3)]
+        assert inside.wait(60)
+        # Two wait, so the third is refused, and nobody but the speakers waits.
+        (refused,) = concurrent.futures.wait(answers, return_when=concurrent.futures.FIRST_COMPLETED).done
+        assert refused.result() == 503
+        response = ask(served)
+        assert refusal(response) == (503, "busy") and int(response.headers["retry-after"]) > 0
+        assert served.client.get("/health").status_code == 200
+        go_on.set()
+        assert sorted(answer.result() for answer in answers) == [200, 200, 503]
+
+
+def test_only_two_voices_stay_loaded_and_without_their_discriminators(add: Callable[..., int]) -> None:
+    speaker = Speaker()
+    for version in (add(), add(), add()):
+        speaker.speech(str(version), "roj", "wav", 1.0)
+    assert [name for name, _ in speaker._loaded] == ["voice-0002-test", "voice-0003-test"]
+    assert all(voice.discriminator is None for voice in speaker._loaded.values())
+
+
+@pytest.mark.parametrize("form", ["wav", "flac", "mp3", "opus", "pcm"])
+def test_minutes_of_speech_and_samples_beyond_full_scale_are_encoded_whole(form: str) -> None:
+    noise = np.random.default_rng(0).normal(scale=0.5, size=16_000 * 120).astype(np.float32)
+    content = encode_sound(noise, 16_000, form)
+    if form == "pcm":
+        assert len(content) == 2 * 24_000 * 120
+        return
+    found, rate = soundfile.read(io.BytesIO(content))
+    assert rate == 16_000 and abs(len(found) - len(noise)) < 2500 and found.std() > 0.3
+    assert set(speaking.MEDIA_TYPES) == {"wav", "flac", "mp3", "opus", "pcm"}
