@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import ipywidgets
 import pytest
 from corrections import OTHER, TEXT, files, store, submit, take, used
-from widget_states import assert_holds_no_sound
+from widget_states import assert_holds_no_sound, forget_widgets
 
 from kurdtts_lib.feedback import database
 from kurdtts_lib.feedback.database import NAME
@@ -26,6 +26,7 @@ class Sent(list):
 
 @pytest.fixture
 def table(store: FeedbackStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[CorrectionsTable]:
+    forget_widgets()
     for number in range(2):
         submit(store, number, contributor="Şîlan <b>", mark="ê")
     table = CorrectionsTable(store)

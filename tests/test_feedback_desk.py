@@ -8,7 +8,7 @@ import pytest
 from corrections import OTHER, RATE, TEXT, samples, store, take
 from speechlike import encoded
 from test_recorder import Page, messages, upload
-from widget_states import assert_holds_no_sound
+from widget_states import assert_holds_no_sound, forget_widgets
 
 from kurdtts_lib import registry
 from kurdtts_lib.feedback import database
@@ -22,6 +22,7 @@ __all__ = ["store"]  # the fixture
 
 @pytest.fixture
 def desk(store: FeedbackStore, make_audible_voice: Callable[..., Voice]) -> Iterator[FeedbackDesk]:
+    forget_widgets()
     voice = make_audible_voice()
     voice.card = {"licence": "CC0 1.0", "faults": [], "parent": None}
     desk = FeedbackDesk(store, registry.publish(voice, "test", lambda card: "# test\n"), [TEXT, OTHER])

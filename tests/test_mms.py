@@ -144,7 +144,7 @@ def prepared(monkeypatch: pytest.MonkeyPatch, make_voice: Callable[..., Voice]) 
         if not with_discriminator:
             base.discriminator = None
         monkeypatch.setattr(voices, "load_voice", lambda source: base)
-        monkeypatch.setattr(voices, "clips_of", lambda profile: SimpleNamespace(training=[], validation=[]))
+        monkeypatch.setattr(voices, "clips_of", lambda profile: SimpleNamespace(train=[], validation=[]))
         monkeypatch.setattr(voices, "Trainer", lambda voice, *rest: voice)
         return voices.prepare_training(dataclasses.replace(load_profile("sample"), base_voice=name))
 

@@ -207,13 +207,17 @@ def arrived(workspace: Path, name: str) -> tuple[np.ndarray, dict[str, Any]]:
 
 
 def likeness(take: np.ndarray, rate: int, reference: np.ndarray, block: int = 5) -> np.ndarray:
-    """Correlation of each `block` seconds of a take with the place of the reference that they are most like."""
+    """Correlation of each `block` seconds of a take with the place of the reference that they are most like.
+
+    The place lies at most a second away; a take may begin before the microphone plays.
+    """
     size, values = block * RATE, []
+    reference = np.concatenate([np.zeros(RATE), reference])
     if rate != RATE:
         take = scipy.signal.resample_poly(take, RATE, rate)
     for start in range(0, len(take) - size + 1, size):
         part = take[start : start + size]
-        around = reference[max(0, start - RATE) : start + size + RATE]
+        around = reference[start : start + size + 2 * RATE]
         place = int(np.argmax(scipy.signal.correlate(around, part, "valid")))
         values.append(np.corrcoef(part, around[place : place + size])[0, 1])
     return np.array(values)

@@ -9,6 +9,11 @@ import numpy as np
 from ipywidgets.widgets.widget import _instances
 
 
+def forget_widgets() -> None:
+    """Close what other tests left, so that only the next ones are looked at."""
+    ipywidgets.Widget.close_all()
+
+
 def live_states() -> Iterator[tuple[ipywidgets.Widget, str]]:
     """Every live widget and its state as JSON; bytes in it would have a place of their own, so there must be none."""
     for widget in list(_instances.values()):
