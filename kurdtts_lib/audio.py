@@ -21,10 +21,15 @@ def decode(source: bytes | Path, sampling_rate: int) -> np.ndarray:
     Raises AudioError if nothing can be decoded or a sample is not a number.
     """
     waveform, rate = read(source)
-    resampled = resample(waveform.mean(axis=1), rate, sampling_rate)
+    resampled = resample(to_mono(waveform), rate, sampling_rate)
     if len(resampled) == 0:
         raise AudioError(f"{_name(source)} holds no sound at all ({len(waveform)} samples at {rate} Hz).")
     return resampled
+
+
+def to_mono(channels: np.ndarray) -> np.ndarray:
+    """(samples, channels) to (samples,): their mean."""
+    return channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1)
 
 
 def resample(waveform: np.ndarray, rate: int, sampling_rate: int) -> np.ndarray:
@@ -89,16 +94,6 @@ def write_wav(target: Path, waveform: np.ndarray, sampling_rate: int, durable: b
         file.writeframes(samples.tobytes())
 
 
-def level_range_db(waveform: np.ndarray, sampling_rate: int) -> float:
-    """What lies between quiet moments (10 % of the 50 ms windows are quieter) and loud ones (5 % are louder), in dB.
-
-    Silence counts as one step of 16 bits, -90 dB: digital silence would make any range as large as one likes.
-    """
-    levels = np.maximum(frame_levels(waveform, sampling_rate), 2**-15)
-    quiet, loud = np.percentile(levels, [10, 95])
-    return float(20 * np.log10(loud / quiet))
-
-
 def loudness(waveform: np.ndarray, sampling_rate: int) -> float:
     """Integrated loudness in LUFS (ITU-R BS.1770-4, which EBU R128 uses), -inf for what its gate calls silence.
 
@@ -120,26 +115,45 @@ def trim_silence(waveform: np.ndarray, sampling_rate: int, top_db: float, pad_se
 
     The level of each 10 ms is the root mean square of the 50 ms around it.
     """
-    levels = frame_levels(waveform, sampling_rate)
+    return waveform[voiced_part(frame_levels(waveform, sampling_rate), sampling_rate, top_db, pad_seconds)]
+
+
+def voiced_part(levels: np.ndarray, sampling_rate: int, top_db: float, pad_seconds: float) -> slice:
+    """The samples that `trim_silence` keeps. levels: the waveform's `frame_levels`."""
     voiced = np.flatnonzero(levels > levels.max() * 10 ** (-top_db / 20))
     if len(voiced) == 0:
-        return waveform
+        return slice(None)
     hop, pad = sampling_rate // 100, round(pad_seconds * sampling_rate)
-    return waveform[max(0, voiced[0] * hop - pad) : (voiced[-1] + 1) * hop + pad]
+    return slice(max(0, voiced[0] * hop - pad), (voiced[-1] + 1) * hop + pad)
 
 
 def frame_levels(waveform: np.ndarray, sampling_rate: int) -> np.ndarray:
     """Root mean square of the 50 ms around every 10 ms, (samples * 100 / sampling_rate,)."""
     window, hop = sampling_rate // 20, sampling_rate // 100
-    power = np.square(waveform, dtype=np.float64)
-    total = np.concatenate([[0.0], np.cumsum(power)])
     centres = np.arange(0, max(1, len(waveform)), hop)
     first = np.maximum(0, centres - window // 2)
     last = np.minimum(len(waveform), centres + window // 2)
-    return np.sqrt(np.maximum(0.0, (total[last] - total[first]) / np.maximum(1, last - first)))
+    # Sums between all edges of windows: far fewer than samples, so that the running sum is short.
+    edges = np.unique(np.concatenate([first, last]))
+    sums = np.zeros(len(edges))
+    if len(waveform):
+        parts = np.add.reduceat(np.square(waveform, dtype=np.float64), edges[edges < len(waveform)])
+        np.cumsum(parts[: len(edges) - 1], out=sums[1:])
+    powers = sums[np.searchsorted(edges, last)] - sums[np.searchsorted(edges, first)]
+    return np.sqrt(np.maximum(0.0, powers / np.maximum(1, last - first)))
 
 
-def peak_level_db(waveform: np.ndarray, sampling_rate: int) -> float:
-    """Level of the loudest 50 ms in dB of full scale; -inf for digital silence."""
-    loudest = float(frame_levels(waveform, sampling_rate).max())
+def peak_level_db(levels: np.ndarray) -> float:
+    """Level of the loudest 50 ms in dB of full scale; -inf for digital silence. levels: from `frame_levels`."""
+    loudest = float(levels.max())
     return 20 * np.log10(loudest) if loudest > 0 else -np.inf
+
+
+def level_range_db(levels: np.ndarray) -> float:
+    """What lies between quiet moments (10 % of the 50 ms windows are quieter) and loud ones (5 % are louder), in dB.
+
+    Silence counts as one step of 16 bits, -90 dB: digital silence would make any range as large as one likes.
+    levels: from `frame_levels`.
+    """
+    quiet, loud = np.percentile(np.maximum(levels, 2**-15), [10, 95])
+    return float(20 * np.log10(loud / quiet))

@@ -7,7 +7,18 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from kurdtts_lib.audio import header, level_range_db, loudness, peak_level_db, read, resample, trim_silence, write_wav
+from kurdtts_lib.audio import (
+    frame_levels,
+    header,
+    level_range_db,
+    loudness,
+    peak_level_db,
+    read,
+    resample,
+    to_mono,
+    voiced_part,
+    write_wav,
+)
 from kurdtts_lib.errors import AudioError
 from kurdtts_lib.settings import AudioSettings, CorpusSettings
 
@@ -71,13 +82,15 @@ def treat(source: bytes | Path, treatment: Treatment) -> Sound:
         channels, rate = read(source)
     except AudioError as error:
         return Sound("cannot be decoded", str(error))
-    mono = channels.mean(axis=1)
+    mono = to_mono(channels)
     offset = float(mono.mean(dtype=np.float64)) if len(mono) else 0.0
     waveform = resample(mono - np.float32(offset) if treatment.remove_dc else mono, rate, treatment.sampling_rate)
     if len(waveform) == 0:
         return Sound("empty", f"{len(mono)} samples at {rate} Hz")
+    levels = frame_levels(waveform, treatment.sampling_rate)
     if treatment.trim_db is not None:
-        waveform = trim_silence(waveform, treatment.sampling_rate, treatment.trim_db, treatment.pad_seconds)
+        kept = voiced_part(levels, treatment.sampling_rate, treatment.trim_db, treatment.pad_seconds)
+        waveform, levels = waveform[kept], levels[_frames(kept, treatment.sampling_rate)]
     figures = {
         "source_seconds": len(mono) / rate,
         "source_rate": rate,
@@ -85,7 +98,7 @@ def treat(source: bytes | Path, treatment: Treatment) -> Sound:
         "dc_offset": offset,
         "clipped_share": np.count_nonzero(np.abs(channels) >= CLIPPED) / channels.size,
         "seconds": len(waveform) / treatment.sampling_rate,
-        **_levels(waveform, treatment.sampling_rate),
+        **_levels(waveform, levels, treatment.sampling_rate),
     }
     gain = _gain(waveform, figures["source_lufs"], treatment.loudness_lufs)
     figures |= {"gain_db": _db(gain), "lufs": figures["source_lufs"] + _db(gain)}
@@ -94,11 +107,17 @@ def treat(source: bytes | Path, treatment: Treatment) -> Sound:
     return Sound(waveform=waveform * np.float32(gain), figures=rounded)
 
 
-def _levels(waveform: np.ndarray, sampling_rate: int) -> dict[str, float]:
+def _frames(samples: slice, sampling_rate: int) -> slice:
+    """Which levels lie in a stretch of samples."""
+    hop = sampling_rate // 100
+    return slice(None) if samples.stop is None else slice(-(-samples.start // hop), -(-samples.stop // hop))
+
+
+def _levels(waveform: np.ndarray, levels: np.ndarray, sampling_rate: int) -> dict[str, float]:
     """Loudest 50 ms, what lies between loud and quiet moments, and the loudness, all in dB."""
     return {
-        "peak_level_db": max(LOWEST_DB, float(peak_level_db(waveform, sampling_rate))),
-        "level_range_db": level_range_db(waveform, sampling_rate),
+        "peak_level_db": max(LOWEST_DB, float(peak_level_db(levels))),
+        "level_range_db": level_range_db(levels),
         "source_lufs": max(LOWEST_DB, loudness(waveform, sampling_rate)),
     }
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pandas
 
-from kurdtts_lib.audio import decode, level_range_db
+from kurdtts_lib.audio import decode, frame_levels, level_range_db
 from kurdtts_lib.corpus.sources import SourceClip, corpus_table, read_corpus
 from kurdtts_lib.errors import AudioError, CorpusError
 from kurdtts_lib.measures import pitch, rms_db, trim
@@ -123,7 +123,7 @@ def _listen(clip: SourceClip, audio: AudioSettings) -> dict[str, float | str]:
     except AudioError as error:
         return {"reason": str(error)}
     speech = trim(waveform)
-    level_range = level_range_db(speech, audio.sampling_rate)
+    level_range = level_range_db(frame_levels(speech, audio.sampling_rate))
     sound: dict[str, float | str] = {"loudness": rms_db(speech), "level_range_db": level_range}
     # Every second frame: a clip of 4 s takes 0.13 s in place of 0.24 s (one core), and the medians of the sample's
     # speakers stay within 0.7 % of those of all frames.
