@@ -86,12 +86,17 @@ def write_wav(target: Path, waveform: np.ndarray, sampling_rate: int, durable: b
 
     `durable` as in `files.atomic_path`.
     """
-    samples = np.rint(np.clip(waveform, -1.0, 1.0) * 32767).astype("<i2")
+    samples = sixteen_bits(waveform)
     with atomic_path(target, durable) as temporary, wave.open(str(temporary), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(sampling_rate)
         file.writeframes(samples.tobytes())
+
+
+def sixteen_bits(waveform: np.ndarray) -> np.ndarray:
+    """Float samples as little-endian 16-bit ones; those beyond [-1, 1] are limited: wrapping would crackle."""
+    return np.rint(np.clip(waveform, -1.0, 1.0) * 32767).astype("<i2")
 
 
 def loudness(waveform: np.ndarray, sampling_rate: int) -> float:
@@ -120,11 +125,16 @@ def trim_silence(waveform: np.ndarray, sampling_rate: int, top_db: float, pad_se
 
 def voiced_part(levels: np.ndarray, sampling_rate: int, top_db: float, pad_seconds: float) -> slice:
     """The samples that `trim_silence` keeps. levels: the waveform's `frame_levels`."""
-    voiced = np.flatnonzero(levels > levels.max() * 10 ** (-top_db / 20))
+    voiced = voiced_frames(levels, top_db)
     if len(voiced) == 0:
         return slice(None)
     hop, pad = sampling_rate // 100, round(pad_seconds * sampling_rate)
     return slice(max(0, voiced[0] * hop - pad), (voiced[-1] + 1) * hop + pad)
+
+
+def voiced_frames(levels: np.ndarray, top_db: float) -> np.ndarray:
+    """Numbers of the levels that are less than `top_db` below the loudest one."""
+    return np.flatnonzero(levels > levels.max() * 10 ** (-top_db / 20))
 
 
 def frame_levels(waveform: np.ndarray, sampling_rate: int) -> np.ndarray:

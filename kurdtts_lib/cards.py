@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
+from typing import Any
 
 CC0 = "CC0 1.0"
 UNKNOWN_LICENCE = "unknown: ask the maker"
@@ -27,6 +28,13 @@ def front_matter(**values: object) -> str:
     """
     lines = (f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items())
     return f"---\n{''.join(lines)}---\n"
+
+
+def voice_head(card: Mapping[str, Any]) -> str:
+    """The head of a fine-tuned voice's card. card: its `voice.json`."""
+    return front_matter(
+        language="kmr", license=licence_id(card["licence"]), base_model=card["base_voice"], **TRANSFORMERS_VOICE
+    )
 
 
 def licence_id(licence: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from kurdtts_lib import __version__, measures, registry
-from kurdtts_lib.cards import HOW_TO_SPEAK, TRANSFORMERS_VOICE, UNKNOWN_LICENCE, front_matter, licence_id, public_name
+from kurdtts_lib.cards import HOW_TO_SPEAK, UNKNOWN_LICENCE, public_name, voice_head
 from kurdtts_lib.corpus.baselines import other_speakers
 from kurdtts_lib.corpus.clips import Parts, read_metadata, split
 from kurdtts_lib.corpus.training_set import corpus_settings
@@ -169,10 +169,7 @@ def _readme(card: dict) -> str:
         f"| {name.replace('_', ' ')} | {card['before'][name]:.2f} | {card['after'][name]:.2f} |"
         for name in card["after"]
     )
-    head = front_matter(
-        language="kmr", license=licence_id(card["licence"]), base_model=card["base_voice"], **TRANSFORMERS_VOICE
-    )
-    return f"""{head}
+    return f"""{voice_head(card)}
 # {card["name"]}
 
 A Kurmanji voice, fine-tuned from `{card["base_voice"]}`. It speaks with transformers alone, and takes its place in

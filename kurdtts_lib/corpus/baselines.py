@@ -9,8 +9,7 @@ import pandas
 from kurdtts_lib.corpus import curation
 from kurdtts_lib.corpus.curation import KEPT
 from kurdtts_lib.corpus.sound import Treatment, treat
-from kurdtts_lib.corpus.sound_store import changed
-from kurdtts_lib.corpus.sources import read_corpus
+from kurdtts_lib.corpus.sources import changed, pick_clips
 from kurdtts_lib.corpus.training_set import corpus_settings
 from kurdtts_lib.errors import CorpusError
 from kurdtts_lib.settings import AudioSettings
@@ -41,14 +40,12 @@ def _other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) 
     if not speech:
         return {}
     treatment = Treatment.of(settings, audio)
-    for clip in read_corpus(settings):
-        if clip.number not in others.index:
-            continue
+    for clip in pick_clips(settings, others.index[others["speaker"].isin(speech)]):
         row = others.loc[clip.number]
         if clip.sentence != row["sentence"]:
-            raise changed(settings.source)
-        heard = speech.get(row["speaker"])
-        if heard is None or len(heard) == clips_per_speaker:
+            raise changed(settings)
+        heard = speech[row["speaker"]]
+        if len(heard) == clips_per_speaker:
             continue
         sound = treat(clip.audio, treatment)
         if sound.figures is not None and sound.waveform is not None:

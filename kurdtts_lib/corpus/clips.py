@@ -42,6 +42,14 @@ def part_of(text: str, held_out_share: float) -> str:
     return "test" if digest[8] < 128 else "validation"
 
 
+def alignment_sizes(text: str, seconds: float, sampling_rate: int, hop_length: int) -> tuple[int, int]:
+    """(positions of a spoken text, frames of its sound).
+
+    A VITS alignment gives each letter and each blank between letters one frame at least, so there must be as many.
+    """
+    return 2 * len(text) + 1, int(seconds * sampling_rate) // hop_length
+
+
 def write_metadata(target: Path, rows: Iterable[tuple[str, str]]) -> None:
     """Write (file, text) rows as `file|text`, UTF-8, no header: the form that every TTS program reads."""
     with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas
 import scipy.stats
 
+from kurdtts_lib.corpus.clips import alignment_sizes
 from kurdtts_lib.corpus.sources import SourceClip
 from kurdtts_lib.errors import TextError
 from kurdtts_lib.settings import CorpusSettings
@@ -24,8 +25,6 @@ LETTERS_PER_SECOND = 40
 """Nobody reads faster; a longer text is not looked at."""
 FEW_CLIPS = 20
 """A speaker with fewer clips has no pace of their own to compare with: that of all clips stands in."""
-
-
 NEAR_ENOUGH = 0.1
 """Of the median pace: a tenth faster or slower is nobody's fault."""
 
@@ -127,8 +126,7 @@ def judge_sound(fate: Fate, settings: CorpusSettings, hop_length: int, sampling_
         if detail:
             fate |= {"reason": reason, "detail": detail}
             return
-    # A VITS alignment gives each letter and each blank between letters one frame at least.
-    positions, frames = 2 * len(fate["text"]) + 1, int(fate["seconds"] * sampling_rate) // hop_length
+    positions, frames = alignment_sizes(fate["text"], fate["seconds"], sampling_rate, hop_length)
     if positions > frames:
         fate |= {"reason": "text too long for its sound", "detail": f"{len(fate['text'])} letters in {frames} frames"}
 

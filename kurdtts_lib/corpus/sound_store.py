@@ -9,27 +9,14 @@ from kurdtts_lib.corpus.cleanliness import dnsmos
 from kurdtts_lib.corpus.curation import Fate, kept
 from kurdtts_lib.corpus.ledger import Entry, Ledger
 from kurdtts_lib.corpus.sound import Job, Treatment, Work
-from kurdtts_lib.corpus.sources import SourceClip, read_corpus
+from kurdtts_lib.corpus.sources import SourceClip, changed, pick_clips
 from kurdtts_lib.corpus.workers import cores, in_parallel
-from kurdtts_lib.errors import CorpusError
 from kurdtts_lib.settings import CorpusSettings
 
 LARGE_BYTES = 2_000_000
 """From here on a file is read by its worker alone; below, reading once costs less than reading twice."""
-
-
 OWN_NAME = re.compile(r"\.?[0-9a-f]{24}(-[0-9a-f]{12})?\.wav")
 """Files of ours: by digest, and half-written ones of a killed run."""
-
-
-def check_same(clip: SourceClip, fate: Fate, source: str) -> None:
-    """Raise CorpusError if the source's row is no longer the clip that was judged: its sound would get another text."""
-    if clip.name != fate["name"] or clip.sentence != fate["sentence"]:
-        raise changed(source)
-
-
-def changed(source: str) -> CorpusError:
-    return CorpusError(f"{source} changed while it was read. Wait until nobody writes to it, then run the same again.")
 
 
 class SoundStore:
@@ -85,10 +72,10 @@ class SoundStore:
         """What must be worked on; on the way each wanted clip gets its digest."""
         begun: set[str] = set()
         passed = 0
-        for clip in read_corpus(self._settings):
-            if (fate := wanted.get(clip.number)) is None:
-                continue
-            check_same(clip, fate, self._settings.source)
+        for clip in pick_clips(self._settings, wanted):
+            fate = wanted[clip.number]
+            if clip.name != fate["name"] or clip.sentence != fate["sentence"]:
+                raise changed(self._settings)  # its sound would get another clip's text
             content = self._content(clip, fate)
             if content is not None:
                 digest = fate["digest"] = self._ledger.digest(content)
@@ -97,9 +84,8 @@ class SoundStore:
                     yield Job(digest, content, self._path(digest))
             passed += 1
             self._tell(passed, name, len(wanted))
-            if passed == len(wanted):
-                return
-        raise changed(self._settings.source)
+        if passed < len(wanted):
+            raise changed(self._settings)
 
     def _content(self, clip: SourceClip, fate: Fate) -> bytes | Path | None:
         """The sound's bytes, or the path of a large file: many of them wait at a time."""

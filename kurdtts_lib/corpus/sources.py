@@ -18,6 +18,7 @@ Voice below it, Parquet, pairs. Columns have usual names or are named in the set
 A row that is of no use is a clip with a `fault`, to be counted. Only a source that is of no use as a whole is an error.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -38,7 +39,7 @@ from kurdtts_lib.settings import CorpusSettings
 CC0_NAMES = ("amedcj/kurmanji-commonvoice",)
 """Data sets of the hub that are copies of Common Voice."""
 
-__all__ = ["SourceClip", "corpus_table", "find_clips", "licence_of", "read_corpus"]
+__all__ = ["SourceClip", "changed", "corpus_table", "find_clips", "licence_of", "pick_clips", "read_corpus"]
 
 
 def read_corpus(settings: CorpusSettings, with_audio: bool = True) -> Iterator[SourceClip]:
@@ -103,14 +104,26 @@ def corpus_table(settings: CorpusSettings, progress: Callable[[int, str], None] 
     return pandas.DataFrame(rows)
 
 
+def pick_clips(settings: CorpusSettings, numbers: Iterable[int]) -> Iterator[SourceClip]:
+    """Yield the source's clips with these numbers, as far as there are such, in the source's order."""
+    end = math.inf if settings.max_samples is None else settings.max_samples
+    return _open(settings, True).pick({int(number) for number in numbers if number < end})
+
+
+def changed(settings: CorpusSettings) -> CorpusError:
+    """For a source that no longer gives what it gave a moment ago."""
+    return CorpusError(
+        f"{settings.source} changed while it was read. Wait until nobody writes to it, then run the same again."
+    )
+
+
 def find_clips(settings: CorpusSettings, numbers: Iterable[int]) -> list[SourceClip]:
     """The source's clips with these numbers, in their order. Raises CorpusError if one is missing.
 
     Looked up by their place where the source allows it; a table of texts or a stream is read up to the last of them.
     """
     wanted = [int(number) for number in numbers]
-    end = float("inf") if settings.max_samples is None else settings.max_samples
-    found = {clip.number: clip for clip in _open(settings, True).pick({n for n in wanted if n < end})}
+    found = {clip.number: clip for clip in pick_clips(settings, wanted)}
     missing = [str(number) for number in wanted if number not in found]
     if missing:
         raise CorpusError(f"{settings.source} has no clip number {', '.join(missing)}.")

@@ -3,13 +3,13 @@
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas
 
 from kurdtts_lib.audio import decode, frame_levels, level_range_db
-from kurdtts_lib.corpus.sources import SourceClip, corpus_table, read_corpus
+from kurdtts_lib.corpus.sources import SourceClip, changed, corpus_table, pick_clips
 from kurdtts_lib.errors import AudioError, CorpusError
 from kurdtts_lib.measures import pitch, rms_db, trim
 from kurdtts_lib.settings import AudioSettings, CorpusSettings
@@ -85,12 +85,14 @@ def survey(
         clips = corpus_table(settings)
     chosen = _to_examine(clips, settings, clips_per_speaker)
     rows = []
-    for clip in _these(settings, chosen):
+    for clip in pick_clips(settings, chosen):
         figures = {"reason": "", **dict.fromkeys(MEASURED, np.nan), **_listen(clip, audio)}
         name = speaker_name(clip.client_id, settings.keep_client_ids)
         rows.append({"number": clip.number, "speaker": name, "seconds": chosen[clip.number], **figures})
         if progress:
             progress(len(rows), "pitch and loudness", len(chosen))
+    if len(rows) < len(chosen):
+        raise changed(settings)
     return pandas.DataFrame(rows, columns=["number", "speaker", "seconds", *MEASURED, "reason"])
 
 
@@ -102,18 +104,6 @@ def _to_examine(clips: pandas.DataFrame, settings: CorpusSettings, clips_per_spe
     fitting = usable[usable["client_id"].isin(speakers) & usable["seconds"].between(*SURVEY_SECONDS)]
     first = fitting.groupby("client_id", sort=False).head(clips_per_speaker)
     return dict(zip(first["number"], first["seconds"], strict=True))
-
-
-def _these(settings: CorpusSettings, numbers: dict[int, float]) -> Iterator[SourceClip]:
-    left = len(numbers)
-    if left:
-        for clip in read_corpus(settings):
-            if clip.number in numbers:
-                yield clip
-                left -= 1
-                if not left:
-                    return
-        raise CorpusError(f"{settings.source} changed while it was read: {left} of its clips are gone. Run it again.")
 
 
 def _listen(clip: SourceClip, audio: AudioSettings) -> dict[str, float | str]:

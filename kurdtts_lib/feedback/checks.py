@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kurdtts_lib.audio import frame_levels
+from kurdtts_lib.audio import frame_levels, voiced_frames
+from kurdtts_lib.corpus.clips import alignment_sizes
 from kurdtts_lib.corpus.sound import LOWEST_DB, Sound, Treatment, treat
 from kurdtts_lib.errors import AudioError, TakeError, TextError
 from kurdtts_lib.feedback.takes import LONGEST_SECONDS, Audio, encode_take
@@ -118,16 +119,15 @@ def _longest_pause(waveform: np.ndarray | None, settings: CorpusSettings, audio:
     if waveform is None or settings.trim_db is None:
         return 0.0
     levels = frame_levels(waveform, audio.sampling_rate)
-    voiced = np.flatnonzero(levels > levels.max() * 10 ** (-settings.trim_db / 20))
+    voiced = voiced_frames(levels, settings.trim_db)
     return float(np.diff(voiced).max(initial=1) - 1) / 100  # a level each 10 ms
 
 
 def _fit_errors(spoken: str, seconds: float, audio: AudioSettings) -> list[str]:
-    # A VITS alignment gives each letter and each blank between letters one frame at least.
-    frames = int(seconds * audio.sampling_rate) // audio.hop_length
-    most = (frames - 1) // 2
-    if len(spoken) <= most:
+    positions, frames = alignment_sizes(spoken, seconds, audio.sampling_rate, audio.hop_length)
+    if positions <= frames:
         return []
+    most = (frames - 1) // 2
     return [
         f"The text has {len(spoken)} letters and spaces as it is said, but {seconds:.1f} s of sound hold {most} at "
         "most. Record the whole text, or correct the text."

@@ -13,7 +13,7 @@ import numpy as np
 
 from kurdtts_lib import __version__, measures, registry
 from kurdtts_lib.audio import write_wav
-from kurdtts_lib.cards import HOW_TO_SPEAK, TRANSFORMERS_VOICE, front_matter, licence_id, table
+from kurdtts_lib.cards import HOW_TO_SPEAK, table, voice_head
 from kurdtts_lib.corpus.clips import Clip, Parts
 from kurdtts_lib.corpus.sound import Treatment, treat
 from kurdtts_lib.errors import CorpusError, TrainingError
@@ -146,12 +146,20 @@ class FeedbackTraining:
         learned = self._change(parent, voice, self.learned)
         held_out = self._change(parent, voice, self.held_out) if self.held_out else None
         voice.card = {
-            **{"name": f"kurdtts {self.profile.name}", "base_voice": parent.card.get("base_voice", self.parent.name)},
-            **{"licence": licence_of(parent, self.parent.folder.name), "parent": self.parent.version},
-            **{"data": f"{len(self.corrections)} corrections", "corrections": [one.id for one in self.corrections]},
-            **{"date": datetime.datetime.now(datetime.UTC).date().isoformat(), "kurdtts": __version__},
-            **{"steps": step, "steps_trained": self.trainer.step, "settings": describe(self.trainer.settings)},
-            **{"learned": dataclasses.asdict(learned), "elsewhere": dataclasses.asdict(elsewhere), "faults": faults},
+            "name": f"kurdtts {self.profile.name}",
+            "base_voice": parent.card.get("base_voice", self.parent.name),
+            "licence": licence_of(parent, self.parent.folder.name),
+            "parent": self.parent.version,
+            "data": f"{len(self.corrections)} corrections",
+            "corrections": [one.id for one in self.corrections],
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "kurdtts": __version__,
+            "steps": step,
+            "steps_trained": self.trainer.step,
+            "settings": describe(self.trainer.settings),
+            "learned": dataclasses.asdict(learned),
+            "elsewhere": dataclasses.asdict(elsewhere),
+            "faults": faults,
             "held_out": dataclasses.asdict(held_out) if held_out else None,
         }
         entry = registry.publish(voice, self.profile.name, _readme)
@@ -229,10 +237,7 @@ def _readme(card: dict) -> str:
         for name, key in kinds.items()
         if (change := card[key])
     ]
-    head = front_matter(
-        language="kmr", license=licence_id(card["licence"]), base_model=card["base_voice"], **TRANSFORMERS_VOICE
-    )
-    return f"""{head}
+    return f"""{voice_head(card)}
 # {card["name"]}, version {card["version"]}
 
 A Kurmanji voice that learned from corrections; it comes from version {card["parent"]}. Transformers alone can speak it:

@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 
 from kurdtts_lib import registry
-from kurdtts_lib.audio import resample
+from kurdtts_lib.audio import resample, sixteen_bits
 from kurdtts_lib.errors import VoiceError
 from kurdtts_lib.registry import Entry
 from kurdtts_lib.service.failures import ServiceError
@@ -90,15 +90,11 @@ class Speaker:
 def encode_sound(waveform: np.ndarray, rate: int, file_format: str) -> bytes:
     """(samples,) float32 at `rate` Hz as a file of 16 bits, or as one of the two that are smaller than that."""
     if file_format == "pcm":
-        return _sixteen_bits(resample(waveform, rate, PCM_RATE)).tobytes()
+        return sixteen_bits(resample(waveform, rate, PCM_RATE)).tobytes()
     container, subtype = _CONTAINERS[file_format]
     buffer = io.BytesIO()
     with soundfile.SoundFile(buffer, "w", rate, 1, format=container, subtype=subtype) as file:
-        samples = _sixteen_bits(waveform)
+        samples = sixteen_bits(waveform)
         for begin in range(0, len(samples), rate):  # in one piece, the encoders of a long text overflow the stack
             file.write(samples[begin : begin + rate])
     return buffer.getvalue()
-
-
-def _sixteen_bits(waveform: np.ndarray) -> np.ndarray:
-    return np.rint(np.clip(waveform, -1.0, 1.0) * 32767).astype("<i2")

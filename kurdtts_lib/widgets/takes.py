@@ -170,7 +170,7 @@ def _uploaded(file: bytes) -> Take:
         raise
     except AudioError as error:
         raise TakeError(str(error)) from error
-    return _take(channels.mean(axis=1), rate, "upload", file)
+    return _take(audio.to_mono(channels), rate, "upload", file)
 
 
 def _take(waveform: np.ndarray, rate: int, source: Source, original: bytes | None) -> Take:
