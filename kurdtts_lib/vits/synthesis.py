@@ -1,53 +1,99 @@
-"""Speaking."""
+"""Speaking: text to the samples that the voice makes of it."""
 
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
 from kurdtts_lib.text import Piece, encode, split
+from kurdtts_lib.vits.inference import decode, encode_text, expand, predict_durations
 from kurdtts_lib.vits.voice import Voice
 
-_ONE_AT_A_TIME = threading.Lock()
-"""The random numbers of torch and numpy are the whole program's: two threads that speak would draw each other's."""
+_MODES = threading.Lock()
+_IN_TRAINING: WeakKeyDictionary[torch.nn.Module, int] = WeakKeyDictionary()
+"""How many threads speak with a voice that is in training."""
 
 
-@torch.inference_mode()
+class Spoken(NamedTuple):
+    """A clause, spoken."""
+
+    waveform: np.ndarray
+    """(samples,), float32 in [-1, 1]."""
+    durations: np.ndarray
+    """(positions,): whole frames of each token; of `hop` samples each."""
+
+
 def speak(voice: Voice, text: str, seed: int = 1, speed: float = 1.0) -> np.ndarray:
-    """The waveform of `text`: (samples,), float32 in [-1, 1], at `voice.model.config.sampling_rate` Hz.
+    """The waveform of `text` as the voice says it: (samples,), at `voice.model.config.sampling_rate` Hz.
 
-    Sentences and clauses are spoken one after the other, with the pauses of their marks between them.
+    Sentences and clauses are spoken one after the other, with the pauses of their marks between them; nothing is
+    mended. `kurdtts_lib.synthesis` makes of it what one would publish.
     speed: 2 takes half the time, at the same pitch.
-    The same seed gives the same samples, also from several threads; the caller's random state is left as it was.
     Raises TextError, before anything is spoken, for text that the voice cannot say.
     """
     pieces = split(text) or [Piece(text, 0.0)]  # nothing to say is for encode to refuse
-    ids = [torch.tensor([encode(piece.text, voice.tokenizer)], device=voice.model.device) for piece in pieces]
+    ids = [encode(piece.text, voice.tokenizer) for piece in pieces]
     rate = voice.model.config.sampling_rate
-    with _ONE_AT_A_TIME:
-        spoken = _spoken(voice, ids, seed, speed)
-    sounds = [
-        np.pad(waveform.float().cpu().numpy(), (0, round(piece.pause / speed * rate)))
-        for waveform, piece in zip(spoken, pieces, strict=True)
-    ]
-    return np.concatenate(sounds)
+    spoken = speak_ids(voice, ids, seed, speed)
+    return np.concatenate(
+        [
+            np.pad(clause.waveform, (0, round(piece.pause / speed * rate)))
+            for clause, piece in zip(spoken, pieces, strict=True)
+        ]
+    )
 
 
-def _spoken(voice: Voice, ids: list[torch.Tensor], seed: int, speed: float) -> list[torch.Tensor]:
-    """A waveform (samples,) for each row of ids (1, tokens)."""
-    was_training = voice.model.training
-    voice.model.eval()
-    devices = [voice.model.device] if voice.model.device.type == "cuda" else []
-    numpy_state = np.random.get_state()  # transformers' text encoder draws from it even where it drops no layer
-    # As an argument: the model's own attribute would change the speed of everybody who speaks with this voice.
-    speaking_rate = voice.model.speaking_rate * speed
+def speak_ids(
+    voice: Voice, clauses: Sequence[Sequence[int]], seed: int = 1, speed: float = 1.0, variation: float = 1.0
+) -> Iterator[Spoken]:
+    """Speak the token ids of clauses, each when it is asked for.
+
+    variation: of melody and rhythm, in parts of the voice's own; 0 says everything in the one most likely way.
+    The same seed gives the same samples, also from several threads at once, and on every device but for rounding.
+    Nobody's random state is touched, nor anything else that is shared.
+    """
+    model = voice.model
+    generator = torch.Generator().manual_seed(seed)  # on the CPU: a card would draw other numbers
+    for ids in clauses:
+        with torch.inference_mode(), _evaluating(model):
+            prior = encode_text(model, torch.tensor([ids], device=model.device))
+            noise = torch.zeros(1, 2, len(ids))
+            if model.config.use_stochastic_duration_prediction:
+                noise = torch.randn(noise.shape, generator=generator) * (variation * model.noise_scale_duration)
+            # As an argument: the model's own attribute would change the speed of everybody who speaks with this voice.
+            rate = model.speaking_rate * speed
+            durations = predict_durations(model, prior.hidden, rate, noise.to(prior.hidden))
+            means, log_stddevs = (expand(values, durations) for values in (prior.means, prior.log_stddevs))
+            # In the order of transformers' memory, so that its speech of the same seed is this one.
+            noise = torch.empty(1, means.shape[2], means.shape[1]).transpose(1, 2).normal_(generator=generator)
+            waveform = decode(model, means, log_stddevs, noise.to(means) * (variation * model.noise_scale))
+            spoken = Spoken(waveform.float().cpu().numpy(), durations[0].long().cpu().numpy())
+        yield spoken
+
+
+@contextmanager
+def _evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """No dropout: for a voice in the middle of its training; one that was loaded is left untouched.
+
+    Of several threads that speak with it, the last one gives it back to its training.
+    """
+    with _MODES:
+        if model.training:
+            model.eval()
+            _IN_TRAINING[model] = 0
+        borrowed = model in _IN_TRAINING
+        if borrowed:
+            _IN_TRAINING[model] += 1
     try:
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(seed)
-            return [
-                voice.model(input_ids=row, attention_mask=torch.ones_like(row), speaking_rate=speaking_rate).waveform[0]
-                for row in ids
-            ]
+        yield
     finally:
-        np.random.set_state(numpy_state)
-        voice.model.train(was_training)
+        with _MODES:
+            if borrowed:
+                _IN_TRAINING[model] -= 1
+                if not _IN_TRAINING[model]:
+                    del _IN_TRAINING[model]
+                    model.train()
