@@ -20,8 +20,10 @@ LAYERS = [
     ("audio", "measures", "plots", "text"),
     ("corpus",),
     ("vits",),
+    ("synthesis",),
     ("judging", "registry", "training_run", "voices", "feedback"),
-    ("widgets", "backend_check", "cli", "course", "feedback_commands", "service", "service_commands", "voice_commands"),
+    ("widgets", "service", "backend_check"),
+    ("cli", "course", "feedback_commands", "service_commands", "speech_commands", "voice_commands"),
 ]
 
 
