@@ -16,12 +16,15 @@ NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 MODULES = sorted((REPOSITORY / "kurdtts_lib").rglob("*.py"))
 # Left to right. A module imports only from its own layer or from layers to its left.
 LAYERS = [
-    ("cards", "errors", "files", "progress", "settings"),
+    ("cards", "errors", "files", "progress", "settings", "sqlite"),
     ("audio", "measures", "plots", "text"),
     ("corpus",),
     ("vits",),
-    ("judging", "registry", "training_run", "voices", "feedback"),
-    ("widgets", "backend_check", "cli", "course", "feedback_commands", "service", "service_commands", "voice_commands"),
+    ("judging", "registry", "training_run", "voices", "feedback", "listening"),
+    (
+        "widgets", "backend_check", "cli", "course", "feedback_commands", "listen_commands", "service",
+        "service_commands", "voice_commands",
+    ),
 ]
 
 
