@@ -22,8 +22,15 @@ LAYERS = [
     ("vits",),
     ("judging", "registry", "training_run", "voices", "feedback", "listening"),
     (
-        "widgets", "backend_check", "cli", "course", "feedback_commands", "listen_commands", "service",
-        "service_commands", "voice_commands",
+        "widgets",
+        "backend_check",
+        "cli",
+        "course",
+        "feedback_commands",
+        "listen_commands",
+        "service",
+        "service_commands",
+        "voice_commands",
     ),
 ]
 
