@@ -110,11 +110,15 @@ class ListeningView {
     this.#next();
   }
 
-  #end() {
+  async #end() {
     const done = this.#make("h3", { tabindex: -1 }, this.#words("done"));
     const place = this.#make("div");
     this.#show("end", [done, place]);
-    this.#once(() => this.shell.end(this.code, place, (name) => this.#words(name)), "failed");
+    try {
+      await this.shell.end(this.code, place, (name) => this.#words(name));
+    } catch (error) {
+      this.#fail(error, "failed"); // every answer is kept: the same code leads here again
+    }
   }
 
   /** Sounds to hear to their end, then an answer, then Next. */
@@ -214,11 +218,15 @@ class ListeningView {
     try {
       await work();
     } catch (error) {
-      console.warn(error);
-      this.#say(failure, { detail: error.message });
+      this.#fail(error, failure);
     } finally {
       this.busy = false;
     }
+  }
+
+  #fail(error, name) {
+    console.warn(error);
+    this.#say(name, { detail: error.message });
   }
 
   #key(event) {
