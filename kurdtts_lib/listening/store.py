@@ -190,26 +190,21 @@ def _whole(value: object, allowed: range) -> bool:
 
 def _keep(database: sqlite3.Connection, key: Key, code: str, place: Place, given: Given) -> bool:
     given = replace(given, time=_utc(given.time))
-    before = database.execute(
-        "SELECT answer, plays, time FROM answers WHERE test = ? AND code = ? AND item = ?",
-        (key.test, code, given.item),
-    ).fetchone()
+    place_of = (key.test, code, given.item)
+    before = database.execute("SELECT time FROM answers WHERE test = ? AND code = ? AND item = ?", place_of).fetchone()
     if before is not None:
-        if tuple(before) != (given.answer, given.plays, given.time):
+        if before["time"] != given.time:
             raise _used(key.test, code)
+        # The same moment is the same listener, who heard nothing back and sent it again, perhaps thought over.
+        database.execute(
+            "UPDATE answers SET answer = ?, plays = ? WHERE test = ? AND code = ? AND item = ?",
+            (given.answer, given.plays, *place_of),
+        )
         return False
+    heard = json.dumps(place.heard, ensure_ascii=False)
     database.execute(
         "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            key.test,
-            code,
-            given.item,
-            json.dumps(place.heard, ensure_ascii=False),
-            place.sentence,
-            given.answer,
-            given.plays,
-            given.time,
-        ),
+        (*place_of, heard, place.sentence, given.answer, given.plays, given.time),
     )
     return True
 
