@@ -163,17 +163,41 @@ def test_the_folder_does_not_tell_who_speaks(page: Any, made: tuple[ListeningTes
     assert len(told) > 20 and not [(secret, text[:80]) for secret in secrets for text in told if secret in text]
 
 
-def test_the_page_speaks_kurmanji(page: Any, made: tuple[ListeningTest, Path]) -> None:
-    test, folder = made
-    page.goto((folder / "index.html").as_uri())
+def test_the_page_speaks_kurmanji_and_plays_a_b_and_x(page: Any, tmp_path: Path) -> None:
+    test = small_test("abx", sentences=1)
+    write_folder(test, tmp_path / "test")
+    page.goto((tmp_path / "test" / "index.html").as_uri())
     page.get_by_role("button", name="Kurdî").click()
     assert page.locator(".kurdtts-listening").get_attribute("lang") == "kmr"
     start(page, next(iter(test.key.plans)), KURMANJI)
     page.get_by_role("button", name=KURMANJI["skip"]).click()
-    page.get_by_role("heading", name=KURMANJI["mos"]).wait_for()
-    hear(page)
+    page.get_by_role("heading", name=KURMANJI["abx"]).wait_for()
+    hear(page, 2)
+    choice = page.get_by_role("button", name=KURMANJI["abx_1"])
+    page.keyboard.press("2")
+    assert (choice.get_attribute("aria-disabled"), choice.get_attribute("aria-pressed")) == ("true", "false")
+    page.get_by_role("button", name=KURMANJI["sound_abx_2"]).click()
+    page.locator('.kurdtts-play[data-plays="1"] >> nth=2').wait_for()
+    page.keyboard.press("2")
     shot(page, "listening-kurmanji")
-    assert page.get_by_role("button", name=KURMANJI["mos_5"]).get_attribute("aria-disabled") == "false"
+    assert (choice.get_attribute("aria-disabled"), choice.get_attribute("aria-pressed")) == ("false", "true")
+
+
+def test_where_the_browser_keeps_nothing_it_is_said_and_the_file_is_whole(page: Any, tmp_path: Path) -> None:
+    test = small_test("cmos", sentences=1)
+    key, code = test.key, next(iter(test.key.plans))
+    write_folder(test, tmp_path / "test")
+    page.add_init_script("Storage.prototype.setItem = () => { throw new Error('full') }")
+    page.goto((tmp_path / "test" / "index.html").as_uri())
+    start(page, code)
+    page.get_by_role("button", name=ENGLISH["skip"]).click()
+    page.get_by_role("alert").get_by_text(ENGLISH["storage"]).wait_for()
+    answer(page, key, code, 1, 3)
+    with page.expect_download() as download:
+        page.get_by_role("link", name=ENGLISH["download"]).click()
+    sent = read_json(Path(download.value.path()))
+    assert [each["item"] for each in sent["answers"]] == [place.item for place in key.plan(code)]
+    assert sent["headphones"] == []
 
 
 def test_the_widget_asks_in_jupyterlab_keeps_every_answer_and_leaves_nothing_in_the_notebook(

@@ -80,7 +80,7 @@ def test_a_test_goes_its_way(voices: list[str], prepared: list[Clip], tmp_path: 
     assert "index.html is damaged or no file of answers" in printed.err
     assert cli.main(["listen", "results"]) == 0
     printed = capsys.readouterr().out
-    assert "read by a machine" in printed and "All 2 listeners" in printed and "MOS" in printed
+    assert "read by a machine" in printed and "All 2 listeners" in printed and "MOS" in printed and "Clark" in printed
 
 
 def test_lines_of_a_text_file(voices: list[str], text: Path, tmp_path: Path) -> None:
@@ -88,6 +88,7 @@ def test_lines_of_a_text_file(voices: list[str], text: Path, tmp_path: Path) -> 
     assert cli.main([*command, "--sentences", "2", "--language", "en"]) == 0
     key = ListeningStore().key()
     assert (key.kind, key.systems, key.sentences) == ("abx", ["yek", "du"], ["Roj baş.", "Ez li vir im."])
+    assert "no recordings; the anchors are speech of yek" in key.note
 
 
 def test_pairs_with_recordings_only_beside_a_single_voice(

@@ -213,7 +213,7 @@ def test_who_has_not_reached_the_anchors_is_told(store: ListeningStore) -> None:
     store.add(key.test, code, [Given(ordinary.item, 4, 1, "2026-05-01T12:00:00+00:00")], [])
     found = results(store)
     assert found.listeners.loc[code].tolist() == [1, 10, "not reached", "left out"]
-    assert found.attentive.codes == [] and "and 1 who did not reach them:\nNobody is left." in str(found)
+    assert found.attentive.codes == [] and "and 1 who did not reach them:\nNobody is left.\n" in str(found)
 
 
 def test_without_answers_there_is_no_result(store: ListeningStore) -> None:

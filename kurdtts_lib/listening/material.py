@@ -63,7 +63,8 @@ def from_text(voices: Sequence[str], file: Path, count: int) -> Material:
         raise ListeningError(f"{file} holds no sentence. Write one in each line.")
     loaded = _load(voices)
     rate = max(_rate(voice) for voice in loaded.values())
-    return Material({name: _spoken(voice, texts, rate) for name, voice in loaded.items()}, rate)
+    note = f"There are no recordings; the anchors are speech of {next(iter(loaded))}."
+    return Material({name: _spoken(voice, texts, rate) for name, voice in loaded.items()}, rate, note=note)
 
 
 def _load(voices: Sequence[str]) -> Mapping[str, Voice]:

@@ -14,6 +14,10 @@ from kurdtts_lib.listening.store import Answer, ListeningStore
 
 CHANCE = 0.05
 """How often listeners who hear no difference may be said to hear one, over all pairs of a test together."""
+RATED = """\
+Intervals hold for other listeners and other sentences (Clark 1973, min F'). Those of differences are wider where more
+than one pair is compared, so that all together are wrong one time in twenty (Bonferroni)."""
+METHOD = {"mos": RATED, "cmos": RATED, "abx": "Intervals and p are exact (Clopper and Pearson 1934; binomial test)."}
 ENDED = {True: "passed", False: "failed", None: "not reached"}
 
 
@@ -48,7 +52,7 @@ class Results:
         lines += [f"All {len(self.everybody.codes)} listeners:", *_told(self.everybody), ""]
         rest = len(self.everybody.codes) - len(self.attentive.codes) - failed
         without = f"Without {failed} who failed the hidden anchors and {rest} who did not reach them:"
-        return "\n".join([*lines, without, *_told(self.attentive)])
+        return "\n".join([*lines, without, *_told(self.attentive), "", METHOD[key.kind]])
 
 
 def results(store: ListeningStore, test: str | None = None) -> Results:

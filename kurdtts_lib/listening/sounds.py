@@ -67,6 +67,9 @@ def headphone_trials(rng: np.random.Generator) -> list[Trial]:
     Each has three tones of 200 Hz, one second long: an ordinary one, one that is 6 dB quieter, and one whose right
     channel is upside down. Through headphones the second is the quietest. From two loudspeakers the third one's
     channels cancel each other in the air, and it seems the quietest. The six orders of three, mixed.
+    In that paper's laboratory 20 of 20 people with headphones and 1 of 20 with loudspeakers had five or six right.
+    It cannot tell good headphones from bad ones, or a quiet room from a loud one; one loudspeaker (a phone) loses the
+    third tone altogether and looks like two; and who guesses has five or six right one time in 56.
     """
     gap = np.zeros((TONE_RATE // 2, 2))
     orders = [order for order in itertools.permutations(("ordinary", "quiet", "upside down"))]
