@@ -121,7 +121,7 @@ def test_mos_and_a_difference_that_is_real(store: ListeningStore) -> None:
     assert found.table.loc["voice-b", "MOS"] == np.mean([2, 3, 3, 2, 3, 3])
     assert found.table["ratings"].tolist() == [18, 18]
     (verdict,) = found.verdicts
-    assert verdict.startswith("With 6 listeners and 3 sentences, voice-a sounds better than voice-b")
+    assert verdict.startswith("With 6 listeners and 3 sentences, listeners prefer voice-a to voice-b: ")
     assert "95.0% interval" in verdict
 
 
@@ -134,14 +134,14 @@ def test_three_listeners_who_do_not_agree_cannot_tell_them_apart(store: Listenin
 def test_one_listener_is_no_proof(store: ListeningStore) -> None:
     found = asked(store, "mos", LIKES_A[:1])
     (verdict,) = found.everybody.verdicts
-    assert verdict.startswith("With 1 listener") and "too few" in verdict and "better than" not in verdict
+    assert verdict.startswith("With 1 listener") and "too few" in verdict and "prefer" not in verdict
     assert np.isnan(found.everybody.agreement) and "alpha" not in str(found)
     assert "unknown" in str(found) and "nan" not in str(found).lower()
 
 
 def test_all_the_same_answers_are_no_spread(store: ListeningStore) -> None:
     (verdict,) = asked(store, "mos", [{"voice-a": 4, "voice-b": 3}] * 4).everybody.verdicts
-    assert "all answers are alike" in verdict and "better than" not in verdict
+    assert "all answers are alike" in verdict and "prefer" not in verdict
 
 
 def test_more_pairs_need_a_wider_interval(store: ListeningStore) -> None:
@@ -155,7 +155,7 @@ def test_cmos_takes_the_sides_off_again(store: ListeningStore) -> None:
     wished = [float(np.clip(round(worth["voice-a"] - worth["voice-b"]), -3, 3)) for worth in LIKES_A]
     row = found.everybody.table.loc["voice-a over voice-b"]
     assert np.isclose(row["CMOS"], np.mean(wished)) and row["low"] > 0
-    assert "voice-a sounds better than voice-b: the CMOS is +" in found.everybody.verdicts[0]
+    assert "listeners prefer voice-a to voice-b: the CMOS is +" in found.everybody.verdicts[0]
     assert (found.listeners["anchors"] == "passed").all()
     assert np.isclose(found.everybody.agreement, brute_alpha([wished] * 3))
 

@@ -9,6 +9,7 @@ from kurdtts_lib.listening.store import Given, ListeningStore
 
 FORMAT = "kurdtts-listening-answers-1"
 LARGEST_BYTES = 2_000_000
+LONGEST_TEXT = 100
 FIELDS = {"format": str, "test": str, "code": str, "headphones": list | None, "answers": list}
 ANSWER_FIELDS = {"item": str, "answer": int, "plays": int, "time": str}
 
@@ -61,6 +62,8 @@ def _fields(value: object, fields: dict[str, Any], path: Path) -> dict[str, Any]
     if not isinstance(value, dict) or set(value) != set(fields):
         raise ListeningError(f"{path} is no whole file of answers: it should hold {', '.join(fields)}.")
     for name, kind in fields.items():
-        if not isinstance(value[name], kind) or isinstance(value[name], bool):
-            raise ListeningError(f"{path} is no whole file of answers: {name} is {value[name]!r}.")
+        found = value[name]
+        too_long = isinstance(found, str) and len(found) > LONGEST_TEXT
+        if not isinstance(found, kind) or isinstance(found, bool) or too_long:
+            raise ListeningError(f"{path} is no whole file of answers: {name} is {str(found)[:LONGEST_TEXT]!r}.")
     return value

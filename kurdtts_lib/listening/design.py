@@ -100,8 +100,9 @@ def make_test(
     names, sentences = list(systems), list(next(iter(systems.values())))
     plain = {(name, text): systems[name][text] for name in names for text in sentences}
     chosen = dict(itertools.islice((anchors or systems[names[0]]).items(), ANCHORS))
-    test = _digest(kind, str(listeners), str(sampling_rate), note, plain, chosen)
-    rng = np.random.default_rng(int(test, 16))
+    digest = _digest(kind, str(listeners), str(sampling_rate), note, plain, chosen)
+    # Every listener sees the test's name; what the hidden names are drawn from must not follow from it.
+    test, rng = digest[:12], np.random.default_rng(int(digest[12:], 16))
     plain |= {(UNSPOILT, text): waveform for text, waveform in chosen.items()}
     plain |= {(SPOILT, text): spoil(waveform, sampling_rate, rng) for text, waveform in chosen.items()}
     files = {name: wav_bytes(sound, sampling_rate) for name, sound in same_loudness(plain, sampling_rate).items()}
@@ -138,7 +139,7 @@ def _digest(*parts: str | dict[Any, np.ndarray]) -> str:
     for part in parts:
         for name, waveform in part.items() if isinstance(part, dict) else [(part, np.zeros(0))]:
             digest.update(repr(name).encode("utf-8") + np.asarray(waveform, dtype="<f4").tobytes())
-    return digest.hexdigest()[:12]
+    return digest.hexdigest()
 
 
 def _opaque_names(rng: np.random.Generator) -> Callable[[], str]:

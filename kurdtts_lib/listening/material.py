@@ -18,7 +18,6 @@ from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices import clips_of
 
 RECORDINGS = "recordings"
-SENTENCES = 8
 MACHINE_READ = "The recordings were read by a machine (espeak-ng), not by a person."
 
 

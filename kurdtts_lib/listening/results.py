@@ -202,7 +202,7 @@ def _verdict(first: str, second: str, found: Interval, counts: tuple[int, int], 
     if found.low <= 0 <= found.high:
         return f"{with_}, {first} and {second} cannot be told apart: {range_}."
     better, worse = (first, second) if found.mean > 0 else (second, first)
-    return f"{with_}, {better} sounds better than {worse}: {range_}."
+    return f"{with_}, listeners prefer {better} to {worse}: {range_}."
 
 
 def _count(number: int, what: str) -> str:
