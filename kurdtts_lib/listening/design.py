@@ -20,7 +20,7 @@ UNSPOILT, SPOILT = "anchor, unspoilt", "anchor, spoilt"
 ANCHORS = 2
 """Sentences of which the listener also hears a spoilt form."""
 LISTENERS = 24
-LETTERS = "CDFGHJKLMNPQRTVWX"
+LETTERS = "CDGHJKLMNPQRTVWX"
 """For listeners' codes: no vowels, so that no word comes out."""
 
 
@@ -94,7 +94,7 @@ def make_test(
     mos: each listener hears every system say every sentence. cmos, abx: every two systems, side by side.
     anchors: real recordings, sentence to waveform, of which two are heard as they are and spoilt (`sounds.spoil`);
     without, the first system's. All sounds are brought to one loudness.
-    Raises ListeningError for what cannot be a test.
+    Raises ListeningError if it cannot be made: one system, no sentence, unequal sentences, silence.
     """
     _check(kind, systems, listeners)
     names, sentences = list(systems), list(next(iter(systems.values())))
