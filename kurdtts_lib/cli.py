@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from kurdtts_lib.errors import KurdTTSError
 from kurdtts_lib.feedback_commands import add_feedback
+from kurdtts_lib.judge_commands import add_judge
 from kurdtts_lib.progress import pass_bar
 from kurdtts_lib.service_commands import add_serve
 from kurdtts_lib.settings import PRESETS, CorpusSettings, Profile, TrainingSettings, load_profile, with_preset
@@ -91,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--discriminator", type=Path, help="D_100000.pth, to go on training with")
     convert.set_defaults(run=_convert)
 
+    add_judge(commands)
     add_voices(commands)
     add_feedback(commands)
     add_serve(commands)
@@ -181,8 +183,7 @@ def _train(options: argparse.Namespace) -> int:
     print(f"Voice: {result.folder}")
     for fault in result.faults:
         print(f"It did not become the current voice. {fault}")
-    for name, before in dataclasses.asdict(result.before).items():
-        print(f"{name.replace('_', ' '):24} {before:8.2f} -> {getattr(result.after, name):8.2f}")
+    print(result.judging.table().to_string())
     return 0
 
 

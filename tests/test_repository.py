@@ -21,7 +21,10 @@ LAYERS = [
     ("corpus",),
     ("vits",),
     ("judging", "registry", "training_run", "voices", "feedback"),
-    ("widgets", "backend_check", "cli", "course", "feedback_commands", "service", "service_commands", "voice_commands"),
+    (
+        *("widgets", "backend_check", "cli", "course", "service"),
+        *("feedback_commands", "judge_commands", "service_commands", "voice_commands"),
+    ),
 ]
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kurdtts_lib.audio import decode
+from kurdtts_lib.audio import decode, resample
 from kurdtts_lib.errors import CorpusError
 
 SAMPLING_RATE = 16_000
@@ -17,11 +17,22 @@ def dnsmos(path: Path) -> float:
     Raises CorpusError if the package is not installed.
     """
     try:
+        return predicted_cleanliness(decode(path, SAMPLING_RATE), SAMPLING_RATE)
+    except MissingJudge as error:
+        raise CorpusError(f"`min_dnsmos` cannot be used: {error} Or set `min_dnsmos` to None.") from error
+
+
+class MissingJudge(CorpusError):
+    """The package of DNSMOS is not installed."""
+
+
+def predicted_cleanliness(waveform: np.ndarray, rate: int) -> float:
+    """The same of a waveform (samples,) at `rate` Hz. Raises MissingJudge."""
+    try:
         from speechmos import dnsmos as judge
     except ImportError as error:
-        raise CorpusError(
-            f"`min_dnsmos` needs packages that are not installed ({error}). Install them with "
-            "`pip install kurdtts[judges]`, or set `min_dnsmos` to None."
+        raise MissingJudge(
+            f"DNSMOS needs packages that are not installed ({error}). Install them with `pip install kurdtts[judges]`."
         ) from error
-    waveform = decode(path, SAMPLING_RATE)
-    return float(judge.run(np.clip(waveform, -1, 1), sr=SAMPLING_RATE)["ovrl_mos"])
+    sound = np.clip(resample(waveform, rate, SAMPLING_RATE), -1, 1)
+    return float(judge.run(sound, sr=SAMPLING_RATE)["ovrl_mos"])
