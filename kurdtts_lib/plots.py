@@ -230,7 +230,7 @@ def intervals(panels: Mapping[str, Mapping[str, Interval]], title: str, zero: bo
     """
     voices = max(map(len, panels.values()), default=1)
     rows = max(1, -(-len(panels) // 3))
-    size = (11, (0.9 + 0.3 * voices) * rows + 0.4)
+    size = (11, (1.1 + 0.3 * voices) * rows + 0.4)
     figure, places = plt.subplots(rows, 3, figsize=size, squeeze=False, layout="constrained")
     figure.suptitle(title, fontsize=11)
     for axes in places.flat[len(panels) :]:

@@ -15,7 +15,7 @@ from kurdtts_lib.corpus.clips import Parts, read_metadata, split
 from kurdtts_lib.corpus.training_set import corpus_settings
 from kurdtts_lib.errors import TrainingError, VoiceError
 from kurdtts_lib.judging import Figures
-from kurdtts_lib.judging.estimates import Estimate
+from kurdtts_lib.judging.estimates import Estimate, shown
 from kurdtts_lib.judging.held_out import LikenessBaselines, held_out
 from kurdtts_lib.judging.judge import RECORDING, Judging, judge
 from kurdtts_lib.judging.meanings import MEANINGS
@@ -162,7 +162,7 @@ def licence_of(voice: Voice, base_voice: str) -> str:
 
 def _readme(card: dict) -> str:
     rows = [
-        (MEANINGS[name].title, _shown(card["before"][name]), _shown(after), str(Estimate(**card["differences"][name])))
+        (MEANINGS[name].title, shown(card["before"][name]), shown(after), str(Estimate(**card["differences"][name])))
         for name, after in card["after"].items()
         if name in MEANINGS
     ]
@@ -185,7 +185,3 @@ Measured on {card["test_clips"]} other held-out sentences, which chose nothing, 
 
 What each figure hears and what it is deaf to stands in `report.html`, with the sentences to hear.
 """
-
-
-def _shown(value: float | None) -> str:
-    return "not defined" if value is None else f"{value:.2f}"

@@ -25,16 +25,22 @@ class Estimate:
     """Ends of the 95 % interval; None for fewer than two sentences: one says nothing about others."""
 
     def __str__(self) -> str:
-        if self.mean is None:
-            return "not defined"
         if self.low is None or self.high is None:
-            return f"{self.mean:.2f}"
-        return f"{self.mean:.2f} ({self.low:.2f} to {self.high:.2f})"
+            return shown(self.mean)
+        return f"{shown(self.mean)} ({shown(self.low)} to {shown(self.high)})"
 
     @property
     def differs(self) -> bool:
         """Of a difference: whether 0 lies outside of the interval."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+
+def shown(value: float | None) -> str:
+    """A figure as it is printed everywhere: two places behind the point, none from 100 on, four below 0.01."""
+    if value is None:
+        return "not defined"
+    size = abs(value)
+    return f"{value:.0f}" if size >= 100 else f"{value:.4f}" if 0 < size < 0.01 else f"{value:.2f}"
 
 
 def estimate(values: Sequence[float] | np.ndarray) -> Estimate:

@@ -66,8 +66,14 @@ def held_out(profile: Profile, sentences: int | None = None) -> HeldOut:
         reference=reference,
         baselines=likeness_baselines(profile, reference),
         data=public_name(settings.source),
-        machine_read=Path(settings.source).resolve() == Path(CorpusSettings().source).resolve(),
+        machine_read=_is_sample(settings.source),
     )
+
+
+def _is_sample(source: str) -> bool:
+    """A prepared folder that was given away names its source without the path."""
+    sample = Path(CorpusSettings().source)
+    return source == public_name(str(sample)) or Path(source).resolve() == sample.resolve()
 
 
 def likeness_baselines(profile: Profile, reference: Reference) -> LikenessBaselines:

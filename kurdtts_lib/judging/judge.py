@@ -102,10 +102,15 @@ class Judging:
             **{f"{voice}, difference": found for voice, found in self.differences.items()},
         }
         texts = {
-            column: {MEANINGS[name].title: str(found[name]) if name in found else "" for name in self.names}
+            column: {MEANINGS[name].title: self._cell(found.get(name)) for name in self.names}
             for column, found in columns.items()
         }
         return pandas.DataFrame(texts)
+
+    def _cell(self, found: Estimate | None) -> str:
+        if found is None:
+            return ""
+        return str(found) if found.n == len(self.held_out.texts) else f"{found}, n = {found.n}"
 
     def undefined(self) -> Iterator[tuple[str, str, int]]:
         """(voice, figure, sentences) for which a figure is not defined, where there are any."""

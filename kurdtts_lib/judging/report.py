@@ -103,7 +103,7 @@ def page(judging: Judging) -> str:
 figure {{ display: inline-block; margin: 0 1em 0.5em 0 }}</style></head><body>
 <h1>{html.escape(names)}, judged</h1>
 <p>Measured on {of} test sentence(s) of {html.escape(held_out.data)}, from which no voice learned.
-Mean (95 % interval, bootstrap over the sentences). {OWN_WORDS}</p>
+Mean (95 % interval, bootstrap over the sentences), n = {len(held_out.texts)} if nothing else is said. {OWN_WORDS}</p>
 {_paragraphs([*remarks, *judging.remarks])}
 {judging.table().to_html(border=0)}
 <p>{html.escape(baselines(judging))}</p>
@@ -113,7 +113,7 @@ Mean (95 % interval, bootstrap over the sentences). {OWN_WORDS}</p>
 <h2>Listen</h2>
 {_players(judging)}
 <h2>What each figure hears, and what it is deaf to</h2>
-{explained(judging.names).to_html(border=0)}
+{explained(judging.names).reset_index().to_html(border=0, index=False)}
 <h2>What is not here</h2>
 {_paragraphs(missing(judging)) or "<p>Everything could be worked out.</p>"}
 <p>kurdtts {__version__}. Every number, also of each sentence: <code>{NUMBERS}</code></p>
