@@ -42,9 +42,9 @@ def _judge(options: argparse.Namespace) -> int:
 
     profile = load_profile(options.profile)
     profile = dataclasses.replace(profile, data_dir=options.data_dir or profile.prepared_dir)
-    sentences = held_out(profile, options.sentences)
     voices = contestants(options.voices, profile)
     recogniser = load_recogniser(options.recogniser) if options.recogniser else None
+    sentences = held_out(profile, options.sentences)
     extras, left_out = all_extras(profile.audio, recogniser)
     with pass_bar("sentences") as show:
         judging = judge(voices, sentences, extras, left_out, show)

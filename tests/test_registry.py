@@ -18,7 +18,7 @@ from kurdtts_lib.judging import Figures
 from kurdtts_lib.registry import faults_of, models, prune, publish, rollback, use, voices
 from kurdtts_lib.vits.voice import Voice, load_voice
 
-GOOD = Figures(5, 5.0, 0.9, 2.0, 200.0, -1.0, 1.0)
+GOOD = Figures(5, 5.0, 0.9, 2.0, 200.0, -1.0, 1.0, 100.0, 0.1, 0.1, 0.0)
 
 
 @pytest.fixture

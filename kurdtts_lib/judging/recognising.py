@@ -38,7 +38,10 @@ def load_recogniser(name: str) -> Recogniser:
     rate = recognise.feature_extractor.sampling_rate
 
     def heard(waveform: np.ndarray, sampling_rate: int) -> str:
-        return recognise({"raw": resample(waveform, sampling_rate, rate), "sampling_rate": rate})["text"]
+        text = recognise({"raw": resample(waveform, sampling_rate, rate), "sampling_rate": rate})["text"]
+        for token in recognise.tokenizer.all_special_tokens:  # such as <unk>, which would count as five letters
+            text = text.replace(token, "")
+        return text
 
     return heard
 
