@@ -1,6 +1,7 @@
 """An optional judge of cleanliness: DNSMOS (Reddy et al. 2021), whose weights come in the package `speechmos`."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,11 +29,16 @@ class MissingJudge(CorpusError):
 
 def predicted_cleanliness(waveform: np.ndarray, rate: int) -> float:
     """The same of a waveform (samples,) at `rate` Hz. Raises MissingJudge."""
+    sound = np.clip(resample(waveform, rate, SAMPLING_RATE), -1, 1)
+    return float(load_judge().run(sound, sr=SAMPLING_RATE)["ovrl_mos"])
+
+
+def load_judge() -> Any:
+    """The program. Raises MissingJudge, saying how to get it."""
     try:
-        from speechmos import dnsmos as judge
+        from speechmos import dnsmos
     except ImportError as error:
         raise MissingJudge(
             f"DNSMOS needs packages that are not installed ({error}). Install them with `pip install kurdtts[judges]`."
         ) from error
-    sound = np.clip(resample(waveform, rate, SAMPLING_RATE), -1, 1)
-    return float(judge.run(sound, sr=SAMPLING_RATE)["ovrl_mos"])
+    return dnsmos

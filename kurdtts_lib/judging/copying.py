@@ -60,7 +60,7 @@ def pesq(rate: int) -> Score:
         from pesq import pesq as formula
     except ImportError as error:
         raise JudgingError(
-            f"PESQ needs the package `pesq` ({error}). `pip install pesq==0.0.4` builds it from its source, for which "
+            f"PESQ needs the package `pesq` ({error}). `pip install kurdtts[pesq]` builds it from its source, for which "
             "the machine needs a C compiler. STOI needs none."
         ) from error
     if rate not in PESQ_RATES:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kurdtts_lib.audio import resample
-from kurdtts_lib.corpus.cleanliness import predicted_cleanliness
+from kurdtts_lib.corpus.cleanliness import load_judge, predicted_cleanliness
 from kurdtts_lib.errors import JudgingError
 
 RATE = 16_000
@@ -16,7 +16,7 @@ Guess = Callable[[np.ndarray, int], float]
 
 def cleanliness() -> Guess:
     """DNSMOS (Reddy et al. 2021). Raises CorpusError, saying how to get it, if its package is not installed."""
-    predicted_cleanliness(np.zeros(RATE, dtype=np.float32), RATE)  # now rather than after minutes of speaking
+    load_judge()  # now rather than after minutes of speaking
     return predicted_cleanliness
 
 
