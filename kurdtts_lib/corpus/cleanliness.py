@@ -18,9 +18,10 @@ def dnsmos(path: Path) -> float:
     Raises CorpusError if the package is not installed.
     """
     try:
-        return predicted_cleanliness(decode(path, SAMPLING_RATE), SAMPLING_RATE)
+        load_judge()
     except MissingJudge as error:
         raise CorpusError(f"`min_dnsmos` cannot be used: {error} Or set `min_dnsmos` to None.") from error
+    return predicted_cleanliness(decode(path, SAMPLING_RATE), SAMPLING_RATE)
 
 
 class MissingJudge(CorpusError):

@@ -60,8 +60,8 @@ def pesq(rate: int) -> Score:
         from pesq import pesq as formula
     except ImportError as error:
         raise JudgingError(
-            f"PESQ needs the package `pesq` ({error}). `pip install kurdtts[pesq]` builds it from its source, for which "
-            "the machine needs a C compiler. STOI needs none."
+            f"PESQ needs the package `pesq` ({error}). `pip install kurdtts[pesq]` builds it from its source, for "
+            "which the machine needs a C compiler. STOI needs none."
         ) from error
     if rate not in PESQ_RATES:
         raise JudgingError(f"PESQ is defined for 8 and 16 kHz, and these recordings have {rate} Hz.")
