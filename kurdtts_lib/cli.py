@@ -162,6 +162,7 @@ def _prepare(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
+    from kurdtts_lib.judging.report import as_text
     from kurdtts_lib.training_run import run_to_end
     from kurdtts_lib.voices import finish_training, prepare_training
 
@@ -183,7 +184,7 @@ def _train(options: argparse.Namespace) -> int:
     print(f"Voice: {result.folder}")
     for fault in result.faults:
         print(f"It did not become the current voice. {fault}")
-    print(result.judging.table().to_string())
+    print(as_text(result.judging))
     return 0
 
 

@@ -37,7 +37,7 @@ def _judge(options: argparse.Namespace) -> int:
     from kurdtts_lib.judging.held_out import held_out
     from kurdtts_lib.judging.judge import judge
     from kurdtts_lib.judging.recognising import load_recogniser
-    from kurdtts_lib.judging.report import baselines, missing, verdicts, write_report
+    from kurdtts_lib.judging.report import as_text, write_report
     from kurdtts_lib.progress import pass_bar
 
     profile = load_profile(options.profile)
@@ -49,7 +49,6 @@ def _judge(options: argparse.Namespace) -> int:
     with pass_bar("sentences") as show:
         judging = judge(voices, sentences, extras, left_out, show)
     page = write_report(judging, options.output_dir or home() / "runs" / f"judging-{profile.name}")
-    print(judging.table().to_string())
-    print(*[baselines(judging), *verdicts(judging), *missing(judging)], sep="\n")
+    print(as_text(judging))
     print(f"Report: {page}")
     return 0

@@ -17,7 +17,6 @@ import numpy as np
 from kurdtts_lib.errors import VoiceError
 from kurdtts_lib.files import ASIDE, read_json, write_json
 from kurdtts_lib.judging import Figures
-from kurdtts_lib.measures import CLIPPED_AT
 from kurdtts_lib.settings import home
 from kurdtts_lib.vits.health import CLIPPED_SHARE, SILENCE_DB
 from kurdtts_lib.vits.voice import CARD, Voice, save_voice
@@ -201,9 +200,8 @@ def faults_of(speech: Sequence[np.ndarray], after: Figures, before: float, allow
     faults = []
     if after.loudness_difference_db < -SILENCE_DB:
         faults.append(f"It is almost silent: {-after.loudness_difference_db:.0f} dB quieter than the recordings.")
-    clipped = np.mean(np.abs(np.concatenate(list(speech))) >= CLIPPED_AT)
-    if clipped > CLIPPED_SHARE:
-        faults.append(f"It is too loud: {clipped:.1%} of its waves are cut off.")
+    if after.clipped_share > CLIPPED_SHARE:
+        faults.append(f"It is too loud: {after.clipped_share:.1%} of its waves are cut off.")
     if after.mel_distance > allowed:
         faults.append(
             f"It is worse than the voice it came from: on {after.sentences} ordinary sentences its mel distance rose "

@@ -50,7 +50,10 @@ def test_voices_are_judged_by_folder_and_number_with_a_recogniser(
     command = ["judge", str(voices), "1", "--data-dir", str(prepared), "--output-dir", str(out), "--sentences", "2"]
     assert cli.main([*command, "--recogniser", "somebody/recogniser"]) == 0
     said = capsys.readouterr().out
-    assert f"Report: {out / 'report.html'}" in said and "voice-0001-mine, difference" in said
+    assert f"Report: {out / 'report.html'}" in said and "leaves out 0" in said
+    rate = said.split("character error rate")[1].splitlines()
+    assert [line.split()[0] for line in rate[1:4]] == ["recording", "base", "voice-0001-mine"]
+    assert "difference 0.00" in rate[3] and "difference" not in rate[2]
     numbers = json.loads((out / "figures.json").read_text(encoding="utf-8"))
     assert numbers["voices"] == ["base", "voice-0001-mine"] and numbers["sentences"] == 2
     rates = {name: figures["character_error_rate"]["mean"] for name, figures in numbers["figures"].items()}

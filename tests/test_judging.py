@@ -26,7 +26,7 @@ from kurdtts_lib.judging.figures import MEASURES, OF_RECORDINGS
 from kurdtts_lib.judging.held_out import HeldOut, LikenessBaselines, held_out
 from kurdtts_lib.judging.judge import RECORDING, Extra, Judging, judge
 from kurdtts_lib.judging.meanings import MEANINGS, explained
-from kurdtts_lib.judging.report import NUMBERS, PAGE, missing, verdicts, write_report
+from kurdtts_lib.judging.report import NUMBERS, PAGE, as_text, figures, missing, verdicts, write_report
 from kurdtts_lib.settings import AudioSettings, load_profile
 from kurdtts_lib.vits.voice import Voice, save_voice
 
@@ -155,6 +155,33 @@ def test_the_recordings_own_pitch_stands_beside_the_voices(pair: dict[str, Voice
     assert found.estimates["second"]["pitch"].mean == found.estimates[RECORDING]["pitch"].mean
 
 
+def test_pictures_show_the_intervals_of_the_numbers(pair: dict[str, Voice], sentences: HeldOut) -> None:
+    found = judge(pair, sentences)
+    own, gaps = figures(found)
+    panels = {axes.get_title(): axes for axes in gaps.axes if axes.get_visible()}
+    assert set(panels) == {MEANINGS[name].title for name in found.names}
+    for name in found.names:
+        points, interval, mean, zero = panels[MEANINGS[name].title].lines
+        estimated = found.differences["second"][name]
+        assert list(interval.get_xdata()) == [estimated.low, estimated.high] and mean.get_xdata()[0] == estimated.mean
+        assert len(points.get_xdata()) == 4 and list(zero.get_xdata()) == [0, 0]
+    assert [label.get_text() for label in panels["pitch, Hz"].get_yticklabels()] == ["second"]
+    names = [
+        label.get_text() for axes in own.axes if axes.get_title() == "pitch, Hz" for label in axes.get_yticklabels()
+    ]
+    assert names == [RECORDING, "first", "second"]
+
+
+def test_the_console_marks_what_differs(pair: dict[str, Voice], sentences: HeldOut) -> None:
+    found = judge(pair, sentences, left_out={"dnsmos": "not here"})
+    lines = as_text(found).splitlines()
+    place = lines.index("mel distance, nepers (less is nearer)")
+    assert re.match(r"  first +0\.\d\d \(.*\)$", lines[place + 1]) and re.match(r"  second .*\) \*$", lines[place + 2])
+    same = lines[lines.index("duration ratio (1 is the recording's pace)") + 2]
+    assert found.differences["second"]["duration_ratio"].differs == same.endswith("*")
+    assert any("DNSMOS" in line and "not here" in line for line in lines)
+
+
 def test_progress_counts_every_sentence(pair: dict[str, Voice], sentences: HeldOut) -> None:
     calls: list[tuple[int, str, int]] = []
     extra = Extra("dnsmos", True, lambda spoken, number: 3.0)
@@ -206,8 +233,8 @@ def test_page_and_numbers_are_of_one_run_and_need_nothing_else(
     assert text.count("<audio") == 3 * 3 and text.count("recording (machine-read)") == 3
     assert "the first 4 of 7 test sentence" in text and "&lt;corpus&gt;" in text
     for kind in ("figures", "differences"):
-        for name, figures in numbers[kind].items():
-            for figure, plain in figures.items():
+        for name, plains in numbers[kind].items():
+            for figure, plain in plains.items():
                 value = Estimate(**plain)
                 known = found.estimates[name][figure] if kind == "figures" else found.differences[name][figure]
                 assert value == known and str(value) in text

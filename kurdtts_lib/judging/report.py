@@ -121,6 +121,28 @@ Mean (95 % interval, bootstrap over the sentences), n = {len(held_out.texts)} if
 """
 
 
+def as_text(judging: Judging) -> str:
+    """Every figure of every voice for a console; a star where the difference to the first voice leaves out 0."""
+    width = max(map(len, judging.values))
+    lines, first = [], judging.voices[0]
+    for name in judging.names:
+        lines.append(f"{MEANINGS[name].title} ({MEANINGS[name].best})")
+        for voice, found in judging.estimates.items():
+            if name not in found:
+                continue
+            gap = judging.differences.get(voice, {}).get(name)
+            told = f"{found[name]}" if gap is None else f"{found[name]!s:26}  difference {gap}{' *' * gap.differs}"
+            lines.append(f"  {voice:{width}}  {told}")
+    lines += [
+        "",
+        f"Means over {len(judging.held_out.texts)} test sentences, in brackets the 95 % interval.",
+        *([f"* The interval of the difference to {first} leaves out 0."] if judging.differences else []),
+        baselines(judging),
+        *missing(judging),
+    ]
+    return "\n".join(lines)
+
+
 def baselines(judging: Judging) -> str:
     """What the speaker distance must be compared with, in a sentence."""
     found = judging.held_out.baselines
