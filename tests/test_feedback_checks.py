@@ -102,6 +102,18 @@ def test_a_file_of_hours_is_refused_by_its_header() -> None:
         encode_take(small)
 
 
+def test_a_recorder_that_stops_at_the_limit_loses_nothing() -> None:
+    for seconds, kept in ((60.0, True), (60.9, True), (61.1, False)):
+        checks = check_take((np.resize(VOICE, round(seconds * RATE)), RATE), "roj baş heval " * 40)
+        assert ("60 s is the most" in " ".join(checks.errors)) != kept
+
+
+def test_a_take_that_no_training_takes_is_told_when_it_is_made() -> None:
+    for seconds, told in ((11.5, False), (12.5, True)):
+        checks = check_take((np.resize(VOICE, round(seconds * RATE)), RATE), "roj baş heval " * 10)
+        assert checks.errors == [] and ("leaves a longer one out" in " ".join(checks.warnings)) == told
+
+
 def test_a_rate_that_flac_has_not_is_told() -> None:
     with pytest.raises(AudioError, match="700000 Hz cannot be kept"):
         encode_take((VOICE, 700_000))

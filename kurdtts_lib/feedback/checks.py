@@ -7,7 +7,7 @@ import numpy as np
 from kurdtts_lib.audio import frame_levels, voiced_frames
 from kurdtts_lib.corpus.clips import alignment_sizes
 from kurdtts_lib.corpus.sound import LOWEST_DB, Sound, Treatment, treat
-from kurdtts_lib.errors import AudioError, TakeError, TextError
+from kurdtts_lib.errors import AudioError, TextError
 from kurdtts_lib.feedback.takes import LONGEST_SECONDS, Audio, encode_take
 from kurdtts_lib.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.text import Normalized, normalize
@@ -44,7 +44,7 @@ def check_take(audio: Audio, text: str) -> Checks:
     """Check a recording, in any form that `submit` takes, against what was read. Raises nothing for bad input."""
     try:
         content = encode_take(audio)
-    except (AudioError, TakeError) as error:
+    except AudioError as error:
         return Checks(0.0, LOWEST_DB, [str(error)])
     return check_kept(content, text)
 
@@ -107,6 +107,12 @@ def _sound_warnings(sound: Sound, settings: CorpusSettings, audio: AudioSettings
         warnings.append(
             f"It is mostly noise: only {contrast:.0f} dB lie between loud and quiet. Find a quieter place, then record "
             "again."
+        )
+    longest, seconds = settings.max_seconds, figures["seconds"]
+    if longest is not None and seconds > longest:
+        warnings.append(
+            f"It is {seconds:.0f} s long; a voice learns from {longest:g} s at most and leaves a longer one out. "
+            "Record one sentence at a time."
         )
     pause = _longest_pause(sound.waveform, settings, audio)
     if pause > LONGEST_PAUSE:

@@ -46,7 +46,10 @@ class JobBody(BaseModel):
     step: int
     steps: int | None = Field(description="How many there are at most; it stops earlier if nothing gets better")
     message: str
-    result: dict | None = Field(description="The new voice: version, folder, faults, and figures before and after")
+    result: dict | None = Field(
+        description="The new voice: version, folder, faults, figures before and after, and by id why corrections were "
+        "left out; null also where the training found nothing better, and then the current voice stays"
+    )
 
 
 class VoiceBody(BaseModel):

@@ -52,6 +52,11 @@ function build(labels, language) {
   return parts;
 }
 
+/** Seconds as minutes and seconds, 1:05. */
+function clock(seconds) {
+  return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+}
+
 /** Put a recorder into `el`. Gives {show({text, keptSeconds}), tell(message), close()}. */
 export function mountPanel(el, options) {
   const panel = new Panel(options);
@@ -62,7 +67,7 @@ export function mountPanel(el, options) {
 class Panel {
   constructor({ channel, labels, language, longestSeconds, maxUploadBytes }) {
     Object.assign(this, { channel, labels, longestSeconds, maxUploadBytes });
-    this.values = { minutes: +(longestSeconds / 60).toFixed(1), megabytes: Math.round(maxUploadBytes / 2 ** 20) };
+    this.values = { longest: clock(longestSeconds), megabytes: Math.round(maxUploadBytes / 2 ** 20) };
     this.parts = build(labels, language);
     this.player = new Audio();
     this.player.onplay = this.player.onpause = this.player.onended = () => this.#draw();
@@ -296,7 +301,6 @@ class Panel {
   }
 
   #time(seconds) {
-    const clock = (value) => `${Math.floor(value / 60)}:${String(Math.floor(value % 60)).padStart(2, "0")}`;
     this.parts.time.textContent = `${clock(seconds)} / ${clock(this.longestSeconds)}`;
   }
 
