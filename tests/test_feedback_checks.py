@@ -46,7 +46,7 @@ def test_every_form_of_a_take_is_read_alike(form: str, tmp_path: Path) -> None:
         ((np.zeros(2 * RATE), RATE), TEXT, "no voice", "Check the microphone"),
         ((1e-4 * VOICE, RATE), "Roj baş " * 20, "no voice", "Check the microphone"),
         ((np.concatenate([GAP, syllables(0.1), GAP]), RATE), "na", "only 0.2 s", "say the whole text"),
-        ((np.zeros(61 * RATE, dtype=np.int16), RATE), TEXT, "61 s long", "one sentence at a time"),
+        ((np.zeros(62 * RATE, dtype=np.int16), RATE), TEXT, "62 s long", "one sentence at a time"),
         ((VOICE, RATE), "Roj baş " * 20, "letters and spaces", "Record the whole text"),
         ((VOICE, RATE), "Ez 1.2.3 sêv dixwim", "'1.2.3'", "Write"),
         ((VOICE, RATE), "...", "nothing to say", "Write at least one word"),

@@ -30,6 +30,7 @@ ENDPOINTS = {
     ("get", "/voices"),
     ("get", "/health"),
 }
+OF_THE_PAGE = {("get", "/collect/sentences"), ("post", "/collect/check")}
 
 
 @pytest.fixture
