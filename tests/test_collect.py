@@ -90,8 +90,8 @@ def test_a_check_says_what_the_checks_say_and_keeps_nothing() -> None:
                 assert [one["code"] for one in found[kind]] == [one.code for one in getattr(expected, kind)]
         assert [one["code"] for one in found["errors"]] == ["bad_text"]
         noise = {"audio": ("x", b"no sound", "audio/wav")}
-        unusable = served.client.post("/collect/check", files=noise, data={"text": TEXT}).json()
-        assert unusable["seconds"] == 0 and [one["code"] for one in unusable["errors"]] == ["unusable"]
+        unusable = served.client.post("/collect/check", files=noise, data={"text": TEXT})
+        assert refusal(unusable) == (415, "undecodable_audio")
         assert refusal(served.client.post("/collect/check", files=TAKE)) == (422, "invalid")
         assert refusal(served.client.post("/collect/check", json={"text": TEXT})) == (415, "wrong_content_type")
         large = {"audio": ("x", bytes(500_000), "audio/wav")}

@@ -257,7 +257,7 @@ def test_what_the_checks_find_is_said_and_an_unusable_take_is_not_sent(
     page.get_by_role("button", name=EN["skip"]).click()
     bad = {"name": "a.webm", "mimeType": "audio/webm", "buffer": b"\x1a\x45\xdf\xa3 webm"}
     page.locator("input[type=file]").set_input_files(bad)
-    page.get_by_role("alert").get_by_text("cannot be decoded").wait_for()
+    page.get_by_role("alert").get_by_text(WORDS["en"]["problems"]["undecodable_audio"]).wait_for()
     page.get_by_role("button", name=EN["hear"]).click(force=True)
     page.get_by_text(EN["no_voice"]).wait_for()
     monkeypatch.setattr(limits, "PER_SECOND", 0.01)

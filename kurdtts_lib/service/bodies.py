@@ -34,7 +34,7 @@ class FindingBody(BaseModel):
 class CheckedBody(BaseModel):
     """What was found in a take and its text."""
 
-    seconds: float = Field(description="Length as recorded; 0 if it cannot be decoded")
+    seconds: float = Field(description="Length as recorded; 0 if no sound is left in it")
     errors: list[FindingBody] = Field(description="Why it cannot be submitted; empty for a good one")
     warnings: list[FindingBody] = Field(description="What sounds wrong; it can be submitted all the same")
 

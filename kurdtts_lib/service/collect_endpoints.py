@@ -5,8 +5,9 @@ from typing import Annotated, BinaryIO
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 
 from kurdtts_lib import registry
-from kurdtts_lib.feedback.checks import Checks, Finding, check_take
+from kurdtts_lib.feedback.checks import Checks, Finding, check_kept
 from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.feedback.takes import encode_take
 from kurdtts_lib.service import collect
 from kurdtts_lib.service.bodies import CheckedBody, FindingBody, SentencesBody
 from kurdtts_lib.service.failures import ServiceError, documented
@@ -62,7 +63,7 @@ def _sentences(store: FeedbackStore, sentences: tuple[str, ...]) -> SentencesBod
 
 
 def _check(audio: BinaryIO, text: str) -> Checks:
-    return check_take(audio.read(), text)
+    return check_kept(encode_take(audio.read()), text)
 
 
 def _checked(checks: Checks) -> CheckedBody:

@@ -66,7 +66,7 @@ async function fileSeconds(mine) {
     throw new CaptureError("", fail(error));
   }
   if (mine.found.seconds) return mine.found.seconds;
-  throw new CaptureError("", finding(mine.found.errors[0]).textContent);
+  throw new CaptureError("", finding(mine.found.errors[0]).textContent); // no sound is left in it
 }
 
 /** Ask the service what it finds in a take, once at a time. */
