@@ -33,9 +33,10 @@ const recorderLabels = () => ({ ...labels[language], ...words[language].recorder
 const channel = {
   begin({ source, samplingRate }) {
     part("voice").pause(); // or the microphone hears it
-    thanked = null;
     this.cancel();
+    thanked = null;
     open = { source, samplingRate, pieces: [] };
+    draw();
   },
   chunk(piece) {
     open.pieces.push(piece);
@@ -58,15 +59,24 @@ const channel = {
   },
 };
 
-/** Of a chosen file. What cannot be decoded is no take: the reader has the file still. */
+/** Of a chosen file. What the service cannot use is no take; where no answer came, the file stays to be sent later. */
 async function fileSeconds(mine) {
   try {
     await examine(mine);
   } catch (error) {
-    throw new CaptureError("", fail(error));
+    const said = fail(error);
+    if (["undecodable_audio", "unusable_take", "too_large"].includes(error.code)) throw new CaptureError("", said);
+    return browserSeconds(mine.audio);
   }
   if (mine.found.seconds) return mine.found.seconds;
   throw new CaptureError("", finding(mine.found.errors[0]).textContent); // no sound is left in it
+}
+
+/** As the browser hears it: 0 for a kind of file that only the service knows. */
+async function browserSeconds(audio) {
+  const content = await audio.arrayBuffer();
+  const decoded = await new OfflineAudioContext(1, 1, 48000).decodeAudioData(content).catch(() => null);
+  return decoded?.duration ?? 0;
 }
 
 /** Ask the service what it finds in a take, once at a time. */
@@ -231,7 +241,7 @@ function draw() {
   const ready = take && !take.found?.errors.length && part("consent").checked && !sending;
   part("send").setAttribute("aria-disabled", !ready); // not `disabled`: a press says what is missing
   put(part("send"), say("page", sending ? "sending" : "send"));
-  part("hear").setAttribute("aria-disabled", !voice || !text);
+  part("hear").setAttribute("aria-disabled", !voice || !text || open !== null);
   const said = part("voice-note").dataset.said;
   put(part("voice-note"), (said && say("page", said)) || "");
 }
@@ -286,7 +296,7 @@ part("send-form").onsubmit = (event) => {
 };
 part("consent").onchange = () => tell();
 addEventListener("hashchange", () => token() && !text && next());
-addEventListener("beforeunload", (event) => take && event.preventDefault());
+addEventListener("beforeunload", (event) => (take || open) && event.preventDefault());
 
 translate(language);
 await next();
