@@ -36,6 +36,9 @@ class Finding(str):
         finding.code = code
         return finding
 
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
+        return self.code, str(self)  # copied and sent to other processes as it is
+
 
 @dataclass(frozen=True)
 class Checks:

@@ -27,8 +27,6 @@ function say(kind, name, values = {}) {
 
 const recorderLabels = () => ({ ...labels[language], ...words[language].recorder });
 
-// --- takes ------------------------------------------------------------------------------------------------------
-
 /** The recorder's other end (see panel.js): puts a take together and has it checked. */
 const channel = {
   begin({ source, samplingRate }) {
@@ -128,16 +126,13 @@ async function send() {
   }
 }
 
-// --- sentences --------------------------------------------------------------------------------------------------
-
 /** Show another sentence; a take of the one before is dropped. */
 function show(sentence) {
   text = sentence;
-  panel.show({ text, keptSeconds: 0 });
-  part("voice").pause();
-  part("own-form").hidden = true;
   thanked = null;
-  draw();
+  panel.show({ text, keptSeconds: 0 }); // cancels, and so draws
+  part("voice").pause();
+  openOwn(false);
 }
 
 async function next() {
@@ -156,14 +151,22 @@ async function next() {
 /** Whether the reader may go to another sentence: a take that is not sent is asked for. */
 const mayLeave = () => !(take || open) || confirm(say("page", "drop_take"));
 
+/** Show the field for a sentence of one's own, or hide it. */
+function openOwn(wanted) {
+  part("own-form").hidden = !wanted;
+  part("own").setAttribute("aria-expanded", wanted);
+  if (wanted) part("own-text").focus();
+}
+
 async function hear() {
   if (open) return;
   if (!voice) return note("no_voice");
   note("speaking");
+  const wanted = text;
   try {
-    const speech = await speak(text);
+    const speech = await speak(wanted);
     note("");
-    if (open) return; // recording began meanwhile
+    if (open || wanted !== text) return; // recording began meanwhile, or another sentence is there
     if (heard) URL.revokeObjectURL(heard);
     const player = part("voice");
     player.src = heard = URL.createObjectURL(speech);
@@ -179,19 +182,21 @@ function note(name) {
   draw();
 }
 
-// --- what is shown ----------------------------------------------------------------------------------------------
-
 function tell(kind, name, values) {
   trouble = kind ? { kind, name, values } : null;
   draw();
+  if (kind) part("problem").scrollIntoView({ block: "nearest" }); // on a phone it lies below the buttons
 }
 
 /** Say what went wrong and what to do; gives the sentence. */
 function fail(error) {
   if (!(error instanceof ServiceError)) throw error; // a bug: leave a trace in the console
   const { code, message, seconds } = error;
-  if (code === "unauthorized") part("token-form").hidden = false;
   tell("problems", code, { message, seconds: seconds || 5, origin: location.origin });
+  if (code === "unauthorized") {
+    part("token-form").hidden = false;
+    part("token").focus();
+  }
   return part("problem").textContent;
 }
 
@@ -202,27 +207,24 @@ function troubleText() {
   return say(kind, name, values) ?? (clear ? values.message : say("problems", "other", values));
 }
 
-function finding({ code, message }) {
+function box(said, kind, lang = language) {
   const line = document.createElement("p");
-  line.className = "box";
-  line.textContent = words[language].findings[code] ?? message;
-  line.lang = words[language].findings[code] ? language : "en";
+  Object.assign(line, { className: `box ${kind}`, textContent: said, lang });
   return line;
+}
+
+function finding({ code, message }) {
+  const known = words[language].findings[code];
+  return box(known ?? message, "", known ? language : "en");
 }
 
 function findings() {
   if (!take) return [];
-  const line = (name, kind) => {
-    const made = document.createElement("p");
-    made.className = `box ${kind}`;
-    made.textContent = say("page", name);
-    return made;
-  };
   const { found, asked } = take;
-  if (!found) return asked ? [line("checking", "busy")] : [];
-  const { errors, warnings } = found;
-  if (!errors.length && !warnings.length) return [line("good", "good")];
-  return [...[...errors, ...warnings].map(finding), ...(errors.length ? [] : [line("look", "busy")])];
+  if (!found) return asked ? [box(say("page", "checking"), "busy")] : [];
+  const all = [...found.errors, ...found.warnings].map(finding);
+  if (!all.length) return [box(say("page", "good"), "good")];
+  return found.errors.length ? all : [...all, box(say("page", "look"), "busy")];
 }
 
 /** Text that is the same stays untouched, so that a screen reader reads it once. */
@@ -253,6 +255,7 @@ function translate(chosen) {
   for (const element of document.querySelectorAll("[data-word]")) put(element, say("page", element.dataset.word));
   for (const button of document.querySelectorAll("[data-language]")) {
     button.setAttribute("aria-pressed", button.dataset.language === language);
+    button.onclick = () => translate(button.dataset.language);
   }
   panel.translate(recorderLabels(), language);
   draw();
@@ -267,17 +270,9 @@ const panel = mountPanel(part("recorder"), {
   maxUploadBytes: mostBytes - 10_000, // room for the other fields
 });
 
-for (const button of document.querySelectorAll("[data-language]")) {
-  button.onclick = () => translate(button.dataset.language);
-}
 part("hear").onclick = hear;
 part("skip").onclick = () => mayLeave() && next();
-part("own").onclick = () => {
-  const form = part("own-form");
-  form.hidden = !form.hidden;
-  part("own").setAttribute("aria-expanded", !form.hidden);
-  if (!form.hidden) part("own-text").focus();
-};
+part("own").onclick = () => openOwn(part("own-form").hidden);
 part("own-form").onsubmit = (event) => {
   event.preventDefault();
   const own = part("own-text").value.trim().replace(/\s+/g, " ");
