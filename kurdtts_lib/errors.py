@@ -42,12 +42,23 @@ class JudgingError(KurdTTSError):
     """A judging that cannot be done as asked: a voice, a package or a recogniser that cannot be had."""
 
 
+class TakeError(AudioError):
+    """A take that did not arrive whole, or that cannot be used for its text.
+
+    `code`: its sentence in the recorder's `labels.json`; empty where only the message says it.
+    """
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class FeedbackError(KurdTTSError):
     """A correction that cannot be kept, found or changed as asked."""
 
 
-class TakeError(FeedbackError):
-    """A recording that can be decoded but not be used for its text."""
+class NotFoundError(FeedbackError):
+    """A correction that the store does not have."""
 
 
 class ListeningError(KurdTTSError):

@@ -130,17 +130,17 @@ def _train(options: argparse.Namespace) -> int:
     with only_training():
         profile = dataclasses.replace(profile, training=training, feedback=feedback, data_dir=data)
         task = FeedbackTraining(profile, FeedbackStore())
+        for id, reason in task.left_out.items():
+            print(f"{id} is left out. {reason}")
         if not run_to_end(task.trainer):
             return 130
         result = task.finish()
-    print(f"Voice {result.entry.version}: {result.entry.folder}")
     for name in ("learned", "held_out", "elsewhere"):
         if change := getattr(result, name):
             print(
                 f"{name.replace('_', ' '):10} {change.sentences:3d} sentences {change.before:.2f} -> {change.after:.2f}"
             )
-    for fault in result.entry.faults:
-        print(f"It did not become the current voice. {fault}")
+    print(result.message)  # the last line: a service that started this training tells it
     return 0
 
 

@@ -11,12 +11,12 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from kurdtts_lib.errors import VoiceError
 from kurdtts_lib.files import ASIDE, read_json, write_json
-from kurdtts_lib.judging import Figures
 from kurdtts_lib.settings import home
 from kurdtts_lib.vits.health import CLIPPED_SHARE, SILENCE_DB
 from kurdtts_lib.vits.voice import CARD, Voice, save_voice
@@ -134,11 +134,17 @@ def current() -> Entry:
     for entry in found:
         if entry.current:
             return entry
-    if found and found[-1].faults:
-        raise VoiceError(
-            f"No voice is the current one. The newest, {found[-1].folder}, may not be: {' '.join(found[-1].faults)}"
-        )
-    raise VoiceError("There is no fine-tuned voice yet. Train one (notebook 4), or name another voice.")
+    raise VoiceError(why_no_current(found))
+
+
+def why_no_current(found: Sequence[Entry]) -> str:
+    """Why none of `voices()` is the current one, and what to do: a sentence that names no folder of this machine."""
+    if not found:
+        return "There is no fine-tuned voice yet. Train one: notebook 4, or `kurdtts train`."
+    newest = found[-1]
+    if newest.faults:
+        return f"No voice is the current one. The newest, voice {newest.version}, may not be: {' '.join(newest.faults)}"
+    return "No voice is the current one. Choose one: `kurdtts voices`, then `kurdtts voices use NUMBER`."
 
 
 def use(version: int) -> Entry:
@@ -189,7 +195,20 @@ def prune(keep: int = KEEP) -> list[int]:
     return gone
 
 
-def faults_of(speech: Sequence[np.ndarray], after: Figures, before: float, allowed: float) -> list[str]:
+class Likeness(Protocol):
+    """What `faults_of` asks about a voice's speech, in means over sentences; `judging.Figures` has it, and more."""
+
+    @property
+    def sentences(self) -> int: ...
+    @property
+    def mel_distance(self) -> float: ...
+    @property
+    def loudness_difference_db(self) -> float: ...
+    @property
+    def clipped_share(self) -> float: ...
+
+
+def faults_of(speech: Sequence[np.ndarray], after: Likeness, before: float, allowed: float) -> list[str]:
     """What forbids a voice, each in a sentence.
 
     speech: ordinary sentences it spoke, and its figures on them; before: its parent's mel distance on the same;

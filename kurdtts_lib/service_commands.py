@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from pathlib import Path
 
 # The service loads torch and FastAPI, which takes seconds; the command imports it, so that --help is quick.
 
@@ -24,6 +25,10 @@ def add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         help="a web page that may use the service, such as https://example.org; may be repeated",
     )
     serve.add_argument("--max-mb", type=_positive, default=25.0, help="of one upload; default: 25")
+    serve.add_argument("--collect", action="store_true", help="also serve a page at /collect where people record")
+    serve.add_argument(
+        "--sentences", type=Path, metavar="FILE", help="for --collect: what they read, one sentence a line"
+    )
     serve.set_defaults(run=_serve)
 
 
@@ -38,11 +43,16 @@ def _positive(text: str) -> float:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from kurdtts_lib.errors import KurdTTSError
     from kurdtts_lib.service.app import ServiceSettings
+    from kurdtts_lib.service.collect import read_sentences
     from kurdtts_lib.service.server import serve
 
     token = os.environ.get("KURDTTS_TOKEN", "") if options.token is None else options.token
     origins = tuple(origin.rstrip("/") for origin in options.allow_origin)
-    settings = ServiceSettings(options.profile, token, origins, round(options.max_mb * 1_000_000))
+    if options.sentences and not options.collect:
+        raise KurdTTSError("--sentences is for the page for contributors. Add --collect.")
+    sentences = read_sentences(options.sentences) if options.collect else ()
+    settings = ServiceSettings(options.profile, token, origins, round(options.max_mb * 1_000_000), sentences)
     serve(settings, options.host, options.port)
     return 0

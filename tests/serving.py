@@ -50,10 +50,10 @@ def wav(seed: int = 0, seconds: float = 2.5) -> bytes:
 
 
 @contextlib.contextmanager
-def serving(settings: ServiceSettings | None = None) -> Iterator[Served]:
-    """Serve on a free port, as `kurdtts serve` does, until the block is left."""
+def serving(settings: ServiceSettings | None = None, port: int = 0) -> Iterator[Served]:
+    """Serve on a free port or on this one, as `kurdtts serve` does, until the block is left."""
     server = uvicorn.Server(server_config(settings or ServiceSettings()))
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with socket.create_server(("127.0.0.1", port)) as listening:
         port = listening.getsockname()[1]
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

@@ -1,5 +1,7 @@
 """A take is judged in sentences that say what to do; what is kept of it is every 16-bit sample."""
 
+import dataclasses
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from speechlike import encoded, syllables
 
 from kurdtts_lib.errors import AudioError, TakeError, TextError
-from kurdtts_lib.feedback.checks import MOST_LETTERS, check_take, speakable
+from kurdtts_lib.feedback.checks import MOST_LETTERS, Checks, check_take, speakable
 from kurdtts_lib.feedback.takes import decode_take, digest_of, encode_take
 
 RATE = 16_000
@@ -46,7 +48,7 @@ def test_every_form_of_a_take_is_read_alike(form: str, tmp_path: Path) -> None:
         ((np.zeros(2 * RATE), RATE), TEXT, "no voice", "Check the microphone"),
         ((1e-4 * VOICE, RATE), "Roj baş " * 20, "no voice", "Check the microphone"),
         ((np.concatenate([GAP, syllables(0.1), GAP]), RATE), "na", "only 0.2 s", "say the whole text"),
-        ((np.zeros(61 * RATE, dtype=np.int16), RATE), TEXT, "61 s long", "one sentence at a time"),
+        ((np.zeros(62 * RATE, dtype=np.int16), RATE), TEXT, "62 s long", "one sentence at a time"),
         ((VOICE, RATE), "Roj baş " * 20, "letters and spaces", "Record the whole text"),
         ((VOICE, RATE), "Ez 1.2.3 sêv dixwim", "'1.2.3'", "Write"),
         ((VOICE, RATE), "...", "nothing to say", "Write at least one word"),
@@ -100,6 +102,25 @@ def test_a_file_of_hours_is_refused_by_its_header() -> None:
     assert len(small) < 1_000_000
     with pytest.raises(TakeError, match="3600 s long"):
         encode_take(small)
+
+
+def test_a_recorder_that_stops_at_the_limit_loses_nothing() -> None:
+    for seconds, kept in ((60.0, True), (60.9, True), (61.1, False)):
+        checks = check_take((np.resize(VOICE, round(seconds * RATE)), RATE), "roj baş heval " * 40)
+        assert ("60 s is the most" in " ".join(checks.errors)) != kept
+
+
+def test_a_finding_is_its_sentence_and_survives_a_copy() -> None:
+    (finding,) = check_take((VOICE, RATE), "Roj baş " * 20).errors
+    (as_value,) = dataclasses.asdict(Checks(1.0, 0.0, [finding]))["errors"]
+    for copy in (finding, pickle.loads(pickle.dumps(finding)), as_value):
+        assert copy == finding and "letters and spaces" in copy and copy.code == "text_longer"
+
+
+def test_a_take_that_no_training_takes_is_told_when_it_is_made() -> None:
+    for seconds, told in ((11.5, False), (12.5, True)):
+        checks = check_take((np.resize(VOICE, round(seconds * RATE)), RATE), "roj baş heval " * 10)
+        assert checks.errors == [] and ("leaves a longer one out" in " ".join(checks.warnings)) == told
 
 
 def test_a_rate_that_flac_has_not_is_told() -> None:

@@ -155,6 +155,13 @@ def test_a_locked_store_says_so_and_the_take_can_be_handed_in_later(
     assert len(store.corrections()) == 1 and "Thank you" in desk.message.value
 
 
+def test_the_recorder_stops_where_the_store_stops(desk: FeedbackDesk, record) -> None:
+    assert desk.recorder.get_state()["_longest_seconds"] == 60
+    desk.sentence.value = "Roj baş heval " * 30
+    record(np.resize(take(1)[0], 61 * RATE))
+    assert desk.usable, "a browser stops a moment late"
+
+
 def test_the_voice_is_heard_or_says_why_not(desk: FeedbackDesk) -> None:
     desk.hear_button.click()
     assert "<audio" in desk.speech.value and "voice 1" in desk.speech.value

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,8 @@ import soundfile
 from corrections import OTHER, RATE, TEXT, files, samples, store, submit, take
 from speechlike import encoded, syllables
 
-from kurdtts_lib.errors import AudioError, FeedbackError, TakeError, TextError
-from kurdtts_lib.feedback import database
+from kurdtts_lib.errors import AudioError, FeedbackError, NotFoundError, TakeError, TextError
+from kurdtts_lib.feedback import database, rows
 from kurdtts_lib.feedback.database import NAME
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.feedback.takes import decode_take
@@ -116,6 +117,28 @@ def test_another_text_of_a_used_correction_is_to_be_learned_anew(store: Feedback
     edited = store.edit_text(id, "Dr. Azad li vir e û îro baş e")
     assert edited.state == "accepted" and edited.spoken.startswith("doktor") and "'Dr.'" in edited.checks[0]
     assert store.withdraw(id) == ["v2"]
+
+
+def test_a_text_that_was_edited_after_the_voice_read_it_is_not_used(store: FeedbackStore) -> None:
+    before, after, never = (submit(store, number).id for number in (1, 2, 3))
+    for id in (before, after, never):
+        store.accept(id)
+    store.edit_text(before, OTHER)
+    time.sleep(0.002)
+    read_at = rows.now()
+    store.edit_text(after, OTHER)
+    for _ in range(2):  # the marking of a voice is repeated before every training
+        assert store.mark_used([before, after, never], "v2", read_at) == []
+        assert [store.get(id).state for id in (before, after, never)] == ["used", "accepted", "used"]
+        assert [event.what for event in store.history(never)] == ["submitted", "accepted", "used"]
+    assert store.withdraw(after) == ["v2"], "the voice knows the sound"
+
+
+def test_an_unknown_id_is_an_error_of_its_own(store: FeedbackStore) -> None:
+    actions = (store.get, store.accept, store.withdraw, store.history, lambda id: store.edit_text(id, TEXT))
+    for action in (*actions, lambda id: store.mark_used([id], "v2")):
+        with pytest.raises(NotFoundError, match="'abc'"):
+            action("abc")
 
 
 def test_changes_that_the_state_does_not_allow_say_why(store: FeedbackStore) -> None:

@@ -13,7 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from speechlike import common_voice, syllables
 
-from kurdtts_lib import cli, registry
+from kurdtts_lib import cli, measures, registry
 from kurdtts_lib.corpus.clips import Clip, part_of
 from kurdtts_lib.corpus.preparation import prepare
 from kurdtts_lib.errors import TrainingError, VoiceError
@@ -21,7 +21,6 @@ from kurdtts_lib.feedback import training
 from kurdtts_lib.feedback.mixing import hold_out, mix, ordinary_sentences
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.feedback.training import FeedbackTraining, only_training
-from kurdtts_lib.judging import Figures
 from kurdtts_lib.settings import REPOSITORY, CorpusSettings, FeedbackSettings, Profile, TrainingSettings
 from kurdtts_lib.text import normalize
 from kurdtts_lib.vits.voice import Voice
@@ -106,12 +105,6 @@ def prepared(profile: Profile, tmp_path: Path) -> None:
     prepare(corpus, profile.audio, profile.prepared_dir)
 
 
-def run(profile: Profile, store: FeedbackStore) -> training.FeedbackResult:
-    task = FeedbackTraining(profile, store)
-    assert task.trainer.run()
-    return task.finish(lambda line: None)
-
-
 def test_corrections_become_a_new_version_that_says_where_it_comes_from(
     profile: Profile, store: FeedbackStore, current: registry.Entry, tmp_path: Path
 ) -> None:
@@ -135,11 +128,78 @@ def test_a_voice_that_forgot_is_kept_and_not_current(
 ) -> None:
     prepared(profile, tmp_path)
     for distance, may_be_current in ((1.051, False), (1.049, True)):
-        figures = iter([Figures(5, 5.0, at, 1.0, 200.0, 0.0, 1.0, 100.0, 0.1, 0.1, 0.0) for at in (1.0, distance)])
-        monkeypatch.setattr(training, "compare", lambda *_, found=figures: next(found))
-        result = run(profile, store)
+        task = FeedbackTraining(profile, store)
+        task.trainer.run()
+        figures = iter([training._Likeness(5, at, 0.0, 0.0) for at in (1.0, distance, *[1.0] * 4)])
+        monkeypatch.setattr(task, "_likeness", lambda *_, found=figures: next(found))
+        result = task.finish(lambda line: None)
+        assert result.better and ("did not become" in result.message) == (not may_be_current)
         assert (result.entry.faults == []) == may_be_current == result.entry.current
         assert registry.current().version == (result.entry.version if may_be_current else current.version)
+
+
+@pytest.mark.filterwarnings("ignore:There are no ordinary recordings")
+def test_where_no_step_is_better_the_voice_stays_and_nothing_is_used(
+    profile: Profile, store: FeedbackStore, current: registry.Entry
+) -> None:
+    still = dataclasses.replace(profile, feedback=dataclasses.replace(profile.feedback, learning_rate=0.0))
+    task = FeedbackTraining(still, store)
+    assert task.trainer.run() and task.trainer.step == 2
+    result = task.finish(lambda line: None)
+    assert not result.better and result.entry == current == registry.current()
+    assert result.message.startswith("Nothing better was found") and "voice 1" in result.message
+    assert [one.version for one in registry.voices()] == [1]
+    assert {one.state for one in store.corrections()} == {"accepted"}
+    for change in (result.learned, result.held_out, result.elsewhere):
+        assert change is not None and change.before == change.after > 0
+
+
+@pytest.mark.filterwarnings("ignore:There are no ordinary recordings")
+def test_only_what_decides_is_measured_and_it_is_what_the_measures_say(
+    profile: Profile, store: FeedbackStore, current: registry.Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*_: object) -> float:
+        raise AssertionError("this is measured and not used")
+
+    for name in ("pitch", "mel_cepstral_distance", "speaker_distance", "duration_ratio"):
+        monkeypatch.setattr(measures, name, slow)
+    task = FeedbackTraining(profile, store)
+    task.trainer.run()
+    assert task.finish(lambda line: None).better
+    clips = task.base.test[:3]
+    speech = [np.full(16_000, 0.1, np.float32), *(syllables(1.0, seed=n).astype(np.float32) for n in (1, 2))]
+    found = task._likeness(speech, clips)
+    recordings = [training.load([clip], profile.audio)[0] for clip in clips]
+    energies = [[float(np.mean(np.float64(sound) ** 2)) for sound in sounds] for sounds in (recordings, speech)]
+    louder = [10 * np.log10(spoken / recorded) for recorded, spoken in zip(*energies, strict=True)]
+    assert found.loudness_difference_db == pytest.approx(np.mean(louder), abs=1e-3) and found.sentences == 3
+    assert task._likeness(recordings, clips).mel_distance < 1e-6 < 0.1 < found.mel_distance
+
+
+@pytest.mark.filterwarnings("ignore:There are no ordinary recordings")
+def test_what_is_too_long_or_was_edited_during_the_training_stays_accepted(
+    profile: Profile, store: FeedbackStore, current: registry.Entry
+) -> None:
+    long = (syllables(13.0, seed=50).astype(np.float32), 16_000)
+    correction = store.submit(long, " ".join(TEXTS * 2), consent=True)
+    assert "leaves a longer one out" in " ".join(correction.checks), "said when it is handed in"
+    store.accept(correction.id)
+    task = FeedbackTraining(profile, store)
+    assert list(task.left_out) == [correction.id] and "12 s at most" in task.left_out[correction.id]
+    assert correction.id not in [clip.path.stem for clip in (*task.learned, *task.held_out)]
+    task.trainer.run()
+    edited, *others = store.corrections()[: len(TEXTS)]
+    store.edit_text(edited.id, "Roj baş, hevala min.")
+    entry = task.finish(lambda line: None).entry
+    training.mark_voices(store)
+    assert entry.card["corrections_left_out"] == task.left_out
+    assert sorted(entry.card["corrections"]) == sorted(one.id for one in (edited, *others))
+    assert {one.id for one in store.corrections("accepted")} == {correction.id, edited.id}
+    assert store.withdraw(edited.id) == [entry.folder.name], "the voice knows its sound all the same"
+    for one in others:
+        store.withdraw(one.id)
+    with pytest.raises(TrainingError, match="longer than 12 s"):
+        FeedbackTraining(profile, store)
 
 
 def test_without_recordings_the_voice_practises_its_own_speech_and_says_so(
@@ -244,7 +304,8 @@ def test_the_command_line_trains_and_says_what_became_of_it(
 ) -> None:
     assert cli.main(["feedback", "train"]) == 0
     said = capsys.readouterr().out
-    assert "Voice 2:" in said and "elsewhere" in said and "held out" in said
+    assert "elsewhere" in said and "held out" in said
+    assert said.splitlines()[-1] == "Voice 2 was made and is the current voice now."
     assert cli.main(["voices"]) == 0
     listed = capsys.readouterr().out.splitlines()
     assert len([line for line in listed if line.startswith("*")]) == 2, "the current voice, and what the star means"

@@ -13,10 +13,10 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kurdtts_lib.errors import AudioError, CorpusError
+from kurdtts_lib.errors import AudioError, CorpusError, TakeError
 from kurdtts_lib.widgets import takes
 from kurdtts_lib.widgets.recorder import LABELS, STATIC, Recorder, module_source
-from kurdtts_lib.widgets.takes import Receiver, Take, TakeError
+from kurdtts_lib.widgets.takes import Receiver, Take
 
 RATE = 16_000
 Message = tuple[dict[str, Any], list[bytes]]
@@ -210,13 +210,18 @@ def test_windows_that_were_reloaded_do_not_fill_the_memory(recorder: Recorder, p
 
 
 def test_a_microphone_that_never_ends_is_stopped(
-    recorder: Recorder, page: Page, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(takes, "LONGEST_SECONDS", 2)
+    recorder = Recorder("Roj baş", longest_seconds=2)
+    page = Page(recorder, monkeypatch)
+    assert recorder.get_state()["_longest_seconds"] == 2, "or the browser does not stop"
     page.send(messages(noise(3 * RATE)))
     assert recorder.take is not None, "the browser may overshoot by a second"
     page.send(messages(noise(4 * RATE), "b"))
     assert page.last == ("failed", "b", "too_long") and failure(recorder).code == "too_long"
+    page.send(upload(encoded(noise(3 * RATE), "WAV")))
+    assert page.last == ("failed", "u", "too_long"), "a file can be made shorter before"
+    recorder.close()
 
 
 @pytest.mark.parametrize(("kind", "channels"), [("WAV", 1), ("FLAC", 2), ("MP3", 1), ("OGG", 2)])

@@ -63,6 +63,20 @@ def test_use_and_rollback_walk_back_through_what_was_current(add: Callable[..., 
     assert registry.current().version == 2
 
 
+def test_why_there_is_no_current_voice_is_said_once_and_names_no_folder(add: Callable[..., int]) -> None:
+    reasons = []
+    for faults in (None, ["It is almost silent."], []):
+        if faults is not None:
+            add(*faults)
+            (models() / "current.json").unlink(missing_ok=True)
+        reasons.append(registry.why_no_current(voices()))
+        with pytest.raises(VoiceError) as caught:
+            registry.current()
+        assert str(caught.value) == reasons[-1] and str(models()) not in reasons[-1]
+    assert "kurdtts train" in reasons[0] and "kurdtts voices use" in reasons[2]
+    assert reasons[1].endswith("voice 1, may not be: It is almost silent.")
+
+
 def test_an_unknown_version_names_those_there_are(add: Callable[..., int]) -> None:
     with pytest.raises(VoiceError, match="none yet"):
         registry.current() if voices() else use(1)

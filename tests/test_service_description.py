@@ -30,6 +30,7 @@ ENDPOINTS = {
     ("get", "/voices"),
     ("get", "/health"),
 }
+OF_THE_PAGE = {("get", "/collect/sentences"), ("post", "/collect/check")}
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def served(home: Path, make_voice: Callable[..., Voice], monkeypatch: pytest.Mon
     voice = make_voice()
     voice.card = {"faults": [], "parent": None}
     registry.publish(voice, "test", lambda card: "")
-    with serving(ServiceSettings(token=TOKEN)) as service:
+    with serving(ServiceSettings(token=TOKEN, sentences=("Roj baş.",))) as service:
         service.client.headers = BEARER  # type: ignore[assignment]
         yield service
 
@@ -48,7 +49,7 @@ def served(home: Path, make_voice: Callable[..., Voice], monkeypatch: pytest.Mon
 def test_the_description_names_every_endpoint_with_its_failures(served: Served) -> None:
     description = served.client.get("/openapi.json").json()
     found = {(method, path) for path, methods in description["paths"].items() for method in methods}
-    assert found == ENDPOINTS
+    assert found == ENDPOINTS | OF_THE_PAGE
     for method, path in found:
         endpoint = description["paths"][path][method]
         expected = {"400"} | ({"401", "403"} if path != "/health" else set()) | ({"429"} if method == "post" else set())
@@ -61,6 +62,12 @@ def test_the_description_names_every_endpoint_with_its_failures(served: Served) 
     assert description["security"] == [{"token": []}] and description["paths"]["/health"]["get"]["security"] == []
     speech = description["paths"]["/v1/audio/speech"]["post"]["responses"]["200"]["content"]
     assert set(speech) == set(speaking.MEDIA_TYPES.values())
+
+
+def test_without_the_page_its_endpoints_are_not_named() -> None:
+    with serving() as served:
+        description = served.client.get("/openapi.json").json()
+    assert {(method, path) for path, methods in description["paths"].items() for method in methods} == ENDPOINTS
 
 
 @pytest.mark.parametrize("mode", GenerationMode)
@@ -80,7 +87,9 @@ def test_every_answer_is_one_that_the_description_allows(served: Served, mode: G
         if mode == GenerationMode.POSITIVE or operation.body or operation.path_parameters:
             few(given(case=operation.as_strategy(generation_mode=mode))(check))()
     if mode == GenerationMode.POSITIVE:
-        assert {label.lower() for label in statuses} == {f"{method} {path.lower()}" for method, path in ENDPOINTS}
+        assert {label.lower() for label in statuses} == {
+            f"{method} {path.lower()}" for method, path in ENDPOINTS | OF_THE_PAGE
+        }
         assert 200 in statuses["POST /tts"] and 202 in statuses["POST /feedback/train"]
     else:
-        assert statuses["POST /feedback"] <= {400, 401, 415, 422} and len(statuses) == 8
+        assert statuses["POST /feedback"] <= {400, 401, 415, 422} and len(statuses) == 9

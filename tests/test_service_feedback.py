@@ -131,7 +131,7 @@ def test_an_unknown_id_is_not_found_whatever_it_holds(served: Served, id: str) -
         ({"audio": ("a.wav", wav(seconds=0.0), "audio/wav")}, (422, "unusable_take")),
         ({"audio": ("a.webm", b"\x1a\x45\xdf\xa3" + bytes(500), "audio/webm")}, (415, "undecodable_audio")),
         ({"audio": ("a.wav", encoded(syllables(2.0) * 1e-6, 16_000, "WAV"), "audio/wav")}, (422, "unusable_take")),
-        ({"audio": ("a.flac", encoded(syllables(61.0, rate=8000), 8000, "FLAC"), "audio/wav")}, (422, "unusable_take")),
+        ({"audio": ("a.flac", encoded(syllables(62.0, rate=8000), 8000, "FLAC"), "audio/wav")}, (422, "unusable_take")),
     ],
 )
 def test_what_cannot_be_used_is_refused_and_leaves_nothing(

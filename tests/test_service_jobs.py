@@ -40,6 +40,10 @@ while not (home / "go").exists():
 if (home / "go").read_text(encoding="utf-8") == "fail":
     print("\\r 5 steps\\rkurdtts feedback: There is no room on the disk.", file=sys.stderr)
     sys.exit(1)
+if (home / "go").read_text(encoding="utf-8") == "nothing":
+    print("elsewhere 12 sentences")
+    print("Nothing better was found: voice 1 stays.")
+    sys.exit(0)
 voice = home / "models" / "voice-0001-sample"
 voice.mkdir(parents=True)
 (voice / "model.safetensors").write_bytes(b"")
@@ -118,10 +122,21 @@ def test_a_training_runs_tells_how_far_it_is_and_what_came_out(served: Served, h
     assert (job["state"], job["message"]) == ("done", "Voice 1 was made.")
     assert job["result"] == {
         **{"version": 1, "voice": "voice-0001-sample", "faults": [], "held_out": None, "elsewhere": None},
+        "left_out": {},
         "learned": {"sentences": 1, "before": 2.0, "after": 1.0},
     }
     assert job["finished"] > job["created"]
     assert served.client.post("/feedback/train").status_code == 202, "and the next one may begin"
+
+
+def test_a_training_that_found_nothing_better_is_done_and_says_so(home: Path, trainer: None) -> None:
+    job = Jobs("sample").start()  # of a service that is gone: the next one never hears the exit code
+    with serving() as served:
+        until(lambda: shown(served, job.id), lambda found: found["step"] == 7)
+        (home / "go").write_text("nothing", encoding="utf-8")
+        found = until(lambda: shown(served, job.id), lambda found: found["state"] != "running")
+    assert (found["state"], found["result"]) == ("done", None)
+    assert found["message"].startswith("Nothing better was found: ")
 
 
 def test_a_training_that_fails_says_its_last_line(served: Served, home: Path) -> None:

@@ -148,7 +148,7 @@ def test_an_unknown_voice_is_not_found(served: Served, add: Callable[..., int], 
 def test_without_a_voice_it_is_said_why(served: Served, add: Callable[..., int], home: Path) -> None:
     assert refusal(ask(served)) == (404, "no_voice")
     health = served.client.get("/health").json()
-    assert health["ok"] is True and health["voice"] is None and "no current voice yet" in health["why"]
+    assert health["ok"] is True and health["voice"] is None and "no fine-tuned voice yet" in health["why"]
     add("It is almost silent.")
     health = served.client.get("/health").json()
     assert "almost silent" in health["why"] and str(home) not in health["why"]

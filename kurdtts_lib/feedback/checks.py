@@ -7,7 +7,7 @@ import numpy as np
 from kurdtts_lib.audio import frame_levels, voiced_frames
 from kurdtts_lib.corpus.clips import alignment_sizes
 from kurdtts_lib.corpus.sound import LOWEST_DB, Sound, Treatment, treat
-from kurdtts_lib.errors import AudioError, TakeError, TextError
+from kurdtts_lib.errors import AudioError, TextError
 from kurdtts_lib.feedback.takes import LONGEST_SECONDS, Audio, encode_take
 from kurdtts_lib.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.text import Normalized, normalize
@@ -26,6 +26,20 @@ MOST_LETTERS = round(40 * LONGEST_SECONDS)
 """Nobody reads faster than 40 letters a second; a longer text, which may be a book, is not even normalised."""
 
 
+class Finding(str):
+    """A sentence about a take: what is wrong, and what to do. `code` names it for a page in another language."""
+
+    code: str
+
+    def __new__(cls, code: str, sentence: str) -> "Finding":
+        finding = super().__new__(cls, sentence)
+        finding.code = code
+        return finding
+
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
+        return self.code, str(self)  # copied and sent to other processes as it is
+
+
 @dataclass(frozen=True)
 class Checks:
     """What was found in a take and its text. Without `errors` it can be submitted."""
@@ -34,18 +48,18 @@ class Checks:
     """Length as recorded; 0 if it cannot be decoded."""
     loudness: float
     """LUFS, as recorded; -120 for silence."""
-    errors: list[str] = field(default_factory=list)
-    """Sentences: why it cannot be used at all, and what to do."""
-    warnings: list[str] = field(default_factory=list)
-    """Sentences: what sounds wrong, and what to do."""
+    errors: list[Finding] = field(default_factory=list)
+    """Why it cannot be used at all."""
+    warnings: list[Finding] = field(default_factory=list)
+    """What sounds wrong."""
 
 
 def check_take(audio: Audio, text: str) -> Checks:
     """Check a recording, in any form that `submit` takes, against what was read. Raises nothing for bad input."""
     try:
         content = encode_take(audio)
-    except (AudioError, TakeError) as error:
-        return Checks(0.0, LOWEST_DB, [str(error)])
+    except AudioError as error:
+        return Checks(0.0, LOWEST_DB, [Finding("unusable", str(error))])
     return check_kept(content, text)
 
 
@@ -54,12 +68,13 @@ def check_kept(content: bytes, text: str) -> Checks:
     settings, audio = CorpusSettings(), AudioSettings()
     sound = treat(content, Treatment.of(settings, audio))
     if sound.waveform is None or sound.figures is None:
-        return Checks(0.0, LOWEST_DB, [f"This recording cannot be used: {sound.fault} ({sound.detail}). Record again."])
+        fault = f"This recording cannot be used: {sound.fault} ({sound.detail}). Record again."
+        return Checks(0.0, LOWEST_DB, [Finding("unusable", fault)])
     errors, warnings = _sound_errors(sound.figures, settings), _sound_warnings(sound, settings, audio)
     try:
         normalized = speakable(text)
     except TextError as error:
-        errors.append(str(error))
+        errors.append(Finding("bad_text", str(error)))
     else:
         if not errors:  # a sound without a voice has no pace
             errors += _fit_errors(normalized.text, sound.figures["seconds"], audio)
@@ -79,39 +94,47 @@ def speakable(text: str) -> Normalized:
     return normalize(text)
 
 
-def _sound_errors(figures: dict[str, float], settings: CorpusSettings) -> list[str]:
+def _sound_errors(figures: dict[str, float], settings: CorpusSettings) -> list[Finding]:
     level = figures["peak_level_db"]
     if settings.silence_db is not None and level < settings.silence_db:
-        return [f"There is no voice: the loudest moment has {level:.0f} dB. Check the microphone, then record again."]
+        sentence = f"There is no voice: the loudest moment has {level:.0f} dB. Check the microphone, then record again."
+        return [Finding("no_voice", sentence)]
     if figures["seconds"] < SHORTEST_SECONDS:
-        return [
+        sentence = (
             f"There is only {figures['seconds']:.1f} s of sound. Wait a moment after the start of the recording, then "
             "say the whole text."
-        ]
+        )
+        return [Finding("too_short", sentence)]
     return []
 
 
-def _sound_warnings(sound: Sound, settings: CorpusSettings, audio: AudioSettings) -> list[str]:
-    figures, warnings = sound.figures or {}, []
+def _sound_warnings(sound: Sound, settings: CorpusSettings, audio: AudioSettings) -> list[Finding]:
+    figures, warnings = sound.figures or {}, {}
     share, contrast, loudness = figures["clipped_share"], figures["level_range_db"], figures["source_lufs"]
     if settings.max_clipped_share is not None and share > settings.max_clipped_share:
-        warnings.append(
+        warnings["too_loud"] = (
             f"It is too loud: {share:.1%} of the samples are cut off, and that crackles. Go further from the "
             "microphone or turn it down, then record again."
         )
     if settings.loudness_lufs is not None and loudness < settings.loudness_lufs - QUIET_BY_DB:
-        warnings.append(
+        warnings["too_quiet"] = (
             f"It is too quiet ({loudness:.0f} LUFS). Go nearer to the microphone or turn it up, then record again."
         )
     if settings.min_level_range_db is not None and contrast < settings.min_level_range_db:
-        warnings.append(
+        warnings["noise"] = (
             f"It is mostly noise: only {contrast:.0f} dB lie between loud and quiet. Find a quieter place, then record "
             "again."
         )
+    longest, seconds = settings.max_seconds, figures["seconds"]
+    if longest is not None and seconds > longest:
+        warnings["too_long"] = (
+            f"It is {seconds:.0f} s long; a voice learns from {longest:g} s at most and leaves a longer one out. "
+            "Record one sentence at a time."
+        )
     pause = _longest_pause(sound.waveform, settings, audio)
     if pause > LONGEST_PAUSE:
-        warnings.append(f"There is a silence of {pause:.1f} s in the middle. Record again without the pause.")
-    return warnings
+        warnings["pause"] = f"There is a silence of {pause:.1f} s in the middle. Record again without the pause."
+    return [Finding(code, sentence) for code, sentence in warnings.items()]
 
 
 def _longest_pause(waveform: np.ndarray | None, settings: CorpusSettings, audio: AudioSettings) -> float:
@@ -123,30 +146,34 @@ def _longest_pause(waveform: np.ndarray | None, settings: CorpusSettings, audio:
     return float(np.diff(voiced).max(initial=1) - 1) / 100  # a level each 10 ms
 
 
-def _fit_errors(spoken: str, seconds: float, audio: AudioSettings) -> list[str]:
+def _fit_errors(spoken: str, seconds: float, audio: AudioSettings) -> list[Finding]:
     positions, frames = alignment_sizes(spoken, seconds, audio.sampling_rate, audio.hop_length)
     if positions <= frames:
         return []
     most = (frames - 1) // 2
-    return [
+    sentence = (
         f"The text has {len(spoken)} letters and spaces as it is said, but {seconds:.1f} s of sound hold {most} at "
         "most. Record the whole text, or correct the text."
-    ]
+    )
+    return [Finding("text_longer", sentence)]
 
 
-def _pace_warnings(spoken: str, seconds: float) -> list[str]:
+def _pace_warnings(spoken: str, seconds: float) -> list[Finding]:
     pace = sum(map(str.isalpha, spoken)) / seconds
     slowest, fastest = USUAL_PACE
     if pace > fastest:
-        return [f"{pace:.0f} letters a second is very fast. Is a part missing in the recording? Then record again."]
+        sentence = f"{pace:.0f} letters a second is very fast. Is a part missing in the recording? Then record again."
+        return [Finding("too_fast", sentence)]
     if pace < slowest:
-        return [f"{pace:.1f} letters a second is very slow. Is a word missing in the text? Then correct the text."]
+        sentence = f"{pace:.1f} letters a second is very slow. Is a word missing in the text? Then correct the text."
+        return [Finding("too_slow", sentence)]
     return []
 
 
-def _text_warnings(normalized: Normalized) -> list[str]:
+def _text_warnings(normalized: Normalized) -> list[Finding]:
     """A voice would learn wrong letters where the reader said it in another way than the rules do."""
     names = ", ".join(repr(change.before.strip()) for change in normalized.uncertain())
     if not names:
         return []
-    return [f"People read {names} in different ways, or not at all. Write it in words, as you said it."]
+    sentence = f"People read {names} in different ways, or not at all. Write it in words, as you said it."
+    return [Finding("uncertain", sentence)]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import soundfile
 
-from kurdtts_lib.errors import AudioError, FeedbackError, TakeError, TextError
+from kurdtts_lib.errors import AudioError, FeedbackError, TextError
 from kurdtts_lib.feedback.records import Correction
 from kurdtts_lib.feedback.takes import decode_take
 from kurdtts_lib.files import atomic_folder, check_own
@@ -65,7 +65,7 @@ def import_folder(folder: Path, submit: Callable[[Path, str], Correction]) -> Im
     for path, text in _texts(folder, refused).items():
         try:
             imported.append(submit(path, text))
-        except (AudioError, TakeError, TextError) as error:
+        except (AudioError, TextError) as error:
             refused[_name(path, folder)] = str(error)
     if not imported and not refused:
         raise FeedbackError(f"{folder} holds neither sounds with texts beside them nor a {TABLE}.")

@@ -1,4 +1,4 @@
-"""Which corrections teach and which only judge, and what is heard beside them."""
+"""Which corrections teach and which only judge, and the sentences that are heard or read beside them."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -40,12 +40,18 @@ def mix(corrections: Sequence[Clip], base: Sequence[Clip], base_share: float) ->
 
 def ordinary_sentences(count: int) -> list[str]:
     """The first sentences of the bundled sample that are certain, as they are said, each once."""
-    return list(islice(dict.fromkeys(_certain()), count))
+    return list(islice(dict.fromkeys(spoken for _, spoken in _certain()), count))
 
 
-def _certain() -> Iterator[str]:
+def sentences_to_read() -> list[str]:
+    """The same sentences as they are written, all of them, each once."""
+    return list({spoken: written for written, spoken in _certain()}.values())
+
+
+def _certain() -> Iterator[tuple[str, str]]:
+    """Written and spoken."""
     for clip in read_corpus(CorpusSettings(), with_audio=False):
         with suppress(TextError):  # the sample has such sentences on purpose
             normalized = normalize(clip.sentence)
             if not normalized.uncertain():
-                yield normalized.text
+                yield clip.sentence.strip(), normalized.text

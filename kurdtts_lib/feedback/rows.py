@@ -5,13 +5,15 @@ import sqlite3
 import uuid
 from datetime import UTC, datetime
 
-from kurdtts_lib.errors import FeedbackError
+from kurdtts_lib.errors import NotFoundError
 from kurdtts_lib.feedback.records import Correction, Event
 
 COLUMNS = (
     *("id", "text", "spoken", "state", "created", "voice", "contributor", "consent", "mark", "digest", "seconds"),
     "checks",
 )
+EDITED = "text edited"
+"""The event of a correction that got another text."""
 WITHDRAWN = {
     "state": "withdrawn",
     **{"text": "", "spoken": "", "contributor": "", "consent": False, "mark": "", "checks": []},
@@ -21,7 +23,7 @@ WITHDRAWN = {
 
 def insert(database: sqlite3.Connection, values: dict, what: str, detail: str = "") -> str:
     """A new row in state `submitted`, with its first event; returns its id."""
-    row = {"id": uuid.uuid4().hex, "state": "submitted", "created": _now(), **_plain(values)}
+    row = {"id": uuid.uuid4().hex, "state": "submitted", "created": now(), **_plain(values)}
     marks = ", ".join("?" * len(COLUMNS))
     database.execute(
         f"INSERT INTO corrections ({', '.join(COLUMNS)}) VALUES ({marks})", [row[name] for name in COLUMNS]
@@ -39,15 +41,15 @@ def change(database: sqlite3.Connection, id: str, values: dict, what: str, detai
 
 def note(database: sqlite3.Connection, id: str, what: str, detail: str = "") -> None:
     database.execute(
-        "INSERT INTO events (id, time, what, detail) VALUES (?, ?, ?, ?)", (id, _now(), what, _whole(detail))
+        "INSERT INTO events (id, time, what, detail) VALUES (?, ?, ?, ?)", (id, now(), what, _whole(detail))
     )
 
 
 def find(database: sqlite3.Connection, id: str) -> Correction:
-    """Raises FeedbackError for an unknown id."""
+    """Raises NotFoundError for an unknown id."""
     row = database.execute("SELECT * FROM corrections WHERE id = ?", (_whole(id),)).fetchone()
     if row is None:
-        raise FeedbackError(f"There is no correction {id!r}. `kurdtts feedback list` shows all.")
+        raise NotFoundError(f"There is no correction {id!r}. `kurdtts feedback list` shows all.")
     return _correction(row)
 
 
@@ -72,6 +74,12 @@ def voices_of(database: sqlite3.Connection, id: str) -> list[str]:
 
 def use(database: sqlite3.Connection, id: str, voice: str) -> None:
     database.execute("INSERT OR IGNORE INTO uses VALUES (?, ?)", (id, voice))
+
+
+def edited_since(database: sqlite3.Connection, id: str, time: str) -> bool:
+    """Whether a correction got another text at `time` or later."""
+    query = "SELECT 1 FROM events WHERE id = ? AND what = ? AND time >= ?"
+    return database.execute(query, (id, EDITED, time)).fetchone() is not None
 
 
 def tainted(database: sqlite3.Connection) -> dict[str, list[str]]:
@@ -106,5 +114,6 @@ def _correction(row: sqlite3.Row) -> Correction:
     return Correction(**values | {"consent": bool(row["consent"]), "checks": json.loads(row["checks"])})
 
 
-def _now() -> str:
+def now() -> str:
+    """UTC, ISO 8601, with milliseconds: times in this form are ordered as their letters are."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -21,7 +21,8 @@ class FeedbackStore:
     """A folder with `feedback.sqlite` and `sounds/`; any number of threads and processes may use it at a time.
 
     States: submitted -> accepted -> used, and withdrawn from each of them. Every method may raise FeedbackError: for
-    an unknown id, a change that the state does not allow, or a disk or database that cannot be written.
+    an unknown id (its subclass NotFoundError), a change that the state does not allow, or a disk or database that
+    cannot be written.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -111,13 +112,15 @@ class FeedbackStore:
                     raise FeedbackError(f"Correction {other.id} is this sound with this text. Withdraw one of the two.")
             state = "accepted" if correction.state == "used" else correction.state
             values = {"text": text, "spoken": spoken, "state": state, "checks": checks.warnings}
-            rows.change(database, id, values, "text edited")
+            rows.change(database, id, values, rows.EDITED)
             return rows.find(database, id)
 
-    def mark_used(self, ids: Iterable[str], voice: str) -> list[str]:
+    def mark_used(self, ids: Iterable[str], voice: str, read_at: str | None = None) -> list[str]:
         """`voice` was trained with these accepted or used corrections: all of them are marked, or none.
 
-        Returns those that were withdrawn during the training; the voice counts as tainted with them.
+        read_at: when the training read their texts (`rows.now`); one that got another text since then stays accepted,
+        because `voice` knows only the old one. Returns those that were withdrawn during the training; the voice counts
+        as tainted with them.
         """
         if not voice:
             raise FeedbackError("The voice that learned from the corrections needs a name.")
@@ -128,9 +131,13 @@ class FeedbackStore:
                     raise FeedbackError(
                         f"Correction {correction.id} is not accepted yet, so no voice may learn from it."
                     )
-                rows.use(database, correction.id, voice)
-                state = "withdrawn" if correction.state == "withdrawn" else "used"
-                rows.change(database, correction.id, {"state": state}, "used", voice)
+                keeps = correction.state == "withdrawn" or (
+                    read_at is not None and rows.edited_since(database, correction.id, read_at)
+                )
+                state = correction.state if keeps else "used"
+                if state != correction.state or voice not in rows.voices_of(database, correction.id):
+                    rows.use(database, correction.id, voice)
+                    rows.change(database, correction.id, {"state": state}, "used", voice)
         return [correction.id for correction in corrections if correction.state == "withdrawn"]
 
     def withdraw(self, id: str, why: str = "") -> list[str]:

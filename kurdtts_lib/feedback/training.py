@@ -13,14 +13,14 @@ import numpy as np
 
 from kurdtts_lib import __version__, measures, registry
 from kurdtts_lib.audio import write_wav
-from kurdtts_lib.cards import HOW_TO_SPEAK, table, voice_head
 from kurdtts_lib.corpus.clips import Clip, Parts
 from kurdtts_lib.corpus.sound import Treatment, treat
 from kurdtts_lib.errors import CorpusError, TrainingError
 from kurdtts_lib.feedback.mixing import hold_out, mix, ordinary_sentences
+from kurdtts_lib.feedback.outcome import Change, FeedbackResult, readme
+from kurdtts_lib.feedback.rows import now
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.judging import Reference, compare, load
-from kurdtts_lib.registry import Entry
+from kurdtts_lib.judging import load
 from kurdtts_lib.settings import Profile, TrainingSettings, describe, home
 from kurdtts_lib.vits.synthesis import speak
 from kurdtts_lib.vits.training import Trainer
@@ -37,25 +37,13 @@ to 0.3 away; 0.25 is 2 dB."""
 
 
 @dataclass(frozen=True)
-class Change:
-    """Mean mel distance (nepers) of some sentences to their recordings, before and after."""
+class _Likeness:
+    """Speech against recordings of the same sentences, in means: what a decision needs, and nothing slower."""
 
     sentences: int
-    before: float
-    after: float
-
-
-@dataclass(frozen=True)
-class FeedbackResult:
-    """What a voice learned from its corrections."""
-
-    entry: Entry
-    learned: Change
-    """Corrections that it learned from."""
-    held_out: Change | None
-    """Corrections that it did not learn from; they chose the step. None where there was only one correction."""
-    elsewhere: Change
-    """Ordinary sentences, which must not get worse."""
+    mel_distance: float
+    loudness_difference_db: float
+    clipped_share: float
 
 
 class FeedbackTraining:
@@ -67,6 +55,7 @@ class FeedbackTraining:
         mark_voices(store)
         self.profile, self.store = profile, store
         self.parent = registry.current()
+        self.read_at = now()  # before the texts: one that is edited from now on was not learned as it is then
         self.corrections = [one for one in store.corrections() if one.state in ("accepted", "used")]
         if not self.corrections:
             raise TrainingError(
@@ -74,6 +63,8 @@ class FeedbackTraining:
             )
         voice = load_voice(str(self.parent.folder))
         self.folder = home() / "runs" / f"feedback-{self._digest()}"
+        self.left_out: dict[str, str] = {}
+        """By id: why an accepted correction does not take part."""
         self.learned, self.held_out = self._corrected_clips()
         self.base, self.rehearsal = self._ordinary_clips(voice)
         settings = self._settings()
@@ -83,6 +74,7 @@ class FeedbackTraining:
     def _digest(self) -> str:
         """Names the folder: the same corrections for the same voice go on where they stopped."""
         facts = [self.parent.folder.name, str(self.profile.feedback), str(self.profile.prepared_dir)]
+        facts.append(str(self.profile.corpus.max_seconds))
         facts += [f"{one.id} {one.digest} {one.spoken}" for one in self.corrections]
         return hashlib.sha256("\n".join(facts).encode("utf-8")).hexdigest()[:12]
 
@@ -100,14 +92,24 @@ class FeedbackTraining:
     def _corrected_clips(self) -> tuple[list[Clip], list[Clip]]:
         """The corrections' sounds, treated as all recordings are: those to learn from, and those held out."""
         treatment = Treatment.of(self.profile.corpus, self.profile.audio)
-        clips = []
+        longest, clips = self.profile.corpus.max_seconds, []
         for correction in self.corrections:
             sound = treat(self.store.sound(correction), treatment)
-            if sound.waveform is None:
+            if sound.waveform is None or sound.figures is None:
                 raise TrainingError(f"Correction {correction.id} cannot be used: {sound.fault}. Withdraw it.")
+            seconds = sound.figures["seconds"]
+            if longest is not None and seconds > longest:
+                self.left_out[correction.id] = f"It is {seconds:.1f} s long; a voice learns from {longest:g} s at most."
+                continue
             path = self.folder / "wavs" / f"{correction.id}.wav"
             write_wav(path, sound.waveform, self.profile.audio.sampling_rate)
             clips.append(Clip(path, correction.spoken))
+        if not clips:
+            raise TrainingError(
+                f"All {len(self.left_out)} accepted corrections are longer than {longest:g} s, more than a voice "
+                "learns from at a time. Record them again, one sentence at a time."
+            )
+        self.corrections = [one for one in self.corrections if one.id not in self.left_out]
         return hold_out(clips, self.profile.feedback.held_out_share)
 
     def _ordinary_clips(self, voice: Voice) -> tuple[Parts, bool]:
@@ -133,66 +135,77 @@ class FeedbackTraining:
     def finish(self, tell: Callable[[str], None] = print) -> FeedbackResult:
         """Compare before and after, publish the voice, and mark its corrections as used.
 
-        It becomes the current voice unless something forbids it; `entry.faults` says what.
+        It becomes the current voice unless something forbids it; `entry.faults` says what. Where no step was better
+        than the voice it started from, this one stays, and nothing changes.
         """
-        voice, step = self.trainer.best_voice()
+        best, step = self.trainer.best_voice()
+        voice = best if step else None  # step 0 is the validation of the parent itself
         tell(f"The best voice is that of step {step} (of {self.trainer.step}).")
         parent = load_voice(str(self.parent.folder))
-        parent.model.to(device=voice.model.device)  # type: ignore[call-arg]
-        ordinary = self.base.test[:ELSEWHERE]
+        parent.model.to(device=best.model.device)  # type: ignore[call-arg]
         tell("Measuring the sentences that must not get worse ...")
-        elsewhere, faults = self._elsewhere(parent, voice, ordinary)
+        elsewhere, faults = self._elsewhere(parent, voice, self.base.test[:ELSEWHERE])
         tell("Measuring the corrections ...")
         learned = self._change(parent, voice, self.learned)
         held_out = self._change(parent, voice, self.held_out) if self.held_out else None
-        voice.card = {
+        entry = self.parent
+        if voice is not None:
+            voice.card = self._card(parent, step) | {
+                "learned": dataclasses.asdict(learned),
+                "elsewhere": dataclasses.asdict(elsewhere),
+                "faults": faults,
+                "held_out": dataclasses.asdict(held_out) if held_out else None,
+            }
+            entry = registry.publish(voice, self.profile.name, readme)
+            mark_voices(self.store)
+        return FeedbackResult(entry, voice is not None, learned, held_out, elsewhere)
+
+    def _card(self, parent: Voice, step: int) -> dict:
+        """Where the voice comes from."""
+        return {
             "name": f"kurdtts {self.profile.name}",
             "base_voice": parent.card.get("base_voice", self.parent.name),
             "licence": licence_of(parent, self.parent.folder.name),
             "parent": self.parent.version,
             "data": f"{len(self.corrections)} corrections",
             "corrections": [one.id for one in self.corrections],
+            "corrections_read_at": self.read_at,
+            "corrections_left_out": self.left_out,
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "kurdtts": __version__,
             "steps": step,
             "steps_trained": self.trainer.step,
             "settings": describe(self.trainer.settings),
-            "learned": dataclasses.asdict(learned),
-            "elsewhere": dataclasses.asdict(elsewhere),
-            "faults": faults,
-            "held_out": dataclasses.asdict(held_out) if held_out else None,
         }
-        entry = registry.publish(voice, self.profile.name, _readme)
-        mark_voices(self.store)
-        return FeedbackResult(entry, learned, held_out, elsewhere)
 
-    def _elsewhere(self, parent: Voice, voice: Voice, clips: Sequence[Clip]) -> tuple[Change, list[str]]:
+    def _elsewhere(self, parent: Voice, voice: Voice | None, clips: Sequence[Clip]) -> tuple[Change, list[str]]:
         """Ordinary sentences, and what forbids the voice."""
-        audio = self.profile.audio
-        recordings = load(clips, audio)
-        reference = Reference(recordings, recordings, audio)
-        spoken = [[speak(one, clip.text) for clip in clips] for one in (parent, voice)]
-        before, after = (compare(speech, reference) for speech in spoken)
-        was = before.mel_distance
+        was = self._likeness(_speech(parent, clips), clips).mel_distance
+        if voice is None:
+            return Change(len(clips), was, was), []
+        speech = _speech(voice, clips)
+        after = self._likeness(speech, clips)
         allowed = was + REHEARSAL_NEPERS if self.rehearsal else was * (1 + self.profile.feedback.tolerance)
-        change = Change(len(clips), was, after.mel_distance)
-        return change, registry.faults_of(spoken[1], after, was, allowed)
+        return Change(len(clips), was, after.mel_distance), registry.faults_of(speech, after, was, allowed)
 
-    def _change(self, parent: Voice, voice: Voice, clips: Sequence[Clip]) -> Change:
+    def _change(self, parent: Voice, voice: Voice | None, clips: Sequence[Clip]) -> Change:
+        was = self._likeness(_speech(parent, clips), clips).mel_distance
+        after = was if voice is None else self._likeness(_speech(voice, clips), clips).mel_distance
+        return Change(len(clips), was, after)
+
+    def _likeness(self, speech: Sequence[np.ndarray], clips: Sequence[Clip]) -> _Likeness:
         audio = self.profile.audio
-        recordings = load(clips, audio)
-        before, after = (
-            float(
-                np.mean(
-                    [
-                        measures.mel_distance(recording, speak(one, clip.text), audio)
-                        for clip, recording in zip(clips, recordings, strict=True)
-                    ]
-                )
-            )
-            for one in (parent, voice)
+        pairs = list(zip(load(clips, audio), speech, strict=True))
+        return _Likeness(
+            sentences=len(pairs),
+            mel_distance=float(np.mean([measures.mel_distance(*pair, audio) for pair in pairs])),
+            loudness_difference_db=float(np.mean([measures.rms_db(b) - measures.rms_db(a) for a, b in pairs])),
+            clipped_share=float(np.mean([measures.clipped_share(waveform) for waveform in speech])),
         )
-        return Change(len(clips), before, after)
+
+
+def _speech(voice: Voice, clips: Sequence[Clip]) -> list[np.ndarray]:
+    return [speak(voice, clip.text) for clip in clips]
 
 
 def mark_voices(store: FeedbackStore) -> None:
@@ -204,7 +217,7 @@ def mark_voices(store: FeedbackStore) -> None:
     for entry in registry.voices():
         # A voice may come from another store, or outlive this one.
         if ids := [id for id in entry.card.get("corrections", []) if id in there]:
-            store.mark_used(ids, entry.folder.name)
+            store.mark_used(ids, entry.folder.name, entry.card.get("corrections_read_at", ""))
 
 
 @contextlib.contextmanager
@@ -225,31 +238,3 @@ def only_training() -> Iterator[None]:
         yield
     finally:
         lock.close()
-
-
-def _readme(card: dict) -> str:
-    kinds = {
-        "corrections it learned from": "learned",
-        "corrections held out": "held_out",
-        "ordinary sentences": "elsewhere",
-    }
-    rows = [
-        (name, change["sentences"], f"{change['before']:.2f}", f"{change['after']:.2f}")
-        for name, key in kinds.items()
-        if (change := card[key])
-    ]
-    return f"""{voice_head(card)}
-# {card["name"]}, version {card["version"]}
-
-A Kurmanji voice that learned from corrections; it comes from version {card["parent"]}. Transformers alone can speak it:
-
-{HOW_TO_SPEAK}
-
-- Licence: {card["licence"]} (inherited from the voice it comes from)
-- Data: {card["data"]}
-- Training: {card["steps"]} steps, {card["date"]}, kurdtts {card["kurdtts"]}
-
-Mean mel distance to the recordings (nepers, less is nearer):
-
-{table(("sentences", "n", "before", "after"), rows)}
-"""

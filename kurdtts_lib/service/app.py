@@ -11,10 +11,10 @@ from starlette.types import ASGIApp
 
 from kurdtts_lib import __version__
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.service import feedback_endpoints, speech_endpoints
+from kurdtts_lib.service import collect, collect_endpoints, feedback_endpoints, speech_endpoints
 from kurdtts_lib.service.description import describe_service
 from kurdtts_lib.service.failures import add_handlers
-from kurdtts_lib.service.gates import BodyGate, HostGate, OriginGate, RateGate, TokenGate
+from kurdtts_lib.service.gates import OPEN_PATHS, BodyGate, HostGate, OriginGate, RateGate, TokenGate
 from kurdtts_lib.service.jobs import Jobs
 from kurdtts_lib.service.limits import Buckets
 from kurdtts_lib.service.lingering import Lingering
@@ -35,6 +35,8 @@ class ServiceSettings:
     """Web pages that may use the service: `https://example.org`."""
     most_bytes: int = 25_000_000
     """Of a body: a minute of sound in the best quality has 17 MB."""
+    sentences: tuple[str, ...] = ()
+    """That the page for contributors shows; empty: there is no such page."""
 
 
 # An error's message may quote a text; FastAPI would send it to whatever collects measurements on this machine.
@@ -54,12 +56,16 @@ def create_app(settings: ServiceSettings) -> ASGIApp:
     app.state.service = State(FeedbackStore(), Jobs(settings.profile), Speaker())
     app.include_router(feedback_endpoints.router)
     app.include_router(speech_endpoints.router)
+    if settings.sentences:
+        app.state.sentences, app.state.most_bytes = settings.sentences, settings.most_bytes
+        app.include_router(collect_endpoints.router)
     add_handlers(app)
     describe_service(app, with_token=bool(settings.token))
     # The last one added is the first that a request meets.
     app.add_middleware(BodyGate, most_bytes=settings.most_bytes)
     if settings.token:
-        app.add_middleware(TokenGate, token=settings.token)
+        open_paths = (*OPEN_PATHS, *(collect.PATHS if settings.sentences else ()))
+        app.add_middleware(TokenGate, token=settings.token, open_paths=open_paths)
     app.add_middleware(RateGate, buckets=Buckets())
     if settings.origins:
         app.add_middleware(
@@ -70,7 +76,7 @@ def create_app(settings: ServiceSettings) -> ASGIApp:
             expose_headers=["Location", "Retry-After", "X-Request-Id"],
             allow_private_network=True,  # a page of the web that is allowed may ask this machine
         )
-    app.add_middleware(OriginGate, allowed=settings.origins)
+    app.add_middleware(OriginGate, allowed=settings.origins, own_page=bool(settings.sentences))
     if not settings.token:  # a page that knows no token gains nothing by another name, and a proxy brings its own
         app.add_middleware(HostGate)
     # Around everything: the answer to a bug is made outside of the middlewares that are added.

@@ -26,6 +26,25 @@ class SubmittedBody(CorrectionBody):
     repeated: bool = Field(description="The same sound with the same text was there already; it is kept once")
 
 
+class FindingBody(BaseModel):
+    code: str = Field(description="For a page that says it in another language", examples=["too_quiet"])
+    message: str = Field(description="What is wrong, and what to do")
+
+
+class CheckedBody(BaseModel):
+    """What was found in a take and its text."""
+
+    seconds: float = Field(description="Length as recorded; 0 if no sound is left in it")
+    errors: list[FindingBody] = Field(description="Why it cannot be submitted; empty for a good one")
+    warnings: list[FindingBody] = Field(description="What sounds wrong; it can be submitted all the same")
+
+
+class SentencesBody(BaseModel):
+    sentences: list[str]
+    voice: str | None = Field(description="The current voice, which POST /tts lets speak")
+    why: str | None = Field(description="Why there is no current voice")
+
+
 class WithdrawnBody(BaseModel):
     id: str
     state: Literal["withdrawn"]
@@ -46,7 +65,10 @@ class JobBody(BaseModel):
     step: int
     steps: int | None = Field(description="How many there are at most; it stops earlier if nothing gets better")
     message: str
-    result: dict | None = Field(description="The new voice: version, folder, faults, and figures before and after")
+    result: dict | None = Field(
+        description="The new voice: version, folder, faults, figures before and after, and by id why corrections were "
+        "left out; null also where the training found nothing better, and then the current voice stays"
+    )
 
 
 class VoiceBody(BaseModel):

@@ -7,7 +7,7 @@ from typing import Annotated, BinaryIO
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 from python_multipart.multipart import parse_options_header
 
-from kurdtts_lib.errors import FeedbackError
+from kurdtts_lib.errors import NotFoundError
 from kurdtts_lib.feedback.records import Correction
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service.bodies import CorrectionBody, JobBody, JobStartedBody, Short, SubmittedBody, WithdrawnBody
@@ -106,9 +106,7 @@ def _submit(store: FeedbackStore, audio: BinaryIO, facts: dict) -> Correction:
 def _find(store: FeedbackStore, id: str) -> Correction:
     try:
         return store.get(id)
-    except FeedbackError as error:
-        if repr(id) not in str(error):  # the disk or the database, not the id
-            raise
+    except NotFoundError as error:
         raise ServiceError(404, "not_found", "There is no correction with this id.") from error
 
 

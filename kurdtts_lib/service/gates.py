@@ -12,7 +12,7 @@ from kurdtts_lib.service.failures import ServiceError, answer
 from kurdtts_lib.service.limits import Buckets
 
 OPEN_PATHS = ("/health",)
-"""These answer without the token."""
+"""These answer without the token; with the page for contributors its files as well."""
 TAIL_BYTES = 256
 """The end of a body that is kept to be looked at: longer than the last line of a form, 76 characters at most."""
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -49,15 +49,23 @@ class HostGate(Gate):
 
 
 class OriginGate(Gate):
-    """Only allowed web pages. CORS alone keeps a page from reading the answer, not from sending a form."""
+    """Only allowed web pages. CORS alone keeps a page from reading the answer, not from sending a form.
 
-    def __init__(self, app: ASGIApp, allowed: Collection[str]) -> None:
+    own_page: the service serves a page itself, which may ask it. A page that gives its own name this service's address
+    (DNS rebinding) is kept out by HostGate, or knows no token.
+    """
+
+    def __init__(self, app: ASGIApp, allowed: Collection[str], own_page: bool) -> None:
         super().__init__(app)
-        self.allowed = allowed
+        self.allowed, self.own_page = allowed, own_page
 
     def check(self, scope: Scope, headers: Headers) -> None:
         origin = headers.get("origin")
-        if origin is not None and origin not in self.allowed:
+        if origin is None or origin in self.allowed:
+            return
+        # Behind a proxy with HTTPS the service does not know the scheme, so only the host is compared.
+        own = origin.partition("://")[2].lower() == headers.get("host", "").lower() != ""
+        if not (self.own_page and own):
             raise ServiceError(
                 403, "wrong_origin", "This web page may not use the service. Start it with --allow-origin URL."
             )
@@ -83,12 +91,12 @@ class RateGate(Gate):
 class TokenGate(Gate):
     """Only those who know the token."""
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
+    def __init__(self, app: ASGIApp, token: str, open_paths: Collection[str] = OPEN_PATHS) -> None:
         super().__init__(app)
-        self.expected = token.encode("utf-8")
+        self.expected, self.open_paths = token.encode("utf-8"), open_paths
 
     def check(self, scope: Scope, headers: Headers) -> None:
-        if scope["path"] in OPEN_PATHS:
+        if scope["path"] in self.open_paths:
             return
         kind, _, given = headers.get("authorization", "").partition(" ")  # latin-1, as headers are
         # Bytes of any value, and in a time that does not tell how many of them are right.

@@ -17,6 +17,7 @@ import psutil
 
 from kurdtts_lib import registry
 from kurdtts_lib.errors import TrainingError
+from kurdtts_lib.feedback.outcome import NOTHING_BETTER
 from kurdtts_lib.feedback.training import only_training
 from kurdtts_lib.files import read_json, write_json
 from kurdtts_lib.service.failures import ServiceError
@@ -146,9 +147,9 @@ class Jobs:
         """Write down how it ended. `code` is None where the process was not this service's own child."""
         self._processes.pop(job.id, None)
         result = _new_voice(job)
-        known_done = code == 0 or (code is None and result is not None)
-        found = progress_since(datetime.fromisoformat(job.created).timestamp())
         said = last_line(self._output(job.id))
+        known_done = code == 0 or (code is None and (result is not None or said.startswith(NOTHING_BETTER)))
+        found = progress_since(datetime.fromisoformat(job.created).timestamp())
         if known_done:
             message = _success(result) or said
         elif job.stop_asked:
@@ -202,7 +203,14 @@ def _new_voice(job: Job) -> dict | None:
     if entry is None:
         return None
     figures = {name: entry.card.get(name) for name in ("learned", "held_out", "elsewhere")}
-    return {"version": entry.version, "voice": entry.folder.name, "faults": entry.faults, **figures}
+    left_out = entry.card.get("corrections_left_out", {})
+    return {
+        "version": entry.version,
+        "voice": entry.folder.name,
+        "faults": entry.faults,
+        **figures,
+        "left_out": left_out,
+    }
 
 
 def _success(result: dict | None) -> str:

@@ -24,10 +24,30 @@ def serve(settings: ServiceSettings, host: str, port: int) -> None:
     check(settings, host)
     listening = _listen(host, port)
     start_logging()
-    address = f"[{host}]" if ":" in host else host
-    print(f"Serving on http://{address}:{listening.getsockname()[1]} (Ctrl-C stops)", flush=True)
+    port = listening.getsockname()[1]
+    print(f"Serving on {_address(host, port)} (Ctrl-C stops)", flush=True)
+    if settings.sentences:
+        print(where_to_record(settings, host, port), flush=True)
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C: uvicorn closes everything, then raises it once more
         uvicorn.Server(server_config(settings)).run(sockets=[listening])
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def where_to_record(settings: ServiceSettings, host: str, port: int) -> str:
+    """The address of the page for contributors, and what other devices need. The token itself is not shown."""
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    token = "#token=TOKEN" if settings.token else ""
+    place = f"Record here: {_address(here, port)}/collect{token}"
+    if settings.token:
+        place += " (in place of TOKEN the token)"
+    return (
+        f"{place}\nOther devices, such as a phone: browsers give the microphone only to pages with https. Put a proxy "
+        f"with HTTPS in front of port {port} and open https://YOUR-ADDRESS/collect#token=TOKEN there; the service "
+        "needs a token then (README)."
+    )
 
 
 def server_config(settings: ServiceSettings) -> uvicorn.Config:

@@ -30,7 +30,7 @@ def find_voice(name: str) -> Entry:
     if name == "current":
         found = next((entry for entry in entries if entry.current), None)
         if found is None:
-            raise ServiceError(404, "no_voice", why_no_voice(entries))
+            raise ServiceError(404, "no_voice", registry.why_no_current(entries))
         return found
     # By comparing: no path is ever made from what a client sends.
     for entry in entries:
@@ -38,12 +38,6 @@ def find_voice(name: str) -> Entry:
             return entry
     known = ", ".join(str(entry.version) for entry in entries) or "none yet"
     raise ServiceError(404, "unknown_voice", f"There is no such voice. There are: {known}.")
-
-
-def why_no_voice(entries: list[Entry]) -> str:
-    if entries and entries[-1].faults:
-        return f"No voice is the current one. The newest may not be: {' '.join(entries[-1].faults)}"
-    return "There is no current voice yet. Train one: notebook 4, or `kurdtts train`."
 
 
 class Speaker:

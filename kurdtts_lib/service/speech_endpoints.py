@@ -11,7 +11,7 @@ from kurdtts_lib.errors import VoiceError
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service.bodies import HealthBody, SpeechRequest, TtsRequest, VoiceBody
 from kurdtts_lib.service.failures import Failure, ServiceError, documented
-from kurdtts_lib.service.speaking import MEDIA_TYPES, why_no_voice
+from kurdtts_lib.service.speaking import MEDIA_TYPES
 from kurdtts_lib.service.state import Shared
 
 log = logging.getLogger("kurdtts.service")
@@ -94,4 +94,4 @@ def _current() -> tuple[str | None, str | None]:
         log.error("a voice: %s", error)
         return None, "The list of voices cannot be read. The service's log says why."
     current = next((entry.folder.name for entry in entries if entry.current), None)
-    return current, None if current else why_no_voice(entries)
+    return current, None if current else registry.why_no_current(entries)

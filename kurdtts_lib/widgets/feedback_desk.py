@@ -9,6 +9,7 @@ from kurdtts_lib.errors import KurdTTSError
 from kurdtts_lib.feedback.checks import check_take
 from kurdtts_lib.feedback.records import Correction
 from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.feedback.takes import LONGEST_SECONDS
 from kurdtts_lib.registry import Entry
 from kurdtts_lib.synthesis import speak
 from kurdtts_lib.vits.voice import load_voice
@@ -45,7 +46,7 @@ class FeedbackDesk:
         self.mark = ipywidgets.Text(
             description="What is wrong?", placeholder="for example: ê sounds like i", layout=wide, style=style
         )
-        self.recorder = Recorder(self.sentence.value, language, on_take=self._check)
+        self.recorder = Recorder(self.sentence.value, language, self._check, LONGEST_SECONDS)
         self.findings = ipywidgets.HTML()
         self.contributor = ipywidgets.Text(
             description="Who speaks", placeholder="a name, or nothing", layout=wide, style=style

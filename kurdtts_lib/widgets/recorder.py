@@ -9,9 +9,9 @@ from typing import Any
 import anywidget
 import traitlets
 
-from kurdtts_lib.errors import KurdTTSError
+from kurdtts_lib.errors import KurdTTSError, TakeError
 from kurdtts_lib.files import read_json
-from kurdtts_lib.widgets.takes import LONGEST_SECONDS, MAX_UPLOAD_BYTES, Receiver, Take, TakeError
+from kurdtts_lib.widgets.takes import LONGEST_SECONDS, MAX_UPLOAD_BYTES, Receiver, Take
 
 STATIC = Path(__file__).resolve().parent / "static"
 LABELS: dict[str, dict[str, str]] = read_json(STATIC / "labels.json")
@@ -30,7 +30,8 @@ def module_source() -> str:
 class Recorder(anywidget.AnyWidget):
     """Shows a sentence and records it; the last line of a cell shows it. The sound never enters the notebook's file.
 
-    `text` is to be read; `language` of the buttons and messages: "en" or "kmr"; `on_take` is called with each Take.
+    `text` is to be read; `language` of the buttons and messages: "en" or "kmr"; `on_take` is called with each Take;
+    `longest_seconds`: the recording stops there, and a longer file is refused.
     """
 
     _esm = module_source()
@@ -41,16 +42,22 @@ class Recorder(anywidget.AnyWidget):
     _kept_seconds = traitlets.Float(0.0).tag(sync=True)
     _language = traitlets.Unicode().tag(sync=True)
     _labels = traitlets.Dict().tag(sync=True)
-    _longest_seconds = traitlets.Float(LONGEST_SECONDS).tag(sync=True)
+    _longest_seconds = traitlets.Float().tag(sync=True)
     _max_upload_bytes = traitlets.Int(MAX_UPLOAD_BYTES).tag(sync=True)
     message = traitlets.Unicode("").tag(sync=True)
     """Shown below the buttons, for example what a check found in the take. Goes when a new take begins."""
 
-    def __init__(self, text: str = "", language: str = "en", on_take: Callable[[Take], None] | None = None) -> None:
+    def __init__(
+        self,
+        text: str = "",
+        language: str = "en",
+        on_take: Callable[[Take], None] | None = None,
+        longest_seconds: float = LONGEST_SECONDS,
+    ) -> None:
         if language not in LABELS:
             raise ValueError(f"The recorder speaks {', '.join(LABELS)}, not {language!r}.")
-        super().__init__(_sentence=text, _language=language, _labels=LABELS[language])
-        self._receiver = Receiver()
+        super().__init__(_sentence=text, _language=language, _labels=LABELS[language], _longest_seconds=longest_seconds)
+        self._receiver = Receiver(longest_seconds)
         self._take: Take | None = None
         self._error: TakeError | None = None
         self._callbacks: list[Callable[[Take], None]] = [on_take] if on_take else []

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kurdtts_lib import audio
-from kurdtts_lib.errors import AudioError
+from kurdtts_lib.errors import AudioError, TakeError
 
 LONGEST_SECONDS = 600
 """Ten minutes: nobody reads one sentence for longer, and at 48 kHz this is 58 MB of memory."""
@@ -36,14 +36,6 @@ class Take:
         return len(self.waveform) / self.sampling_rate
 
 
-class TakeError(AudioError):
-    """A take that did not become one. `code`: its sentence in `static/labels.json`; "": only `str` says it."""
-
-    def __init__(self, message: str, code: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-
-
 def incomplete(what: str) -> TakeError:
     return TakeError(f"The take did not arrive whole ({what}); record again.", "incomplete")
 
@@ -55,6 +47,7 @@ class _Transfer:
     source: Source
     sampling_rate: int
     round: int
+    longest_seconds: float
     chunks: list[bytes] = field(default_factory=list)
     size: int = 0
     broken: bool = False
@@ -62,7 +55,9 @@ class _Transfer:
     @property
     def limit(self) -> int:
         """Bytes; a second more than the longest take, because the browser stops at the end of a piece."""
-        return 2 * self.sampling_rate * (LONGEST_SECONDS + 1) if self.source == "microphone" else MAX_UPLOAD_BYTES
+        if self.source == "upload":
+            return MAX_UPLOAD_BYTES
+        return 2 * round(self.sampling_rate * (self.longest_seconds + 1))
 
 
 class Receiver:
@@ -75,8 +70,9 @@ class Receiver:
     `cancel`: nothing more will come.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, longest_seconds: float = LONGEST_SECONDS) -> None:
         self.round = 0
+        self._longest_seconds = longest_seconds
         self._open: dict[str, _Transfer] = {}
 
     def new_round(self) -> None:
@@ -107,7 +103,7 @@ class Receiver:
         while len(self._open) >= MAX_OPEN:
             del self._open[next(iter(self._open))]
         source, rate = message["source"], message["sampling_rate"]
-        self._open[name] = transfer = _Transfer(source, rate, message["round"], broken=True)
+        self._open[name] = transfer = _Transfer(source, rate, message["round"], self._longest_seconds, broken=True)
         self._check_round(transfer)
         if source == "microphone" and not 4_000 <= rate <= 400_000:
             raise incomplete(f"a microphone cannot have {rate} samples per second")
@@ -139,7 +135,7 @@ def _add(transfer: _Transfer, number: int, buffers: Sequence[Any]) -> None:
     transfer.chunks.append(chunk)
     if transfer.size > transfer.limit:
         transfer.chunks.clear()
-        raise _too_big() if transfer.source == "upload" else _too_long()
+        raise _too_big() if transfer.source == "upload" else _too_long(transfer.longest_seconds)
 
 
 def _finish(transfer: _Transfer, chunks: int, size: int) -> Take:
@@ -148,7 +144,9 @@ def _finish(transfer: _Transfer, chunks: int, size: int) -> Take:
         got = f"{len(transfer.chunks)} pieces with {transfer.size // unit}"
         raise incomplete(f"{got} {'samples' if unit == 2 else 'bytes'} came of {chunks} with {size}")
     whole = b"".join(transfer.chunks)
-    return _uploaded(whole) if transfer.source == "upload" else _recorded(whole, transfer.sampling_rate)
+    if transfer.source == "upload":
+        return _uploaded(whole, transfer.longest_seconds)
+    return _recorded(whole, transfer.sampling_rate)
 
 
 def _recorded(whole: bytes, sampling_rate: int) -> Take:
@@ -158,11 +156,11 @@ def _recorded(whole: bytes, sampling_rate: int) -> Take:
     return _take(waveform, sampling_rate, "microphone", None)
 
 
-def _uploaded(file: bytes) -> Take:
+def _uploaded(file: bytes, longest_seconds: float) -> Take:
     """Raises TakeError with the AudioError's own sentence where the file cannot be decoded."""
     try:
-        if audio.header(file)[0] > LONGEST_SECONDS:  # before it is decoded: a small file can hold hours of silence
-            raise _too_long()
+        if audio.header(file)[0] > longest_seconds:  # before it is decoded: a small file can hold hours of silence
+            raise _too_long(longest_seconds)
         channels, rate = audio.read(file)
         if not len(channels):
             raise AudioError(f"This audio ({len(file)} bytes) holds no sound at all. Choose another file.")
@@ -178,9 +176,9 @@ def _take(waveform: np.ndarray, rate: int, source: Source, original: bytes | Non
     return Take(waveform, rate, source, original)
 
 
-def _too_long() -> TakeError:
-    minutes = LONGEST_SECONDS // 60
-    return TakeError(f"A take can be {minutes} minutes long, and this one is longer. Choose a shorter one.", "too_long")
+def _too_long(longest_seconds: float) -> TakeError:
+    message = f"A take can last {longest_seconds:g} s at most, and this one is longer. Choose a shorter one."
+    return TakeError(message, "too_long")
 
 
 def _too_big() -> TakeError:

@@ -52,7 +52,12 @@ function build(labels, language) {
   return parts;
 }
 
-/** Put a recorder into `el`. Gives {show({text, keptSeconds}), tell(message), close()}. */
+/** Seconds as minutes and seconds, 1:05. */
+function clock(seconds) {
+  return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+}
+
+/** Put a recorder into `el`. Gives {show({text, keptSeconds}), tell(message), translate(labels, language), close()}. */
 export function mountPanel(el, options) {
   const panel = new Panel(options);
   el.append(panel.parts.root);
@@ -62,26 +67,46 @@ export function mountPanel(el, options) {
 class Panel {
   constructor({ channel, labels, language, longestSeconds, maxUploadBytes }) {
     Object.assign(this, { channel, labels, longestSeconds, maxUploadBytes });
-    this.values = { minutes: +(longestSeconds / 60).toFixed(1), megabytes: Math.round(maxUploadBytes / 2 ** 20) };
-    this.parts = build(labels, language);
+    this.values = { longest: clock(longestSeconds), megabytes: Math.round(maxUploadBytes / 2 ** 20) };
     this.player = new Audio();
     this.player.onplay = this.player.onpause = this.player.onended = () => this.#draw();
+    this.attempt = 0; // grows whenever what is under way is dropped: whoever waited looks whether it is still wanted
+    this.state = "idle";
+    this.keptSeconds = 0;
+    this.#build(language);
+  }
+
+  #build(language) {
+    this.parts = build(this.labels, language);
     this.parts.record.onclick = () => this.#toggle();
     this.parts.play.onclick = () => this.#play();
     this.parts.file.onclick = (event) => STARTABLE.includes(this.state) || event.preventDefault();
     this.parts.file.onchange = () => this.#upload();
     this.parts.root.onkeydown = (event) => this.#key(event);
-    this.attempt = 0; // grows whenever what is under way is dropped: whoever waited looks whether it is still wanted
-    this.state = "idle";
-    this.keptSeconds = 0;
+  }
+
+  /** The same in another language; a take stays, and a recording goes on. */
+  translate(labels, language) {
+    const { root, sentence } = this.parts;
+    this.labels = labels;
+    this.#build(language);
+    root.replaceWith(this.parts.root);
+    this.#sentence(sentence.textContent);
+    this.#time(this.keptSeconds);
+    this.#error(obstacle() ?? "");
+    this.#draw();
+  }
+
+  #sentence(text) {
+    this.parts.sentence.textContent = text;
+    this.parts.sentence.hidden = this.parts.read.hidden = !text;
   }
 
   /** Another sentence; whatever was under way is dropped. `keptSeconds`: of a take that was made before, else 0. */
   show({ text, keptSeconds }) {
     const busy = !STARTABLE.includes(this.state);
     this.#drop();
-    this.parts.sentence.textContent = text;
-    this.parts.sentence.hidden = this.parts.read.hidden = !text;
+    this.#sentence(text);
     this.keptSeconds = keptSeconds;
     this.#time(keptSeconds);
     this.#enter(keptSeconds ? "kept" : "idle");
@@ -296,7 +321,6 @@ class Panel {
   }
 
   #time(seconds) {
-    const clock = (value) => `${Math.floor(value / 60)}:${String(Math.floor(value % 60)).padStart(2, "0")}`;
     this.parts.time.textContent = `${clock(seconds)} / ${clock(this.longestSeconds)}`;
   }
 

@@ -1,0 +1,77 @@
+"""What a training on corrections came to, and how its voice tells it."""
+
+from dataclasses import dataclass
+
+from kurdtts_lib.cards import HOW_TO_SPEAK, table, voice_head
+from kurdtts_lib.registry import Entry
+
+NOTHING_BETTER = "Nothing better was found"
+"""How a training ends that made no voice."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Mean mel distance (nepers) of some sentences to their recordings, before and after."""
+
+    sentences: int
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class FeedbackResult:
+    """What a voice learned from its corrections."""
+
+    entry: Entry
+    """The new voice; where nothing better was found, the one that it started from."""
+    better: bool
+    """Whether a step was nearer to the held-out corrections than the voice it started from. If not, no voice is made,
+    nothing is marked as used, and `before` and `after` are the same."""
+    learned: Change
+    """Corrections that it learned from."""
+    held_out: Change | None
+    """Corrections that it did not learn from; they chose the step. None where there was only one correction."""
+    elsewhere: Change
+    """Ordinary sentences, which must not get worse."""
+
+    @property
+    def message(self) -> str:
+        """What became of it, in a sentence."""
+        version = self.entry.version
+        if not self.better:
+            return (
+                f"{NOTHING_BETTER}: no step came nearer to the held-out corrections than voice {version}, so it stays "
+                "the current voice, and the corrections stay as they were. More corrections may help."
+            )
+        if self.entry.faults:
+            return f"Voice {version} was made and did not become the current voice: {' '.join(self.entry.faults)}"
+        return f"Voice {version} was made and is the current voice now."
+
+
+def readme(card: dict) -> str:
+    """The README of a voice that learned from corrections, from its card."""
+    kinds = {
+        "corrections it learned from": "learned",
+        "corrections held out": "held_out",
+        "ordinary sentences": "elsewhere",
+    }
+    rows = [
+        (name, change["sentences"], f"{change['before']:.2f}", f"{change['after']:.2f}")
+        for name, key in kinds.items()
+        if (change := card[key])
+    ]
+    return f"""{voice_head(card)}
+# {card["name"]}, version {card["version"]}
+
+A Kurmanji voice that learned from corrections; it comes from version {card["parent"]}. Transformers alone can speak it:
+
+{HOW_TO_SPEAK}
+
+- Licence: {card["licence"]} (inherited from the voice it comes from)
+- Data: {card["data"]}
+- Training: {card["steps"]} steps, {card["date"]}, kurdtts {card["kurdtts"]}
+
+Mean mel distance to the recordings (nepers, less is nearer):
+
+{table(("sentences", "n", "before", "after"), rows)}
+"""

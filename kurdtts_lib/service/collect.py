@@ -1,0 +1,103 @@
+"""The page for contributors without a notebook: which sentences it shows, and its files as a browser gets them."""
+
+import random
+import string
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kurdtts_lib import widgets
+from kurdtts_lib.errors import KurdTTSError, TextError
+from kurdtts_lib.feedback.checks import speakable
+from kurdtts_lib.feedback.mixing import sentences_to_read
+from kurdtts_lib.feedback.records import Correction
+from kurdtts_lib.feedback.takes import LONGEST_SECONDS
+
+OWN = Path(__file__).resolve().parent / "static"
+RECORDER = Path(widgets.__path__[0]).resolve() / "static"
+TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+}
+FILES = {
+    path.name: path
+    for path in (
+        *(OWN / name for name in ("collect.css", "collect.js", "icon.svg", "service.js", "words.json")),
+        *(RECORDER / name for name in ("capture.js", "labels.json", "panel.js", "recorder.css")),
+    )
+}
+"""By the name in the address `/collect/NAME`. A path is never made from what a client sends."""
+PATHS = ("/collect", *(f"/collect/{name}" for name in FILES))
+"""What a browser asks for before it can send a token: the page, without any data."""
+HEADERS = {
+    # blob: for the recorder's worklet, which is a text of its own, and for sounds that are played again
+    "Content-Security-Policy": (
+        "default-src 'self'; script-src 'self' blob:; media-src 'self' blob:; object-src 'none'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",  # another version of the service has another page
+}
+AT_ONCE = 50
+"""Sentences that a page gets; it asks again when it has shown them."""
+
+
+@dataclass(frozen=True)
+class File:
+    """What is sent for an address."""
+
+    content: bytes
+    media_type: str
+
+
+def file_of(path: Path) -> File:
+    return File(path.read_bytes(), TYPES[path.suffix])
+
+
+def page(most_bytes: int) -> File:
+    """The page itself, which knows the limits of the service."""
+    file = file_of(OWN / "collect.html")
+    template = string.Template(file.content.decode("utf-8"))
+    values = {"longest_seconds": f"{LONGEST_SECONDS:g}", "most_bytes": str(most_bytes)}
+    return File(template.substitute(values).encode("utf-8"), file.media_type)
+
+
+def read_sentences(path: Path | None) -> tuple[str, ...]:
+    """The sentences of a text file, one a line, each once; without a file those of the bundled sample.
+
+    Raises KurdTTSError for a file that cannot be read, holds no sentence, or holds one that has no reading, and names
+    its line: whoever reads aloud must not meet it.
+    """
+    if path is None:
+        return tuple(sentences_to_read())
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise KurdTTSError(
+            f"{path} cannot be read ({error}). Give a text file in UTF-8, one sentence a line."
+        ) from error
+    found: dict[str, None] = {}
+    for number, line in enumerate(lines, 1):
+        if sentence := " ".join(line.split()):
+            try:
+                speakable(sentence)
+            except TextError as error:
+                raise KurdTTSError(f"{path}, line {number}: {error}") from error
+            found[sentence] = None
+    if not found:
+        raise KurdTTSError(f"{path} holds no sentence. Write one a line.")
+    return tuple(found)
+
+
+def fewest_first(sentences: Iterable[str], corrections: Iterable[Correction]) -> list[str]:
+    """Those with the fewest takes; among equals in any order, so that two who read at a time read different ones."""
+    takes = Counter(correction.text for correction in corrections)  # the text of a withdrawn one is empty
+    shuffled = list(sentences)
+    random.shuffle(shuffled)
+    return sorted(shuffled, key=takes.__getitem__)[:AT_ONCE]

@@ -1,0 +1,354 @@
+"""The page for contributors in a real browser with a microphone that plays a file: what is said arrives in the store.
+
+Skipped, with the reason said, where Chromium or Playwright is missing. Screenshots stay in pytest's temporary folder;
+`KURDTTS_SHOTS` names a folder for copies.
+"""
+
+import json
+import os
+import shutil
+import urllib.parse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from corrections import RATE, take
+from lab import CHROMIUM
+from serving import TOKEN, Served, serving
+from speechlike import encoded
+from test_recorder_browser import ENGLISH, launch, likeness, played, said_for, state
+
+from kurdtts_lib import registry
+from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.service import limits
+from kurdtts_lib.service.app import ServiceSettings
+from kurdtts_lib.service.collect import OWN
+from kurdtts_lib.vits.voice import Voice
+
+__all__ = ["launch"]  # the fixture
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+READ = ("Roj baş, heval! Navê min Azad e û ez li Diyarbekirê dijîm.", "Şev baş, hevalên min. Em ê sibê dîsa werin.")
+WORDS = json.loads((OWN / "words.json").read_text(encoding="utf-8"))
+EN, KMR = WORDS["en"]["page"], WORDS["kmr"]["page"]
+PHONE = {"viewport": {"width": 360, "height": 740}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
+DESKTOP = {"viewport": {"width": 1280, "height": 900}}
+
+
+@pytest.fixture(scope="module")
+def browser(launch: Callable[..., Any]) -> Any:
+    return launch(played(20))
+
+
+@pytest.fixture(scope="module")
+def deaf(launch: Callable[..., Any]) -> Any:
+    """A machine without a microphone."""
+    return launch(None)
+
+
+@pytest.fixture
+def current(make_audible_voice: Callable[..., Voice]) -> registry.Entry:
+    voice = make_audible_voice()
+    voice.card = {"faults": [], "parent": None}
+    return registry.publish(voice, "test", lambda card: "")
+
+
+@pytest.fixture
+def served(home: Path) -> Iterator[Served]:
+    with serving(ServiceSettings(sentences=READ)) as service:
+        yield service
+
+
+@pytest.fixture
+def visit() -> Iterator[Callable[..., Any]]:
+    """Open a page; at the end nothing may have been forbidden by its own policy, and no program may have failed."""
+    pages = []
+
+    def visit_(browser: Any, address: str, locale: str = "en", **options: Any) -> Any:
+        context = browser.new_context(locale=locale, **(options or DESKTOP))
+        context.grant_permissions(["microphone"])
+        page = context.new_page()
+        page.troubles = []
+        page.on("pageerror", lambda error: page.troubles.append(str(error)))
+        page.on("console", lambda line: "Security Policy" in line.text and page.troubles.append(line.text))
+        page.goto(address)
+        page.locator("#page").wait_for()
+        pages.append(page)
+        return page
+
+    yield visit_
+    for page in pages:
+        assert page.troubles == []
+        page.context.close()
+
+
+def shot(page: Any, folder: Path, name: str) -> None:
+    page.screenshot(path=folder / f"{name}.png", full_page=True)
+    if kept := os.environ.get("KURDTTS_SHOTS"):
+        Path(kept).mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / f"{name}.png", kept)
+
+
+def record(page: Any, seconds: float = 3) -> None:
+    page.locator(".kurdtts-record").click()
+    state(page, "recording")
+    said_for(page, seconds)
+    page.locator(".kurdtts-record").click()
+    state(page, "kept")
+
+
+def upload(page: Any, seed: int) -> None:
+    """Choose a sound file in place of speaking: quicker, and the same from there on."""
+    file = {"name": "a.wav", "mimeType": "audio/wav", "buffer": encoded(take(seed)[0], RATE, "WAV")}
+    page.locator("input[type=file]").set_input_files(file)
+    state(page, "kept")
+
+
+def use_own(page: Any, text: str) -> None:
+    page.locator("#own").click()
+    page.locator("#own-text").fill(text)
+    page.locator("#own-form button").click()
+
+
+def send(page: Any) -> None:
+    page.locator("#send").click(force=True)  # also where it says by itself that something is missing
+
+
+def refuse(page: Any, answer: dict | None) -> None:
+    """Answer the next takes in place of the service; None: let them through."""
+    page.unroute_all()
+    if answer:
+        page.route("**/feedback", lambda route: route.fulfill(**answer))
+
+
+def problem(page: Any, text: str) -> None:
+    page.locator("#problem").get_by_text(text).wait_for()
+
+
+def test_a_sentence_is_heard_recorded_checked_and_kept_with_consent_only(
+    browser: Any, served: Served, current: registry.Entry, visit: Callable[..., Any], tmp_path: Path
+) -> None:
+    page = visit(browser, f"{served.address}/collect")
+    sentence = page.locator(".kurdtts-sentence")
+    shown = sentence.text_content()
+    assert shown in READ and sentence.get_attribute("lang") == "kmr"
+    assert page.evaluate("() => document.documentElement.lang") == "en" and page.title() == EN["title"]
+    page.get_by_role("button", name=EN["hear"]).click()
+    page.wait_for_function("() => document.getElementById('voice').currentTime > 0")
+    send(page)
+    problem(page, EN["no_take"])
+
+    record(page, 6)
+    assert page.evaluate("() => document.getElementById('voice').paused"), "or the microphone hears it"
+    page.locator("#findings .box").first.wait_for()
+    send(page)
+    problem(page, EN["no_consent"])
+    assert FeedbackStore().corrections() == []
+    page.get_by_label(EN["contributor"]).fill(" Şîlan ")
+    page.get_by_label(EN["consent"]).check()
+    shot(page, tmp_path, "collect-desktop")
+    # A double click, quicker than any answer
+    page.evaluate("() => { for (let i = 0; i < 3; i++) document.getElementById('send').click() }")
+    page.locator("#thanks").get_by_text("Thank you").wait_for()
+    store = FeedbackStore()
+    (kept,) = store.corrections()
+    assert (kept.text, kept.contributor, kept.consent, kept.state) == (shown, "Şîlan", True, "submitted")
+    assert kept.voice == current.folder.name and [event.what for event in store.history(kept.id)] == ["submitted"]
+    assert kept.id in page.locator("#thanks").text_content()
+    sound, rate = soundfile.read(store.sound(kept))
+    found = likeness(sound, rate, played(20))
+    print("likeness", found, "seconds", len(sound) / rate)
+    assert len(found) >= 1 and found.min() > 0.98
+    (other,) = {*READ} - {shown}
+    assert sentence.text_content() == other and page.locator("#findings").text_content() == ""
+    send(page)
+    problem(page, EN["no_take"])
+    assert len(store.corrections()) == 1
+
+
+def test_a_service_that_is_lost_in_the_middle_gets_the_take_when_it_is_back(
+    browser: Any, home: Path, visit: Callable[..., Any]
+) -> None:
+    settings = ServiceSettings(sentences=READ)
+    with serving(settings) as served:
+        page = visit(browser, f"{served.address}/collect")
+        record(page)
+        page.locator("#findings .box").first.wait_for()
+        page.get_by_label(EN["consent"]).check()
+    send(page)
+    problem(page, WORDS["en"]["problems"]["network"])
+    page.get_by_role("button", name=ENGLISH["play"]).wait_for()
+    shown = page.locator(".kurdtts-sentence").text_content()
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.get_by_role("button", name=EN["skip"]).click()
+    assert page.locator(".kurdtts-sentence").text_content() == shown, "it asks before a take is thrown away"
+    with serving(settings, served.port):
+        send(page)
+        page.locator("#thanks").get_by_text("Thank you").wait_for()
+        (kept,) = FeedbackStore().corrections()
+        assert kept.text == shown and kept.seconds > 2.5
+
+
+REFUSALS = [
+    (413, "too_large", "large", {}, WORDS["en"]["problems"]["too_large"]),
+    (422, "bad_text", "There is no reading for 'x'.", {}, "There is no reading for 'x'."),
+    (422, "unusable_take", "There is no voice.", {}, "There is no voice."),
+    (429, "too_many_requests", "Too many", {"Retry-After": "7"}, "Wait 7 s"),
+    (403, "wrong_origin", "no", {}, "--allow-origin"),
+    (503, "store_locked", "Another program uses the store.", {}, "Another program uses the store."),
+    (502, "", "<html>", {}, "HTTP 502"),
+]
+
+
+def test_every_refusal_is_a_sentence_and_the_take_stays_until_it_is_kept(
+    deaf: Any, served: Served, visit: Callable[..., Any]
+) -> None:
+    page = visit(deaf, f"{served.address}/collect")
+    page.locator(".kurdtts-record").click()
+    page.get_by_role("alert").get_by_text(ENGLISH["no_device"]).wait_for()
+    page.locator("#own").click()
+    page.get_by_label(EN["own_label"]).fill("  Navê min   Şîlan e. ")
+    page.get_by_role("button", name=EN["own_use"]).click()
+    assert page.locator(".kurdtts-sentence").text_content() == "Navê min Şîlan e."
+    upload(page, 1)
+    page.get_by_label(EN["consent"]).check()
+    for status, code, message, headers, said in REFUSALS:
+        body = json.dumps({"error": {"code": code, "message": message}}) if code else message
+        refuse(page, {"status": status, "body": body, "headers": headers})
+        send(page)
+        problem(page, said)
+        assert page.get_by_role("button", name=EN["send"]).get_attribute("aria-disabled") == "false"
+    # The answer is lost on the way back: the service has the take, and the page does not know
+    refuse(page, None)
+    page.route("**/feedback", lambda route: (route.fetch(), route.abort()))
+    send(page)
+    problem(page, WORDS["en"]["problems"]["network"])
+    refuse(page, None)
+    store = FeedbackStore()
+    (kept,) = store.corrections()
+    send(page)
+    page.locator("#thanks").get_by_text("Recordings from you on this page: 1").wait_for()
+    assert store.corrections() == [kept] and kept.text == "Navê min Şîlan e." and len(store.history(kept.id)) == 1
+
+
+def test_what_the_checks_find_is_said_and_an_unusable_take_is_not_sent(
+    deaf: Any, served: Served, visit: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = visit(deaf, f"{served.address}/collect", locale="ku-TR")
+    assert page.evaluate("() => document.documentElement.lang") == "kmr"
+    page.get_by_label(KMR["consent"]).check()
+    use_own(page, "Roj baş " * 20)
+    upload(page, 1)
+    found = page.locator("#findings").get_by_text(WORDS["kmr"]["findings"]["text_longer"])
+    found.wait_for()
+    assert found.get_attribute("lang") == "kmr"
+    send(page)
+    problem(page, KMR["unusable"])
+    page.get_by_role("button", name="English").click()
+    page.locator("#findings").get_by_text("letters and spaces").wait_for()
+    problem(page, EN["unusable"])
+    page.get_by_text(ENGLISH["kept"].format(seconds="2.0")).wait_for()
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name=EN["skip"]).click()
+    bad = {"name": "a.webm", "mimeType": "audio/webm", "buffer": b"\x1a\x45\xdf\xa3 webm"}
+    page.locator("input[type=file]").set_input_files(bad)
+    page.get_by_role("alert").get_by_text(WORDS["en"]["problems"]["undecodable_audio"]).wait_for()
+    page.get_by_role("button", name=EN["hear"]).click(force=True)
+    page.get_by_text(EN["no_voice"]).wait_for()
+    with monkeypatch.context() as patch:
+        patch.setattr(limits.Buckets, "wait_seconds", lambda *_: 4.2)
+        upload(page, 1)
+        problem(page, "Wait 5 s")
+        page.get_by_text(ENGLISH["kept"].format(seconds="2.0")).wait_for()
+        send(page)
+        problem(page, "Wait 5 s")
+    assert FeedbackStore().corrections() == []
+    send(page)
+    page.locator("#thanks").get_by_text("Thank you").wait_for()
+    assert len(FeedbackStore().corrections()) == 1
+
+
+def test_a_phone_opens_the_link_with_its_token_and_reads_in_kurmanji(
+    browser: Any, home: Path, current: registry.Entry, visit: Callable[..., Any], tmp_path: Path
+) -> None:
+    with serving(ServiceSettings(sentences=READ, token=TOKEN)) as served:
+        page = visit(browser, f"{served.address}/collect#token={urllib.parse.quote(TOKEN)}", "ku", **PHONE)
+        assert page.locator(".kurdtts-sentence").text_content() in READ
+        assert page.locator("#token-form").is_hidden() and page.title() == KMR["title"]
+        record(page)
+        page.locator("#findings .box").first.wait_for()
+        shot(page, tmp_path, "collect-phone")
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
+        small = """() => [...document.querySelectorAll('button, input:not([type=file]), textarea, .kurdtts-upload')]
+            .filter((one) => one.checkVisibility() && one.type !== 'checkbox')
+            .filter((one) => one.getBoundingClientRect().height < 40).map((one) => one.outerHTML)"""
+        assert page.evaluate(small) == [], "too small for a thumb"
+        page.get_by_label(KMR["consent"]).check()
+        send(page)
+        page.locator("#thanks").get_by_text("Spas").wait_for()
+        assert page.locator("#thanks").is_visible() and page.evaluate("() => scrollY") < 300, (
+            "the next sentence is seen"
+        )
+        shot(page, tmp_path, "collect-phone-thanks")
+        (kept,) = FeedbackStore().corrections()
+        assert kept.state == "submitted" and kept.consent
+
+
+def test_without_the_token_it_is_asked_for_once_and_travels_in_no_address(
+    deaf: Any, home: Path, visit: Callable[..., Any], tmp_path: Path
+) -> None:
+    with serving(ServiceSettings(sentences=READ, token=TOKEN)) as served:
+        page = visit(deaf, f"http://kurdtts.test:{served.port}/collect")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        problem(page, WORDS["en"]["problems"]["unauthorized"])
+        assert page.locator(".kurdtts-sentence").is_hidden()
+        for token in ("wrong", TOKEN):
+            page.get_by_label(EN["token"]).fill(token)
+            with page.expect_response("**/collect/sentences"):
+                page.get_by_role("button", name=EN["token_use"]).click()
+            page.locator("#token-form" if token == "wrong" else ".kurdtts-sentence").wait_for()
+        assert page.locator("#token-form").is_hidden()
+        assert page.locator(".kurdtts-sentence").text_content() in READ
+        # This address is neither this machine's nor https: no microphone, and the page says what to do
+        insecure = WORDS["en"]["recorder"]["insecure"]
+        assert (
+            page.locator(".kurdtts-error").text_content() == insecure and page.locator(".kurdtts-record").is_disabled()
+        )
+        upload(page, 1)
+        page.get_by_label(EN["consent"]).check()
+        send(page)
+        page.locator("#thanks").get_by_text("Thank you").wait_for()
+        assert len(FeedbackStore().corrections()) == 1
+        assert asked and not any("token" in url.partition("#")[0] for url in asked)
+        page.reload()
+        page.locator(".kurdtts-sentence").wait_for()
+        assert page.locator("#token-form").is_hidden(), "asked for once"
+
+
+def test_the_keyboard_alone_is_enough(browser: Any, served: Served, visit: Callable[..., Any]) -> None:
+    page = visit(browser, f"{served.address}/collect")
+    reached = []
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("() => document.activeElement.id || document.activeElement.className"))
+        if reached[-1] == "kurdtts-record":
+            page.keyboard.press("Space")
+            state(page, "recording")
+            said_for(page, 2)
+            page.keyboard.press("Space")
+            state(page, "kept")
+        if reached[-1] == "consent":
+            page.keyboard.press("Space")
+        if reached[-1] == "send":
+            page.keyboard.press("Enter")
+            break
+    assert reached[-1] == "send" and {"hear", "skip", "own", "contributor", "consent"} <= {*reached}
+    page.locator("#thanks").get_by_text("Thank you").wait_for()
+    assert page.evaluate("() => document.activeElement.className") == "kurdtts-recorder", "ready for the next sentence"
+    (kept,) = FeedbackStore().corrections()
+    assert np.isclose(kept.seconds, 2, atol=1.5)
