@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kurdtts_lib.errors import KurdTTSError
+from kurdtts_lib.export_commands import add_export
 from kurdtts_lib.feedback_commands import add_feedback
 from kurdtts_lib.progress import pass_bar
 from kurdtts_lib.service_commands import add_serve
@@ -94,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     add_voices(commands)
     add_feedback(commands)
     add_serve(commands)
+    add_export(commands)
     return parser
 
 

@@ -20,8 +20,18 @@ LAYERS = [
     ("audio", "measures", "plots", "text"),
     ("corpus",),
     ("vits",),
-    ("judging", "registry", "training_run", "voices", "feedback"),
-    ("widgets", "backend_check", "cli", "course", "feedback_commands", "service", "service_commands", "voice_commands"),
+    ("judging", "registry", "training_run", "voices", "feedback", "export"),
+    (
+        "widgets",
+        "backend_check",
+        "cli",
+        "course",
+        "export_commands",
+        "feedback_commands",
+        "service",
+        "service_commands",
+        "voice_commands",
+    ),
 ]
 
 
