@@ -99,11 +99,14 @@ def _write_int8(voice: Voice, graph: SpeakingGraph, folder: Path) -> dict[str, A
         for seed, row in enumerate(_rows(voice, checking.CALIBRATION), 1000)
     ]
     quantize(exact, folder / MODEL, examples)
-    sessions = [open_session(path, threads=1) for path in (exact, folder / MODEL)]
-    audio = AudioSettings(sampling_rate=voice.model.config.sampling_rate)
-    loss = checking.measure_loss(*sessions, graph, _rows(voice, checking.SENTENCES[1:]), audio)
+    loss = checking.measure_loss(
+        open_session(exact, threads=1),
+        open_session(folder / MODEL, threads=1),
+        graph,
+        _rows(voice, checking.SENTENCES[1:]),
+        AudioSettings(sampling_rate=voice.model.config.sampling_rate),
+    )
     float_bytes = exact.stat().st_size
-    sessions.clear()  # Windows does not delete what is open
     exact.unlink()
     return {**found, "float_bytes": float_bytes, "loss": asdict(loss), "warning": loss.warning}
 
@@ -120,7 +123,7 @@ def _write_sherpa(voice: Voice, graph: SpeakingGraph, folder: Path) -> dict[str,
     if find_spec("sherpa_onnx") is None:
         found["warning"] = (
             "The package sherpa-onnx is not installed, so that the model was run by onnxruntime alone and sherpa-onnx "
-            'has not spoken with it. To try that: pip install "kurdtts[export]".'
+            "has not spoken with it. To try that, pip install sherpa-onnx and export again."
         )
         return found
     texts = [normalize(sentence).text for sentence in checking.SENTENCES[1:4]]

@@ -145,7 +145,7 @@ def write_graph(graph: SpeakingGraph | SherpaGraph, target: Path, about: Mapping
 
 
 def _keep_inputs(traced: "onnx.ModelProto", graph: SpeakingGraph | SherpaGraph) -> None:
-    """The exporter drops inputs that a voice does not use, such as noise of durations; all voices shall take the same."""
+    """The exporter drops inputs that a voice does not use, such as the durations' noise; all voices take the same."""
     import onnx
 
     kept = {value.name: value for value in traced.graph.input}

@@ -22,10 +22,8 @@ NOISE_FRAMES = 8
 def require(package: str) -> None:
     """Raises VoiceError, with what to do, if a package of the extra `export` is not installed."""
     if find_spec(package) is None:
-        raise VoiceError(
-            f"The package {package.replace('_', '-')} is missing. Install what exported voices need: "
-            'pip install "kurdtts[export]".'
-        )
+        name = package.replace("_", "-")
+        raise VoiceError(f"The package {name} is missing, which exported voices need. Install it: pip install {name}.")
 
 
 def open_session(model: Path, threads: int | None = None) -> "onnxruntime.InferenceSession":
