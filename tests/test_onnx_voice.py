@@ -1,11 +1,13 @@
 """Speaking with an exported voice."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from kurdtts_lib.errors import TextError, VoiceError
 from kurdtts_lib.export import onnx_voice
@@ -37,6 +39,23 @@ print(len(waveform), [name for name in ("torch", "transformers", "onnx") if name
     assert result.returncode == 0, result.stderr
     length, loaded = result.stdout.split(maxsplit=1)
     assert 5_000 < int(length) < 30_000 and loaded.strip() == "[]"
+
+
+def python_of(markdown: str) -> str:
+    """The first example in Python."""
+    return re.findall(r"```python\n(.*?)```", markdown, flags=re.DOTALL)[0]
+
+
+def test_the_examples_of_the_readme_and_of_the_card_speak(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    readme = (REPOSITORY / "README.md").read_text("utf-8").partition("## For programs without torch")[2]
+    card = (folder / "README.md").read_text("utf-8")
+    for code, name in ((python_of(readme), "my-voice"), (python_of(card), "this folder")):
+        assert name in code
+        exec(code.replace(name, folder.as_posix()), {})
+        waveform, rate = soundfile.read("speech.wav")
+        assert rate == 16_000 and waveform.std() > 0.01
+        Path("speech.wav").unlink()
 
 
 def test_the_same_seed_gives_the_same_samples_and_another_one_another_reading(voice):

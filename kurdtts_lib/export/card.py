@@ -5,14 +5,16 @@ from typing import Any
 
 from kurdtts_lib.cards import front_matter, licence_id, table
 
-SPEAK_ONNX = """With `onnxruntime`, `numpy` and the package `kurdtts`, without torch:
+SPEAK_ONNX = """With the packages `onnxruntime` and `kurdtts`, without loading torch:
 
 ```python
+from pathlib import Path
+
 from kurdtts_lib.audio import write_wav
 from kurdtts_lib.export.onnx_voice import OnnxVoice
 
 voice = OnnxVoice("this folder")
-write_wav("speech.wav", voice.speak("Roj baş!"), voice.sampling_rate)
+write_wav(Path("speech.wav"), voice.speak("Roj baş!"), voice.sampling_rate)
 ```
 
 Numbers, dates and abbreviations are read as words. The same seed gives the same samples: `voice.speak(text, seed=2)`.

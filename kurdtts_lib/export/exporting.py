@@ -126,6 +126,6 @@ def _write_sherpa(voice: Voice, graph: SpeakingGraph, folder: Path) -> dict[str,
             "has not spoken with it. To try that, pip install sherpa-onnx and export again."
         )
         return found
-    texts = [normalize(sentence).text for sentence in checking.SENTENCES[1:4]]
-    proof = checking.check_program(folder, graph, texts, rows[1:4])
+    texts = [normalize(sentence).text for sentence in checking.SENTENCES[2:4]]
+    proof = checking.check_program(folder, graph, texts, rows[2:4])
     return {**found, "sherpa_onnx": {"version": version("sherpa-onnx"), **asdict(proof)}}
