@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyloudnorm
+import scipy.signal
 import soundfile
 import soxr
 
@@ -103,16 +104,28 @@ def loudness(waveform: np.ndarray, sampling_rate: int) -> float:
     """Integrated loudness in LUFS (ITU-R BS.1770-4, which EBU R128 uses), -inf for what its gate calls silence.
 
     It is defined for blocks of 0.4 s; a shorter waveform (samples,) is repeated until it fills one.
+    The filters are pyloudnorm's, the blocks those that its meter takes; its own loop over them takes three times as
+    long as all of this, a third of the whole preparation of a corpus.
     """
     block = -(-2 * sampling_rate // 5)
     if len(waveform) < block:
         waveform = np.resize(waveform, block)
-    return float(_meter(sampling_rate).integrated_loudness(waveform))
+    filtered = scipy.signal.sosfilt(_k_weighting(sampling_rate), waveform)
+    number = np.arange(round((len(waveform) / sampling_rate - 0.4) / 0.1) + 1)
+    first = (0.4 * (0.25 * number) * sampling_rate).astype(int)
+    last = np.minimum(len(waveform), (0.4 * (0.25 * number + 1) * sampling_rate).astype(int))
+    powers = _energies(filtered, first, last) / (0.4 * sampling_rate)
+    heard = powers[powers >= 10 ** ((-70 + 0.691) / 10)]
+    if len(heard) == 0:
+        return -np.inf
+    return float(-0.691 + 10 * np.log10(heard[heard > heard.mean() / 10].mean()))
 
 
 @functools.lru_cache(maxsize=4)
-def _meter(sampling_rate: int) -> pyloudnorm.Meter:
-    return pyloudnorm.Meter(sampling_rate)
+def _k_weighting(sampling_rate: int) -> np.ndarray:
+    """The two filters of BS.1770 as second-order sections, (2, 6)."""
+    filters = pyloudnorm.Meter(sampling_rate)._filters.values()
+    return np.array([[*one.b, *one.a] for one in filters])
 
 
 def trim_silence(waveform: np.ndarray, sampling_rate: int, top_db: float, pad_seconds: float) -> np.ndarray:
@@ -143,14 +156,20 @@ def frame_levels(waveform: np.ndarray, sampling_rate: int) -> np.ndarray:
     centres = np.arange(0, max(1, len(waveform)), hop)
     first = np.maximum(0, centres - window // 2)
     last = np.minimum(len(waveform), centres + window // 2)
-    # Sums between all edges of windows: far fewer than samples, so that the running sum is short.
+    return np.sqrt(_energies(waveform, first, last) / np.maximum(1, last - first))
+
+
+def _energies(waveform: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Sums of squares of waveform[first:last], (windows,), for windows that overlap.
+
+    By sums between all edges of windows: far fewer than samples, so that the running sum is short.
+    """
     edges = np.unique(np.concatenate([first, last]))
     sums = np.zeros(len(edges))
     if len(waveform):
         parts = np.add.reduceat(np.square(waveform, dtype=np.float64), edges[edges < len(waveform)])
         np.cumsum(parts[: len(edges) - 1], out=sums[1:])
-    powers = sums[np.searchsorted(edges, last)] - sums[np.searchsorted(edges, first)]
-    return np.sqrt(np.maximum(0.0, powers / np.maximum(1, last - first)))
+    return np.maximum(0.0, sums[np.searchsorted(edges, last)] - sums[np.searchsorted(edges, first)])
 
 
 def peak_level_db(levels: np.ndarray) -> float:

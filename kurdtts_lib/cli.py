@@ -8,18 +8,16 @@ import sys
 import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kurdtts_lib.errors import KurdTTSError
 from kurdtts_lib.export_commands import add_export
 from kurdtts_lib.feedback_commands import add_feedback
+from kurdtts_lib.listen_commands import add_listen
 from kurdtts_lib.progress import pass_bar
 from kurdtts_lib.service_commands import add_serve
 from kurdtts_lib.settings import PRESETS, CorpusSettings, Profile, TrainingSettings, load_profile, with_preset
+from kurdtts_lib.speech_commands import add_say
 from kurdtts_lib.voice_commands import add_voices
-
-if TYPE_CHECKING:
-    pass
 
 # Torch and transformers take seconds to load; each command imports what it needs, so that --help is quick.
 
@@ -77,23 +75,16 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--tensorboard", action="store_true", help="also write the curves for TensorBoard")
     train.set_defaults(run=_train)
 
-    say = commands.add_parser("say", help="speak a text into a WAV file")
-    say.add_argument("text")
-    say.add_argument("-o", "--output", type=Path, required=True, help="the WAV file to write")
-    say.add_argument(
-        "--voice", help="a voice's folder or its name on the hub; default: the current one of `kurdtts voices`"
-    )
-    say.add_argument("--seed", type=int, default=1, help="another seed gives another reading")
-    say.set_defaults(run=_say)
-
     convert = commands.add_parser("convert", help="make a voice's folder from a checkpoint of the published VITS code")
     convert.add_argument("generator", type=Path, help="G_100000.pth, with its config.json and vocab.txt beside it")
     convert.add_argument("folder", type=Path, help="where to write the voice")
     convert.add_argument("--discriminator", type=Path, help="D_100000.pth, to go on training with")
     convert.set_defaults(run=_convert)
 
+    add_say(commands)
     add_voices(commands)
     add_feedback(commands)
+    add_listen(commands)
     add_serve(commands)
     add_export(commands)
     return parser
@@ -200,25 +191,6 @@ def _training_settings(options: argparse.Namespace, profile: Profile) -> Trainin
 
     steps_per_epoch = math.ceil(len(clips_of(profile).train) / training.batch_size)
     return dataclasses.replace(training, steps=options.epochs * steps_per_epoch)
-
-
-def _say(options: argparse.Namespace) -> int:
-    from kurdtts_lib import registry
-    from kurdtts_lib.audio import write_wav
-    from kurdtts_lib.text import normalize
-    from kurdtts_lib.vits.synthesis import speak
-    from kurdtts_lib.vits.voice import load_voice
-
-    if options.output.suffix.lower() != ".wav":
-        raise KurdTTSError(f"{options.output} would be a WAV file under another name. Let the name end in .wav.")
-    voice = load_voice(options.voice or str(registry.current().folder))
-    waveform = speak(voice, options.text, options.seed)
-    for warning in normalize(options.text).warnings:
-        print(warning, file=sys.stderr)
-    rate = voice.model.config.sampling_rate
-    write_wav(options.output, waveform, rate)
-    print(f"{options.output}: {len(waveform) / rate:.1f} s")
-    return 0
 
 
 def _convert(options: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ import struct
 import wave
 
 import numpy as np
+import pyloudnorm
 import pytest
 import scipy.signal
 import soundfile
@@ -253,6 +254,19 @@ def test_loudness_is_that_of_the_recommendation() -> None:
     rng = np.random.default_rng(3)
     waveform = rng.normal(size=6 * 48_000) * np.repeat([0.2, 0.001, 0.05, 0.3, 0.0002, 0.1], 48_000)
     assert loudness(waveform.astype(np.float32), 48_000) == pytest.approx(bs1770_loudness(waveform), abs=0.05)
+
+
+@given(
+    st.lists(st.sampled_from([0.3, 0.05, 0.004, 0.0001, 0.0]), min_size=1, max_size=8),
+    st.integers(6_400, 60_000),
+    st.sampled_from([8_000, 16_000, 22_050]),
+    st.integers(0, 99),
+)
+def test_loudness_is_that_of_the_librarys_meter(levels: list[float], samples: int, rate: int, seed: int) -> None:
+    noise = np.random.default_rng(seed).normal(size=max(samples, rate // 2))
+    waveform = noise * np.resize(np.repeat(levels, 3_000), len(noise))
+    expected = pyloudnorm.Meter(rate).integrated_loudness(waveform)
+    assert loudness(waveform, rate) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("rate", [16_000, 48_000])

@@ -76,11 +76,45 @@ def test_a_symbol_that_is_not_spoken_is_named(base: Path, tmp_path: Path, capsys
     assert "'🙂' (slightly smiling face) is not spoken" in capsys.readouterr().err
 
 
-def test_speech_is_not_written_under_another_formats_name(
-    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_text_file_is_read_out_with_subtitles(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = tmp_path / "çîrok.txt"
+    text.write_text("\ufeffRoj baş, heval!\n\nEz diçim malê 🙂.", encoding="utf-8")
+    arguments = ["say", "--file", str(text), "-o", str(tmp_path / "a.mp3"), "--voice", str(base)]
+    assert cli.main([*arguments, "--subtitles", "words", "--speed", "0.5", "--variation", "0", "--seed", "3"]) == 0
+    printed = capsys.readouterr()
+    seconds = soundfile.info(tmp_path / "a.mp3").duration
+    assert f"a.mp3: {seconds:.0f}" in printed.out and "'🙂' (slightly smiling face) is not spoken" in printed.err
+    assert (tmp_path / "a.srt").read_text(encoding="utf-8").count("-->") == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["Roj baş", "-o", "a.m4a"], ".wav, .flac"),
+        (["--file", "gone.txt", "-o", "a.wav"], "gone.txt"),
+        (["--file", "latin.txt", "-o", "a.wav"], "Save it as UTF-8"),
+    ],
+)
+def test_say_names_what_it_cannot_write_or_read(
+    arguments: list[str],
+    named: str,
+    base: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert cli.main(["say", "Roj baş", "-o", str(tmp_path / "a.mp3"), "--voice", str(base)]) == 1
-    assert ".wav" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    Path("latin.txt").write_bytes("Roj baş".encode("cp1254"))
+    assert cli.main(["say", *arguments, "--voice", str(base)]) == 1
+    assert named in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["latin.txt"]
+
+
+@pytest.mark.parametrize("wrong", [["--speed", "0"], ["--speed", "nan"], ["--variation", "-1"], ["--subtitles", "x"]])
+def test_say_refuses_what_cannot_be(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["say", "Roj baş", "-o", "a.wav", *wrong])
+    assert wrong[1] in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "many"])

@@ -15,8 +15,8 @@ from serving import Served, refusal, serving
 from kurdtts_lib import registry
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service import speaking, state
-from kurdtts_lib.service.speaking import Speaker, encode_sound
-from kurdtts_lib.vits.synthesis import speak
+from kurdtts_lib.service.speaking import Speaker
+from kurdtts_lib.synthesis import Spoken, encode_sound, speak, stream
 from kurdtts_lib.vits.voice import Voice, load_voice
 
 SENTENCE = "ez diçim malê, roj baş"
@@ -85,6 +85,34 @@ def test_raw_samples_have_the_rate_that_programs_for_openai_expect(served: Serve
     samples = np.frombuffer(response.content, "<i2")
     assert response.headers["content-type"] == "audio/pcm"
     assert len(samples) == pytest.approx(len(reference) * 1.5, abs=2) and samples.std() > 100
+
+
+def test_raw_samples_arrive_while_the_rest_is_still_spoken(
+    served: Served, add: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = expected(add())
+    heard = threading.Event()
+
+    def waits(*arguments: object, **keywords: object) -> Iterator[Spoken]:
+        clauses = stream(*arguments, **keywords)  # type: ignore[arg-type]
+        yield next(clauses)
+        assert heard.wait(60), "nothing arrived before the second clause was spoken"
+        yield from clauses
+
+    monkeypatch.setattr(speaking, "stream", waits)
+    body = {"input": SENTENCE, "response_format": "pcm"}
+    with httpx.stream("POST", f"{served.address}/v1/audio/speech", json=body, timeout=60) as response:
+        chunks = response.iter_raw()
+        content = next(chunks)
+        heard.set()
+        content += b"".join(chunks)
+    assert len(content) / 2 == pytest.approx(len(reference) * 1.5, abs=4)
+
+
+def test_raw_samples_of_what_cannot_be_said_are_refused(served: Served, add: Callable[..., int]) -> None:
+    add()
+    assert refusal(ask(served, input="روژ", response_format="pcm")) == (422, "bad_text")
+    assert refusal(ask(served, voice="7", response_format="pcm")) == (404, "unknown_voice")
 
 
 def test_the_form_is_mp3_by_default_and_other_fields_are_ignored(served: Served, add: Callable[..., int]) -> None:

@@ -1,38 +1,26 @@
 """Speech for the service: which voice, kept loaded, and in the form that was asked for."""
 
-import io
 import logging
 import threading
 from collections import OrderedDict
-
-import numpy as np
-import soundfile
+from collections.abc import Iterator
 
 from kurdtts_lib import registry
-from kurdtts_lib.audio import resample, sixteen_bits
 from kurdtts_lib.errors import VoiceError
 from kurdtts_lib.registry import Entry
 from kurdtts_lib.service.failures import ServiceError
-from kurdtts_lib.vits.synthesis import speak
+from kurdtts_lib.synthesis import encode_sound, speak, stream
 from kurdtts_lib.vits.voice import Voice, load_voice
 
 log = logging.getLogger("kurdtts.service")
 CACHED_VOICES = 2
 """Loaded at a time: the current one, and one that it is compared with. A full-size voice has 150 MB."""
-PCM_RATE = 24_000
-"""Hertz. Raw samples do not tell their rate, and programs written for OpenAI's service expect this one."""
 MEDIA_TYPES = {
     "wav": "audio/wav",
     "flac": "audio/flac",
     "mp3": "audio/mpeg",
     "opus": "audio/ogg",
     "pcm": "audio/pcm",
-}
-_CONTAINERS = {
-    "wav": ("WAV", "PCM_16"),
-    "flac": ("FLAC", "PCM_16"),
-    "mp3": ("MP3", "MPEG_LAYER_III"),
-    "opus": ("OGG", "OPUS"),
 }
 
 
@@ -70,6 +58,12 @@ class Speaker:
         voice = self._voice(find_voice(name))
         return encode_sound(speak(voice, text, speed=speed), voice.model.config.sampling_rate, file_format)
 
+    def raw_speech(self, name: str, text: str, speed: float) -> Iterator[bytes]:
+        """`speech` in the form "pcm", clause by clause. Raises at once what `speech` does."""
+        voice = self._voice(find_voice(name))
+        clauses = stream(voice, text, speed=speed)
+        return (encode_sound(clause.waveform, voice.model.config.sampling_rate, "pcm") for clause in clauses)
+
     def _voice(self, entry: Entry) -> Voice:
         with self._lock:
             try:
@@ -85,16 +79,3 @@ class Speaker:
             while len(self._loaded) > CACHED_VOICES:
                 self._loaded.popitem(last=False)
             return voice
-
-
-def encode_sound(waveform: np.ndarray, rate: int, file_format: str) -> bytes:
-    """(samples,) float32 at `rate` Hz as a file of 16 bits, or as one of the two that are smaller than that."""
-    if file_format == "pcm":
-        return sixteen_bits(resample(waveform, rate, PCM_RATE)).tobytes()
-    container, subtype = _CONTAINERS[file_format]
-    buffer = io.BytesIO()
-    with soundfile.SoundFile(buffer, "w", rate, 1, format=container, subtype=subtype) as file:
-        samples = sixteen_bits(waveform)
-        for begin in range(0, len(samples), rate):  # in one piece, the encoders of a long text overflow the stack
-            file.write(samples[begin : begin + rate])
-    return buffer.getvalue()

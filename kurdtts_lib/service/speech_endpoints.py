@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import StreamingResponse
 
 from kurdtts_lib import __version__, registry
 from kurdtts_lib.errors import VoiceError
@@ -35,7 +36,10 @@ def _sound(*media_types: str) -> dict:
     responses={200: _sound(*MEDIA_TYPES.values()), **documented(404, 413, 415, 422, 429, 503)},
 )
 async def speech(shared: Shared, request: SpeechRequest) -> Response:
-    """Speak a text, in the form of OpenAI's speech service."""
+    """Speak a text, in the form of OpenAI's speech service. The form pcm arrives clause by clause."""
+    if request.response_format == "pcm":
+        chunks = await shared.raw_speech(str(request.voice), request.input, request.speed)
+        return StreamingResponse(chunks, media_type=MEDIA_TYPES["pcm"])
     content = await shared.speech(str(request.voice), request.input, request.response_format, request.speed)
     return Response(content, media_type=MEDIA_TYPES[request.response_format])
 

@@ -1,8 +1,9 @@
 """What the endpoints share."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, ParamSpec, TypeVar
@@ -40,16 +41,37 @@ class State:
 
     async def speech(self, voice: str, text: str, file_format: str, speed: float) -> bytes:
         """Speak, one text after the other. Raises ServiceError (503) if too many wait."""
-        if self._waiting >= MOST_WAITING:
+        with self._one_more():
+            return await self._speak(self.speaker.speech, voice, text, file_format, speed)
+
+    async def raw_speech(self, voice: str, text: str, speed: float) -> AsyncIterator[bytes]:
+        """`speech` in the form "pcm", clause by clause: heard while it is spoken. Other texts take turns with it."""
+        with self._one_more():
+            clauses = await self._speak(self.speaker.raw_speech, voice, text, speed)
+            first = await self._speak(next, clauses, b"")  # what goes wrong goes wrong before the answer begins
+
+        async def all_of_it() -> AsyncIterator[bytes]:
+            with self._one_more(refuse=False):
+                chunk = first
+                while chunk:
+                    yield chunk
+                    chunk = await self._speak(next, clauses, b"")
+
+        return all_of_it()
+
+    @contextmanager
+    def _one_more(self, refuse: bool = True) -> Iterator[None]:
+        if refuse and self._waiting >= MOST_WAITING:
             message = f"{MOST_WAITING} texts are waiting to be spoken. Try again in a moment."
             raise ServiceError(503, "busy", message, {"Retry-After": str(RETRY_SECONDS)})
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._speech_pool, self.speaker.speech, voice, text, file_format, speed
-            )
+            yield
         finally:
             self._waiting -= 1
+
+    async def _speak(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._speech_pool, partial(function, *args, **kwargs))
 
     def close(self) -> None:
         self.jobs.stop_all()

@@ -1,6 +1,6 @@
 """What is written becomes what is said, or the reader hears why not."""
 
-from kurdtts_lib.text.encoding import coverage, encode
+from kurdtts_lib.text.encoding import coverage, encode, encode_spoken
 from kurdtts_lib.text.language import Language, load_language
 from kurdtts_lib.text.normalization import LETTERS, Change, Normalized, normalize
 from kurdtts_lib.text.splitting import Piece, split
@@ -13,6 +13,7 @@ __all__ = [
     "Piece",
     "coverage",
     "encode",
+    "encode_spoken",
     "load_language",
     "normalize",
     "split",

@@ -27,13 +27,17 @@ def encode(text: str, tokenizer: Vocabulary) -> list[int]:
     the letter n, which is its pad token. This equals the interspersing that MMS was trained with.
     Raises TextError if a part of the text has no reading, if the voice lacks a letter, or if nothing is left to say.
     """
+    return encode_spoken(normalize(text).text, tokenizer, text)
+
+
+def encode_spoken(spoken: str, tokenizer: Vocabulary, written: str) -> list[int]:
+    """`encode` for text that is normalised already. written: what it comes from, for the error."""
     vocabulary = tokenizer.get_vocab()
-    spoken = normalize(text).text
     unknown = list(dict.fromkeys(character for character in spoken if character not in vocabulary))
     if unknown:
         named = ", ".join(map(repr, unknown))
         raise TextError(
-            f"This voice has no letter {named} for {text!r}. Choose a voice of this language, or write other words.",
+            f"This voice has no letter {named} for {written!r}. Choose a voice of this language, or write other words.",
             "letters this voice lacks",
             "".join(unknown),
         )

@@ -1,7 +1,7 @@
 """Speaking: text to the samples that the voice makes of it."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -18,13 +18,13 @@ _IN_TRAINING: WeakKeyDictionary[torch.nn.Module, int] = WeakKeyDictionary()
 """How many threads speak with a voice that is in training."""
 
 
-class Spoken(NamedTuple):
-    """A clause, spoken."""
+class Utterance(NamedTuple):
+    """What the model made of one row of token ids."""
 
     waveform: np.ndarray
     """(samples,), float32 in [-1, 1]."""
     durations: np.ndarray
-    """(positions,): whole frames of each token; of `hop` samples each."""
+    """(positions,): whole frames of each token."""
 
 
 def speak(voice: Voice, text: str, seed: int = 1, speed: float = 1.0) -> np.ndarray:
@@ -48,8 +48,8 @@ def speak(voice: Voice, text: str, seed: int = 1, speed: float = 1.0) -> np.ndar
 
 
 def speak_ids(
-    voice: Voice, clauses: Sequence[Sequence[int]], seed: int = 1, speed: float = 1.0, variation: float = 1.0
-) -> Iterator[Spoken]:
+    voice: Voice, clauses: Iterable[Sequence[int]], seed: int = 1, speed: float = 1.0, variation: float = 1.0
+) -> Iterator[Utterance]:
     """Speak the token ids of clauses, each when it is asked for.
 
     variation: of melody and rhythm, in parts of the voice's own; 0 says everything in the one most likely way.
@@ -71,7 +71,7 @@ def speak_ids(
             # In the order of transformers' memory, so that its speech of the same seed is this one.
             noise = torch.empty(1, means.shape[2], means.shape[1]).transpose(1, 2).normal_(generator=generator)
             waveform = decode(model, means, log_stddevs, noise.to(means) * (variation * model.noise_scale))
-            spoken = Spoken(waveform.float().cpu().numpy(), durations[0].long().cpu().numpy())
+            spoken = Utterance(waveform.float().cpu().numpy(), durations[0].long().cpu().numpy())
         yield spoken
 
 

@@ -10,7 +10,7 @@ from kurdtts_lib.feedback.checks import check_take
 from kurdtts_lib.feedback.records import Correction
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.registry import Entry
-from kurdtts_lib.vits.synthesis import speak
+from kurdtts_lib.synthesis import speak
 from kurdtts_lib.vits.voice import load_voice
 from kurdtts_lib.widgets.players import player_row
 from kurdtts_lib.widgets.recorder import Recorder

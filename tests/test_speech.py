@@ -1,0 +1,291 @@
+"""Long text to sound: nothing lost at clauses, one loudness, true times, and files that are whole or not there."""
+
+import itertools
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kurdtts_lib.audio import loudness
+from kurdtts_lib.errors import AudioError, TextError
+from kurdtts_lib.synthesis import FORMATS, Spoken, save_speech, speak, speech, srt, stream
+from kurdtts_lib.synthesis.clauses import LONGEST, clauses_of, words_of
+from kurdtts_lib.text import load_language, normalize
+from kurdtts_lib.vits.synthesis import Utterance
+from kurdtts_lib.vits.voice import Voice
+
+RATE, HOP = 16_000, 256
+TEXT = "Roj baş, heval! Ez diçim malê. Tu çawa yî"
+LETTER_FRAMES, BLANK_FRAMES = 5, 2
+
+
+@pytest.fixture
+def spelling_voice(audible_voice: Voice, monkeypatch: pytest.MonkeyPatch) -> Voice:
+    """A voice that says each letter as a tone of 80 ms with 32 ms of silence around it; a space is silent too."""
+    space = audible_voice.tokenizer.get_vocab()[" "]
+
+    def spell(
+        voice: Voice, clauses: Iterable[Sequence[int]], seed: int, speed: float, variation: float
+    ) -> Iterator[Utterance]:
+        for ids in clauses:
+            frames = np.array([LETTER_FRAMES if place % 2 else BLANK_FRAMES for place in range(len(ids))])
+            tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(LETTER_FRAMES * HOP) / RATE)
+            sounds = [
+                tone if place % 2 and ids[place] != space else np.zeros(count * HOP)
+                for place, count in enumerate(frames)
+            ]
+            yield Utterance(np.concatenate(sounds).astype(np.float32), frames)
+
+    monkeypatch.setattr(speech, "speak_ids", spell)
+    return audible_voice
+
+
+# --- clauses and words -----------------------------------------------------------------------------------------
+
+
+def spoken_words(text: str) -> list[tuple[str, str]]:
+    normalized = normalize(text)
+    return [(word.text, normalized.text[word.start : word.end]) for word in words_of(text, normalized)]
+
+
+def test_each_written_word_knows_what_is_said_for_it() -> None:
+    assert spoken_words("Di 2024an de 12 500 kg sêv – û 3 € – firotin.") == [
+        ("Di", "di"),
+        ("2024an", "du hezar û bîst û çaran"),
+        ("de", "de"),
+        ("12 500 kg", "dazdeh hezar û pênc sed kîlogram"),
+        ("sêv –", "sêv"),
+        ("û", "û"),
+        ("3 € –", "sê ewro"),
+        ("firotin.", "firotin"),
+    ]
+    assert spoken_words("– “Erê”, got Dr. Azad") == [
+        ("– “Erê”,", "erê"),
+        ("got", "got"),
+        ("Dr.", "doktor"),
+        ("Azad", "azad"),
+    ]
+
+
+WORDS = st.sampled_from(["Roj", "baş,", "12", "kg", "Dr.", "–", "“Erê”", "2024an", "ÇÎROK", "û", "5%", "jin"])
+
+
+@given(st.lists(WORDS, min_size=1, max_size=12))
+def test_no_word_is_lost_and_their_spoken_letters_follow_each_other(written: list[str]) -> None:
+    text = " ".join([*written, "ne"])
+    normalized = normalize(text)
+    words = words_of(text, normalized)
+    assert " ".join(word.text for word in words) == text
+    edges = [edge for word in words for edge in (word.start, word.end)]
+    assert edges == sorted(edges) and edges[-1] == len(normalized.text) and edges[0] == 0
+    between = [normalized.text[a.end : b.start] for a, b in itertools.pairwise(words)]
+    assert set(between) <= {" ", ""}
+
+
+def test_a_clause_that_is_too_long_is_cut_between_words_only(audible_voice: Voice) -> None:
+    text = " ".join(["gundê", "me", "mezin"] * 60)
+    (clause,) = clauses_of(text, audible_voice.tokenizer)
+    assert " ".join(clause.parts) == text and len(clause.parts) > 4
+    assert all(LONGEST - 10 < len(part) <= LONGEST for part in clause.parts[:-1])
+
+
+def test_a_word_of_endless_letters_is_refused(audible_voice: Voice) -> None:
+    with pytest.raises(TextError, match="201 letters"):
+        stream(audible_voice, "roj baş. " + "ba" * 100 + "b")
+
+
+def test_a_hundred_thousand_characters_are_spoken_as_they_are_asked_for(
+    spelling_voice: Voice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "Ez diçim malê, heval. " * 4546
+    assert len(text) > 100_000
+    asked: list[Sequence[int]] = []
+    spell = speech.speak_ids
+
+    def counted(voice: Voice, clauses: Iterable[Sequence[int]], *rest: object) -> Iterator[Utterance]:
+        return spell(voice, (asked.append(ids) or ids for ids in clauses), *rest)  # type: ignore[arg-type, func-returns-value]
+
+    monkeypatch.setattr(speech, "speak_ids", counted)
+    spoken = stream(spelling_voice, text)
+    assert asked == []
+    assert next(spoken).text == "Ez diçim malê," and len(asked) == 1
+    assert next(spoken).text == "heval." and len(asked) == 2
+
+
+def test_what_cannot_be_said_is_refused_before_anything_is_spoken(
+    audible_voice: Voice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speech, "speak_ids", lambda *rest: pytest.fail("spoke"))
+    for text in ("Roj baş. روژ", "Roj baş. 1.2.3 sêv", "…", ""):
+        with pytest.raises(TextError):
+            stream(audible_voice, text)
+
+
+# --- times, pauses, loudness -----------------------------------------------------------------------------------
+
+
+def test_words_are_heard_when_it_is_said_that_they_are(spelling_voice: Voice) -> None:
+    spoken = list(stream(spelling_voice, TEXT))
+    sound = np.concatenate([clause.waveform for clause in spoken])
+    assert [word for clause in spoken for word, _, _ in clause.words] == TEXT.split()
+    told = np.zeros(len(sound), dtype=bool)
+    for clause in spoken:
+        for word, start, end in clause.words:
+            begin, stop = round(start * RATE), round(end * RATE)
+            letters = len(re.sub(r"\W", "", word))
+            assert stop - begin == (letters * (LETTER_FRAMES + BLANK_FRAMES) - BLANK_FRAMES) * HOP
+            assert np.abs(sound[begin : begin + LETTER_FRAMES * HOP]).max() > 0.01
+            told[begin:stop] = True
+    assert np.abs(sound[~told]).max() == 0
+
+
+def test_pauses_are_those_of_the_marks_measured_between_the_sounds(spelling_voice: Voice) -> None:
+    pauses = load_language("kmr").table("pauses")
+    expected = [pauses[mark]["seconds"] for mark in ",!."]
+    for speed in (1.0, 2.0):
+        spoken = list(stream(spelling_voice, TEXT, speed=speed))
+        gaps = [after.start - before.end for before, after in itertools.pairwise(spoken)]
+        assert gaps == pytest.approx([seconds / speed for seconds in expected], abs=1e-4)
+        sound = np.concatenate([clause.waveform for clause in spoken])
+        assert len(sound) == round(spoken[-1].end * RATE), "no pause after the last clause"
+        for before, after in itertools.pairwise(spoken):
+            assert not sound[round(before.end * RATE) : round(after.start * RATE)].any()
+        # The silence at the edges of a clause is what is stated, whatever the voice left there.
+        heard = np.flatnonzero(np.abs(sound) > 1e-3) / RATE
+        assert heard[0] <= speech.PAD_SECONDS + 0.015 and heard[-1] >= spoken[-1].end - speech.PAD_SECONDS - 0.015
+
+
+@pytest.mark.parametrize("gain_db", [-8.0, 0.0, 20.0])
+def test_loud_and_quiet_clauses_come_to_one_loudness(gain_db: float) -> None:
+    rng = np.random.default_rng(1)
+    syllables = np.repeat(rng.uniform(0.02, 0.1, 20), RATE // 10)
+    waveform = (rng.normal(size=len(syllables)) * syllables * 10 ** (gain_db / 20)).astype(np.float32)
+    assert loudness(speech.level(waveform, RATE), RATE) == pytest.approx(speech.LOUDNESS_LUFS, abs=0.1)
+
+
+def test_a_voice_that_is_almost_silent_stays_quiet_and_silence_silent() -> None:
+    noise = 1e-3 * np.random.default_rng(1).normal(size=RATE).astype(np.float32)
+    raised = loudness(speech.level(noise, RATE), RATE) - loudness(noise, RATE)
+    assert raised == pytest.approx(speech.MOST_GAIN_DB, abs=0.1)
+    assert not speech.level(np.zeros(RATE, np.float32), RATE).any()
+
+
+@given(st.integers(1, 400), st.floats(1e-4, 30.0), st.integers(0, 9))
+def test_nothing_is_ever_clipped(samples: int, peak: float, seed: int) -> None:
+    waveform = np.random.default_rng(seed).normal(size=samples) ** 5
+    waveform = (waveform * peak / np.abs(waveform).max()).astype(np.float32)
+    result = speech.level(waveform, RATE)
+    assert result.dtype == np.float32 and len(result) == samples
+    assert np.abs(result).max() <= speech.PEAK + 1e-6
+
+
+def test_a_soft_first_sound_is_not_cut() -> None:
+    soft, loud = (a * np.sin(2 * np.pi * 440 * np.arange(RATE // 5) / RATE) for a in (0.004, 0.3))
+    waveform = np.concatenate([np.zeros(RATE), soft, loud, np.zeros(RATE)])
+    kept = speech.voiced_part(speech.frame_levels(waveform, RATE), RATE, speech.SILENCE_DB, speech.PAD_SECONDS)
+    assert RATE - 0.06 * RATE < kept.start <= RATE and kept.stop >= 1.4 * RATE
+
+
+# --- seeds and threads -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stochastic", [False, True])
+def test_a_seed_gives_the_same_samples_also_from_many_threads(
+    make_audible_voice: Callable[..., Voice], stochastic: bool
+) -> None:
+    voice = make_audible_voice(use_stochastic_duration_prediction=stochastic, speaking_rate=0.2)
+    voice.model.eval()
+    alone = {seed: speak(voice, TEXT, seed, variation=1.5) for seed in range(4)}
+    found: dict[int, np.ndarray] = {}
+    start = threading.Barrier(4)
+
+    def work(seed: int) -> None:
+        start.wait()
+        found[seed] = speak(voice, TEXT, seed, variation=1.5)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in alone]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for seed, expected in alone.items():
+        np.testing.assert_array_equal(found[seed], expected)
+    assert len({sound.tobytes() for sound in alone.values()}) == 4
+
+
+@pytest.mark.parametrize("stochastic", [False, True])
+def test_without_variation_every_seed_says_the_same(make_audible_voice: Callable[..., Voice], stochastic: bool) -> None:
+    voice = make_audible_voice(use_stochastic_duration_prediction=stochastic)
+    flat = [speak(voice, TEXT, seed, variation=0) for seed in (1, 2)]
+    np.testing.assert_array_equal(*flat)
+    assert not np.array_equal(speak(voice, TEXT, 1), flat[0])
+
+
+# --- files and subtitles ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_every_form_holds_the_whole_speech(spelling_voice: Voice, tmp_path: Path, ending: str) -> None:
+    target = tmp_path / f"dengê min.{ending.upper()}"
+    told: list[tuple[int, int]] = []
+    seconds = save_speech(spelling_voice, TEXT, target, progress=lambda done, _, total: told.append((done, total)))
+    expected = speak(spelling_voice, TEXT)
+    found, rate = soundfile.read(target, dtype="float32")
+    assert seconds == pytest.approx(len(expected) / RATE) and rate == RATE
+    assert len(told) == 4 and told[-1][0] <= told[-1][1] == len(TEXT)
+    if ending in ("wav", "flac"):
+        np.testing.assert_allclose(found, expected, atol=1 / 32_000)
+    else:
+        assert abs(len(found) - len(expected)) < 2500
+        assert np.sqrt(np.mean(found**2)) == pytest.approx(np.sqrt(np.mean(expected**2)), rel=0.1)
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+def test_subtitles_stand_beside_the_sound(spelling_voice: Voice, tmp_path: Path) -> None:
+    save_speech(spelling_voice, TEXT, tmp_path / "a.wav", subtitles="sentences")
+    spoken = list(stream(spelling_voice, TEXT))
+    blocks = (tmp_path / "a.srt").read_text(encoding="utf-8").split("\n\n")
+    assert [block.split("\n")[2] for block in blocks] == ["Roj baş, heval!", "Ez diçim malê.", "Tu çawa yî"]
+    start, end = re.findall(r"(\d+):(\d+):(\d+),(\d+)", blocks[0])
+    assert int(start[3]) == 0 and int(end[2]) + int(end[3]) / 1000 == pytest.approx(spoken[1].end, abs=1e-3)
+    save_speech(spelling_voice, TEXT, tmp_path / "b.wav", subtitles="words")
+    blocks = (tmp_path / "b.srt").read_text(encoding="utf-8").split("\n\n")
+    assert [block.strip().split("\n")[2] for block in blocks] == TEXT.split()
+    assert [block.split("\n")[0] for block in blocks] == [str(number) for number in range(1, 10)]
+
+
+def test_the_clock_of_subtitles_knows_hours() -> None:
+    clause = Spoken("Roj baş.", np.zeros(0), 3599.9996, 3725.0014, (), True)
+    assert srt([clause]) == "1\n01:00:00,000 --> 01:02:05,001\nRoj baş.\n"
+
+
+def test_a_file_that_was_there_stays_until_the_new_one_is_whole(
+    spelling_voice: Voice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "a.wav"
+    target.write_bytes(b"old")
+    spell = speech.speak_ids
+
+    def breaks(*rest: object) -> Iterator[Utterance]:
+        yield next(spell(*rest))  # type: ignore[arg-type]
+        raise OSError("gone")
+
+    monkeypatch.setattr(speech, "speak_ids", breaks)
+    with pytest.raises(OSError, match="gone"):
+        save_speech(spelling_voice, TEXT, target, subtitles="words")
+    with pytest.raises(TextError):
+        save_speech(spelling_voice, "…", target)
+    assert target.read_bytes() == b"old" and list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("name", ["a.m4a", "a", "a.webm", "mp3"])
+def test_an_ending_that_is_no_form_of_ours_is_refused(audible_voice: Voice, tmp_path: Path, name: str) -> None:
+    with pytest.raises(AudioError, match=r"\.wav, \.flac, \.mp3"):
+        save_speech(audible_voice, TEXT, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
