@@ -29,6 +29,8 @@ TEXT = (
     "Rojekê keçikek biçûk jê pirsî: gelo ev çîrok rast in? Jinikê keniya û got ku her çîrok hinekî rast e."
 )
 LETTERS_A_SECOND = 14
+Speaker = tuple[Callable[[str], Iterator[Any]], int]
+"""What makes the clauses of a text, each (samples,), and their rate in Hertz."""
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -85,8 +87,9 @@ def _full_size_voice(folder: Path) -> Path:
     folder.mkdir(parents=True)
     tokenizer = new_tokenizer(folder)
     model = new_model(VitsConfig(vocab_size=len(tokenizer)))
-    decoder = model.decoder
+    decoder: Any = model.decoder
     with torch.no_grad():
+        flow: Any
         for flow in model.flow.flows:
             flow.conv_post.weight.normal_(0, 0.02)
         for layer in decoder.modules():  # each layer gives out about as much as it takes in
@@ -178,7 +181,7 @@ class Worker:
 
 def _work(form: str, folder: Path, threads: int) -> None:
     """A worker: speak each line that comes in."""
-    makers: dict[str, Callable[[Path, int], Callable[[str], Iterator[Any]]]] = {
+    makers: dict[str, Callable[[Path, int], Speaker]] = {
         "sherpa": _with_sherpa,
         "onnx": _with_onnx,
         "onnx-int8": _with_onnx,
@@ -195,25 +198,24 @@ def _work(form: str, folder: Path, threads: int) -> None:
         print(json.dumps(answer), flush=True)
 
 
-def _with_torch(form: str, folder: Path, threads: int) -> Any:
+def _with_torch(form: str, folder: Path, threads: int) -> Speaker:
     import torch
 
     from kurdtts_lib.text import encode, split
-    from kurdtts_lib.vits import synthesis
+    from kurdtts_lib.vits import inference, synthesis
     from kurdtts_lib.vits.lean import Lean
     from kurdtts_lib.vits.precision import sound_in
     from kurdtts_lib.vits.voice import load_voice
 
     torch.set_num_threads(threads)
     voice = load_voice(folder)
-    decode = synthesis.decode
 
-    def decode_otherwise(*arguments: Any) -> torch.Tensor:
+    def decode(*arguments: Any) -> torch.Tensor:
         with Lean() if form == "points" else sound_in(torch.bfloat16):
-            return decode(*arguments)
+            return inference.decode(*arguments)
 
     if form != "eager":
-        synthesis.decode = decode_otherwise
+        vars(synthesis)["decode"] = decode
 
     def clauses(text: str) -> Iterator[Any]:
         ids = [encode(piece.text, voice.tokenizer) for piece in split(text)]
@@ -222,14 +224,14 @@ def _with_torch(form: str, folder: Path, threads: int) -> Any:
     return clauses, voice.model.config.sampling_rate
 
 
-def _with_onnx(folder: Path, threads: int) -> Any:
+def _with_onnx(folder: Path, threads: int) -> Speaker:
     from kurdtts_lib.export.onnx_voice import OnnxVoice
 
     voice = OnnxVoice(folder, threads)
     return voice.clauses, voice.sampling_rate
 
 
-def _with_sherpa(folder: Path, threads: int) -> Any:
+def _with_sherpa(folder: Path, threads: int) -> Speaker:
     import sherpa_onnx
 
     from kurdtts_lib.text import normalize, split

@@ -1,12 +1,11 @@
 """One ONNX graph from token ids to the waveform, traced from the speaking direction of `vits.inference`."""
 
 import copy
-import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +31,7 @@ class SpeakingGraph(nn.Module):
 
     inputs = ("input_ids", "speed", "variation", "duration_noise", "noise")
     outputs = ("waveform", "durations")
-    lengths = {  # noqa: RUF012 - read only
+    lengths: ClassVar = {
         "input_ids": {1: "positions"},
         "duration_noise": {2: "positions"},
         "noise": {2: "noise_frames"},
@@ -75,7 +74,7 @@ class SherpaGraph(nn.Module):
 
     inputs = ("x", "x_length", "noise_scale", "length_scale", "noise_scale_w")
     outputs = ("y",)
-    lengths = {"x": {1: "L"}, "y": {2: "S"}}  # noqa: RUF012 - read only
+    lengths: ClassVar = {"x": {1: "L"}, "y": {2: "S"}}
 
     def __init__(self, model: VitsModel) -> None:
         super().__init__()
@@ -106,8 +105,8 @@ class SherpaGraph(nn.Module):
 
 def plain_model(model: VitsModel) -> VitsModel:
     """A copy on the processor that speaks and no more: weight norm folded, no dropout, and not the caller's mode."""
-    config = copy.deepcopy(model.config)
-    plain = VitsModel(config)
+    with torch.random.fork_rng(devices=[]):  # the weights that are drawn here are replaced at once
+        plain = VitsModel(copy.deepcopy(model.config))
     plain.load_state_dict(folded_state(model))
     for module in list(plain.modules()):
         if parametrize.is_parametrized(module, "weight"):
@@ -161,13 +160,8 @@ def _keep_inputs(traced: "onnx.ModelProto", graph: SpeakingGraph | SherpaGraph) 
 @contextmanager
 def _quiet() -> Iterator[None]:
     """The tracer warns of every comparison of sizes; whether they matter is what the check of the export finds out."""
-    level = logging.getLogger("torch.onnx").level
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", category=(torch.jit.TracerWarning))
-            warnings.simplefilter("ignore", category=DeprecationWarning)
-            warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.onnx")
-            yield
-    finally:
-        logging.getLogger("torch.onnx").setLevel(level)
+    with warnings.catch_warnings():
+        for category in (torch.jit.TracerWarning, DeprecationWarning):
+            warnings.simplefilter("ignore", category)
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.onnx")
+        yield
