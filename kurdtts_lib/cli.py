@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kurdtts_lib.errors import KurdTTSError
+from kurdtts_lib.export_commands import add_export
 from kurdtts_lib.feedback_commands import add_feedback
 from kurdtts_lib.judge_commands import add_judge
 from kurdtts_lib.listen_commands import add_listen
@@ -87,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     add_feedback(commands)
     add_listen(commands)
     add_serve(commands)
+    add_export(commands)
     return parser
 
 

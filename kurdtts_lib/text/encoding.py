@@ -1,9 +1,7 @@
 """Text to token ids, one function for training and speaking alike."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
-
-from transformers import VitsTokenizer
+from typing import TYPE_CHECKING, Protocol
 
 from kurdtts_lib.errors import TextError
 from kurdtts_lib.text.normalization import LEFT_OUT, LETTERS, character_name, normalize
@@ -15,7 +13,14 @@ BLANK = 0
 """MMS puts token 0 between all letters. In Kurmanji's vocabulary 0 is also the letter n."""
 
 
-def encode(text: str, tokenizer: VitsTokenizer) -> list[int]:
+class Vocabulary(Protocol):
+    """What a text needs to know of a voice. A `VitsTokenizer` is one; an exported voice has another."""
+
+    def get_vocab(self) -> dict[str, int]:
+        """The id of each letter."""
+
+
+def encode(text: str, tokenizer: Vocabulary) -> list[int]:
     """Token ids of the normalised text with a blank before, between and after all letters.
 
     The tokenizer's own call is not used: it drops unknown characters without a word, and it loses blanks beside
@@ -25,7 +30,7 @@ def encode(text: str, tokenizer: VitsTokenizer) -> list[int]:
     return encode_spoken(normalize(text).text, tokenizer, text)
 
 
-def encode_spoken(spoken: str, tokenizer: VitsTokenizer, written: str) -> list[int]:
+def encode_spoken(spoken: str, tokenizer: Vocabulary, written: str) -> list[int]:
     """`encode` for text that is normalised already. written: what it comes from, for the error."""
     vocabulary = tokenizer.get_vocab()
     unknown = list(dict.fromkeys(character for character in spoken if character not in vocabulary))
@@ -41,7 +46,7 @@ def encode_spoken(spoken: str, tokenizer: VitsTokenizer, written: str) -> list[i
     return ids
 
 
-def coverage(texts: Iterable[str], tokenizer: VitsTokenizer | None = None) -> "pandas.DataFrame":
+def coverage(texts: Iterable[str], tokenizer: Vocabulary | None = None) -> "pandas.DataFrame":
     """Every character that a plain VITS tokenizer would drop without a word, and what happens to it here.
 
     tokenizer: the voice's; None: one that knows Kurmanji's letters, space, hyphen and apostrophe.

@@ -1,0 +1,262 @@
+"""How long speech takes, how soon it begins, and what memory and disk it needs: the forms of a voice, in turn.
+
+    python benchmarks/speech.py                                    both voices, one core and two
+    python benchmarks/speech.py --voice tiny --threads 1 --pairs 3 --characters 20 80
+
+Each form runs in a process of its own; all forms say a text before the next turn begins, so that whatever else the
+machine does meets all of them, and the ratio to the first form, `eager`, is that of one turn. The first turn (memory,
+compilation) is not counted. Peak memory is the process's largest resident set, imports included.
+"""
+
+import argparse
+import json
+import math
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+FORMS = ("eager", "points", "bf16", "onnx", "onnx-int8", "sherpa")
+TEXT = (
+    "Di gundekî biçûk de jinek pîr dijiya. Her sibe zû radibû, av ji kaniyê tanî û nan dipijand. Cîranên wê jê pir hez "
+    "dikirin, ji ber ku çîrokên kevn baş dizanî. Êvarê zarok li dora agir rûdiniştin û li dengê wê guhdarî dikirin. "
+    "Rojekê keçikek biçûk jê pirsî: gelo ev çîrok rast in? Jinikê keniya û got ku her çîrok hinekî rast e."
+)
+LETTERS_A_SECOND = 14
+Speaker = tuple[Callable[[str], Iterator[Any]], int]
+"""What makes the clauses of a text, each (samples,), and their rate in Hertz."""
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--voice", choices=("full", "tiny"), nargs="+", default=["full", "tiny"])
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--characters", type=int, nargs="+", default=[20, 80, 300])
+    parser.add_argument("--forms", choices=FORMS, nargs="+", default=list(FORMS))
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--work", choices=FORMS, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        _work(options.work, options.folder, options.threads[0])
+        return
+    for name in options.voice:
+        with tempfile.TemporaryDirectory() as temporary:
+            folders = _folders(name, Path(temporary), options.forms)
+            for threads in options.threads:
+                _measure(name, folders, threads, options)
+
+
+def _folders(name: str, temporary: Path, forms: list[str]) -> dict[str, Path]:
+    """Where each form lies; those that are exported are made here."""
+    from kurdtts_lib.export.exporting import FORMS as EXPORTED
+    from kurdtts_lib.export.exporting import export_voice
+
+    voice = REPOSITORY / "models" / "tiny-kmr" if name == "tiny" else _full_size_voice(temporary / "voice")
+    folders = {}
+    for form in ["eager", *(form for form in forms if form != "eager")]:
+        folders[form] = voice
+        if form in EXPORTED:
+            exported = export_voice(voice, temporary / form, form)
+            folders[form] = exported.folder
+            loss = exported.card.get("loss")
+            print(f"{name}, {form}: {exported.card['agreement']}" + (f", {loss}" if loss else ""), flush=True)
+        size = sum(path.stat().st_size for path in folders[form].glob("model.*"))
+        print(f"{name}, {form}: {size / 1e6:.1f} MB on the disk", flush=True)
+    return folders
+
+
+def _full_size_voice(folder: Path) -> Path:
+    """A voice of MMS's size with random weights that neither saturates nor is silent, and speaks at a usual pace."""
+    import torch
+    from transformers import VitsConfig
+
+    from kurdtts_lib.text import encode
+    from kurdtts_lib.vits.scratch import new_model, new_tokenizer
+    from kurdtts_lib.vits.synthesis import speak_ids
+    from kurdtts_lib.vits.voice import Voice, save_voice
+
+    torch.manual_seed(1)
+    folder.mkdir(parents=True)
+    tokenizer = new_tokenizer(folder)
+    model = new_model(VitsConfig(vocab_size=len(tokenizer)))
+    decoder: Any = model.decoder
+    with torch.no_grad():
+        flow: Any
+        for flow in model.flow.flows:
+            flow.conv_post.weight.normal_(0, 0.02)
+        for layer in decoder.modules():  # each layer gives out about as much as it takes in
+            if isinstance(layer, torch.nn.Conv1d):
+                layer.weight.normal_(0, 1 / math.sqrt(layer.weight[0].numel()))
+            elif isinstance(layer, torch.nn.ConvTranspose1d):
+                inputs, _, kernel = layer.weight.shape
+                layer.weight.normal_(0, 1 / math.sqrt(inputs * kernel / layer.stride[0]))
+        for block in decoder.resblocks:
+            for layer in block.convs2:
+                layer.weight.mul_(0.3)
+    voice = Voice(model.eval(), tokenizer, card={"licence": "CC0 1.0"})
+    seconds_wanted = 40 / LETTERS_A_SECOND
+    for _ in range(6):
+        (spoken,) = speak_ids(voice, [encode(TEXT[:40], tokenizer)])
+        model.config.speaking_rate = model.speaking_rate = (
+            model.speaking_rate * len(spoken.waveform) / model.config.sampling_rate / seconds_wanted
+        )
+    (spoken,) = speak_ids(voice, [encode(TEXT[:40], tokenizer)])
+    seconds, peak = len(spoken.waveform) / model.config.sampling_rate, abs(spoken.waveform).max()
+    print(f"full size: 40 characters in {seconds:.2f} s, RMS {spoken.waveform.std():.2f}, peak {peak:.2f}", flush=True)
+    for file in folder.iterdir():
+        file.unlink()
+    save_voice(voice, folder, "")
+    return folder
+
+
+def _measure(name: str, folders: dict[str, Path], threads: int, options: argparse.Namespace) -> None:
+    workers = {form: Worker(form, folder, threads) for form, folder in folders.items()}
+    for characters in options.characters:
+        answers: dict[str, list[dict]] = {form: [] for form in workers}
+        for turn in range(1 + options.pairs):
+            for form in workers if turn % 2 else reversed(workers):
+                answer = workers[form].say(TEXT[:characters].strip())
+                if turn:
+                    answers[form].append(answer)
+        _report(f"{name}, {threads} thread(s), {characters} characters", answers)
+    for worker in workers.values():
+        worker.close()
+
+
+def _report(title: str, answers: dict[str, list[dict]]) -> None:
+    audio = answers["eager"][0]["audio"]
+    print(f"{title}: {audio:.1f} s of speech, {len(answers['eager'])} turns, median (least to most)")
+    for form, some in answers.items():
+        factors = [answer["seconds"] / answer["audio"] for answer in some]
+        pairs = zip(some, answers["eager"], strict=True)
+        # By second of speech: the forms draw different noise, and a stochastic voice then has another length.
+        ratios = [a["seconds"] / a["audio"] / (b["seconds"] / b["audio"]) for a, b in pairs]
+        firsts = [answer["first"] for answer in some]
+        print(
+            f"  {form:10} real-time factor {_spread(factors)}, of eager {_spread(ratios)}, "
+            f"first sound after {_spread(firsts)} s, peak {some[-1]['peak'] / 1e9:.2f} GB",
+            flush=True,
+        )
+
+
+def _spread(values: list[float]) -> str:
+    return f"{statistics.median(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+
+
+class Worker:
+    """A process that says a text when it is asked to."""
+
+    def __init__(self, form: str, folder: Path, threads: int) -> None:
+        arguments = ["--work", form, "--folder", str(folder), "--threads", str(threads)]
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).resolve()), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            env={**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONUTF8": "1"},
+        )
+
+    def say(self, text: str) -> dict:
+        """Its seconds, those until the first clause, those of the sound, and the peak of memory in bytes."""
+        asked, answered = self._process.stdin, self._process.stdout
+        assert asked and answered
+        print(text, file=asked, flush=True)
+        line = answered.readline()
+        if not line:
+            raise SystemExit(f"A worker ended with status {self._process.wait()}")
+        return json.loads(line)
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+def _work(form: str, folder: Path, threads: int) -> None:
+    """A worker: speak each line that comes in."""
+    makers: dict[str, Callable[[Path, int], Speaker]] = {
+        "sherpa": _with_sherpa,
+        "onnx": _with_onnx,
+        "onnx-int8": _with_onnx,
+    }
+    clauses, rate = makers[form](folder, threads) if form in makers else _with_torch(form, folder, threads)
+    for line in sys.stdin:
+        started = time.perf_counter()
+        first, samples = 0.0, 0
+        for clause in clauses(line.strip()):
+            samples += len(clause)
+            first = first or time.perf_counter() - started
+        seconds = time.perf_counter() - started
+        answer = {"seconds": seconds, "first": first, "audio": samples / rate, "peak": _peak_memory()}
+        print(json.dumps(answer), flush=True)
+
+
+def _with_torch(form: str, folder: Path, threads: int) -> Speaker:
+    import torch
+
+    from kurdtts_lib.text import encode, split
+    from kurdtts_lib.vits import inference, synthesis
+    from kurdtts_lib.vits.lean import Lean
+    from kurdtts_lib.vits.precision import sound_in
+    from kurdtts_lib.vits.voice import load_voice
+
+    torch.set_num_threads(threads)
+    voice = load_voice(folder)
+
+    def decode(*arguments: Any) -> torch.Tensor:
+        with Lean() if form == "points" else sound_in(torch.bfloat16):
+            return inference.decode(*arguments)
+
+    if form != "eager":
+        vars(synthesis)["decode"] = decode
+
+    def clauses(text: str) -> Iterator[Any]:
+        ids = [encode(piece.text, voice.tokenizer) for piece in split(text)]
+        return (spoken.waveform for spoken in synthesis.speak_ids(voice, ids))
+
+    return clauses, voice.model.config.sampling_rate
+
+
+def _with_onnx(folder: Path, threads: int) -> Speaker:
+    from kurdtts_lib.export.onnx_voice import OnnxVoice
+
+    voice = OnnxVoice(folder, threads)
+    return voice.clauses, voice.sampling_rate
+
+
+def _with_sherpa(folder: Path, threads: int) -> Speaker:
+    import sherpa_onnx
+
+    from kurdtts_lib.text import normalize, split
+
+    vits = sherpa_onnx.OfflineTtsVitsModelConfig(
+        model=str(folder / "model.onnx"), tokens=str(folder / "tokens.txt"), lexicon=""
+    )
+    model = sherpa_onnx.OfflineTtsModelConfig(vits=vits, num_threads=threads)
+    voice = sherpa_onnx.OfflineTts(sherpa_onnx.OfflineTtsConfig(model=model, silence_scale=1.0))
+
+    def clauses(text: str) -> Iterator[Any]:
+        return (voice.generate(normalize(piece.text).text).samples for piece in split(text))
+
+    return clauses, voice.sample_rate
+
+
+def _peak_memory() -> int:
+    """Bytes."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # Linux: what `resource` tells there begins with the peak of the process that started this one
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="utf-8"))[1]) * 1024  # type: ignore[index]
+    import resource  # not on Windows, where this benchmark does not measure memory
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""A voice as a folder that speaks without torch, checked before it appears."""
+
+import datetime
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kurdtts_lib import __version__
+from kurdtts_lib.cards import public_name
+from kurdtts_lib.errors import VoiceError
+from kurdtts_lib.export import checking
+from kurdtts_lib.export.card import readme
+from kurdtts_lib.export.graph import SherpaGraph, SpeakingGraph, plain_model, write_graph
+from kurdtts_lib.export.onnx_voice import CARD, MODEL, VOCABULARY, graph_inputs, open_session, require
+from kurdtts_lib.export.sherpa import TOKENS, metadata, write_tokens
+from kurdtts_lib.files import atomic_folder, check_own, write_json, write_text
+from kurdtts_lib.settings import AudioSettings
+from kurdtts_lib.text import encode, normalize
+from kurdtts_lib.vits.voice import Voice, load_voice
+from kurdtts_lib.voices import licence_of
+
+FORMS = ("onnx", "onnx-int8", "sherpa")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A folder that was written, what its card says, and what its maker should read."""
+
+    folder: Path
+    card: dict[str, Any]
+    warnings: list[str]
+
+
+def export_voice(source: str | Path, folder: Path, form: str = "onnx") -> Exported:
+    """Write the voice `source`, a folder or a name on the hub, into the new folder `folder`.
+
+    form: `onnx` and `onnx-int8` are spoken by `OnnxVoice`, `sherpa` by the programs of sherpa-onnx.
+    Raises VoiceError if the form or the voice cannot be had, if a package is missing, or if the export does not say
+    what the voice says; KurdTTSError if the folder holds something. Nothing is left behind then.
+    """
+    if form not in FORMS:
+        raise VoiceError(f"There is no form {form!r}. Choose one of: {', '.join(FORMS)}.")
+    check_own(folder)
+    for package in ("onnx", "onnxruntime"):
+        require(package)
+    voice = load_voice(source)
+    graph = SpeakingGraph(plain_model(voice.model))
+    about = _about(voice, str(source), form)
+    with atomic_folder(folder) as temporary:
+        found = {"onnx": _write_onnx, "onnx-int8": _write_int8, "sherpa": _write_sherpa}[form](voice, graph, temporary)
+        warnings = [found.pop("warning")] if found.get("warning") else []
+        card = {**about, "bytes": (temporary / MODEL).stat().st_size, **found}
+        write_json(temporary / CARD, card)
+        write_text(temporary / "LICENCE", f"{card['licence']}\n")
+        write_text(temporary / "README.md", readme(card, warnings))
+    return Exported(folder, card, warnings)
+
+
+def _about(voice: Voice, source: str, form: str) -> dict[str, Any]:
+    return {
+        "form": form,
+        "voice": public_name(source),
+        "licence": licence_of(voice, source),
+        "language": voice.tokenizer.language or "kmr",
+        "sampling_rate": voice.model.config.sampling_rate,
+        "flow_size": voice.model.config.flow_size,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "kurdtts": __version__,
+        "packages": {name: version(name) for name in ("torch", "transformers", "onnx", "onnxruntime")},
+        "machine": f"{platform.machine()}, {platform.system()}",
+    }
+
+
+def _rows(voice: Voice, sentences: tuple[str, ...]) -> list[list[int]]:
+    """Raises TextError if the voice lacks letters of Kurmanji."""
+    return [encode(sentence, voice.tokenizer) for sentence in sentences]
+
+
+def _write_onnx(voice: Voice, graph: SpeakingGraph, folder: Path) -> dict[str, Any]:
+    write_graph(graph, folder / MODEL, {"sampling_rate": voice.model.config.sampling_rate})
+    write_json(folder / VOCABULARY, voice.tokenizer.get_vocab())
+    agreement = checking.check_speaking(open_session(folder / MODEL), graph, _rows(voice, checking.SENTENCES))
+    return {"agreement": asdict(agreement)}
+
+
+def _write_int8(voice: Voice, graph: SpeakingGraph, folder: Path) -> dict[str, Any]:
+    from kurdtts_lib.export.quantizing import quantize  # it loads onnxruntime, which `require` looked for just now
+
+    found = _write_onnx(voice, graph, folder)
+    exact = (folder / MODEL).rename(folder / "exact.onnx")
+    flow_size = graph.model.config.flow_size
+    examples = [
+        graph_inputs(row, np.random.default_rng(seed), flow_size, 1.0, 1.0)
+        for seed, row in enumerate(_rows(voice, checking.CALIBRATION), 1000)
+    ]
+    quantize(exact, folder / MODEL, examples)
+    loss = checking.measure_loss(
+        open_session(exact, threads=1),
+        open_session(folder / MODEL, threads=1),
+        graph,
+        _rows(voice, checking.SENTENCES[1:]),
+        AudioSettings(sampling_rate=voice.model.config.sampling_rate),
+    )
+    float_bytes = exact.stat().st_size
+    exact.unlink()
+    return {**found, "float_bytes": float_bytes, "loss": asdict(loss), "warning": loss.warning}
+
+
+def _write_sherpa(voice: Voice, graph: SpeakingGraph, folder: Path) -> dict[str, Any]:
+    about = metadata(voice.tokenizer.language or "kmr", voice.model.config.sampling_rate)
+    write_graph(SherpaGraph(graph.model), folder / MODEL, about)
+    write_tokens(voice.tokenizer.get_vocab(), folder / TOKENS)
+    rows = _rows(voice, checking.SENTENCES)
+    found: dict[str, Any] = {
+        "agreement": asdict(checking.check_sherpa(open_session(folder / MODEL), graph, rows)),
+        "sherpa_onnx": None,
+    }
+    if find_spec("sherpa_onnx") is None:
+        found["warning"] = (
+            "The package sherpa-onnx is not installed, so that the model was run by onnxruntime alone and sherpa-onnx "
+            "has not spoken with it. To try that, pip install sherpa-onnx and export again."
+        )
+        return found
+    texts = [normalize(sentence).text for sentence in checking.SENTENCES[2:4]]
+    proof = checking.check_program(folder, graph, texts, rows[2:4])
+    return {**found, "sherpa_onnx": {"version": version("sherpa-onnx"), **asdict(proof)}}

@@ -1,0 +1,167 @@
+"""One ONNX graph from token ids to the waveform, traced from the speaking direction of `vits.inference`."""
+
+import copy
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from transformers import VitsModel
+
+from kurdtts_lib.export.onnx_voice import require
+from kurdtts_lib.vits.inference import decode, encode_text, expand, predict_durations
+from kurdtts_lib.vits.voice import folded_state
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSET = 17
+SHERPA_NOISE, SHERPA_DURATION_NOISE = 0.667, 0.8
+"""What sherpa-onnx sends where its user chooses nothing."""
+EXAMPLE_TOKENS = 41
+"""Positions of the traced example. Any number works afterwards."""
+
+
+class SpeakingGraph(nn.Module):
+    """Speech of one clause with all of its random numbers as inputs, so that it can be said again and compared."""
+
+    inputs = ("input_ids", "speed", "variation", "duration_noise", "noise")
+    outputs = ("waveform", "durations")
+    lengths: ClassVar = {
+        "input_ids": {1: "positions"},
+        "duration_noise": {2: "positions"},
+        "noise": {2: "noise_frames"},
+        "waveform": {0: "samples"},
+        "durations": {0: "positions"},
+    }
+
+    def __init__(self, model: VitsModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, input_ids: Tensor, speed: Tensor, variation: Tensor, duration_noise: Tensor, noise: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The waveform (samples,) and the frames of each position (positions,), whole numbers as float32.
+
+        input_ids: (1, positions). speed: (), 2 takes half the time. variation: (), of melody and rhythm, in parts of
+        the voice's own; 0 has none. duration_noise: (1, 2, positions), and noise: (1, flow_size, any number of frames),
+        standard normal. Speech longer than the noise takes it again from its start: the number of frames is not known
+        before.
+        """
+        model = self.model
+        prior = encode_text(model, input_ids)
+        shaken = duration_noise * (variation * model.noise_scale_duration)
+        durations = predict_durations(model, prior.hidden, speed * model.speaking_rate, shaken)
+        means, log_stddevs = (expand(values, durations) for values in (prior.means, prior.log_stddevs))
+        frames = torch.arange(means.shape[2], device=means.device) % noise.shape[2]
+        shaken = noise.index_select(2, frames) * (variation * model.noise_scale)
+        return decode(model, means, log_stddevs, shaken), durations[0]
+
+    def example(self) -> tuple[Tensor, ...]:
+        """Inputs to trace with."""
+        ids = torch.arange(EXAMPLE_TOKENS).remainder(self.model.config.vocab_size)[None]
+        noise = torch.ones(1, self.model.config.flow_size, 8)
+        return ids, torch.tensor(1.0), torch.tensor(1.0), torch.zeros(1, 2, EXAMPLE_TOKENS), noise
+
+
+class SherpaGraph(nn.Module):
+    """The same under the names that sherpa-onnx gives, which draws no numbers: the graph does it."""
+
+    inputs = ("x", "x_length", "noise_scale", "length_scale", "noise_scale_w")
+    outputs = ("y",)
+    lengths: ClassVar = {"x": {1: "L"}, "y": {2: "S"}}
+
+    def __init__(self, model: VitsModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, x: Tensor, x_length: Tensor, noise_scale: Tensor, length_scale: Tensor, noise_scale_w: Tensor
+    ) -> Tensor:
+        """The waveform, (1, 1, samples).
+
+        x: (1, positions). The others: (1,). sherpa's own defaults, 0.667, 1 and 0.8, give the voice's own noise and
+        pace, whatever they are.
+        """
+        model = self.model
+        prior = encode_text(model, x[:, : x_length[0]])
+        scale = noise_scale_w * (model.noise_scale_duration / SHERPA_DURATION_NOISE)
+        shaken = torch.randn_like(prior.hidden[:, :2]) * scale
+        durations = predict_durations(model, prior.hidden, model.speaking_rate / length_scale, shaken)
+        means, log_stddevs = (expand(values, durations) for values in (prior.means, prior.log_stddevs))
+        scale = noise_scale * (model.noise_scale / SHERPA_NOISE)
+        return decode(model, means, log_stddevs, torch.randn_like(means) * scale)[None, None]
+
+    def example(self) -> tuple[Tensor, ...]:
+        """Inputs to trace with."""
+        ids = torch.arange(EXAMPLE_TOKENS).remainder(self.model.config.vocab_size)[None]
+        return ids, torch.tensor([EXAMPLE_TOKENS]), torch.tensor([0.667]), torch.tensor([1.0]), torch.tensor([0.8])
+
+
+def plain_model(model: VitsModel) -> VitsModel:
+    """A copy on the processor that speaks and no more: weight norm folded, no dropout, and not the caller's mode."""
+    with torch.random.fork_rng(devices=[]):  # the weights that are drawn here are replaced at once
+        plain = VitsModel(copy.deepcopy(model.config))
+    plain.load_state_dict(folded_state(model))
+    for module in list(plain.modules()):
+        if parametrize.is_parametrized(module, "weight"):
+            parametrize.remove_parametrizations(module, "weight")
+    for name in ("speaking_rate", "noise_scale", "noise_scale_duration"):  # may differ from the config's
+        setattr(plain, name, getattr(model, name))
+    return plain.float().eval()
+
+
+def write_graph(graph: SpeakingGraph | SherpaGraph, target: Path, about: Mapping[str, str | int]) -> None:
+    """Trace the graph into an ONNX file. about: what the file tells of itself, its metadata.
+
+    The exporter that torch calls old: the new one cannot follow the boolean masks of the duration predictor's splines.
+    """
+    require("onnx")
+    import onnx
+
+    graph.eval()  # the exporter gives a graph back in the mode it was in: dropout would come back with it
+    with _quiet(), torch.no_grad():
+        torch.onnx.export(
+            graph,
+            cast(Any, graph.example()),
+            str(target),
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=list(graph.inputs),
+            output_names=list(graph.outputs),
+            dynamic_axes=graph.lengths,
+        )
+    traced = onnx.load(target)
+    _keep_inputs(traced, graph)
+    onnx.helper.set_model_props(traced, {name: str(value) for name, value in about.items()})
+    onnx.checker.check_model(traced, full_check=True)
+    onnx.save(traced, target)
+
+
+def _keep_inputs(traced: "onnx.ModelProto", graph: SpeakingGraph | SherpaGraph) -> None:
+    """The exporter drops inputs that a voice does not use, such as the durations' noise; all voices take the same."""
+    import onnx
+
+    kept = {value.name: value for value in traced.graph.input}
+    inputs = []
+    for name, example in zip(graph.inputs, graph.example(), strict=True):
+        shape = [graph.lengths.get(name, {}).get(axis, size) for axis, size in enumerate(example.shape)]
+        kind = onnx.TensorProto.FLOAT if example.is_floating_point() else onnx.TensorProto.INT64
+        inputs.append(kept.get(name) or onnx.helper.make_tensor_value_info(name, kind, shape))
+    del traced.graph.input[:]
+    traced.graph.input.extend(inputs)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The tracer warns of every comparison of sizes; whether they matter is what the check of the export finds out."""
+    with warnings.catch_warnings():
+        for category in (torch.jit.TracerWarning, DeprecationWarning):
+            warnings.simplefilter("ignore", category)
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.onnx")
+        yield

@@ -1,0 +1,285 @@
+"""An exported voice says what the voice says, or it is not exported."""
+
+import copy
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import original_vits as original
+import pytest
+import torch
+
+from kurdtts_lib import cli
+from kurdtts_lib.errors import KurdTTSError, TextError, VoiceError
+from kurdtts_lib.export import checking, exporting, onnx_voice
+from kurdtts_lib.export.checking import SENTENCES, Loss, check_speaking, measure_loss, snr_db
+from kurdtts_lib.export.exporting import Exported, export_voice
+from kurdtts_lib.export.graph import SpeakingGraph, plain_model, write_graph
+from kurdtts_lib.export.onnx_voice import MODEL, graph_inputs, open_session
+from kurdtts_lib.export.sherpa import speak_with_sherpa
+from kurdtts_lib.files import read_json
+from kurdtts_lib.text import encode
+from kurdtts_lib.vits.originals import convert
+from kurdtts_lib.vits.voice import Voice, load_voice, save_voice
+
+
+@pytest.fixture(scope="session")
+def make_voice_folder(
+    make_audible_voice: Callable[..., Voice], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Path]:
+    """Save a voice that can be heard, whose flow is not the identity that an untrained one has."""
+
+    def make(card: dict | None = None, **changes: object) -> Path:
+        voice = make_audible_voice(**changes)
+        generator = torch.Generator().manual_seed(9)
+        with torch.no_grad():
+            for flow in voice.model.flow.flows:
+                flow.conv_post.weight.normal_(0.0, 0.3, generator=generator)
+        voice.card = card or {"licence": "CC BY 4.0"}
+        folder = tmp_path_factory.mktemp("voices") / "azad"
+        save_voice(voice, folder, "")
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def voice_folder(make_voice_folder: Callable[..., Path]) -> Path:
+    return make_voice_folder(use_stochastic_duration_prediction=True)
+
+
+@pytest.fixture(scope="session")
+def graph(voice_folder: Path) -> SpeakingGraph:
+    return SpeakingGraph(plain_model(load_voice(voice_folder).model))
+
+
+@pytest.fixture(scope="session")
+def model(graph: SpeakingGraph, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("graph") / MODEL
+    write_graph(graph, path, {})
+    return path
+
+
+@pytest.fixture(scope="session")
+def sherpa(voice_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    return export_voice(voice_folder, tmp_path_factory.mktemp("exports") / "sherpa", "sherpa")
+
+
+@pytest.mark.parametrize("stochastic", [True, False])
+def test_the_graph_says_what_the_published_code_says(tmp_path, stochastic):
+    """Stated in float32 without transformers: see `original_vits`."""
+    weights = original.make_weights(stochastic)
+    config = copy.deepcopy(original.CONFIG)
+    config["model"] |= {} if stochastic else {"use_sdp": False}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (tmp_path / "vocab.txt").write_text("\n".join(original.SYMBOLS) + "\n", encoding="utf-8")
+    torch.save({"model": weights}, tmp_path / "G.pth")
+    convert(tmp_path / "G.pth", tmp_path / "voice")
+    voice = load_voice(tmp_path / "voice")
+    write_graph(SpeakingGraph(plain_model(voice.model)), tmp_path / MODEL, {})
+    session = open_session(tmp_path / MODEL)
+    for text in ("a", "jin û jiyan", "ez û tu li vir in û ew li wir in"):
+        ids = encode(text, voice.tokenizer)
+        inputs = graph_inputs(ids, np.random.default_rng(1), original.LATENT, 1.0, 1.0)
+        inputs["noise"] = np.random.default_rng(2).standard_normal((1, original.LATENT, 3000), dtype=np.float32)
+        duration_noise, noise = (torch.from_numpy(inputs[name]) for name in ("duration_noise", "noise"))
+        expected = original.speak(weights, torch.tensor([ids]), duration_noise if stochastic else None, noise[0])
+        waveform, durations = session.run(None, inputs)
+        assert expected.std() > 0.05 and len(waveform) == 256 * durations.sum() < 256 * 3000
+        np.testing.assert_allclose(waveform, expected.numpy(), atol=2e-5)
+
+
+def test_the_checks_sentences_have_all_lengths_and_agree(graph, model, tokenizer):
+    rows = [encode(sentence, tokenizer) for sentence in SENTENCES]
+    assert len(rows[0]) == 5 and len(rows[-1]) > 150
+    agreement = check_speaking(open_session(model), graph, rows)
+    assert agreement.sentences == len(SENTENCES) and agreement.least_snr_db > 90
+
+
+def test_noise_that_is_too_short_is_taken_again(graph, model, tokenizer):
+    inputs = graph_inputs(encode("ez li vir im", tokenizer), np.random.default_rng(1), 16, 1.0, 1.0)
+    short, session = inputs["noise"][:, :, :7], open_session(model)
+    waveform, durations = session.run(None, inputs | {"noise": short})
+    assert durations.sum() > 20
+    again, _ = session.run(None, inputs | {"noise": np.tile(short, (1, 1, 100))})
+    np.testing.assert_array_equal(waveform, again)
+    assert snr_db(waveform, session.run(None, inputs)[0]) < 20  # the noise is heard
+
+
+def test_the_ratio_of_speech_to_difference_is_that_of_the_formula():
+    speech = np.sin(np.arange(1000)).astype(np.float32)
+    assert snr_db(speech, 1.01 * speech) == pytest.approx(40, abs=0.01)
+    assert snr_db(speech, speech) == checking.HIGHEST_SNR_DB and snr_db(0 * speech, speech) == -np.inf
+
+
+class Wrong:
+    """A session of another graph: `change` spoils what it says."""
+
+    def __init__(self, graph: SpeakingGraph, change: Callable[[list[np.ndarray]], object]) -> None:
+        self._graph, self._change = graph, change
+
+    def run(self, names: object, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        outputs = [values.copy() for values in checking.speak_with_torch(self._graph, inputs)]
+        self._change(outputs)
+        return outputs
+
+
+def longer(outputs: list[np.ndarray]) -> None:
+    outputs[0], outputs[1][0] = np.pad(outputs[0], (0, 256)), outputs[1][0] + 1
+
+
+def moved(outputs: list[np.ndarray]) -> None:
+    outputs[1][:2] += np.array([1, -1], dtype=np.float32)
+
+
+def noisy(outputs: list[np.ndarray]) -> None:
+    outputs[0] *= 1.002
+
+
+@pytest.mark.parametrize(("change", "said"), [(longer, "durations"), (moved, "durations"), (noisy, "54 dB")])
+def test_a_graph_that_says_something_else_is_refused(graph, tokenizer, change, said):
+    rows = [encode("roj baş", tokenizer)]
+    assert check_speaking(Wrong(graph, lambda outputs: None), graph, rows).least_snr_db == checking.HIGHEST_SNR_DB
+    with pytest.raises(VoiceError, match=said):
+        check_speaking(Wrong(graph, change), graph, rows)
+
+
+def test_a_duration_at_a_border_is_counted_and_the_sentence_is_said_faster(graph, tokenizer):
+    heard = []
+
+    def once(outputs: list[np.ndarray]) -> None:
+        heard.append(len(outputs[0]))
+        if len(heard) == 1:
+            longer(outputs)
+
+    agreement = check_speaking(Wrong(graph, once), graph, [encode("roj baş", tokenizer)])
+    assert agreement.at_a_border == 1 and len(heard) == 2 and heard[1] <= heard[0]
+
+
+def test_the_folder_holds_all_that_a_reader_needs(voice_folder, tmp_path):
+    exported = export_voice(voice_folder, tmp_path / "out")
+    names = {path.name for path in exported.folder.iterdir()}
+    assert names == {"model.onnx", "vocab.json", "export.json", "LICENCE", "README.md"}
+    card, readme = read_json(exported.folder / "export.json"), (exported.folder / "README.md").read_text("utf-8")
+    assert (exported.folder / "LICENCE").read_text("utf-8") == "CC BY 4.0\n"
+    assert card["agreement"]["least_snr_db"] > 90 and card["voice"] == "azad" and card["sampling_rate"] == 16_000
+    assert 'license: "cc-by-4.0"' in readme and str(card["agreement"]["least_snr_db"]) in readme
+    assert str(tmp_path) not in readme + json.dumps(card)
+    assert not exported.warnings and {folder.name for folder in tmp_path.iterdir()} == {"home", "out"} - {"home"}
+
+
+def test_an_export_that_fails_leaves_nothing(voice_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(checking, "LEAST_SNR_DB", 500.0)
+    with pytest.raises(VoiceError, match="at least 500 are needed"):
+        export_voice(voice_folder, tmp_path / "out")
+    assert list(tmp_path.glob("*out*")) == []
+
+
+def test_what_cannot_be_exported_is_an_error_that_says_why(voice_folder, make_voice_folder, tmp_path, monkeypatch):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine", encoding="utf-8")
+    several = make_voice_folder(num_speakers=3, speaker_embedding_size=4)
+    for source, folder, form, error, said in (
+        (voice_folder, "out", "tflite", VoiceError, "no form 'tflite'.*onnx-int8"),
+        (tmp_path / "none", "out", "onnx", VoiceError, "cannot be loaded"),
+        (voice_folder, "full", "onnx", KurdTTSError, "holds other files"),
+        (several, "out", "onnx", VoiceError, "3 speakers"),
+    ):
+        with pytest.raises(error, match=said):
+            export_voice(source, tmp_path / folder, form)
+    monkeypatch.setattr(exporting.checking, "SENTENCES", ("Roj 日.",))
+    with pytest.raises(TextError, match="日"):
+        export_voice(voice_folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists() and (tmp_path / "full" / "mine.txt").is_file()
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
+def test_a_missing_package_is_named_with_its_command(voice_folder, tmp_path, monkeypatch, package):
+    found = onnx_voice.find_spec
+    monkeypatch.setattr(onnx_voice, "find_spec", lambda name: None if name == package else found(name))
+    with pytest.raises(VoiceError, match=f"pip install {package}"):
+        export_voice(voice_folder, tmp_path / "out")
+
+
+def test_eight_bits_are_small_keep_the_rhythm_and_tell_their_loss(voice_folder, tmp_path, capsys):
+    assert cli.main(["export", str(voice_folder), "-o", str(tmp_path / "out"), "--form", "onnx-int8"]) == 0
+    said, card = capsys.readouterr().out, read_json(tmp_path / "out" / "export.json")
+    assert "licence CC BY 4.0" in said and "agree with the voice to" in said and "8 bits take" in said
+    assert card["bytes"] == (tmp_path / "out" / MODEL).stat().st_size and card["agreement"]["least_snr_db"] > 90
+    loss, readme = card["loss"], (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert 15 < loss["snr_db"] < 60 and min(loss["mel_cepstral_distance"], loss["mel_distance"]) > 0
+    assert f"{loss['mel_cepstral_distance']:.2f}" in readme
+    nodes = onnx.load(tmp_path / "out" / MODEL).graph.node
+    small = [node.input[0] for node in nodes if node.output[0].endswith("weight_DequantizeLinear_Output")]
+    assert any("flow" in name for name in small) and any("decoder.resblocks.0." in name for name in small)
+    kept = ("text_encoder", "duration_predictor", "decoder.conv_post", "decoder.resblocks.2.")  # the last of three
+    assert not [name for name in small if any(part in name for part in kept)]
+
+
+def test_a_voice_that_eight_bits_spoil_comes_with_a_warning(graph, model, tokenizer, audio):
+    class Rough(Wrong):
+        def run(self, names: object, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+            waveform, durations = super().run(names, inputs)
+            return [(waveform * 4).round() / 4, durations]
+
+    rows, session = [encode(sentence, tokenizer) for sentence in SENTENCES[1:3]], open_session(model)
+    same = measure_loss(session, open_session(model), graph, rows, audio)
+    assert same.mel_cepstral_distance < 0.01 < same.readings_mel_cepstral_distance and not same.warning
+    spoiled = measure_loss(session, Rough(graph, lambda outputs: None), graph, rows, audio)  # type: ignore[arg-type]
+    assert spoiled.mel_cepstral_distance > 2 and f"by {spoiled.mel_cepstral_distance:.2f} dB" in spoiled.warning
+    with pytest.raises(VoiceError, match="other durations"):
+        measure_loss(session, Wrong(graph, moved), graph, rows, audio)  # type: ignore[arg-type]
+    assert Loss(1, 30.0, 0.1, 2.0, 1.9, 0.5).warning and not Loss(1, 30.0, 0.1, 1.9, 2.0, 0.5).warning
+
+
+def test_sherpa_onnx_says_what_the_voice_says(sherpa, graph, tokenizer):
+    proof = sherpa.card["sherpa_onnx"]
+    assert proof["sentences"] == 2 and proof["least_snr_db"] > 90 and not sherpa.warnings
+    small, large, noisy, again = speak_with_sherpa(sherpa.folder, ["nan û şîr", "Nan Û ŞÎR"], variation=0.0) + [
+        speak_with_sherpa(sherpa.folder, ["nan û şîr"])[0] for _ in range(2)
+    ]
+    np.testing.assert_array_equal(small, large)
+    inputs = graph_inputs(encode("nan û şîr", tokenizer), np.random.default_rng(0), 16, 1.0, 0.0)
+    assert snr_db(checking.speak_with_torch(graph, inputs)[0], small) > 90
+    assert 0.5 < len(noisy) / len(small) < 2 and not np.array_equal(noisy, again[: len(noisy)])
+    lines = (sherpa.folder / "tokens.txt").read_text("utf-8").splitlines()
+    assert lines[0] == "n 0" and "  31" in lines and {"ş 30", "Ş 30"} <= set(lines) and "N 0" not in lines
+
+
+def test_the_example_of_the_card_speaks(sherpa):
+    card = (sherpa.folder / "README.md").read_text("utf-8")
+    (code, _) = re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
+    command = [sys.executable, "-c", code + "\nprint(len(speech.samples), speech.sample_rate)"]
+    result = subprocess.run(command, cwd=sherpa.folder, capture_output=True, text=True, encoding="utf-8")
+    assert result.returncode == 0, result.stderr
+    samples, rate = map(int, result.stdout.split())
+    assert rate == 16_000 and samples > 1_000
+
+
+def test_what_sherpa_onnx_cannot_read_is_an_error_and_not_the_end_of_this_program(sherpa, model, tmp_path):
+    (tmp_path / "tokens.txt").write_bytes((sherpa.folder / "tokens.txt").read_bytes())
+    (tmp_path / MODEL).write_bytes(model.read_bytes())  # a graph without sherpa's metadata
+    with pytest.raises(VoiceError, match="cannot speak with"):
+        speak_with_sherpa(tmp_path, ["roj baş"])
+
+
+def test_without_the_package_sherpa_onnx_the_card_says_that_it_was_not_tried(voice_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, "find_spec", lambda name: None)
+    exported = export_voice(voice_folder, tmp_path / "out", "sherpa")
+    assert exported.card["sherpa_onnx"] is None and exported.card["agreement"]["least_snr_db"] > 90
+    assert "not installed" in exported.warnings[0] and exported.warnings[0] in (
+        tmp_path / "out" / "README.md"
+    ).read_text("utf-8")
+
+
+def test_the_command_says_what_is_wrong(voice_folder, tmp_path, capsys):
+    (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
+    assert cli.main(["export", str(voice_folder), "-o", str(tmp_path)]) == 1
+    assert "holds other files" in capsys.readouterr().err
+    assert cli.main(["export", "-o", str(tmp_path / "other")]) == 1
+    assert "There is no fine-tuned voice yet" in capsys.readouterr().err
