@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kurdtts_lib.errors import KurdTTSError
 from kurdtts_lib.feedback_commands import add_feedback
+from kurdtts_lib.listen_commands import add_listen
 from kurdtts_lib.progress import pass_bar
 from kurdtts_lib.service_commands import add_serve
 from kurdtts_lib.settings import PRESETS, CorpusSettings, Profile, TrainingSettings, load_profile, with_preset
@@ -82,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     add_say(commands)
     add_voices(commands)
     add_feedback(commands)
+    add_listen(commands)
     add_serve(commands)
     return parser
 

@@ -44,3 +44,7 @@ class FeedbackError(KurdTTSError):
 
 class TakeError(FeedbackError):
     """A recording that can be decoded but not be used for its text."""
+
+
+class ListeningError(KurdTTSError):
+    """A listening test that cannot be made, gone on with, or evaluated as asked."""

@@ -2,6 +2,8 @@
 
 import dataclasses
 import io
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -124,6 +126,29 @@ def test_what_cannot_be_used_says_why(content: bytes, fault: str | None) -> None
     sound = treat(content, TREATMENT)
     assert sound.fault == (fault or sound.fault)
     assert bool(sound.fault) == (sound.waveform is None) == (sound.figures is None)
+
+
+@pytest.mark.parametrize(("form", "rate"), [("MP3", 32_000), ("MP3", 48_000), ("WAV", 16_000), ("FLAC", 16_000)])
+def test_a_file_that_did_not_arrive_whole_is_told(form: str, rate: int, tmp_path: Path) -> None:
+    whole = encoded(syllables(3.0, rate=rate), rate, form)
+    assert treat(whole, TREATMENT).fault == ""
+    for share in (0.3, 0.6, 0.9):
+        part = whole[: int(share * len(whole))]
+        sound = treat(part, TREATMENT)
+        if form == "FLAC":  # its decoder refuses by itself
+            assert sound.fault == "cannot be decoded"
+            continue
+        assert sound.fault == "cut off" and sound.waveform is None
+        missing, stated = map(float, re.findall(r"([\d.]+) s", sound.detail))
+        assert stated == pytest.approx(3.0, abs=0.2) and missing == pytest.approx(3 * (1 - share), abs=0.5)
+        (tmp_path / "part").write_bytes(part)
+        assert treat(tmp_path / "part", TREATMENT) == sound
+
+
+def test_a_wav_whose_writer_did_not_know_the_length_is_whole() -> None:
+    whole = wav(syllables(1.0))
+    for unknown in (b"\0\0\0\0", b"\xff\xff\xff\xff"):
+        assert treat(whole[:4] + unknown + whole[8:], TREATMENT).fault == ""
 
 
 def test_a_recording_of_many_minutes_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,7 @@ RULES = (
     Rule("another speaker", "speaker", "Not a speaker of this voice."),
     Rule("cannot be read", "", "The file is missing, or the system does not give it."),
     Rule("cannot be decoded", "", "The file is damaged, or of a kind that cannot be decoded."),
+    Rule("cut off", "", "The file ends before the length that it states: it did not arrive whole."),
     Rule("empty", "", "The file holds no sound at all."),
     Rule("far too long", "", "A recording of many minutes is no sentence; it is not decoded."),
     Rule("same sound as another clip", "", "The same recording stands for two sentences; only the first can be right."),

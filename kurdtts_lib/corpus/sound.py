@@ -28,6 +28,8 @@ PEAK = 0.95
 """No clip is made louder than this amplitude, whatever loudness is asked for."""
 LONGEST_SECONDS = 600.0
 """A longer recording is not decoded: it is no sentence, and it could fill the memory."""
+CUT_OFF = 0.98
+"""An MP3 with less than this share of its stated length was cut off; encoders' own paddings are smaller."""
 FORM = 2
 """To be raised with every change of `treat` that changes its results, so that older ones are not taken for new."""
 PACKAGES = ("kurdtts", "numpy", "soundfile", "soxr", "pyloudnorm", "scipy")
@@ -82,6 +84,8 @@ def treat(source: bytes | Path, treatment: Treatment) -> Sound:
         channels, rate = read(source)
     except AudioError as error:
         return Sound("cannot be decoded", str(error))
+    if missing := _missing_seconds(source, seconds, len(channels) / rate):
+        return Sound("cut off", f"{missing:.1f} s are missing of {missing + len(channels) / rate:.1f} s")
     mono = to_mono(channels)
     offset = float(mono.mean(dtype=np.float64)) if len(mono) else 0.0
     waveform = resample(mono - np.float32(offset) if treatment.remove_dc else mono, rate, treatment.sampling_rate)
@@ -105,6 +109,27 @@ def treat(source: bytes | Path, treatment: Treatment) -> Sound:
     # Rounded, so that tables show figures and not the last bits of a sum.
     rounded = {name: round(float(value), 6) for name, value in figures.items()}
     return Sound(waveform=waveform * np.float32(gain), figures=rounded)
+
+
+def _missing_seconds(source: bytes | Path, stated: float, found: float) -> float:
+    """How much sound a file states and does not hold; 0 for forms that state nothing, or do not decode when cut.
+
+    The decoder reads what is there and says nothing: of an MP3 with its table of contents (tag Xing or Info) it knows
+    the length, of a WAV the sizes are compared.
+    """
+    head = source[:4096] if isinstance(source, bytes) else _head(source)
+    if head[:4] == b"RIFF":
+        size = len(source) if isinstance(source, bytes) else source.stat().st_size
+        said = int.from_bytes(head[4:8], "little") + 8
+        streamed = said in (8, 2**32 + 7)  # a program that did not know the length when it began
+        return 0.0 if streamed or size >= said - 1 else found * (said / size - 1)
+    known = b"Xing" in head or b"Info" in head
+    return stated - found if known and found < CUT_OFF * stated else 0.0
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(4096)
 
 
 def _frames(samples: slice, sampling_rate: int) -> slice:

@@ -1,0 +1,82 @@
+"""A blind listening test in a notebook, and the same test as a folder that any browser opens."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import anywidget
+import traitlets
+
+from kurdtts_lib.errors import KurdTTSError, ListeningError
+from kurdtts_lib.listening.design import ListeningTest
+from kurdtts_lib.listening.store import Given, ListeningStore
+from kurdtts_lib.widgets.listening_folder import LABELS, STATIC
+
+
+class ListeningWidget(anywidget.AnyWidget):
+    """Asks one listener after the other; each answer is on the disk before the next sound. Same code: it goes on.
+
+    The page never learns which system is behind a sound. Neither sounds nor answers enter the notebook's file.
+    code: fills the field in; language: "en" or "kmr", which the listener may change.
+    """
+
+    _esm = "\n".join((STATIC / name).read_text(encoding="utf-8") for name in ("listening.js", "listening_widget.js"))
+    _css = STATIC / "listening.css"
+    _labels = traitlets.Dict().tag(sync=True)
+    _language = traitlets.Unicode().tag(sync=True)
+    _code = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, test: ListeningTest, store: ListeningStore, code: str = "", language: str = "en") -> None:
+        if language not in LABELS:
+            raise ValueError(f"The listening test speaks {', '.join(LABELS)}, not {language!r}.")
+        if code:
+            test.key.plan(code)
+        super().__init__(_labels=LABELS, _language=language, _code=code)
+        self._test, self._store = test, store
+        store.keep(test.key)
+        self.on_msg(self._receive)
+
+    def _receive(self, _: object, message: dict[str, Any], __: Sequence[Any]) -> None:
+        """Answer a question of the page: {kind, request, ...} brings {request, result}, or {request, error}."""
+        replies: dict[str, Callable[[dict[str, Any]], Any]] = {
+            "open": self._open,
+            "sound": self._sound,
+            "headphones": self._headphones,
+            "answer": self._answer,
+        }
+        reply: dict[str, Any] = {"request": message["request"]}
+        try:
+            result = replies[message["kind"]](message)
+        except KurdTTSError as error:
+            self.send({**reply, "error": str(error)})
+            return
+        if isinstance(result, bytes):
+            self.send(reply, buffers=[result])
+        else:
+            self.send({**reply, "result": result})
+
+    def _open(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        key, code = self._test.key, message["code"]
+        if code not in key.plans:
+            return None
+        return key.public(code) | self._store.progress(key.test, code)
+
+    def _sound(self, message: dict[str, Any]) -> bytes:
+        if message["sound"] not in self._test.sounds:
+            raise ListeningError("This sound is of another test. Run the cell again.")
+        return self._test.sounds[message["sound"]]
+
+    def _headphones(self, message: dict[str, Any]) -> None:
+        self._store.add(self._test.key.test, message["code"], [], message["choices"])
+
+    def _answer(self, message: dict[str, Any]) -> None:
+        self._store.add(self._test.key.test, message["code"], [Given(**message["given"])])
+
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The live widget, and a line for a saved notebook that has no kernel."""
+        live = super()._repr_mimebundle_(**options)
+        assert live is not None  # only a widget without a view has none
+        data, metadata = live
+        return {
+            **data,
+            "text/html": "<p>The listening test works while the notebook runs: run this cell.</p>",
+        }, metadata

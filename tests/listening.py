@@ -1,0 +1,53 @@
+"""Listening tests in miniature, and listeners who answer by what they know."""
+
+import datetime
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from speechlike import syllables
+
+from kurdtts_lib.listening.design import SCALES, SPOILT, UNSPOILT, Key, ListeningTest, Place, make_test
+from kurdtts_lib.listening.store import Given, ListeningStore
+
+RATE = 16_000
+SENTENCES = ("Roj baş.", "Ez li vir im.", "Navê min Azad e.", "Em diçin malê.", "Bi xêr hatî.", "Şev baş.")
+NOW = "2026-05-01T12:00:00+00:00"
+
+
+def spoken(pitch: float, sentences: int = 3, seconds: float = 1.0) -> dict[str, np.ndarray]:
+    """Sentence to waveform, (samples,) at 16 kHz; no two alike."""
+    texts = SENTENCES[:sentences]
+    return {text: syllables(seconds + 0.1 * number, pitch, RATE, number) for number, text in enumerate(texts)}
+
+
+def systems(count: int = 2, sentences: int = 3) -> dict[str, dict[str, np.ndarray]]:
+    return {f"voice-{name}": spoken(120 + 20 * number, sentences) for number, name in enumerate("abcdef"[:count])}
+
+
+def small_test(kind: str = "mos", count: int = 2, sentences: int = 3, listeners: int = 4) -> ListeningTest:
+    anchors = {f"anchor {number}": sound for number, sound in enumerate(spoken(200, 2).values())}
+    return make_test(kind, systems(count, sentences), RATE, anchors, listeners)
+
+
+def sharp(worth: dict[str, float]) -> Callable[[str, Place], int]:
+    """A listener who hears how much each system is worth: it answers by these numbers, and knows what X is."""
+
+    def answer(kind: str, place: Place) -> int:
+        values = [{UNSPOILT: 4.0, SPOILT: 1.0, **worth}[name] for name in place.heard]
+        if kind == "abx":
+            return int(place.heard[1] == place.heard[2])
+        wished = values[0] if kind == "mos" else values[1] - values[0]
+        return int(np.clip(round(wished), SCALES[kind][0], SCALES[kind][-1]))
+
+    return answer
+
+
+def given(key: Key, code: str, answer: Callable[[str, Place], int]) -> Iterator[Given]:
+    start = datetime.datetime.fromisoformat(NOW)
+    for number, place in enumerate(key.plan(code)):
+        time = (start + datetime.timedelta(seconds=10 * number)).isoformat()
+        yield Given(place.item, answer(key.kind, place), len(place.sounds), time)
+
+
+def answer_all(store: ListeningStore, key: Key, code: str, answer: Callable[[str, Place], int]) -> None:
+    store.add(key.test, code, list(given(key, code, answer)), list(key.trials.values()))

@@ -1,0 +1,245 @@
+"""The listening test in a real browser: as a folder from the disk, and as a widget in JupyterLab.
+
+Skipped, with the reason said, where Chromium or Playwright is missing. `KURDTTS_SHOTS` names a folder for screenshots.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from lab import CHROMIUM, FLAGS, PATIENCE_MS, cells_done, errors, open_notebook_page, run_all, running_lab
+from listening import sharp, small_test
+
+from kurdtts_lib.files import read_json
+from kurdtts_lib.listening.answers import import_answers
+from kurdtts_lib.listening.design import Key, ListeningTest
+from kurdtts_lib.listening.results import results
+from kurdtts_lib.listening.store import ListeningStore
+from kurdtts_lib.settings import REPOSITORY
+from kurdtts_lib.widgets.listening_folder import LABELS, write_folder
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+# A listener who is in a hurry: sounds at sixteen times their pace; they still have to come to their end.
+HURRY = """const play = HTMLMediaElement.prototype.play;
+HTMLMediaElement.prototype.play = function () { this.playbackRate = 16; return play.call(this); };"""
+WORTH = {"voice-a": 5.0, "voice-b": 2.0}
+ENGLISH, KURMANJI = LABELS["en"], LABELS["kmr"]
+NOTEBOOK = """
+from listening import small_test
+from kurdtts_lib.listening.store import ListeningStore
+from kurdtts_lib.widgets.listening_test import ListeningWidget
+test = small_test("cmos", sentences=2)
+ListeningWidget(test, ListeningStore())
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    context = browser.new_context(viewport={"width": 900, "height": 700}, offline=True)
+    context.add_init_script(HURRY)
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    yield page
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[ListeningTest, Path]:
+    folder = tmp_path_factory.mktemp("listening") / "bo guhdaran ş"
+    test = small_test("mos")
+    write_folder(test, folder)
+    return test, folder
+
+
+def start(page: Any, code: str, labels: dict[str, str] = ENGLISH) -> None:
+    page.get_by_label(labels["code"]).fill(code)
+    page.get_by_role("button", name=labels["start"], exact=True).click()
+
+
+def hear(page: Any, sounds: int = 1) -> None:
+    """Play every sound of the place to its end, by the key Space."""
+    for number in range(sounds):
+        page.keyboard.press("Space")
+        page.locator(f'.kurdtts-play[data-plays="1"] >> nth={number}').wait_for()
+
+
+def check_headphones(page: Any, key: Key) -> None:
+    for number, quietest in enumerate(key.trials.values(), 1):
+        page.get_by_text(f"{number} of 6", exact=True).wait_for()
+        hear(page)
+        page.keyboard.press(str(quietest))
+        page.keyboard.press("Enter")
+
+
+def answer(page: Any, key: Key, code: str, first: int, last: int) -> None:
+    """Answer places `first` to `last`, counted from 1, by who speaks."""
+    scale = {"mos": 1, "cmos": -3}[key.kind]
+    for number in range(first, last + 1):
+        place = key.plan(code)[number - 1]
+        page.get_by_text(f"{number} of {len(key.plan(code))}", exact=True).wait_for()
+        hear(page, len(place.sounds))
+        page.keyboard.press(str(sharp(WORTH)(key.kind, place) - scale + 1))
+        page.keyboard.press("Enter")
+
+
+def shot(page: Any, name: str) -> None:
+    if kept := os.environ.get("KURDTTS_SHOTS"):
+        Path(kept).mkdir(parents=True, exist_ok=True)
+        page.locator(".kurdtts-listening").screenshot(path=Path(kept) / f"{name}.png")
+
+
+def test_a_listener_answers_from_the_disk_goes_on_after_a_reload_and_sends_a_file_back(
+    page: Any, made: tuple[ListeningTest, Path], tmp_path: Path
+) -> None:
+    test, folder = made
+    key, code = test.key, next(iter(test.key.plans))
+    page.goto((folder / "index.html").as_uri())
+    shot(page, "listening-start")
+    start(page, "nope")
+    page.get_by_text(ENGLISH["unknown_code"]).wait_for()
+    start(page, f" {code.lower()} ")
+    page.locator('[data-state="check"]').wait_for()
+    shot(page, "listening-headphones")
+    check_headphones(page, key)
+    answer(page, key, code, 1, 4)
+    page.get_by_text("5 of 10", exact=True).wait_for()
+    page.keyboard.press("3")
+    page.keyboard.press("Enter")
+    assert page.get_by_role("status").inner_text() == ENGLISH["listen_first"], "an answer before the sound is refused"
+
+    page.reload()
+    start(page, code)
+    page.get_by_text("5 of 10", exact=True).wait_for()
+    hear(page)
+    page.get_by_role("button", name=f"{ENGLISH['sound_mos_0']} ({ENGLISH['heard']})").click()
+    page.locator('.kurdtts-play[data-plays="2"]').wait_for()
+    page.get_by_role("button", name=ENGLISH["mos_3"]).click()
+    shot(page, "listening-mos")
+    page.get_by_role("button", name=ENGLISH["next"], exact=True).click()
+    answer(page, key, code, 6, 10)
+    with page.expect_download() as download:
+        page.get_by_role("link", name=ENGLISH["download"]).click()
+    shot(page, "listening-end")
+    assert download.value.suggested_filename == f"answers-{code}.json"
+    file = tmp_path / "answers.json"
+    download.value.save_as(file)
+
+    store = ListeningStore(tmp_path / "store")
+    store.keep(key)
+    assert import_answers(store, file) == (key.test, code, 10, 10, 10)
+    assert store.headphones(key.test) == {code: 6}
+    kept = {each.item: each for each in store.answers(key.test)}
+    fifth = key.plan(code)[4]
+    assert (kept[fifth.item].answer, kept[fifth.item].plays) == (3, 2)
+    for place in [*key.plan(code)[:4], *key.plan(code)[5:]]:
+        assert (kept[place.item].answer, kept[place.item].plays) == (sharp(WORTH)("mos", place), 1)
+    table = results(store).everybody.table
+    assert table["MOS"]["voice-a"] > table["MOS"]["voice-b"] + 1
+
+
+def test_the_folder_does_not_tell_who_speaks(page: Any, made: tuple[ListeningTest, Path]) -> None:
+    test, folder = made
+    for code in test.key.plans:
+        page.goto((folder / "index.html").as_uri())
+        start(page, code)
+        page.locator('[data-state="check"]').wait_for()
+    told = [page.content(), page.evaluate("() => JSON.stringify(window.kurdttsListening)")]
+    told += [path.name for path in folder.rglob("*")]
+    told += [path.read_text(encoding="utf-8") for path in folder.iterdir() if path.is_file()]
+    secrets = [*test.key.systems, *test.key.sentences, "anchor", "spoilt"]
+    assert len(told) > 20 and not [(secret, text[:80]) for secret in secrets for text in told if secret in text]
+
+
+def test_the_page_speaks_kurmanji_and_plays_a_b_and_x(page: Any, tmp_path: Path) -> None:
+    test = small_test("abx", sentences=1)
+    write_folder(test, tmp_path / "test")
+    page.goto((tmp_path / "test" / "index.html").as_uri())
+    page.get_by_role("button", name="Kurdî").click()
+    assert page.locator(".kurdtts-listening").get_attribute("lang") == "kmr"
+    start(page, next(iter(test.key.plans)), KURMANJI)
+    page.get_by_role("button", name=KURMANJI["skip"]).click()
+    page.get_by_role("heading", name=KURMANJI["abx"]).wait_for()
+    hear(page, 2)
+    choice = page.get_by_role("button", name=KURMANJI["abx_1"])
+    page.keyboard.press("2")
+    assert (choice.get_attribute("aria-disabled"), choice.get_attribute("aria-pressed")) == ("true", "false")
+    page.get_by_role("button", name=KURMANJI["sound_abx_2"]).click()
+    page.locator('.kurdtts-play[data-plays="1"] >> nth=2').wait_for()
+    page.keyboard.press("2")
+    shot(page, "listening-kurmanji")
+    assert (choice.get_attribute("aria-disabled"), choice.get_attribute("aria-pressed")) == ("false", "true")
+
+
+def test_where_the_browser_keeps_nothing_it_is_said_and_the_file_is_whole(page: Any, tmp_path: Path) -> None:
+    test = small_test("cmos", sentences=1)
+    key, code = test.key, next(iter(test.key.plans))
+    write_folder(test, tmp_path / "test")
+    page.add_init_script("Storage.prototype.setItem = () => { throw new Error('full') }")
+    page.goto((tmp_path / "test" / "index.html").as_uri())
+    start(page, code)
+    page.get_by_role("button", name=ENGLISH["skip"]).click()
+    page.get_by_role("alert").get_by_text(ENGLISH["storage"]).wait_for()
+    answer(page, key, code, 1, 3)
+    with page.expect_download() as download:
+        page.get_by_role("link", name=ENGLISH["download"]).click()
+    sent = read_json(Path(download.value.path()))
+    assert [each["item"] for each in sent["answers"]] == [place.item for place in key.plan(code)]
+    assert sent["headphones"] == []
+
+
+def test_the_widget_asks_in_jupyterlab_keeps_every_answer_and_leaves_nothing_in_the_notebook(
+    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notebooks").mkdir()
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # without it Lab asks which one
+    cells = [nbformat.v4.new_code_cell(NOTEBOOK.strip())]
+    file = tmp_path / "notebooks" / "test.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), file)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (REPOSITORY, REPOSITORY / "tests"))))
+    store = ListeningStore(tmp_path / "home" / "data" / "listening")
+    with running_lab(tmp_path) as address:
+        context = browser.new_context(viewport={"width": 1000, "height": 900})
+        context.add_init_script(HURRY)
+        page = context.new_page()
+        open_notebook_page(page, address, "test.ipynb")
+        run_all(page)
+        cells_done(page)
+        assert errors(page) == []
+        page.locator(".kurdtts-listening").wait_for(timeout=PATIENCE_MS)
+        key = store.key()
+        code = list(key.plans)[1]
+        start(page, code)
+        check_headphones(page, key)
+        answer(page, key, code, 1, 2)
+        page.get_by_text("3 of 4", exact=True).wait_for()
+        assert len(store.answers(key.test)) == 2, "an answer is kept before the next sound"
+        shot(page, "listening-lab")
+        run_all(page)  # a new widget, as after a restart
+        page.locator('[data-state="start"]').wait_for(timeout=PATIENCE_MS)
+        start(page, code)
+        answer(page, key, code, 3, 4)
+        page.get_by_text(ENGLISH["done"]).wait_for()
+        page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+        page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
+        context.close()
+    kept = {each.item: each.answer for each in store.answers(key.test)}
+    assert kept == {place.item: sharp(WORTH)("cmos", place) for place in key.plan(code)}
+    assert store.headphones(key.test) == {code: 6}
+    assert results(store).everybody.table.loc["voice-a over voice-b", "CMOS"] == 3.0
+    saved = file.read_text(encoding="utf-8")
+    assert "UklGR" not in saved and len(saved) < 200_000, "the beginning of a WAV file, in base64"
+    assert not [name for name in (*key.systems, *kept) if name in saved]
+    assert read_json(file)["cells"][0]["outputs"]

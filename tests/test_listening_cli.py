@@ -1,0 +1,135 @@
+"""`kurdtts listen`: make a test, take answers, see results; bad input is told in a line."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from listening import NOW
+
+from kurdtts_lib import cli
+from kurdtts_lib.audio import write_wav
+from kurdtts_lib.corpus.clips import Clip, Parts
+from kurdtts_lib.listening import material
+from kurdtts_lib.listening.answers import FORMAT
+from kurdtts_lib.listening.design import SPOILT, UNSPOILT
+from kurdtts_lib.listening.store import ListeningStore
+from kurdtts_lib.settings import CorpusSettings, load_profile
+from kurdtts_lib.vits.voice import Voice, save_voice
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def voices(make_audible_voice: Callable[..., Voice], tmp_path: Path) -> list[str]:
+    """Two voices that can be heard; the second one speaks twice as fast."""
+    folders = []
+    for name, changes in (("yek", {}), ("du", {"speaking_rate": 2.0})):
+        save_voice(make_audible_voice(**changes), tmp_path / name, "test\n")
+        folders.append(str(tmp_path / name))
+    return folders
+
+
+@pytest.fixture
+def prepared(tone_clips: list[Clip], monkeypatch: pytest.MonkeyPatch) -> list[Clip]:
+    """The tone clips stand for the test part of the bundled sample, prepared."""
+    monkeypatch.setattr(material, "clips_of", lambda profile: Parts([], [], tone_clips))
+    monkeypatch.setattr(material, "corpus_settings", lambda folder: CorpusSettings())
+    return tone_clips
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    file = tmp_path / "hevok.txt"
+    file.write_text("Roj baş.\n\nEz li vir im.\nRoj baş.\nNavê min Azad e.\n", encoding="utf-8-sig")
+    return file
+
+
+def sent_back(store: ListeningStore, tmp_path: Path, number: int) -> Path:
+    key = store.key()
+    code, places = list(key.plans.items())[number]
+    wished = {UNSPOILT: 5, SPOILT: 1, "yek": 4, "du": 2, "recordings": 5}
+    answers = [{"item": p.item, "answer": wished[p.heard[0]], "plays": 1, "time": NOW} for p in places]
+    content = {"format": FORMAT, "test": key.test, "code": code, "headphones": [], "answers": answers}
+    file = tmp_path / f"answers-{code}.json"
+    file.write_text(json.dumps(content), encoding="utf-8")
+    return file
+
+
+def test_a_test_goes_its_way(voices: list[str], prepared: list[Clip], tmp_path: Path, capsys: Capture) -> None:
+    folder = tmp_path / "bo guhdaran"
+    assert cli.main(["listen", "make", str(folder), "--voices", *voices, "--sentences", "3", "--listeners", "3"]) == 0
+    printed = capsys.readouterr().out
+    store = ListeningStore()
+    key = store.key()
+    assert key.systems == ["yek", "du", "recordings"] and key.sentences == [clip.text for clip in prepared[:3]]
+    assert all(code in printed for code in key.plans) and len(key.plans) == 3
+    assert "machine" in printed and "machine" in key.note and "each listener answers 13 times" in printed
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert '<html lang="kmr">' in page and "machine" not in page and "recordings" not in page
+    anchors = {place.sentence for plan in key.plans.values() for place in plan if place.heard[0] == SPOILT}
+    assert anchors == {clip.text for clip in prepared[3:5]}, "of other sentences than the test's"
+
+    files = [str(sent_back(store, tmp_path, number)) for number in range(2)]
+    assert cli.main(["listen", "import", *files]) == 0
+    assert "13 of 13 answers, 13 of them new" in capsys.readouterr().out
+    assert cli.main(["listen", "import", files[0], str(folder / "index.html")]) == 1
+    printed = capsys.readouterr()
+    assert "13 answers, 0 of them new" in printed.out and "1 files taken, 1 refused" in printed.out
+    assert "index.html is damaged or no file of answers" in printed.err
+    assert cli.main(["listen", "results"]) == 0
+    printed = capsys.readouterr().out
+    assert "read by a machine" in printed and "All 2 listeners" in printed and "MOS" in printed and "Clark" in printed
+
+
+def test_lines_of_a_text_file(voices: list[str], text: Path, tmp_path: Path) -> None:
+    command = ["listen", "make", str(tmp_path / "a"), "--voices", *voices, "--kind", "abx", "--text", str(text)]
+    assert cli.main([*command, "--sentences", "2", "--language", "en"]) == 0
+    key = ListeningStore().key()
+    assert (key.kind, key.systems, key.sentences) == ("abx", ["yek", "du"], ["Roj baş.", "Ez li vir im."])
+    assert "no recordings; the anchors are speech of yek" in key.note
+
+
+def test_pairs_with_recordings_only_beside_a_single_voice(
+    voices: list[str], prepared: list[Clip], tmp_path: Path
+) -> None:
+    for given, systems in ((voices, ["yek", "du"]), (voices[:1], ["yek", "recordings"])):
+        folder = tmp_path / f"test {len(given)}"
+        assert cli.main(["listen", "make", str(folder), "--voices", *given, "--kind", "cmos", "--sentences", "2"]) == 0
+        assert ListeningStore().key().systems == systems
+
+
+def test_what_cannot_be_is_told(voices: list[str], text: Path, tmp_path: Path, capsys: Capture) -> None:
+    def told(*arguments: str) -> str:
+        assert cli.main(["listen", *arguments]) == 1
+        printed = capsys.readouterr()
+        assert printed.err.startswith("kurdtts listen: ") and len(printed.err.splitlines()) == 1
+        return printed.err
+
+    make = ("make", str(tmp_path / "test"), "--voices")
+    assert "two voices at least" in told(*make, voices[0], "--text", str(text))
+    assert "is there twice" in told(*make, voices[0], voices[0], "--text", str(text))
+    assert "no voice 7" in told(*make, "7", voices[0], "--text", str(text))
+    assert "cannot be read" in told(*make, *voices, "--text", str(tmp_path / "none.txt"))
+    text.write_text("\n \n", encoding="utf-8")
+    assert "holds no sentence" in told(*make, *voices, "--text", str(text))
+    assert "Prepare the data first" in told(*make, *voices)
+    assert "holds other files" in told("make", str(tmp_path), "--voices", *voices)
+    assert "no listening test yet" in told("results")
+    assert not (tmp_path / "test").exists()
+    with pytest.raises(SystemExit):
+        cli.main(["listen", *make, *voices, "--sentences", "0"])
+
+
+def test_voices_of_other_rates_meet_at_the_highest(
+    voices: list[str], prepared: list[Clip], tmp_path: Path, make_audible_voice: Callable[..., Voice]
+) -> None:
+    save_voice(make_audible_voice(sampling_rate=22_050), tmp_path / "sê", "test\n")
+    sound = np.sin(np.arange(32_000))
+    write_wav(prepared[0].path, sound, 32_000)
+    found = material.from_recordings([voices[0], str(tmp_path / "sê")], load_profile("sample"), 1, "mos")
+    assert found.sampling_rate == 22_050
+    assert len(found.systems["recordings"][prepared[0].text]) == 22_050
+    low, high = (len(found.systems[name][prepared[0].text]) for name in ("yek", "sê"))
+    assert np.isclose(low / high, 22_050 / 16_000, rtol=0.01)

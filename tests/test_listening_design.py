@@ -1,0 +1,171 @@
+"""Listening tests: balanced, hidden, at one loudness; and what cannot be a test is refused."""
+
+import io
+import itertools
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+from listening import RATE, SENTENCES, small_test, spoken, systems
+from speechlike import syllables
+
+from kurdtts_lib.audio import loudness
+from kurdtts_lib.errors import ListeningError
+from kurdtts_lib.listening.design import SPOILT, UNSPOILT, Key, make_test
+from kurdtts_lib.listening.order import order, variants
+from kurdtts_lib.listening.sounds import TONE_RATE, headphone_trials, same_loudness, spoil
+
+
+@given(units=st.integers(1, 6), sentences=st.integers(1, 8), anchors=st.integers(0, 4), seed=st.integers(0, 99))
+def test_each_unit_stands_once_at_each_place_over_as_many_listeners(
+    units: int, sentences: int, anchors: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    texts = [sentences + number for number in range(anchors)]
+    orders = [order(units, sentences, texts, listener, rng) for listener in range(units)]
+    for heard in orders:
+        assert Counter(heard) == Counter(
+            [*itertools.product(range(units), range(sentences)), *((-1 - n, text) for n, text in enumerate(texts))]
+        ), "everybody hears everything once"
+    ordinary = [[unit for unit, _ in heard if unit >= 0] for heard in orders]
+    for place in zip(*ordinary, strict=True):
+        assert sorted(place) == list(range(units))
+    for heard in ordinary:
+        for run in range(sentences):
+            assert sorted(heard[run * units : (run + 1) * units]) == list(range(units))
+
+
+@given(units=st.integers(1, 6), sentences=st.integers(3, 8), listener=st.integers(0, 30), seed=st.integers(0, 99))
+def test_no_sentence_follows_itself(units: int, sentences: int, listener: int, seed: int) -> None:
+    anchors = [sentences, sentences + 1, sentences, sentences + 1]
+    heard = order(units, sentences, anchors, listener, np.random.default_rng(seed))
+    assert all(first[1] != second[1] for first, second in itertools.pairwise(heard))
+
+
+def test_where_it_cannot_be_avoided_the_same_sentence_follows() -> None:
+    assert len(order(3, 1, [], 0, np.random.default_rng(0))) == 3
+
+
+@given(items=st.integers(1, 20), kinds=st.sampled_from([1, 2, 4]), rounds=st.integers(1, 4), seed=st.integers(0, 99))
+def test_each_item_has_each_form_equally_often(items: int, kinds: int, rounds: int, seed: int) -> None:
+    forms = variants(items, kinds, kinds * rounds, np.random.default_rng(seed))
+    assert forms.shape == (kinds * rounds, items)
+    for item in forms.T:
+        assert Counter(item.tolist()) == dict.fromkeys(range(kinds), rounds)
+    for listener in forms:
+        times = [int((listener == kind).sum()) for kind in range(kinds)]
+        assert max(times) - min(times) <= 1
+
+
+@pytest.mark.parametrize("kind", ["cmos", "abx"])
+def test_sides_and_x_are_balanced_and_every_two_systems_are_compared(kind: str) -> None:
+    key = small_test(kind, count=3, sentences=4, listeners=8).key
+    seen: dict[tuple, Counter] = {}
+    for places in key.plans.values():
+        assert len(places) == 3 * 4 + 2 and len({place.item for place in places}) == len(places)
+        for place in places:
+            seen.setdefault((frozenset(place.heard), place.sentence), Counter())[tuple(place.heard)] += 1
+            assert kind == "cmos" or place.heard[2] in place.heard[:2]
+    pairs = {frozenset(pair) for pair in itertools.combinations(key.systems, 2)}
+    assert {pair for pair, _ in seen} == {*pairs, frozenset((UNSPOILT, SPOILT))}
+    forms = 2 if kind == "cmos" else 4
+    assert all(len(each) == forms and set(each.values()) == {8 // forms} for each in seen.values())
+
+
+def test_the_same_sounds_are_the_same_test_again_and_others_are_not() -> None:
+    first, again, other = small_test(), small_test(), small_test(sentences=2)
+    assert (first.key, first.sounds) == (again.key, again.sounds)
+    assert first.key.test != other.key.test and not set(first.key.plans) & set(other.key.plans)
+    assert Key.from_json(first.key.to_json()) == first.key
+
+
+@pytest.mark.parametrize("kind", ["mos", "cmos", "abx"])
+def test_what_a_page_knows_tells_nothing(kind: str) -> None:
+    test = small_test(kind)
+    for code in test.key.plans:
+        public = test.key.public(code)
+        assert set(public) == {"kind", "places", "trials"}
+        assert all(set(place) == {"item", "sounds"} for place in public["places"])
+        told = json.dumps(public, ensure_ascii=False)
+        assert not [name for name in (*test.key.systems, *SENTENCES, UNSPOILT, SPOILT) if name in told]
+    places = [place for plan in test.key.plans.values() for place in plan]
+    assert list(test.sounds) == sorted(test.sounds), "not in the order of the systems"
+    assert {sound for place in places for sound in place.sounds} | set(test.key.trials) == set(test.sounds)
+    behind = {name: system for place in places for name, system in zip(place.sounds, place.heard, strict=True)}
+    if kind == "abx":  # X sounds as one of the two, under a name of its own
+        for place in places:
+            assert len(set(place.sounds)) == 3
+            a, b, x = (test.sounds[sound] for sound in place.sounds)
+            assert (x == a, x == b) == (place.heard[2] == place.heard[0], place.heard[2] == place.heard[1])
+    assert len(behind) == len(test.sounds) - 6
+
+
+def test_a_louder_voice_is_not_heard_louder() -> None:
+    loud = {name: {text: gain * sound for text, sound in spoken(150).items()} for name, gain in (("a", 0.05), ("b", 1))}
+    test = make_test("mos", loud, RATE)
+    levels = []
+    for name, content in test.sounds.items():
+        sound, rate = soundfile.read(io.BytesIO(content), always_2d=True)
+        assert np.abs(sound).max() < 1
+        if name in test.key.trials:
+            assert rate == TONE_RATE and sound.shape[1] == 2
+        else:
+            levels.append(loudness(sound[:, 0], rate))
+    assert len(levels) == 3 * 2 + 2 * 2 and np.allclose(levels, -23, atol=0.1)
+
+
+def test_what_would_be_cut_off_makes_all_sounds_quieter() -> None:
+    clicks = np.zeros(RATE)
+    clicks[::2000] = 0.9
+    found = same_loudness({"clicks": clicks, "voice": syllables(1.0)}, RATE)
+    levels = [loudness(sound, RATE) for sound in found.values()]
+    assert np.isclose(np.abs(found["clicks"]).max(), 0.99)
+    assert np.isclose(*levels, atol=0.01) and levels[0] < -24
+
+
+def test_the_spoilt_anchor_is_dull_and_as_noisy_as_stated() -> None:
+    time = np.arange(2 * RATE) / RATE
+    low, high = np.sin(2 * np.pi * 500 * time), np.sin(2 * np.pi * 5000 * time)
+    spoilt = spoil(low + high, RATE, np.random.default_rng(1))
+    power = np.abs(np.fft.rfft(spoilt)) ** 2
+    noise = np.delete(power, [2 * 500, 2 * 5000]).sum()
+    assert np.isclose(10 * np.log10(power[2 * 500] / noise), 10, atol=0.3)
+    assert power[2 * 5000] < 1e-3 * power[2 * 500]
+
+
+def test_the_headphones_check_is_quietest_in_the_ears_and_another_one_in_the_air() -> None:
+    trials = headphone_trials(np.random.default_rng(2))
+    found = set()
+    for trial in trials:
+        tones = [trial.sound[number * 12_000 : number * 12_000 + 8000] for number in range(3)]
+        ears = [np.sqrt(np.mean(np.square(tone[:, 0]))) for tone in tones]
+        air = [np.sqrt(np.mean(np.square(tone.sum(axis=1)))) for tone in tones]
+        quiet, cancelled = int(np.argmin(ears)), int(np.argmin(air))
+        assert quiet + 1 == trial.quietest and cancelled != quiet and air[cancelled] < 1e-9
+        assert np.isclose(20 * np.log10(ears[quiet] / max(ears)), -6)
+        found.add((quiet, cancelled))
+    assert len(found) == len(trials) == 6
+
+
+def refused(**changes: object) -> str:
+    arguments = {"kind": "mos", "systems": systems(), "sampling_rate": RATE, **changes}
+    with pytest.raises(ListeningError) as error:
+        make_test(**arguments)  # type: ignore[arg-type]
+    return str(error.value)
+
+
+def test_what_cannot_be_a_test_is_refused() -> None:
+    assert "two voices at least" in refused(systems=systems(1))
+    assert "no kind of test 'mushra'" in refused(kind="mushra")
+    assert "a sentence at least" in refused(systems={"a": {}, "b": {}})
+    assert "b does not say 'Navê min Azad e.'" in refused(systems={"a": spoken(120, 3), "b": spoken(140, 2)})
+    assert "a does not say" in refused(systems={"a": {}, "b": spoken(140, 2)})
+    assert "No system can have the name" in refused(systems={SPOILT: spoken(120), "b": spoken(140)})
+    assert "a listener at least" in refused(listeners=0)
+    for broken in (np.zeros(RATE), np.zeros(0), np.full(RATE, np.nan), np.ones((RATE, 2))):
+        message = refused(systems={"a": spoken(120, 1), "b": {SENTENCES[0]: broken}})
+        assert "silent" in message or "not numbers" in message

@@ -1,0 +1,224 @@
+"""What listeners said: each figure against an independent statement, and no claim that the answers do not carry."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+from listening import answer_all, sharp, small_test
+
+from kurdtts_lib.errors import ListeningError
+from kurdtts_lib.listening.design import SCALES, SPOILT, UNSPOILT, Key, Place
+from kurdtts_lib.listening.results import Results, results
+from kurdtts_lib.listening.statistics import Rating, alpha, interval, share
+from kurdtts_lib.listening.store import Given, ListeningStore
+
+# Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", section E: four observers, twelve units, gaps.
+PUBLISHED = (
+    (1, 2, 3, 3, 2, 1, 4, 1, 2, None, None, None),
+    (1, 2, 3, 3, 2, 2, 4, 1, 2, 5, None, 3),
+    (None, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, None),
+    (1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, None),
+)
+
+
+def table(values: np.ndarray) -> list[Rating]:
+    """(listeners, sentences) as ratings."""
+    return [Rating(f"l{i}", f"s{j}", float(value)) for (i, j), value in np.ndenumerate(values)]
+
+
+@given(listeners=st.integers(3, 8), sentences=st.integers(3, 8), seed=st.integers(0, 999))
+def test_the_interval_ends_where_clarks_min_f_stops_to_be_significant(
+    listeners: int, sentences: int, seed: int
+) -> None:
+    values = np.random.default_rng(seed).normal(size=(listeners, sentences))
+    found = interval(table(values), 0.95)
+    end = found.low if abs(found.low) > abs(found.high) else found.high
+    shifted = values - end  # a mean of exactly half an interval
+    f1 = scipy.stats.ttest_1samp(shifted.mean(axis=1), 0).statistic ** 2
+    f2 = scipy.stats.ttest_1samp(shifted.mean(axis=0), 0).statistic ** 2
+    min_f = f1 * f2 / (f1 + f2)
+    freedom = (f1 + f2) ** 2 / (f1**2 / (sentences - 1) + f2**2 / (listeners - 1))
+    assert np.isclose(scipy.stats.f.sf(min_f, 1, freedom), 0.05, rtol=1e-6)
+    assert np.isclose(found.mean, values.mean()) and found.known
+
+
+def test_the_interval_holds_for_other_listeners_and_other_sentences() -> None:
+    rng, holds, trials = np.random.default_rng(5), 0, 1000
+    for _ in range(trials):
+        values = rng.normal(size=(6, 1)) + rng.normal(scale=0.5, size=(1, 5)) + rng.normal(size=(6, 5))
+        found = interval(table(values))
+        holds += found.low <= 0 <= found.high
+    assert 0.94 <= holds / trials <= 0.995, holds / trials
+
+
+def test_too_few_to_know_is_said_and_not_guessed() -> None:
+    for values in (np.arange(10.0).reshape(2, 5), np.arange(10.0).reshape(5, 2), np.full((4, 4), 3.0)):
+        found = interval(table(values))
+        assert np.isclose(found.mean, values.mean()) and not found.known and np.isnan(found.high)
+    assert not interval([]).known and np.isnan(interval([]).mean)
+
+
+def brute_alpha(units: list[list[float]]) -> float:
+    """1 - D_o / D_e from the definition: every ordered pair of values, one by one."""
+    units = [values for values in units if len(values) > 1]
+    together = list(itertools.chain.from_iterable(units))
+    n = len(together)
+    observed = sum(
+        sum((a - b) ** 2 for a, b in itertools.permutations(values, 2)) / (len(values) - 1) for values in units
+    )
+    expected = sum((a - b) ** 2 for a, b in itertools.permutations(together, 2))
+    return 1 - (observed / n) / (expected / (n * (n - 1)))
+
+
+@given(st.lists(st.lists(st.integers(1, 5).map(float), min_size=1, max_size=5), min_size=2, max_size=8))
+def test_alpha_is_its_definition(units: list[list[float]]) -> None:
+    found = alpha((str(number), value) for number, values in enumerate(units) for value in values)
+    pairable = [value for values in units if len(values) > 1 for value in values]
+    if len(set(pairable)) < 2:
+        assert np.isnan(found)
+    else:
+        assert np.isclose(found, brute_alpha(units))
+
+
+def test_alpha_of_the_published_example() -> None:
+    rated = [(str(unit), float(row[unit])) for row in PUBLISHED for unit in range(12) if row[unit] is not None]
+    assert np.isclose(alpha(rated), 0.849, atol=5e-4)
+
+
+def test_share_counts_coins() -> None:
+    found = share(9, 10)
+    assert np.isclose(found.p_value, (10 + 1) / 2**10)
+    # Clopper-Pearson: at the ends of the interval what was found has a chance of 2.5 % to one side
+    assert np.isclose(scipy.stats.binom.sf(8, 10, found.low), 0.025)
+    assert np.isclose(scipy.stats.binom.cdf(9, 10, found.high), 0.025)
+    assert share(0, 5).low == 0 and share(5, 5).high == 1
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ListeningStore:
+    return ListeningStore(tmp_path)
+
+
+def asked(store: ListeningStore, kind: str, worths: list[dict[str, float]], **sizes: int) -> Results:
+    """Results of listeners who each hear another worth in the systems."""
+    key = small_test(kind, **sizes).key
+    store.keep(key)
+    for code, worth in zip(key.plans, worths, strict=False):
+        answer_all(store, key, code, sharp(worth))
+    return results(store)
+
+
+LIKES_A = [{"voice-a": 5 - 0.6 * (n % 2), "voice-b": 2 + 0.6 * (n % 3)} for n in range(6)]
+
+
+def test_mos_and_a_difference_that_is_real(store: ListeningStore) -> None:
+    found = asked(store, "mos", LIKES_A, listeners=6).everybody
+    assert found.table.loc["voice-a", "MOS"] == np.mean([5, 4, 5, 4, 5, 4])
+    assert found.table.loc["voice-b", "MOS"] == np.mean([2, 3, 3, 2, 3, 3])
+    assert found.table["ratings"].tolist() == [18, 18]
+    (verdict,) = found.verdicts
+    assert verdict.startswith("With 6 listeners and 3 sentences, listeners prefer voice-a to voice-b: ")
+    assert "95.0% interval" in verdict
+
+
+def test_three_listeners_who_do_not_agree_cannot_tell_them_apart(store: ListeningStore) -> None:
+    worths = [{"voice-a": 4, "voice-b": 3}, {"voice-a": 3, "voice-b": 4}, {"voice-a": 4, "voice-b": 3}]
+    (verdict,) = asked(store, "mos", worths).everybody.verdicts
+    assert verdict.startswith("With 3 listeners and 3 sentences, voice-a and voice-b cannot be told apart: ")
+
+
+def test_one_listener_is_no_proof(store: ListeningStore) -> None:
+    found = asked(store, "mos", LIKES_A[:1])
+    (verdict,) = found.everybody.verdicts
+    assert verdict.startswith("With 1 listener") and "too few" in verdict and "prefer" not in verdict
+    assert np.isnan(found.everybody.agreement) and "alpha" not in str(found)
+    assert "unknown" in str(found) and "nan" not in str(found).lower()
+
+
+def test_all_the_same_answers_are_no_spread(store: ListeningStore) -> None:
+    (verdict,) = asked(store, "mos", [{"voice-a": 4, "voice-b": 3}] * 4).everybody.verdicts
+    assert "all answers are alike" in verdict and "prefer" not in verdict
+
+
+def test_more_pairs_need_a_wider_interval(store: ListeningStore) -> None:
+    worths = [{**worth, "voice-c": 3} for worth in LIKES_A]
+    found = asked(store, "mos", worths, count=3, listeners=6).everybody
+    assert len(found.verdicts) == 3 and all("98.3% interval" in verdict for verdict in found.verdicts)
+
+
+def test_cmos_takes_the_sides_off_again(store: ListeningStore) -> None:
+    found = asked(store, "cmos", LIKES_A, listeners=6)
+    wished = [float(np.clip(round(worth["voice-a"] - worth["voice-b"]), -3, 3)) for worth in LIKES_A]
+    row = found.everybody.table.loc["voice-a over voice-b"]
+    assert np.isclose(row["CMOS"], np.mean(wished)) and row["low"] > 0
+    assert "listeners prefer voice-a to voice-b: the CMOS is +" in found.everybody.verdicts[0]
+    assert (found.listeners["anchors"] == "passed").all()
+    assert np.isclose(found.everybody.agreement, brute_alpha([wished] * 3))
+
+
+def test_abx_is_told_apart_by_who_hears_x_and_not_by_who_always_says_a(store: ListeningStore) -> None:
+    key = small_test("abx", sentences=4).key
+    store.keep(key)
+    first, second = list(key.plans)[:2]
+    answer_all(store, key, first, sharp({"voice-a": 3, "voice-b": 2}))
+    found = results(store)
+    assert found.everybody.table[["right", "answers"]].to_numpy().tolist() == [[4, 4]]
+    assert "cannot be told apart: 4 of 4" in found.everybody.verdicts[0], "a coin does this one time in 16"
+    answer_all(store, key, second, lambda kind, place: 0)
+    found = results(store)
+    assert found.listeners.loc[second, "anchors"] == "failed" and found.attentive.codes == [first]
+    assert found.everybody.table["answers"].tolist() == [8] and found.attentive.table["answers"].tolist() == [4]
+
+
+@pytest.mark.parametrize("kind", SCALES)
+def test_who_does_not_listen_is_counted_shown_and_left_out_of_the_second_figures(
+    store: ListeningStore, kind: str
+) -> None:
+    key = small_test(kind, listeners=6).key
+    store.keep(key)
+
+    def deaf(kind: str, place: Place) -> int:
+        return SCALES[kind][len(SCALES[kind]) // 2]
+
+    def upside_down(kind: str, place: Place) -> int:
+        return sharp({"voice-a": 1, "voice-b": 5, UNSPOILT: 1, SPOILT: 5})(kind, place)
+
+    codes = list(key.plans)
+    for code, worth in zip(codes, LIKES_A[:4], strict=False):
+        answer_all(store, key, code, sharp(worth))
+    answer_all(store, key, codes[4], deaf)
+    if kind != "abx":
+        answer_all(store, key, codes[5], upside_down)
+    found = results(store)
+    bad = codes[4:] if kind != "abx" else codes[4:5]
+    assert found.listeners["anchors"].to_dict() == dict.fromkeys(codes[:4], "passed") | dict.fromkeys(bad, "failed")
+    assert sorted(found.everybody.codes) == sorted([*codes[:4], *bad])
+    assert sorted(found.attentive.codes) == sorted(codes[:4])
+    if kind == "mos":
+        assert found.attentive.table["MOS"]["voice-a"] == 4.5 > found.everybody.table["MOS"]["voice-a"]
+    text = str(found)
+    assert f"All {4 + len(bad)} listeners:" in text and f"Without {len(bad)} who failed the hidden anchors" in text
+    assert all(code in text for code in codes[: 4 + len(bad)]) and "6 of 6" in text
+
+
+def test_who_has_not_reached_the_anchors_is_told(store: ListeningStore) -> None:
+    key: Key = small_test("mos").key
+    store.keep(key)
+    code, places = next(iter(key.plans.items()))
+    ordinary = next(place for place in places if place.heard == ["voice-a"])
+    store.add(key.test, code, [Given(ordinary.item, 4, 1, "2026-05-01T12:00:00+00:00")], [])
+    found = results(store)
+    assert found.listeners.loc[code].tolist() == [1, 10, "not reached", "left out"]
+    assert found.attentive.codes == [] and "and 1 who did not reach them:\nNobody is left.\n" in str(found)
+
+
+def test_without_answers_there_is_no_result(store: ListeningStore) -> None:
+    with pytest.raises(ListeningError, match="no listening test yet"):
+        results(store)
+    store.keep(small_test().key)
+    with pytest.raises(ListeningError, match="Nobody has answered"):
+        results(store)

@@ -1,0 +1,195 @@
+"""The store of answers and the files that come back: everything once, nothing that cannot be."""
+
+import concurrent.futures
+import dataclasses
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from listening import NOW, answer_all, given, sharp, small_test
+
+from kurdtts_lib.errors import ListeningError
+from kurdtts_lib.listening import store as store_module
+from kurdtts_lib.listening.answers import FORMAT, import_answers
+from kurdtts_lib.listening.design import Key
+from kurdtts_lib.listening.store import NAME, Given, ListeningStore
+
+WORTH = sharp({"voice-a": 5, "voice-b": 2})
+
+
+@pytest.fixture(scope="module")
+def key() -> Key:
+    return small_test().key
+
+
+@pytest.fixture
+def code(key: Key) -> str:
+    return next(iter(key.plans))
+
+
+@pytest.fixture
+def store(tmp_path: Path, key: Key) -> ListeningStore:
+    store = ListeningStore(tmp_path / "listening")
+    store.keep(key)
+    return store
+
+
+def test_what_was_answered_is_there_with_who_was_behind_it(store: ListeningStore, key: Key, code: str) -> None:
+    answer_all(store, key, code, WORTH)
+    again = ListeningStore(store.path.parent)  # as another program
+    assert again.tests() == [key.test] and again.key() == again.key(key.test) == key
+    found = {each.item: each for each in again.answers(key.test)}
+    for place in key.plan(code):
+        each = found.pop(place.item)
+        assert (each.code, each.systems, each.sentence, each.plays) == (code, place.heard, place.sentence, 1)
+        assert each.answer == WORTH("mos", place)
+    assert not found and again.headphones(key.test) == {code: 6}
+
+
+def test_a_listener_goes_on_where_they_stopped(store: ListeningStore, key: Key, code: str) -> None:
+    assert store.progress(key.test, code) == {"answered": [], "checked": False}
+    answers = list(given(key, code, WORTH))
+    store.add(key.test, code, [], [])
+    assert store.add(key.test, code, answers[:3]) == 3
+    assert store.progress(key.test, code) == {"answered": [each.item for each in answers[:3]], "checked": True}
+    assert store.headphones(key.test) == {code: None}
+    assert store.add(key.test, code, answers) == len(answers) - 3
+    assert store.progress(key.test, list(key.plans)[1]) == {"answered": [], "checked": False}
+
+
+def test_the_same_moment_is_the_same_answer_and_another_one_is_another_listener(
+    store: ListeningStore, key: Key, code: str
+) -> None:
+    item = key.plan(code)[0].item
+    assert store.add(key.test, code, [Given(item, 4, 1, NOW)]) == 1
+    assert store.add(key.test, code, [Given(item, 4, 1, "2026-05-01T14:00:00+02:00")]) == 0
+    assert store.add(key.test, code, [Given(item, 5, 2, NOW)]) == 0
+    assert [(each.answer, each.plays) for each in store.answers(key.test)] == [(5, 2)]
+    with pytest.raises(ListeningError, match="two listeners used it"):
+        store.add(key.test, code, [Given(item, 5, 2, "2026-05-02T12:00:00+00:00")])
+    store.add(key.test, code, [], [1] * 6)
+    with pytest.raises(ListeningError, match="two listeners used it"):
+        store.add(key.test, code, [], [2] * 6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"item": "x"}, "no item 'x'"),
+        ({"answer": 0}, "from 1 to 5, not 0"),
+        ({"answer": 6}, "from 1 to 5, not 6"),
+        ({"answer": True}, "not True"),
+        ({"answer": "5"}, "not '5'"),
+        ({"answer": 4.5}, "not 4.5"),
+        ({"plays": 0}, "must be heard once"),
+        ({"plays": 10**9}, "cannot be"),
+        ({"time": "yesterday"}, "no time such as"),
+        ({"time": "2026-05-01T12:00:00"}, "time zone"),
+    ],
+)
+def test_an_answer_that_cannot_be_is_refused_and_with_it_all_that_came_along(
+    store: ListeningStore, key: Key, code: str, change: dict[str, Any], message: str
+) -> None:
+    good, other = list(given(key, code, WORTH))[:2]
+    with pytest.raises(ListeningError, match=message):
+        store.add(key.test, code, [good, dataclasses.replace(other, **change)], [1] * 6)
+    assert store.answers(key.test) == [] and store.headphones(key.test) == {}
+
+
+def test_unknown_codes_tests_and_choices_are_refused(store: ListeningStore, key: Key, code: str) -> None:
+    with pytest.raises(ListeningError, match="no code 'AAAA'"):
+        store.add(key.test, "AAAA", [])
+    with pytest.raises(ListeningError, match=f"no listening test 'x' here. There are: {key.test}"):
+        store.add("x", code, [])
+    for choices in ([1, 2], [1, 2, 3, 1, 2, 4], [1, 2, 3, 1, 2, None]):
+        with pytest.raises(ListeningError, match="6 numbers from 1 to 3"):
+            store.add(key.test, code, [], choices)  # type: ignore[arg-type]
+
+
+def test_many_listeners_at_a_time_lose_nothing(store: ListeningStore, key: Key) -> None:
+    def listen(code: str) -> int:
+        own = ListeningStore(store.path.parent)
+        return sum(own.add(key.test, code, [each]) for each in given(key, code, WORTH))
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(listen, key.plans)) == [10] * 4
+    assert len(store.answers(key.test)) == 40
+
+
+def test_a_file_in_use_or_damaged_is_told(store: ListeningStore, key: Key, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "TIMEOUT_SECONDS", 0.05)
+    other = sqlite3.connect(store.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(ListeningError, match="in use by another program"):
+        store.keep(key)
+    other.close()
+    assert store.path.name == NAME
+    store.path.write_bytes(b"this is no database" * 100)
+    with pytest.raises(ListeningError, match="is damaged"):
+        store.tests()
+
+
+@pytest.fixture
+def sent(key: Key, code: str, tmp_path: Path) -> Callable[..., Path]:
+    """Write a listener's file; keywords change its fields."""
+
+    def write(**changes: Any) -> Path:
+        answers = [dataclasses.asdict(each) for each in given(key, code, WORTH)]
+        content = {"format": FORMAT, "test": key.test, "code": code, "headphones": [1] * 6, "answers": answers}
+        path = tmp_path / "bersiv ş.json"
+        path.write_text(json.dumps({**content, **changes}), encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_a_file_that_is_taken_twice_counts_once(store: ListeningStore, key: Key, code: str, sent: Callable) -> None:
+    assert import_answers(store, sent()) == (key.test, code, 10, 10, 10)
+    before = store.answers(key.test)
+    assert import_answers(store, sent()) == (key.test, code, 10, 0, 10)
+    assert store.answers(key.test) == before and len(before) == 10
+
+
+def test_half_a_test_is_taken_and_the_rest_later(store: ListeningStore, key: Key, code: str, sent: Callable) -> None:
+    half = [dataclasses.asdict(each) for each in given(key, code, WORTH)][:5]
+    assert import_answers(store, sent(answers=half, headphones=None))[2:] == (5, 5, 10)
+    assert import_answers(store, sent())[2:] == (10, 5, 10)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": "kurdtts-listening-answers-9"}, "another version"),
+        ({"test": "0123456789ab"}, "no listening test '0123456789ab' here"),
+        ({"code": "AAAA"}, "no code 'AAAA'"),
+        ({"code": 7}, "code is '7'"),
+        ({"code": "A" * 10_000}, "code is 'A{100}'"),
+        ({"answers": {}}, r"answers is '\{\}'"),
+        ({"answers": [{"item": "x"}]}, "item, answer, plays, time"),
+        ({"answers": [{"item": "x", "answer": True, "plays": 1, "time": NOW}]}, "answer is 'True'"),
+        ({"answers": [{"item": "x", "answer": 1, "plays": 1, "time": NOW}]}, "no item 'x'"),
+        ({"headphones": ["1"] * 6}, "6 numbers from 1 to 3"),
+        ({"more": 1}, "no whole file of answers"),
+    ],
+)
+def test_a_foreign_file_is_refused_by_name(
+    store: ListeningStore, key: Key, sent: Callable, changes: dict[str, Any], message: str
+) -> None:
+    path = sent(**changes)
+    with pytest.raises(ListeningError, match=message) as error:
+        import_answers(store, path)
+    assert str(path) in str(error.value)
+    assert store.answers(key.test) == [] and store.headphones(key.test) == {}
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b" " * 2_000_001])
+def test_a_damaged_file_is_refused_by_name(store: ListeningStore, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "answers.json"
+    path.write_bytes(content)
+    with pytest.raises(ListeningError, match=r"answers\.json"):
+        import_answers(store, path)
+    with pytest.raises(ListeningError, match="cannot be read"):
+        import_answers(store, tmp_path / "there is none.json")

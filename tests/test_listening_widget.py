@@ -1,0 +1,116 @@
+"""The kernel's side of the listening test: the page asks, nothing is kept in the notebook, nothing is told."""
+
+from pathlib import Path
+from typing import Any
+
+import ipywidgets
+import numpy as np
+import pytest
+from listening import NOW, small_test
+from widget_states import forget_widgets, live_states
+
+from kurdtts_lib.errors import KurdTTSError, ListeningError
+from kurdtts_lib.listening.design import ListeningTest
+from kurdtts_lib.listening.store import ListeningStore
+from kurdtts_lib.widgets.listening_folder import LABELS, STATIC, write_folder
+from kurdtts_lib.widgets.listening_test import ListeningWidget
+
+
+@pytest.fixture(scope="module")
+def test() -> ListeningTest:
+    return small_test("cmos")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ListeningStore:
+    return ListeningStore(tmp_path / "store")
+
+
+class Page:
+    """What a page sends and gets."""
+
+    def __init__(self, widget: ListeningWidget, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.widget, self.sent = widget, []
+        monkeypatch.setattr(widget, "send", lambda content, buffers=None: self.sent.append((content, buffers)))
+
+    def ask(self, kind: str, **fields: Any) -> tuple[dict[str, Any], list[bytes] | None]:
+        self.widget._handle_custom_msg({"kind": kind, "request": "7", **fields}, [])
+        content, buffers = self.sent.pop()
+        assert content.pop("request") == "7" and not self.sent
+        return content, buffers
+
+
+def test_the_page_gets_places_sounds_and_keeps_answers(
+    test: ListeningTest, store: ListeningStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Page(ListeningWidget(test, store), monkeypatch)
+    code, places = next(iter(test.key.plans.items()))
+    opened, _ = page.ask("open", code=code)
+    assert opened == {"result": {**test.key.public(code), "answered": [], "checked": False}}
+    assert page.ask("sound", sound=places[0].sounds[1]) == ({}, [test.sounds[places[0].sounds[1]]])
+    assert page.ask("headphones", code=code, choices=[]) == ({"result": None}, None)
+    given = {"item": places[0].item, "answer": -2, "plays": 3, "time": NOW}
+    assert page.ask("answer", code=code, given=given) == ({"result": None}, None)
+    (kept,) = store.answers(test.key.test)
+    assert (kept.item, kept.answer, kept.plays) == (places[0].item, -2, 3)
+    again = Page(ListeningWidget(test, store), monkeypatch)
+    assert again.ask("open", code=code)[0]["result"]["answered"] == [places[0].item]
+
+
+def test_what_the_page_may_not_is_answered_with_a_sentence(
+    test: ListeningTest, store: ListeningStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Page(ListeningWidget(test, store), monkeypatch)
+    code, places = next(iter(test.key.plans.items()))
+    assert page.ask("open", code="AAAA") == ({"result": None}, None)
+    assert "another test" in page.ask("sound", sound="../key")[0]["error"]
+    given = {"item": places[0].item, "answer": 9, "plays": 2, "time": NOW}
+    assert "from -3 to 3, not 9" in page.ask("answer", code=code, given=given)[0]["error"]
+    with pytest.raises(ListeningError, match="no code 'AAAA'"):
+        ListeningWidget(test, store, "AAAA")
+    with pytest.raises(ValueError, match="en, kmr"):
+        ListeningWidget(test, store, language="tr")
+
+
+def test_neither_sounds_nor_names_are_in_what_a_notebook_saves(test: ListeningTest, store: ListeningStore) -> None:
+    forget_widgets()
+    widget = ListeningWidget(test, store, next(iter(test.key.plans)))
+    states = [text for live, text in live_states() if live is widget]
+    data, _ = widget._repr_mimebundle_()
+    told = [*states, str(data)]
+    assert len(states) == 1 and isinstance(widget, ipywidgets.DOMWidget)
+    assert not [name for name in (*test.key.systems, *test.sounds) for text in told if name in text]
+    assert "UklGR" not in states[0]  # the beginning of a WAV file, in base64
+
+
+def test_the_folder_is_whole_and_takes_no_place_of_other_files(test: ListeningTest, tmp_path: Path) -> None:
+    folder = tmp_path / "test"
+    write_folder(test, folder)
+    write_folder(test, folder, "kmr")  # an earlier test may be replaced
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert '<html lang="kmr">' in page and "http" not in page and 'type="module"' not in page
+    assert {path.stem for path in (folder / "audio").iterdir()} == set(test.sounds)
+    assert (folder / "listening.js").read_bytes() == (STATIC / "listening.js").read_bytes()
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "mine.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(KurdTTSError, match="holds other files"):
+        write_folder(test, other)
+    assert [path.name for path in other.iterdir()] == ["mine.txt"]
+
+
+def test_both_languages_have_every_word_and_the_same_places_in_it() -> None:
+    english, kurmanji = LABELS["en"], LABELS["kmr"]
+    assert list(english) == list(kurmanji) and len(english) > 40
+    for name, words in english.items():
+        assert words and kurmanji[name] and words.count("{") == kurmanji[name].count("{"), name
+    used = (STATIC / "listening.js").read_text(encoding="utf-8")
+    for kind, scale in {"mos": range(1, 6), "cmos": range(-3, 4), "abx": range(2)}.items():
+        assert all(f"{kind}_{value}" in english for value in scale)
+        assert f"{kind}: {list(scale)}".replace("'", "") in used, "the page offers the answers that the store takes"
+
+
+def test_the_sounds_a_page_plays_are_sixteen_bit_wav(test: ListeningTest) -> None:
+    assert len(test.sounds) > 10
+    for sound in test.sounds.values():
+        assert sound[:4] == b"RIFF" and sound[8:12] == b"WAVE" and np.frombuffer(sound[34:36], "<u2")[0] == 16
