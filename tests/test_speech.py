@@ -31,7 +31,7 @@ def spelling_voice(audible_voice: Voice, monkeypatch: pytest.MonkeyPatch) -> Voi
     space = audible_voice.tokenizer.get_vocab()[" "]
 
     def spell(
-        voice: Voice, clauses: Iterable[Sequence[int]], seed: int, speed: float, variation: float
+        voice: Voice, clauses: Iterable[Sequence[int]], seed: int, speed: float, variation: float, precision: object
     ) -> Iterator[Utterance]:
         for ids in clauses:
             frames = np.array([LETTER_FRAMES if place % 2 else BLANK_FRAMES for place in range(len(ids))])

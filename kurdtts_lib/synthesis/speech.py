@@ -9,6 +9,7 @@ import numpy as np
 from kurdtts_lib.audio import frame_levels, loudness, voiced_part
 from kurdtts_lib.synthesis.clauses import Clause, clauses_of
 from kurdtts_lib.text import encode_spoken
+from kurdtts_lib.vits.precision import best_precision
 from kurdtts_lib.vits.synthesis import Utterance, speak_ids
 from kurdtts_lib.vits.voice import Voice
 
@@ -22,6 +23,8 @@ SILENCE_DB = 45.0
 """What lies so far below a clause's loudest 50 ms, at its edges, is not speech."""
 PAD_SECONDS = 0.03
 """Of the silence at a clause's edges so much is kept, or a soft first sound would be cut."""
+SAMPLE_TEXT = "roj baş heval ez diçim malê"
+"""A voice says it to find out how exact bfloat16 is."""
 FADE_SECONDS = 0.004
 """At the edges, so that no cut clicks."""
 
@@ -53,7 +56,8 @@ def stream(voice: Voice, text: str, seed: int = 1, speed: float = 1.0, variation
     """Speak a text of any length clause by clause; each is computed when it is asked for, and then forgotten.
 
     speed: 2 takes half the time, pauses too, at the same pitch. variation: of melody and rhythm, in parts of the
-    voice's own; 0 is the flattest. The same seed gives the same samples, from any number of threads at once.
+    voice's own; 0 is the flattest. The same seed gives the same samples on the same processor, from any number of
+    threads at once: where the processor computes with bfloat16, and the voice's error is small, it is used.
     Raises TextError at once, before anything is spoken, for text that the voice cannot say.
     """
     clauses = clauses_of(text, voice.tokenizer)
@@ -63,7 +67,9 @@ def stream(voice: Voice, text: str, seed: int = 1, speed: float = 1.0, variation
 def _stream(voice: Voice, clauses: list[Clause], seed: int, speed: float, variation: float) -> Iterator[Spoken]:
     rate = voice.model.config.sampling_rate
     ids = (encode_spoken(part, voice.tokenizer, clause.text) for clause in clauses for part in clause.parts)
-    raw = speak_ids(voice, ids, seed, speed, variation)
+    # The same ids for every text, or the same seed would say it otherwise after another text.
+    precision = best_precision(voice.model, encode_spoken(SAMPLE_TEXT, voice.tokenizer, SAMPLE_TEXT))
+    raw = speak_ids(voice, ids, seed, speed, variation, precision)
     samples = 0
     for clause in clauses:
         said = list(itertools.islice(raw, len(clause.parts)))

@@ -1,9 +1,11 @@
 """bfloat16 where the processor computes with it: the sound is made in less time, with an error that is measured."""
 
 import statistics
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import torch
 from transformers import VitsModel
@@ -13,6 +15,9 @@ from kurdtts_lib.vits.inference import decode, encode_text, expand, predict_dura
 LEAST_SNR_DB = 30.0
 """The error then has a thousandth of the speech's power. bfloat16 has 8 bits, which give about 40 dB."""
 PAIRS = 3
+_CHECKING = threading.Lock()
+_CHECKED: WeakKeyDictionary[VitsModel, bool] = WeakKeyDictionary()
+"""Whether a loaded voice is good in bfloat16."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,21 @@ def sound_in(precision: torch.dtype) -> torch.autocast:
     return torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16)
 
 
+def best_precision(model: VitsModel, ids: Sequence[int]) -> torch.dtype:
+    """What to speak with: bfloat16 where it is good, found out once for each voice with the token ids; else float32.
+
+    A voice that is still in training, or on another device, speaks in float32.
+    """
+    if model.training or model.device.type != "cpu" or not has_bfloat16():
+        return torch.float32
+    with _CHECKING:
+        if model not in _CHECKED:
+            _CHECKED[model] = check_bfloat16(model, ids, pairs=1).good
+        return torch.bfloat16 if _CHECKED[model] else torch.float32
+
+
 @torch.inference_mode()
-def check_bfloat16(model: VitsModel, ids: Sequence[int]) -> Bfloat16:
+def check_bfloat16(model: VitsModel, ids: Sequence[int], pairs: int = PAIRS) -> Bfloat16:
     """Make the sound of the token ids, without variation, in both precisions in turn.
 
     model: on the processor, not in training.
@@ -56,7 +74,7 @@ def check_bfloat16(model: VitsModel, ids: Sequence[int]) -> Bfloat16:
     durations = predict_durations(model, prior.hidden, model.speaking_rate, torch.zeros(1, 2, len(ids)))
     means, log_stddevs = (expand(values, durations) for values in (prior.means, prior.log_stddevs))
     sounds, ratios = {}, []
-    for _ in range(PAIRS):
+    for _ in range(pairs):
         seconds = {}
         for precision in (torch.float32, torch.bfloat16):
             started = time.perf_counter()

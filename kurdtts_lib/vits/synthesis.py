@@ -11,6 +11,7 @@ import torch
 
 from kurdtts_lib.text import Piece, encode, split
 from kurdtts_lib.vits.inference import decode, encode_text, expand, predict_durations
+from kurdtts_lib.vits.precision import sound_in
 from kurdtts_lib.vits.voice import Voice
 
 _MODES = threading.Lock()
@@ -48,11 +49,17 @@ def speak(voice: Voice, text: str, seed: int = 1, speed: float = 1.0) -> np.ndar
 
 
 def speak_ids(
-    voice: Voice, clauses: Iterable[Sequence[int]], seed: int = 1, speed: float = 1.0, variation: float = 1.0
+    voice: Voice,
+    clauses: Iterable[Sequence[int]],
+    seed: int = 1,
+    speed: float = 1.0,
+    variation: float = 1.0,
+    precision: torch.dtype = torch.float32,
 ) -> Iterator[Utterance]:
     """Speak the token ids of clauses, each when it is asked for.
 
     variation: of melody and rhythm, in parts of the voice's own; 0 says everything in the one most likely way.
+    precision: of the sound, see `precision.best_precision`; the durations are always computed in float32.
     The same seed gives the same samples, also from several threads at once, and on every device but for rounding.
     Nobody's random state is touched, nor anything else that is shared.
     """
@@ -70,7 +77,8 @@ def speak_ids(
             means, log_stddevs = (expand(values, durations) for values in (prior.means, prior.log_stddevs))
             # In the order of transformers' memory, so that its speech of the same seed is this one.
             noise = torch.empty(1, means.shape[2], means.shape[1]).transpose(1, 2).normal_(generator=generator)
-            waveform = decode(model, means, log_stddevs, noise.to(means) * (variation * model.noise_scale))
+            with sound_in(precision):
+                waveform = decode(model, means, log_stddevs, noise.to(means) * (variation * model.noise_scale))
             spoken = Utterance(waveform.float().cpu().numpy(), durations[0].long().cpu().numpy())
         yield spoken
 
