@@ -95,6 +95,13 @@ def write_wav(target: Path, waveform: np.ndarray, sampling_rate: int, durable: b
         file.writeframes(samples.tobytes())
 
 
+def wav_bytes(waveform: np.ndarray, sampling_rate: int) -> bytes:
+    """Mono float32 as a 16-bit WAV file in memory, for a player in a page. Limited as in `write_wav`."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, sixteen_bits(waveform), sampling_rate, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()
+
+
 def sixteen_bits(waveform: np.ndarray) -> np.ndarray:
     """Float samples as little-endian 16-bit ones; those beyond [-1, 1] are limited: wrapping would crackle."""
     return np.rint(np.clip(waveform, -1.0, 1.0) * 32767).astype("<i2")

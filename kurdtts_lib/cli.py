@@ -12,6 +12,7 @@ from pathlib import Path
 from kurdtts_lib.errors import KurdTTSError
 from kurdtts_lib.export_commands import add_export
 from kurdtts_lib.feedback_commands import add_feedback
+from kurdtts_lib.judge_commands import add_judge
 from kurdtts_lib.listen_commands import add_listen
 from kurdtts_lib.progress import pass_bar
 from kurdtts_lib.service_commands import add_serve
@@ -82,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.set_defaults(run=_convert)
 
     add_say(commands)
+    add_judge(commands)
     add_voices(commands)
     add_feedback(commands)
     add_listen(commands)
@@ -153,6 +155,7 @@ def _prepare(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
+    from kurdtts_lib.judging.report import as_text
     from kurdtts_lib.training_run import run_to_end
     from kurdtts_lib.voices import finish_training, prepare_training
 
@@ -174,8 +177,7 @@ def _train(options: argparse.Namespace) -> int:
     print(f"Voice: {result.folder}")
     for fault in result.faults:
         print(f"It did not become the current voice. {fault}")
-    for name, before in dataclasses.asdict(result.before).items():
-        print(f"{name.replace('_', ' '):24} {before:8.2f} -> {getattr(result.after, name):8.2f}")
+    print(as_text(result.judging))
     return 0
 
 

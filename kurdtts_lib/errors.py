@@ -38,6 +38,10 @@ class TrainingError(KurdTTSError):
     """A training that cannot start or go on."""
 
 
+class JudgingError(KurdTTSError):
+    """A judging that cannot be done as asked: a voice, a package or a recogniser that cannot be had."""
+
+
 class FeedbackError(KurdTTSError):
     """A correction that cannot be kept, found or changed as asked."""
 

@@ -7,10 +7,15 @@ import numpy as np
 import scipy.fft
 import scipy.spatial.distance
 
+from kurdtts_lib.audio import frame_levels, voiced_frames
 from kurdtts_lib.settings import AudioSettings
 
 MEL_FLOOR = 1e-5
 """Amplitude; the same floor as the training's mel spectrogram."""
+CLIPPED_AT = 0.999
+"""Full scale is 1; what is as loud as this was cut off, or nearly so."""
+SILENCE = 1e-3
+"""Amplitude, -60 dB of full scale: 50 ms below it are silence however quiet the rest is."""
 
 
 def trim(waveform: np.ndarray, top_db: float = 40.0) -> np.ndarray:
@@ -80,7 +85,13 @@ def duration_ratio(reference: np.ndarray, speech: np.ndarray) -> float:
 
 
 def pitch(waveform: np.ndarray, audio: AudioSettings) -> np.ndarray:
-    """F0 of the voiced frames in Hertz (pYIN, 60 to 500 Hz); empty if nothing is voiced."""
+    """F0 of the voiced frames in Hertz; empty if nothing is voiced."""
+    track = pitch_track(waveform, audio)
+    return track[~np.isnan(track)]
+
+
+def pitch_track(waveform: np.ndarray, audio: AudioSettings) -> np.ndarray:
+    """F0 in Hertz (pYIN, 60 to 500 Hz), NaN where the frame is not voiced: (frames,), those of `log_mel`."""
     f0, voiced, _ = librosa.pyin(
         waveform,
         fmin=60,
@@ -89,7 +100,37 @@ def pitch(waveform: np.ndarray, audio: AudioSettings) -> np.ndarray:
         frame_length=audio.n_fft,
         hop_length=audio.hop_length,
     )
-    return f0[voiced]
+    return np.where(voiced, f0, np.nan)
+
+
+def warping_path(reference: np.ndarray, speech: np.ndarray, audio: AudioSettings) -> np.ndarray:
+    """Pairs of frames that say the same, (steps, 2): the cheapest path of the mel cepstra, edges trimmed."""
+    cepstra = [mel_cepstra(log_mel(trim(waveform), audio)) for waveform in (reference, speech)]
+    return librosa.sequence.dtw(C=scipy.spatial.distance.cdist(*cepstra))[1]
+
+
+def pitch_errors(reference: np.ndarray, speech: np.ndarray, path: np.ndarray) -> tuple[float, float]:
+    """(root mean square difference in cents, share of frames that only one of the two has voiced).
+
+    reference, speech: pitch tracks of the trimmed waveforms; path: from `warping_path`. 100 cents are a semitone. The
+    difference is over the frames that both have voiced, NaN if there is none.
+    """
+    cents = 1200 * np.log2(speech[path[:, 1]] / reference[path[:, 0]])
+    both = ~np.isnan(cents)
+    one = np.isnan(reference[path[:, 0]]) != np.isnan(speech[path[:, 1]])
+    return float(np.sqrt(np.mean(cents[both] ** 2))) if both.any() else float("nan"), float(one.mean())
+
+
+def silence_share(waveform: np.ndarray, audio: AudioSettings) -> float:
+    """Share of 10 ms steps whose 50 ms are 40 dB below the loudest ones, or below -60 dB of full scale."""
+    levels = frame_levels(waveform, audio.sampling_rate)
+    heard = voiced_frames(np.where(levels > SILENCE, levels, 0.0), 40.0)
+    return 1 - len(heard) / len(levels)
+
+
+def clipped_share(waveform: np.ndarray) -> float:
+    """Share of samples at full scale."""
+    return float(np.mean(np.abs(waveform) >= CLIPPED_AT))
 
 
 def speaker_distance(reference: Sequence[np.ndarray], speech: Sequence[np.ndarray], audio: AudioSettings) -> float:
@@ -100,17 +141,46 @@ def speaker_distance(reference: Sequence[np.ndarray], speech: Sequence[np.ndarra
     same distribution. Hears the way a mouth shapes sound, whatever is said; deaf to pitch and to single words. Give
     each side several sentences; meaning comes from baselines (the same speaker's other sentences, other speakers).
     """
-    (mean_r, covariance_r), (mean_s, covariance_s) = (
-        _cepstral_statistics(waveforms, audio) for waveforms in (reference, speech)
-    )
+    return _divergence(_statistics(_moments(reference, audio).sum(axis=0)), _moments(speech, audio).sum(axis=0))
+
+
+def speaker_distances(
+    reference: Sequence[np.ndarray], speech: Sequence[np.ndarray], audio: AudioSettings
+) -> np.ndarray:
+    """What each sentence of `speech` says of `speaker_distance`, (sentences,): the jackknife's pseudo-values.
+
+    Sentence i says n d - (n - 1) d_i, with d the distance of all n sentences and d_i that of all but this one (Tukey
+    1958). Their mean is the distance without what it owes to the small number of sentences: few frames never have the
+    speaker's very statistics. The same speaker lies around 0, so a little below 0 is possible.
+    """
+    fixed, moments = _statistics(_moments(reference, audio).sum(axis=0)), _moments(speech, audio)
+    whole, number = moments.sum(axis=0), len(moments)
+    distance = _divergence(fixed, whole)
+    if number == 1:
+        return np.array([distance])
+    without = np.array([_divergence(fixed, whole - one) for one in moments])
+    return number * distance - (number - 1) * without
+
+
+def _moments(waveforms: Sequence[np.ndarray], audio: AudioSettings) -> np.ndarray:
+    """Sums over each waveform's frames of (1, c) (1, c)^T with c its cepstra: (waveforms, order + 1, order + 1)."""
+    frames = [mel_cepstra(log_mel(trim(waveform), audio)).astype(np.float64) for waveform in waveforms]
+    extended = [np.column_stack([np.ones(len(cepstra)), cepstra]) for cepstra in frames]
+    return np.stack([rows.T @ rows for rows in extended])
+
+
+def _statistics(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance from sums such as `_moments` gives."""
+    frames, total = moments[0, 0], moments[0, 1:]
+    covariance = (moments[1:, 1:] - np.outer(total, total) / frames) / (frames - 1)
+    # A voice that is silent has no covariance to invert; a millionth keeps the measure finite (and very large).
+    return total / frames, covariance + 1e-6 * np.eye(len(total))
+
+
+def _divergence(reference: tuple[np.ndarray, np.ndarray], moments: np.ndarray) -> float:
+    (mean_r, covariance_r), (mean_s, covariance_s) = reference, _statistics(moments)
     precisions = np.linalg.inv(covariance_r), np.linalg.inv(covariance_s)
     shape = np.trace((covariance_r - covariance_s) @ (precisions[1] - precisions[0]))
     difference = mean_r - mean_s
     place = difference @ (precisions[0] + precisions[1]) @ difference
     return float(0.5 * (shape + place) / len(mean_r))
-
-
-def _cepstral_statistics(waveforms: Sequence[np.ndarray], audio: AudioSettings) -> tuple[np.ndarray, np.ndarray]:
-    frames = np.concatenate([mel_cepstra(log_mel(trim(waveform), audio)) for waveform in waveforms])
-    # A voice that is silent has no covariance to invert; a millionth keeps the measure finite (and very large).
-    return frames.mean(axis=0), np.cov(frames, rowvar=False) + 1e-6 * np.eye(frames.shape[1])

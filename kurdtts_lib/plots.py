@@ -217,3 +217,35 @@ def before_after(figures: pandas.DataFrame) -> Figure:
         axes.tick_params(axis="x", rotation=20)
     plt.close(figure)
     return figure
+
+
+Interval = tuple[Sequence[float], float, float, float]
+"""Values of single sentences, their mean, and the lower and upper end of its interval."""
+
+
+def intervals(panels: Mapping[str, Mapping[str, Interval]], title: str, zero: bool = False) -> Figure:
+    """A small panel a figure, a row a voice: sentences as grey points, the mean with its interval in black.
+
+    panels: title of the figure -> voice -> `Interval`. zero: draw the line at 0, for differences.
+    """
+    voices = max(map(len, panels.values()), default=1)
+    rows = max(1, -(-len(panels) // 3))
+    size = (11, (1.1 + 0.3 * voices) * rows + 0.4)
+    figure, places = plt.subplots(rows, 3, figsize=size, squeeze=False, layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    for axes in places.flat[len(panels) :]:
+        axes.set_visible(False)
+    for axes, (name, found) in zip(places.flat, panels.items(), strict=False):
+        for row, (values, mean, low, high) in enumerate(found.values()):
+            axes.plot(values, [row] * len(values), marker="o", linestyle="", color="grey", alpha=0.4, markersize=4)
+            axes.plot([low, high], [row, row], color="black", linewidth=2)
+            axes.plot(mean, row, marker="D", color=BLUE, markeredgecolor="black")
+        if zero:
+            axes.axvline(0, color=ORANGE, linewidth=1.5)
+        axes.set_yticks(range(len(found)), _literal(pandas.Index(list(found))), fontsize=7)
+        axes.set_ylim(len(found) - 0.4, -0.6)
+        axes.set_title(name, fontsize=8)
+        axes.tick_params(axis="x", labelsize=7)
+        axes.spines[["top", "right"]].set_visible(False)
+    plt.close(figure)
+    return figure

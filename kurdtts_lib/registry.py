@@ -72,15 +72,17 @@ def publish(
     name: str,
     readme: Callable[[dict], str],
     samples: Mapping[str, np.ndarray] | None = None,
+    texts: Mapping[str, str] | None = None,
     keep: int = KEEP,
 ) -> Entry:
     """Save `voice` as a new version and, if it has no faults, make it the current one. Old ones make room.
 
-    `voice.card` must hold `faults` and `parent`; `version` is added. readme: the README of a card.
+    `voice.card` must hold `faults` and `parent`; `version` is added. readme: the README of a card. samples, texts: as
+    in `save_voice`.
     """
     with _new_version() as version:
         voice.card["version"] = version
-        save_voice(voice, models() / f"voice-{version:04d}-{name}", readme(voice.card), samples)
+        save_voice(voice, models() / f"voice-{version:04d}-{name}", readme(voice.card), samples, texts)
     if not voice.card["faults"]:
         use(version)
     prune(keep)
@@ -198,9 +200,8 @@ def faults_of(speech: Sequence[np.ndarray], after: Figures, before: float, allow
     faults = []
     if after.loudness_difference_db < -SILENCE_DB:
         faults.append(f"It is almost silent: {-after.loudness_difference_db:.0f} dB quieter than the recordings.")
-    clipped = np.mean(np.abs(np.concatenate(list(speech))) >= 0.999)
-    if clipped > CLIPPED_SHARE:
-        faults.append(f"It is too loud: {clipped:.1%} of its waves are cut off.")
+    if after.clipped_share > CLIPPED_SHARE:
+        faults.append(f"It is too loud: {after.clipped_share:.1%} of its waves are cut off.")
     if after.mel_distance > allowed:
         faults.append(
             f"It is worse than the voice it came from: on {after.sentences} ordinary sentences its mel distance rose "

@@ -9,34 +9,27 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kurdtts_lib import __version__, measures, registry
-from kurdtts_lib.cards import HOW_TO_SPEAK, UNKNOWN_LICENCE, public_name, voice_head
-from kurdtts_lib.corpus.baselines import other_speakers
+from kurdtts_lib import __version__, registry
+from kurdtts_lib.cards import HOW_TO_SPEAK, UNKNOWN_LICENCE, public_name, table, voice_head
 from kurdtts_lib.corpus.clips import Parts, read_metadata, split
 from kurdtts_lib.corpus.training_set import corpus_settings
 from kurdtts_lib.errors import TrainingError, VoiceError
-from kurdtts_lib.judging import Figures, compare, load
+from kurdtts_lib.judging import Figures
+from kurdtts_lib.judging.estimates import Estimate, shown
+from kurdtts_lib.judging.held_out import LikenessBaselines, held_out
+from kurdtts_lib.judging.judge import RECORDING, Judging, judge
+from kurdtts_lib.judging.meanings import MEANINGS
+from kurdtts_lib.judging.report import as_files
 from kurdtts_lib.settings import Profile, describe
 from kurdtts_lib.vits.mms import mms_code, mms_discriminator
-from kurdtts_lib.vits.synthesis import speak
 from kurdtts_lib.vits.training import Trainer
 from kurdtts_lib.vits.voice import Voice, load_voice
 
 MMS_LICENCE = "CC BY-NC 4.0"
-SPEAKER_CLIPS = 200
-"""Training clips that stand for the speaker when voices are compared: enough for stable statistics."""
+BEFORE, AFTER = "base voice", "new voice"
+"""What a finished training's two voices are called in its report."""
 SAMPLES = 5
 """Test sentences kept beside the voice as sound."""
-
-
-@dataclass(frozen=True)
-class LikenessBaselines:
-    """What the speaker distance is for real speech: without these the figure means nothing."""
-
-    same_voice: float
-    """The speaker's test recordings against the speaker's training recordings."""
-    other_voices: float | None
-    """The nearest of at most four other speakers of the corpus, against the same; None if there is none."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +39,15 @@ class Result:
     folder: Path
     before: Figures
     after: Figures
-    baselines: LikenessBaselines
+    judging: Judging
+    """Where these figures come from, with the intervals and the differences."""
     faults: list[str]
     """Why the voice did not become the current one; empty if it did."""
+
+    @property
+    def baselines(self) -> LikenessBaselines:
+        """What the speaker distances must be compared with."""
+        return self.judging.held_out.baselines
 
 
 def check_machine(profile: Profile) -> None:
@@ -87,16 +86,11 @@ def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], No
     voice, step = trainer.best_voice()
     tell(f"The best voice is that of step {step} (of {trainer.step}), by the validation sentences.")
     tell("Measuring the recordings ...")
-    recordings, speaker = load(parts.test, profile.audio), load(parts.train[:SPEAKER_CLIPS], profile.audio)
-    baselines = likeness_baselines(profile, recordings, speaker)
-    tell("Measuring the base voice ...")
+    sentences = held_out(profile)
     base = load_voice(profile.base_voice)
     base.model.to(device=voice.model.device)  # type: ignore[call-arg]
-    spoken_before = [speak(base, clip.text) for clip in parts.test]
-    before = compare(spoken_before, recordings, speaker, profile.audio)
-    tell("Measuring the new voice ...")
-    spoken_after = [speak(voice, clip.text) for clip in parts.test]
-    after = compare(spoken_after, recordings, speaker, profile.audio)
+    judging = judge({BEFORE: base, AFTER: voice}, sentences, progress=_telling(tell))
+    before, after = judging.figures(BEFORE), judging.figures(AFTER)
     voice.card = {
         "name": f"kurdtts {profile.name}",
         "base_voice": public_name(profile.base_voice),
@@ -112,34 +106,36 @@ def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], No
         "settings": describe(profile.training),
         "before": asdict(before),
         "after": asdict(after),
-        "likeness_baselines": asdict(baselines),
+        "differences": {name: asdict(found) for name, found in judging.differences[AFTER].items()},
+        "likeness_baselines": asdict(sentences.baselines),
         "parent": registry.version_of(profile.base_voice),
         "faults": registry.faults_of(
-            spoken_after, after, before.mel_distance, registry.MUCH_WORSE * before.mel_distance
+            judging.sounds[AFTER], after, before.mel_distance, registry.MUCH_WORSE * before.mel_distance
         ),
     }
-    samples = _samples(recording=recordings, before=spoken_before, after=spoken_after)
-    entry = registry.publish(voice, profile.name, _readme, samples)
-    return Result(entry.folder, before, after, baselines, entry.faults)
+    entry = registry.publish(voice, profile.name, _readme, _samples(judging), as_files(judging))
+    return Result(entry.folder, before, after, judging, entry.faults)
 
 
-def _samples(**sounds: list[np.ndarray]) -> dict[str, np.ndarray]:
-    """The first sentences of each kind of sound, by file name."""
+def _telling(tell: Callable[[str], None]) -> Callable[[int, str, int], None]:
+    """A progress that tells what begins, not every sentence of it."""
+    told: set[str] = set()
+
+    def progress(done: int, name: str, of: int) -> None:
+        if name not in told:
+            told.add(name)
+            tell(f"{name[0].upper()}{name[1:]}, {of} sentences ...")
+
+    return progress
+
+
+def _samples(judging: Judging) -> dict[str, np.ndarray]:
+    """The first sentences as recorded, before and after, by file name."""
     return {
         f"{number:02d}-{kind}.wav": waveform
-        for kind, waveforms in sounds.items()
-        for number, waveform in enumerate(waveforms[:SAMPLES], 1)
+        for kind, name in (("recording", RECORDING), ("before", BEFORE), ("after", AFTER))
+        for number, waveform in enumerate(judging.sounds[name][:SAMPLES], 1)
     }
-
-
-def likeness_baselines(
-    profile: Profile, recordings: list[np.ndarray], speaker: list[np.ndarray], clips_per_speaker: int = 12
-) -> LikenessBaselines:
-    """The test `recordings`, and other speakers, each against the `speaker`'s training clips."""
-    others = other_speakers(profile.prepared_dir, profile.audio, clips_per_speaker)
-    distances = [measures.speaker_distance(speaker, speech, profile.audio) for speech in others.values()]
-    same = measures.speaker_distance(speaker, recordings, profile.audio)
-    return LikenessBaselines(same, min(distances, default=None))
 
 
 def clips_of(profile: Profile) -> Parts:
@@ -165,10 +161,11 @@ def licence_of(voice: Voice, base_voice: str) -> str:
 
 
 def _readme(card: dict) -> str:
-    rows = "\n".join(
-        f"| {name.replace('_', ' ')} | {card['before'][name]:.2f} | {card['after'][name]:.2f} |"
-        for name in card["after"]
-    )
+    rows = [
+        (MEANINGS[name].title, shown(card["before"][name]), shown(after), str(Estimate(**card["differences"][name])))
+        for name, after in card["after"].items()
+        if name in MEANINGS
+    ]
     return f"""{voice_head(card)}
 # {card["name"]}
 
@@ -184,7 +181,7 @@ whatever speaks with a VITS voice:
 
 Measured on {card["test_clips"]} other held-out sentences, which chose nothing, against the real recordings:
 
-| figure | base voice | this voice |
-|---|---|---|
-{rows}
+{table(("figure", "base voice", "this voice", "difference (95 % interval)"), rows)}
+
+What each figure hears and what it is deaf to stands in `report.html`, with the sentences to hear.
 """

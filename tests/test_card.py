@@ -43,6 +43,7 @@ def test_a_fine_tuned_voices_readme_is_a_card_with_the_inherited_licence(licence
         **{"name": "kurdtts full", "base_voice": "facebook/mms-tts-kmr-script_latin", "licence": licence},
         **{"data": "Common Voice", "training_clips": 900, "validation_clips": 20, "test_clips": 30, "steps": 500},
         **{"steps_trained": 700, "date": "2026-01-01", "kurdtts": "1", "before": figures, "after": figures},
+        "differences": {"mel_distance": {"n": 30, "mean": -0.5, "low": -0.75, "high": -0.25}},
     }
     readme = voices._readme(card)
     assert head_of(readme) == {
@@ -52,7 +53,10 @@ def test_a_fine_tuned_voices_readme_is_a_card_with_the_inherited_licence(licence
         "library_name": "transformers",
         "pipeline_tag": "text-to-speech",
     }
-    assert all(part in readme for part in (licence, "Common Voice", "900 clips", "500 steps", "| mel distance | 1.25"))
+    assert all(
+        part in readme for part in (licence, "Common Voice", "900 clips", "500 steps", "| mel distance, nepers | 1.25")
+    )
+    assert "-0.50 (-0.75 to -0.25)" in readme
 
 
 def test_the_cards_example_speaks(audible_voice, tmp_path):
@@ -60,6 +64,7 @@ def test_the_cards_example_speaks(audible_voice, tmp_path):
     figures = {"mel_distance": 1.0}
     keys = ("name", "base_voice", "licence", "data", "training_clips", "validation_clips", "test_clips", "steps")
     card = {key: "x" for key in (*keys, "steps_trained", "date", "kurdtts")} | {"before": figures, "after": figures}
+    card["differences"] = {"mel_distance": {"n": 1, "mean": 0.0, "low": None, "high": None}}
     (example,) = re.findall(r"```python\n(.*?)```", voices._readme(card), flags=re.DOTALL)
     found: dict = {}
     exec(example.replace("this folder, or its name on the hub", (tmp_path / "voice").as_posix()), found)

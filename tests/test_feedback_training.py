@@ -135,7 +135,7 @@ def test_a_voice_that_forgot_is_kept_and_not_current(
 ) -> None:
     prepared(profile, tmp_path)
     for distance, may_be_current in ((1.051, False), (1.049, True)):
-        figures = iter([Figures(5, 5.0, at, 1.0, 200.0, 0.0, 1.0) for at in (1.0, distance)])
+        figures = iter([Figures(5, 5.0, at, 1.0, 200.0, 0.0, 1.0, 100.0, 0.1, 0.1, 0.0) for at in (1.0, distance)])
         monkeypatch.setattr(training, "compare", lambda *_, found=figures: next(found))
         result = run(profile, store)
         assert (result.entry.faults == []) == may_be_current == result.entry.current

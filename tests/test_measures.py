@@ -172,3 +172,65 @@ def test_a_silent_voice_is_farther_than_another_voice_and_still_a_number(audio):
     distance = measures.speaker_distance(speech, silence, audio)
     assert math.isfinite(distance)
     assert distance > measures.speaker_distance(speech, [vowels(OTHER_MOUTH, 2)], audio)
+
+
+def test_a_pitch_track_has_the_frames_of_the_mel_and_says_where_nothing_is_voiced(audio):
+    sound = np.concatenate([tone(150, 0.6), np.zeros(8000, np.float32)])
+    track = measures.pitch_track(sound, audio)
+    assert len(track) == len(measures.log_mel(sound, audio))
+    assert np.nanmedian(track) == pytest.approx(150, abs=2) and np.isnan(track[-20:]).all()
+    np.testing.assert_array_equal(measures.pitch(sound, audio), track[~np.isnan(track)])
+
+
+def test_pitch_errors_are_counted_along_the_path_by_hand():
+    nan = math.nan
+    reference, speech = np.array([100.0, 100.0, nan, 200.0]), np.array([200.0, nan, nan, 100.0 * 2 ** (1 / 12)])
+    path = np.array([(0, 0), (1, 1), (1, 3), (2, 2), (2, 3), (3, 3)])
+    cents, share = measures.pitch_errors(reference, speech, path)
+    # Both voiced: an octave up, a semitone up, an octave less a semitone down. One voiced: (1, 1) and (2, 3).
+    assert cents == pytest.approx(math.sqrt((1200**2 + 100**2 + 1100**2) / 3))
+    assert share == pytest.approx(2 / 6)
+    nothing, all_wrong = measures.pitch_errors(np.full(4, nan), np.full(4, 100.0), path)
+    assert math.isnan(nothing) and all_wrong == 1
+
+
+def test_the_warping_path_finds_the_same_place_in_speech_with_a_pause(audio):
+    speech = vowels((700, 1200, 2600), 1)
+    middle = len(speech) // 2
+    path = measures.warping_path(speech, np.concatenate([speech[:middle], np.zeros(6400), speech[middle:]]), audio)
+    shift = 6400 / audio.hop_length
+    late = path[path[:, 0] > middle / audio.hop_length + 5]
+    assert np.median(late[:, 1] - late[:, 0]) == pytest.approx(shift, abs=1)
+    early = path[path[:, 0] < middle / audio.hop_length - 5]
+    assert len(early) > 20 and np.median(early[:, 1] - early[:, 0]) == 0
+
+
+def test_the_share_of_silence_is_the_time_without_sound(audio):
+    speech = tone(150, 1.0)
+    assert measures.silence_share(speech, audio) < 0.02
+    assert measures.silence_share(np.concatenate([speech, 0 * speech]), audio) == pytest.approx(0.5, abs=0.03)
+    assert measures.silence_share(0 * speech, audio) == 1
+    assert measures.silence_share(0.0005 * speech, audio) == 1, "even hiss below -60 dB is silence"
+
+
+def test_the_clipped_share_counts_samples_at_full_scale_on_both_sides():
+    assert measures.clipped_share(np.array([0.0, 1.0, -1.0, 0.99, 2.0], dtype=np.float32)) == pytest.approx(3 / 5)
+
+
+def test_what_sentences_say_of_the_speaker_distance_is_the_jackknife_written_out(audio):
+    reference = [vowels(ONE_MOUTH, seed) for seed in (1, 2, 3)]
+    speech = [vowels(OTHER_MOUTH, seed) for seed in (4, 5, 6)]
+    whole = measures.speaker_distance(reference, speech, audio)
+    without = [measures.speaker_distance(reference, speech[:n] + speech[n + 1 :], audio) for n in range(3)]
+    expected = [3 * whole - 2 * one for one in without]
+    np.testing.assert_allclose(measures.speaker_distances(reference, speech, audio), expected, rtol=1e-6)
+    (alone,) = measures.speaker_distances(reference, speech[:1], audio)
+    assert alone == pytest.approx(measures.speaker_distance(reference, speech[:1], audio))
+
+
+def test_few_sentences_of_the_same_mouth_lie_around_zero_and_not_above(audio):
+    reference = [vowels(ONE_MOUTH, seed, seconds=3) for seed in range(12)]
+    speech = [vowels(ONE_MOUTH, seed) for seed in range(20, 26)]
+    biased = measures.speaker_distance(reference, speech, audio)
+    mended = measures.speaker_distances(reference, speech, audio).mean()
+    assert abs(mended) < 0.5 * biased

@@ -18,7 +18,7 @@ from kurdtts_lib.judging import Figures
 from kurdtts_lib.registry import faults_of, models, prune, publish, rollback, use, voices
 from kurdtts_lib.vits.voice import Voice, load_voice
 
-GOOD = Figures(5, 5.0, 0.9, 2.0, 200.0, -1.0, 1.0)
+GOOD = Figures(5, 5.0, 0.9, 2.0, 200.0, -1.0, 1.0, 100.0, 0.1, 0.1, 0.0)
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_a_damaged_pointer_is_told_and_not_overwritten(add: Callable[..., int]) 
         ({"mel_distance": 1.04}, 1.0, "is worse"),
         ({"mel_distance": 1.03}, 1.0, ""),
         ({"mel_distance": float("nan")}, 1.0, "not a number"),
-        ({}, 10.0, "too loud"),
+        ({"clipped_share": 0.02}, 1.0, "too loud: 2.0%"),
         ({}, np.nan, "not a number"),
     ],
 )

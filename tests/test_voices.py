@@ -14,7 +14,9 @@ from kurdtts_lib.corpus.clips import Clip
 from kurdtts_lib.corpus.preparation import prepare
 from kurdtts_lib.errors import CorpusError, TrainingError
 from kurdtts_lib.files import read_json
-from kurdtts_lib.judging import compare
+from kurdtts_lib.judging import Reference, compare
+from kurdtts_lib.judging import judge as judging
+from kurdtts_lib.judging.estimates import Estimate
 from kurdtts_lib.settings import AudioSettings, Profile, load_profile, with_preset
 from kurdtts_lib.vits import training
 from kurdtts_lib.vits.synthesis import speak
@@ -53,6 +55,16 @@ def test_a_fine_tuned_voice_carries_its_origin_figures_and_sounds(profile: Profi
     assert card["before"] == dataclasses.asdict(result.before)
     readme = (result.folder / "README.md").read_text(encoding="utf-8")
     assert "CC0 1.0" in readme and f"Measured on {card['test_clips']} other" in readme
+    # Card, README, page and numbers are of one run, and say the same.
+    numbers = read_json(result.folder / "figures.json")
+    for kind, name in (("before", voices.BEFORE), ("after", voices.AFTER)):
+        assert {key: value["mean"] for key, value in numbers["figures"][name].items()} == {
+            key: value if key != "pitch" or value else None for key, value in card[kind].items() if key != "sentences"
+        }
+    assert numbers["differences"][voices.AFTER] == card["differences"]
+    difference = str(Estimate(**card["differences"]["mel_distance"]))
+    page = (result.folder / "report.html").read_text(encoding="utf-8")
+    assert difference in readme and difference in page and "machine-read" in page
     assert len(list((result.folder / "samples").glob("*.wav"))) == 3 * voices.SAMPLES
     # Real speech of the same speaker is nearer than any other speaker: the measure can tell voices apart.
     assert result.baselines.same_voice < 0.5 * result.baselines.other_voices
@@ -76,7 +88,7 @@ def test_the_published_voice_is_the_best_one_and_its_figures_are_of_sentences_th
     trainer = voices.prepare_training(profile)
     trainer.run()
     judged: list[str] = []
-    monkeypatch.setattr(voices, "speak", lambda voice, text: (judged.append(text), speak(voice, text))[1])
+    monkeypatch.setattr(judging, "speak", lambda voice, text: (judged.append(text), speak(voice, text))[1])
     result = voices.finish_training(trainer, profile, lambda line: None)
 
     assert set(judged) == {clip.text for clip in parts.test}
@@ -114,21 +126,22 @@ def test_licence_is_inherited_from_the_base(make_voice: Callable[..., Voice]) ->
 
 def test_a_recording_judged_against_itself_is_perfect(tone_clips: list[Clip], audio: AudioSettings) -> None:
     sounds = [decode(clip.path, audio.sampling_rate) for clip in tone_clips[:3]]
-    figures = compare(sounds, sounds, sounds, audio)
+    figures = compare(sounds, Reference(sounds, sounds, audio))
     assert figures.mel_cepstral_distance == pytest.approx(0, abs=1e-6)
-    assert figures.speaker_distance == pytest.approx(0, abs=1e-6)
+    assert figures.mel_distance == pytest.approx(0, abs=1e-6)
     assert (figures.duration_ratio, figures.loudness_difference_db, figures.sentences) == (1, 0, 3)
+    assert (figures.pitch_error, figures.voicing_error, figures.clipped_share) == (0, 0, 0)
     assert 100 < figures.pitch < 160
 
 
 def test_silence_is_judged_without_an_exception_and_clearly_bad(tone_clips: list[Clip], audio: AudioSettings) -> None:
     sounds = [decode(clip.path, audio.sampling_rate) for clip in tone_clips[:2]]
-    figures = compare([0 * sound for sound in sounds], sounds, sounds, audio)
+    figures = compare([0 * sound for sound in sounds], Reference(sounds, sounds, audio))
     assert figures.loudness_difference_db < -90
-    assert figures.pitch == 0
+    assert (figures.pitch, figures.pitch_error, figures.silence_share) == (0, None, 1)
     assert figures.mel_distance > 1
 
 
 def test_nothing_held_out_cannot_be_judged(audio: AudioSettings) -> None:
     with pytest.raises(CorpusError, match="No sentence is held out"):
-        compare([], [], [], audio)
+        compare([], Reference([], [], audio))

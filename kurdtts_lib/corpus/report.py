@@ -48,7 +48,7 @@ def _page(clips: pandas.DataFrame, settings: CorpusSettings, audio: AudioSetting
 <p>{len(kept)} of {len(clips)} clips stay: {minutes:.1f} minutes of {kept["speaker"].nunique()} speaker(s),
 mono, {audio.sampling_rate} Hz.</p>
 {_table(reasons.reset_index())}
-{"".join(map(_image, pictures))}
+{"".join(map(image, pictures))}
 <h2>Settings</h2>
 {_table(pandas.DataFrame(shown, columns=["setting", "value"]))}
 </body></html>
@@ -59,10 +59,13 @@ def _table(frame: pandas.DataFrame) -> str:
     return frame.to_html(index=False, border=0)
 
 
-def _image(figure: Figure) -> str:
-    """The figure inside the page. SVG without a date and with names that do not change."""
+def image(figure: Figure, meaning: str = "") -> str:
+    """The figure inside the page. SVG without a date and with names that do not change.
+
+    meaning: read to those who do not see it; the figure's title if empty.
+    """
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "kurdtts"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    title = html.escape(figure.axes[0].get_title())
+    title = html.escape(meaning or figure.axes[0].get_title())
     return f'<img alt="{title}" src="data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode("ascii")}">'

@@ -19,7 +19,7 @@ from kurdtts_lib.corpus.sound import Treatment, treat
 from kurdtts_lib.errors import CorpusError, TrainingError
 from kurdtts_lib.feedback.mixing import hold_out, mix, ordinary_sentences
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.judging import compare, load
+from kurdtts_lib.judging import Reference, compare, load
 from kurdtts_lib.registry import Entry
 from kurdtts_lib.settings import Profile, TrainingSettings, describe, home
 from kurdtts_lib.vits.synthesis import speak
@@ -170,8 +170,9 @@ class FeedbackTraining:
         """Ordinary sentences, and what forbids the voice."""
         audio = self.profile.audio
         recordings = load(clips, audio)
+        reference = Reference(recordings, recordings, audio)
         spoken = [[speak(one, clip.text) for clip in clips] for one in (parent, voice)]
-        before, after = (compare(speech, recordings, recordings, audio) for speech in spoken)
+        before, after = (compare(speech, reference) for speech in spoken)
         was = before.mel_distance
         allowed = was + REHEARSAL_NEPERS if self.rehearsal else was * (1 + self.profile.feedback.tolerance)
         change = Change(len(clips), was, after.mel_distance)

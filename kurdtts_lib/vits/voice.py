@@ -161,11 +161,12 @@ def save_voice(
     folder: Path,
     readme: str,
     samples: Mapping[str, np.ndarray] | None = None,
+    texts: Mapping[str, str] | None = None,
     half_precision: bool = False,
 ) -> None:
     """Write `voice` so that plain `VitsModel.from_pretrained` reads it; the folder appears whole or not at all.
 
-    samples: waveforms by file name, kept under `samples/`.
+    samples: waveforms by file name, kept under `samples/`. texts: other files of text, by name.
     half_precision stores the weights in 16 bits (half the size); they are loaded back as 32.
     """
     check_own(folder, CARD)
@@ -181,6 +182,8 @@ def save_voice(
             write_json(temporary / DISCRIMINATOR_CONFIG, voice.discriminator.describe())
         write_json(temporary / CARD, voice.card)
         write_text(temporary / "README.md", readme)
+        for name, text in (texts or {}).items():
+            write_text(temporary / name, text)
         for name, waveform in (samples or {}).items():
             write_wav(temporary / "samples" / name, waveform, voice.model.config.sampling_rate)
 

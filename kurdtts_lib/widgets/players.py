@@ -1,14 +1,12 @@
 """Hear sounds in a notebook, side by side."""
 
 import html
-import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import soundfile
 from IPython.display import HTML, Audio
 
-from kurdtts_lib.audio import decode
+from kurdtts_lib.audio import decode, wav_bytes
 from kurdtts_lib.corpus.curation import KEPT, reasons_table
 from kurdtts_lib.corpus.preparation import Preparation
 from kurdtts_lib.corpus.sources import SourceClip, find_clips
@@ -20,7 +18,7 @@ from kurdtts_lib.vits.validation import DEMOS, demo_path
 
 def player(waveform: np.ndarray, sampling_rate: int) -> Audio:
     """A player at the waveform's own loudness: a voice that grew quiet must sound quiet."""
-    return Audio(data=_wav_bytes(waveform, sampling_rate), normalize=False)
+    return Audio(data=wav_bytes(waveform, sampling_rate), normalize=False)
 
 
 def player_row(sounds: Mapping[str, np.ndarray], sampling_rate: int, title: str = "") -> HTML:
@@ -79,9 +77,3 @@ def _spread(steps: Sequence[int], most: int, always: int | None) -> list[int]:
         return list(steps)
     places = np.linspace(0, len(steps) - 1, most - 1).round().astype(int)
     return sorted({*(steps[place] for place in places), *([always] if always is not None else [])})
-
-
-def _wav_bytes(waveform: np.ndarray, sampling_rate: int) -> bytes:
-    buffer = io.BytesIO()
-    soundfile.write(buffer, np.clip(waveform, -1, 1), sampling_rate, format="WAV", subtype="PCM_16")
-    return buffer.getvalue()

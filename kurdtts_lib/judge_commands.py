@@ -1,0 +1,54 @@
+"""`kurdtts judge`: voices on sentences that they never saw, from the command line."""
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+from kurdtts_lib.settings import home, load_profile
+
+
+def add_judge(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `judge` to the parser of `kurdtts`."""
+    judge = commands.add_parser("judge", help="measure voices on sentences that they never saw, and write a report")
+    judge.add_argument(
+        "voices",
+        nargs="*",
+        metavar="VOICE",
+        help="a voice's folder, its number in `kurdtts voices`, or its name on the hub; the others are compared with "
+        "the first. Default: the base voice and the current one",
+    )
+    judge.add_argument("--profile", choices=("sample", "full"), default="sample", help="default: sample")
+    judge.add_argument("--data-dir", type=Path, help="a folder that `prepare` wrote; default: data/prepared-PROFILE")
+    judge.add_argument("--output-dir", type=Path, help="where to write; default: runs/judging-PROFILE")
+    judge.add_argument("--recogniser", metavar="NAME", help="speech to text: a folder, or a name on the hub")
+    judge.add_argument("--sentences", type=_positive, help="take only the first so many test sentences")
+    judge.set_defaults(run=_judge)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+    return int(text)
+
+
+def _judge(options: argparse.Namespace) -> int:
+    from kurdtts_lib.judging.contestants import contestants
+    from kurdtts_lib.judging.extras import all_extras
+    from kurdtts_lib.judging.held_out import held_out
+    from kurdtts_lib.judging.judge import judge
+    from kurdtts_lib.judging.recognising import load_recogniser
+    from kurdtts_lib.judging.report import as_text, write_report
+    from kurdtts_lib.progress import pass_bar
+
+    profile = load_profile(options.profile)
+    profile = dataclasses.replace(profile, data_dir=options.data_dir or profile.prepared_dir)
+    voices = contestants(options.voices, profile)
+    recogniser = load_recogniser(options.recogniser) if options.recogniser else None
+    sentences = held_out(profile, options.sentences)
+    extras, left_out = all_extras(profile.audio, recogniser)
+    with pass_bar("sentences") as show:
+        judging = judge(voices, sentences, extras, left_out, show)
+    page = write_report(judging, options.output_dir or home() / "runs" / f"judging-{profile.name}")
+    print(as_text(judging))
+    print(f"Report: {page}")
+    return 0

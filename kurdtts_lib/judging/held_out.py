@@ -1,0 +1,86 @@
+"""The sentences that voices are judged on, and what their figures must be compared with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kurdtts_lib import measures
+from kurdtts_lib.cards import public_name
+from kurdtts_lib.corpus.baselines import other_speakers
+from kurdtts_lib.corpus.clips import read_metadata, split
+from kurdtts_lib.corpus.training_set import corpus_settings
+from kurdtts_lib.errors import CorpusError
+from kurdtts_lib.judging.figures import Reference, load
+from kurdtts_lib.settings import CorpusSettings, Profile
+
+SPEAKER_CLIPS = 200
+"""Training clips that stand for the speaker when voices are compared: enough for stable statistics."""
+OTHERS_CLIPS = 12
+"""Clips that stand for each other speaker."""
+
+
+@dataclass(frozen=True)
+class LikenessBaselines:
+    """What the speaker distance is for real speech: without these the figure means nothing."""
+
+    same_voice: float
+    """The speaker's test recordings against the speaker's training recordings."""
+    other_voices: float | None
+    """The nearest of at most four other speakers of the corpus, against the same; None if there is none."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Test sentences: no voice learned from them, and they chose nothing."""
+
+    texts: list[str]
+    of: int
+    """How many test sentences the data has; `texts` may be only the first of them."""
+    reference: Reference
+    baselines: LikenessBaselines
+    data: str
+    """The corpus's name."""
+    machine_read: bool
+    """The recordings are the bundled sample's, which a program read."""
+
+
+def held_out(profile: Profile, sentences: int | None = None) -> HeldOut:
+    """The test sentences of the profile's prepared data, at most the first `sentences` of them.
+
+    Raises CorpusError if the data is not prepared, or if it has no test sentence or nothing to learn from.
+    """
+    settings = corpus_settings(profile.prepared_dir)
+    parts = split(read_metadata(profile.prepared_dir), settings.held_out_share)
+    if not (parts.test and parts.train):
+        raise CorpusError(
+            f"No sentence is held out in {profile.prepared_dir}: it has {len(parts.train)} clips to learn from and "
+            f"{len(parts.test)} to test, and both are needed to judge a voice. Prepare more clips, or with another "
+            "held_out_share."
+        )
+    test, audio = parts.test[:sentences], profile.audio
+    reference = Reference(load(test, audio), load(parts.train[:SPEAKER_CLIPS], audio), audio)
+    return HeldOut(
+        texts=[clip.text for clip in test],
+        of=len(parts.test),
+        reference=reference,
+        baselines=likeness_baselines(profile, reference),
+        data=public_name(settings.source),
+        machine_read=_is_sample(settings.source),
+    )
+
+
+def _is_sample(source: str) -> bool:
+    """A prepared folder that was given away names its source without the path."""
+    sample = Path(CorpusSettings().source)
+    return source == public_name(str(sample)) or Path(source).resolve() == sample.resolve()
+
+
+def likeness_baselines(profile: Profile, reference: Reference) -> LikenessBaselines:
+    """The test recordings, and other speakers, each against the speaker's training clips."""
+
+    def distance(speech: list[np.ndarray]) -> float:
+        return float(measures.speaker_distances(reference.speaker, speech, reference.audio).mean())
+
+    others = other_speakers(profile.prepared_dir, profile.audio, OTHERS_CLIPS)
+    return LikenessBaselines(distance(list(reference.recordings)), min(map(distance, others.values()), default=None))

@@ -1,0 +1,106 @@
+"""`kurdtts judge` from the first argument to the report."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kurdtts_lib import cli, registry
+from kurdtts_lib.corpus.preparation import prepare
+from kurdtts_lib.judging import extras, recognising
+from kurdtts_lib.settings import CorpusSettings, load_profile
+from kurdtts_lib.vits.voice import Voice, save_voice
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("prepared")
+    profile = load_profile("sample")
+    prepare(CorpusSettings(max_samples=40, held_out_share=0.5), profile.audio, folder)  # few: all are read each time
+    return folder
+
+
+@pytest.fixture
+def voices(make_audible_voice: Callable[..., Voice], make_voice: Callable[..., Voice], tmp_path: Path) -> Path:
+    """Two voices: `base` in a folder, and the current one, number 1."""
+    save_voice(make_voice(), tmp_path / "base", "base\n")
+    tuned = make_audible_voice()
+    tuned.card = {"faults": [], "parent": None}
+    registry.publish(tuned, "mine", lambda card: "")
+    return tmp_path / "base"
+
+
+@pytest.fixture(autouse=True)
+def no_slow_guess(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DNSMOS has its own test; here it would take most of the time."""
+    monkeypatch.setattr(extras, "cleanliness", lambda: lambda waveform, rate: 2.5)
+
+
+def test_voices_are_judged_by_folder_and_number_with_a_recogniser(
+    prepared: Path, voices: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(name: str) -> Callable[[np.ndarray, int], str]:
+        assert name == "somebody/recogniser"
+        return lambda waveform, rate: "hewa germ e"  # whoever speaks
+
+    monkeypatch.setattr(recognising, "load_recogniser", load)
+    out = tmp_path / "out"
+    command = ["judge", str(voices), "1", "--data-dir", str(prepared), "--output-dir", str(out), "--sentences", "2"]
+    assert cli.main([*command, "--recogniser", "somebody/recogniser"]) == 0
+    said = capsys.readouterr().out
+    assert f"Report: {out / 'report.html'}" in said and "leaves out 0" in said
+    rate = said.split("character error rate")[1].splitlines()
+    assert [line.split()[0] for line in rate[1:4]] == ["recording", "base", "voice-0001-mine"]
+    assert "difference 0.00" in rate[3] and "difference" not in rate[2]
+    numbers = json.loads((out / "figures.json").read_text(encoding="utf-8"))
+    assert numbers["voices"] == ["base", "voice-0001-mine"] and numbers["sentences"] == 2
+    rates = {name: figures["character_error_rate"]["mean"] for name, figures in numbers["figures"].items()}
+    assert set(rates) == {"recording", "base", "voice-0001-mine"} and len(set(rates.values())) == 1
+    assert numbers["figures"]["recording"]["dnsmos"]["mean"] == 2.5
+    assert "character_error_rate" not in numbers["left_out"]
+
+
+def test_without_names_the_base_and_the_current_voice_are_judged(
+    prepared: Path, voices: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    monkeypatch.setattr("kurdtts_lib.judging.judge.speak", lambda voice, text: np.full(8000, 0.1, np.float32))
+    assert cli.main(["judge", "--data-dir", str(prepared), "--sentences", "1"]) == 0
+    numbers = json.loads((home / "runs" / "judging-sample" / "figures.json").read_text(encoding="utf-8"))
+    assert numbers["voices"] == ["tiny-kmr", "voice-0001-mine"]
+    assert "no recogniser" in capsys.readouterr().out or "none was named" in numbers["left_out"]["character_error_rate"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["7"], "There is no voice 7"),
+        (["no-such-folder/no-such-voice"], "'no-such-folder/no-such-voice' cannot be loaded"),
+        ([], "There is no fine-tuned voice yet"),
+        ([str(load_profile("sample").base_voice), "--data-dir", "nowhere"], "Prepare the data first"),
+    ],
+)
+def test_what_cannot_be_judged_is_told_in_a_sentence(
+    arguments: list[str], told: str, prepared: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    data = [] if "--data-dir" in arguments else ["--data-dir", str(prepared)]
+    assert cli.main(["judge", *arguments, *data]) == 1
+    assert told in capsys.readouterr().err
+
+
+def test_a_recogniser_that_cannot_be_had_stops_before_anybody_speaks(
+    prepared: Path, voices: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["judge", str(voices), "--data-dir", str(prepared), "--recogniser", str(tmp_path / "none")]
+    assert cli.main(command) == 1
+    told = capsys.readouterr()
+    assert "The recogniser" in told.err and "cannot be had" in told.err and "speaks" not in told.out
+
+
+def test_numbers_of_sentences_below_one_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["judge", "--sentences", "0"])
+    assert "whole number from 1 up" in capsys.readouterr().err

@@ -1,0 +1,307 @@
+"""A judging says how certain it is, says nothing twice with different numbers, and leaves nothing out in silence."""
+
+import dataclasses
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from speechlike import syllables
+
+from kurdtts_lib.corpus.preparation import prepare
+from kurdtts_lib.errors import CorpusError, JudgingError, VoiceError
+from kurdtts_lib.judging import Reference
+from kurdtts_lib.judging import held_out as held_out_module
+from kurdtts_lib.judging import judge as judging_module
+from kurdtts_lib.judging.contestants import contestants
+from kurdtts_lib.judging.estimates import Estimate, estimate, shown
+from kurdtts_lib.judging.extras import all_extras
+from kurdtts_lib.judging.figures import MEASURES, OF_RECORDINGS
+from kurdtts_lib.judging.held_out import HeldOut, LikenessBaselines, held_out
+from kurdtts_lib.judging.judge import RECORDING, Extra, Judging, judge
+from kurdtts_lib.judging.meanings import MEANINGS, explained
+from kurdtts_lib.judging.report import NUMBERS, PAGE, as_text, figures, missing, verdicts, write_report
+from kurdtts_lib.settings import AudioSettings, load_profile
+from kurdtts_lib.vits.voice import Voice, save_voice
+
+TEXTS = ["rojbaş heval", "ez diçim malê", "jin û jiyan", "em li vir in"]
+
+
+@pytest.fixture
+def sentences(audio: AudioSettings) -> HeldOut:
+    """Four held-out sentences, read by a machine."""
+    recordings = [syllables(0.7 + 0.1 * n, 150 + 10 * n, seed=n).astype(np.float32) for n in range(4)]
+    speaker = [syllables(1.0, 160, seed=n).astype(np.float32) for n in (8, 9)]
+    return HeldOut(TEXTS, 7, Reference(recordings, speaker, audio), LikenessBaselines(0.1, 2.5), "<corpus>", True)
+
+
+@pytest.fixture
+def say(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[np.ndarray], np.ndarray]], None]:
+    """Let a voice, known by its card's name, say a changed recording of each sentence."""
+    changes: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
+
+    def speak(voice: Voice, text: str) -> np.ndarray:
+        number = TEXTS.index(text)
+        recording = syllables(0.7 + 0.1 * number, 150 + 10 * number, seed=number).astype(np.float32)
+        return changes[voice.card["name"]](recording)
+
+    monkeypatch.setattr(judging_module, "speak", speak)
+    return changes.__setitem__
+
+
+@pytest.fixture
+def pair(make_voice: Callable[..., Voice], say: Callable) -> dict[str, Voice]:
+    """`first` says the recordings in noise and 6 dB quieter, `second` says them as they are."""
+    noise = np.random.default_rng(0)
+    say("first", lambda sound: (sound / 2 + noise.normal(0, 0.02, len(sound))).astype(np.float32))
+    say("second", lambda sound: sound)
+    voices = {name: make_voice() for name in ("first", "second")}
+    for name, voice in voices.items():
+        voice.card = {"name": name}
+    return voices
+
+
+def test_the_interval_of_many_values_is_that_of_the_normal_distribution() -> None:
+    values = np.random.default_rng(3).normal(7, 2, 400)
+    found = estimate(values)
+    half = 1.96 * values.std(ddof=1) / math.sqrt(400)
+    assert (found.n, found.mean) == (400, pytest.approx(values.mean()))
+    assert found.low == pytest.approx(values.mean() - half, abs=0.1 * half)
+    assert found.high == pytest.approx(values.mean() + half, abs=0.1 * half)
+
+
+def test_an_interval_holds_the_truth_about_nineteen_times_in_twenty() -> None:
+    generator = np.random.default_rng(5)
+    inside = [found.low < 1 < found.high for found in (estimate(generator.exponential(1, 40)) for _ in range(200))]
+    assert 0.87 < np.mean(inside) < 0.99  # skewed values, 40 of them: a little below 0.95
+
+
+numbers = st.floats(-1e6, 1e6) | st.just(math.nan)
+
+
+@given(st.lists(numbers, max_size=6))
+def test_any_values_have_an_interval_around_their_mean_or_say_why_not(values: list[float]) -> None:
+    known = [value for value in values if not math.isnan(value)]
+    found = estimate(values)
+    assert found.n == len(known)
+    assert (found.mean is None) == (not known) and (found.low is None) == (found.high is None) == (len(known) < 2)
+    if found.low is not None and found.high is not None:
+        slack = 1e-9 + 1e-9 * max(map(abs, known))
+        assert min(known) - slack <= found.low <= found.high <= max(known) + slack
+        assert found == estimate(values)  # seeded
+    json.dumps(dataclasses.asdict(found), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Estimate(0, None, None, None), "not defined"),
+        (Estimate(1, 1.234, None, None), "1.23"),
+        (Estimate(6, -1270.4, -1986.1, -3.0), "-1270 (-1986 to -3.00)"),
+        (Estimate(6, 0.00123, 0.0, 0.5), "0.0012 (0.00 to 0.50)"),
+    ],
+)
+def test_figures_are_printed_with_what_they_are_worth(value: Estimate, text: str) -> None:
+    assert str(value) == text
+
+
+@pytest.mark.parametrize(
+    ("ends", "differs"), [((-0.2, -0.1), True), ((0.1, 0.2), True), ((-0.1, 0.1), False), ((None, None), False)]
+)
+def test_a_difference_counts_where_its_interval_leaves_out_zero(ends: tuple, differs: bool) -> None:
+    assert Estimate(5, 0.1, *ends).differs == differs
+
+
+def test_every_figure_is_explained_and_none_is_called_an_opinion_score() -> None:
+    assert set(MEASURES) < set(MEANINGS) and set(OF_RECORDINGS) < set(MEASURES)
+    for meaning in MEANINGS.values():
+        assert meaning.hears.endswith(".") and meaning.deaf.startswith("Deaf to") and meaning.best
+        assert not re.search(r"\bMOS\b", " ".join(vars(meaning).values()))
+    table = explained(["pitch", "duration_ratio"])
+    assert list(table.index) == [MEANINGS["pitch"].title, "duration ratio"] and list(table) == [
+        "best",
+        "hears",
+        "deaf to",
+    ]
+
+
+def test_the_better_voice_is_nearer_and_the_difference_is_paired(pair: dict[str, Voice], sentences: HeldOut) -> None:
+    found = judge(pair, sentences)
+    assert found.voices == ["first", "second"] and list(found.values) == [RECORDING, "first", "second"]
+    assert set(found.values[RECORDING]) == set(OF_RECORDINGS)
+    second, first = found.estimates["second"], found.estimates["first"]
+    assert second["mel_distance"].mean == pytest.approx(0, abs=1e-6) and first["mel_distance"].mean > 0.1
+    # About 6 dB quieter, by its formula: half the amplitude and the power of the noise.
+    sounds = sentences.reference.recordings
+    powers = [(np.mean(sound**2) / 4 + 0.02**2) / np.mean(sound**2) for sound in sounds]
+    assert first["loudness_difference_db"].mean == pytest.approx(np.mean(10 * np.log10(powers)), abs=0.1)
+    gap = found.differences["second"]["mel_distance"]
+    by_hand = found.values["second"]["mel_distance"] - found.values["first"]["mel_distance"]
+    assert gap == estimate(by_hand) and gap.differs and gap.high < 0 and gap.n == 4
+    assert found.figures("second").mel_distance == second["mel_distance"].mean
+    # A paired interval is narrower than the sentences' own spread would allow.
+    assert gap.high - gap.low < 2 * (first["mel_distance"].high - first["mel_distance"].low)
+
+
+def test_the_recordings_own_pitch_stands_beside_the_voices(pair: dict[str, Voice], sentences: HeldOut) -> None:
+    found = judge(pair, sentences)
+    assert found.estimates[RECORDING]["pitch"].mean == pytest.approx(165, abs=1)
+    assert found.estimates["second"]["pitch"].mean == found.estimates[RECORDING]["pitch"].mean
+
+
+def test_pictures_show_the_intervals_of_the_numbers(pair: dict[str, Voice], sentences: HeldOut) -> None:
+    found = judge(pair, sentences)
+    own, gaps = figures(found)
+    panels = {axes.get_title(): axes for axes in gaps.axes if axes.get_visible()}
+    assert set(panels) == {MEANINGS[name].title for name in found.names}
+    for name in found.names:
+        points, interval, mean, zero = panels[MEANINGS[name].title].lines
+        estimated = found.differences["second"][name]
+        assert list(interval.get_xdata()) == [estimated.low, estimated.high] and mean.get_xdata()[0] == estimated.mean
+        assert len(points.get_xdata()) == 4 and list(zero.get_xdata()) == [0, 0]
+    assert [label.get_text() for label in panels["pitch, Hz"].get_yticklabels()] == ["second"]
+    (pitch,) = (axes for axes in own.axes if axes.get_title() == "pitch, Hz")
+    names = [label.get_text() for label in pitch.get_yticklabels()]
+    assert names == [RECORDING, "first", "second"]
+
+
+def test_the_console_marks_what_differs(pair: dict[str, Voice], sentences: HeldOut) -> None:
+    found = judge(pair, sentences, left_out={"dnsmos": "not here"})
+    lines = as_text(found).splitlines()
+    place = lines.index("mel distance, nepers (less is nearer)")
+    assert re.match(r"  first +\d\.\d\d \(.*\)$", lines[place + 1]) and re.match(r"  second .*\) \*$", lines[place + 2])
+    same = lines[lines.index("duration ratio (1 is the recording's pace)") + 2]
+    assert found.differences["second"]["duration_ratio"].differs == same.endswith("*")
+    assert any("DNSMOS" in line and "not here" in line for line in lines)
+
+
+def test_progress_counts_every_sentence(pair: dict[str, Voice], sentences: HeldOut) -> None:
+    calls: list[tuple[int, str, int]] = []
+    extra = Extra("dnsmos", True, lambda spoken, number: 3.0)
+    judge(pair, sentences, [extra], progress=lambda *call: calls.append(call))
+    passes = list(dict.fromkeys(name for _, name, _ in calls))
+    assert {total for *_, total in calls} == {4}
+    assert all([done for done, name, _ in calls if name == one] == [1, 2, 3, 4] for one in passes)
+    assert passes[:2] == ["first speaks", "second speaks"] and f"{RECORDING}: dnsmos" in passes
+
+
+def test_extras_are_asked_where_they_mean_something(pair: dict[str, Voice], sentences: HeldOut) -> None:
+    extras = [Extra("dnsmos", True, lambda spoken, n: n), Extra("copy_stoi", False, lambda spoken, n: math.nan)]
+    found = judge(pair, sentences, extras, {"copy_pesq": "no compiler"})
+    assert found.estimates[RECORDING]["dnsmos"].mean == 1.5 and "copy_stoi" not in found.estimates[RECORDING]
+    assert found.estimates["first"]["copy_stoi"] == Estimate(0, None, None, None)
+    told = " ".join(missing(found))
+    assert "copy: PESQ, 1.0 to 4.6: no compiler" in told and "not defined for 4 of 4 sentences" in told
+    table = found.table()
+    assert table.loc[MEANINGS["copy_stoi"].title, "first"] == "not defined, n = 0"
+    assert table.loc[MEANINGS["copy_stoi"].title, RECORDING] == ""
+
+
+def test_one_voice_is_judged_without_a_difference(pair: dict[str, Voice], sentences: HeldOut, tmp_path: Path) -> None:
+    found = judge({"second": pair["second"]}, sentences)
+    assert found.differences == {} and verdicts(found) == []
+    assert "Difference to" not in write_report(found, tmp_path).read_text(encoding="utf-8")
+
+
+def test_a_judging_that_cannot_be_is_a_clear_error(
+    pair: dict[str, Voice], sentences: HeldOut, say: Callable, make_voice: Callable[..., Voice]
+) -> None:
+    with pytest.raises(JudgingError, match="no voice to judge"):
+        judge({}, sentences)
+    with pytest.raises(JudgingError, match="speaks at 22050 Hz, and the recordings have 16000"):
+        judge({"fast": make_voice(sampling_rate=22_050)}, sentences)
+    say("second", lambda sound: sound * np.nan)
+    with pytest.raises(VoiceError, match=r"second is broken.*'rojbaş heval'"):
+        judge(pair, sentences)
+
+
+def test_page_and_numbers_are_of_one_run_and_need_nothing_else(
+    pair: dict[str, Voice], sentences: HeldOut, tmp_path: Path
+) -> None:
+    copy_stoi = Extra("copy_stoi", False, lambda spoken, n: math.nan if n else 0.5)
+    found = judge({"<b>first": pair["first"], "second": pair["second"]}, sentences, [copy_stoi])
+    text = write_report(found, tmp_path / "out").read_text(encoding="utf-8")
+    numbers = json.loads((tmp_path / "out" / NUMBERS).read_text(encoding="utf-8"))
+    assert not re.findall(r'(?:src|href)="(?!data:)', text) and "<script" not in text and "<b>" not in text
+    assert text.count("<audio") == 3 * 3 and text.count("recording (machine-read)") == 3
+    assert "the first 4 of 7 test sentence" in text and "&lt;corpus&gt;" in text
+    for kind in ("figures", "differences"):
+        for name, plains in numbers[kind].items():
+            for figure, plain in plains.items():
+                value = Estimate(**plain)
+                known = found.estimates[name][figure] if kind == "figures" else found.differences[name][figure]
+                assert value == known and str(value) in text
+    assert set(numbers["figures"]) == {RECORDING, "<b>first", "second"} and set(numbers["differences"]) == {"second"}
+    assert all(meaning.title in text and meaning.deaf in text for meaning in map(MEANINGS.get, found.names))
+    each = pandas.DataFrame(numbers["each_sentence"]["second"])
+    assert list(each["copy_stoi"])[1:] == [None, None, None] or each["copy_stoi"].isna().sum() == 3
+    assert each["mel_distance"].mean() == pytest.approx(numbers["figures"]["second"]["mel_distance"]["mean"])
+    again = write_report(found, tmp_path / "out")  # its own files it replaces
+    assert again.name == PAGE and sorted(path.name for path in again.parent.iterdir()) == [NUMBERS, PAGE]
+
+
+@pytest.mark.parametrize(("name", "text"), [(PAGE, "<html>mine"), (NUMBERS, "{}"), (NUMBERS, "mine")])
+def test_somebody_elses_files_are_not_replaced(
+    pair: dict[str, Voice], sentences: HeldOut, tmp_path: Path, name: str, text: str
+) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(JudgingError, match="would be replaced"):
+        write_report(Judging(sentences, {}, {}), tmp_path)
+    assert (tmp_path / name).read_text(encoding="utf-8") == text
+
+
+def test_held_out_sentences_are_the_prepared_test_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = dataclasses.replace(load_profile("sample"), data_dir=tmp_path / "data")
+    with pytest.raises(CorpusError, match="Prepare the data first"):
+        held_out(profile)
+    prepare(profile.corpus, profile.audio, profile.prepared_dir)
+    everything = held_out(profile)
+    monkeypatch.setattr(held_out_module, "other_speakers", lambda *_: {})  # slow, and known by now
+    found = held_out(profile, 2)
+    lines = (profile.prepared_dir / "test.csv").read_text(encoding="utf-8").splitlines()
+    assert (found.of, found.texts) == (len(lines), [line.split("|")[1] for line in lines[:2]])
+    assert found.machine_read and found.data == "sample" and len(found.reference.recordings) == 2
+    # Real speech of the same speaker lies around 0, other speakers far away: the measure can tell voices apart.
+    assert abs(everything.baselines.same_voice) < 0.2 and everything.baselines.other_voices > 2
+    assert found.baselines.other_voices is None
+    (profile.prepared_dir / "local.json").unlink()
+    assert held_out(profile, 1).machine_read  # also after the folder was given away
+
+
+def test_without_a_test_sentence_the_error_says_what_to_do(tmp_path: Path) -> None:
+    profile = dataclasses.replace(load_profile("sample"), data_dir=tmp_path / "data")
+    corpus = dataclasses.replace(profile.corpus, held_out_share=0.0, max_samples=60)
+    prepare(corpus, profile.audio, profile.prepared_dir)
+    with pytest.raises(CorpusError, match=r"No sentence is held out in .* and 0 to test"):
+        held_out(profile)
+
+
+def test_voices_have_names_that_can_be_told_apart(make_voice: Callable[..., Voice], tmp_path: Path) -> None:
+    for folder in ("one/voice", "other/voice", "other/recording"):
+        save_voice(make_voice(), tmp_path / folder, "")
+    places = [tmp_path / folder for folder in ("one/voice", "other/voice", "other/recording")]
+    profile = load_profile("sample")
+    assert list(contestants(places, profile)) == ["voice", "voice (2)", "recording (2)"]
+    with pytest.raises(VoiceError, match="There is no voice 7"):
+        contestants(["7"], profile)
+    with pytest.raises(VoiceError, match="cannot be loaded"):
+        contestants([tmp_path / "nothing"], profile)
+    with pytest.raises(VoiceError, match="no name"):
+        contestants([" "], profile)
+
+
+def test_what_cannot_be_had_is_left_out_with_its_reason(audio: AudioSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("speechmos", "distillmos", "pesq"):
+        monkeypatch.setitem(__import__("sys").modules, package, None)
+    extras, left_out = all_extras(audio)
+    assert {extra.name for extra in extras} == {"copy_mel_distance", "copy_stoi"}
+    assert {extra.name for extra in extras} | set(left_out) == set(MEANINGS) - set(MEASURES)
+    assert "kurdtts[judges]" in left_out["dnsmos"] and "C compiler" in left_out["copy_pesq"]
+    assert "torchaudio" in left_out["distillmos"] and "--recogniser" in left_out["character_error_rate"]
+    assert shown(None) == "not defined"

@@ -1,0 +1,134 @@
+"""How many letters a recogniser gets wrong: the count by definition, and real recognisers in miniature."""
+
+import functools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
+
+from kurdtts_lib.errors import JudgingError
+from kurdtts_lib.judging.extras import all_extras
+from kurdtts_lib.judging.recognising import (
+    MMS_LANGUAGE,
+    character_error_rate,
+    comparable,
+    edits,
+    load_recogniser,
+)
+from kurdtts_lib.settings import AudioSettings
+
+LETTERS = "abcçdeêfghiîjklmnopqrsştuûvwxyz"
+VOCABULARY = {letter: number for number, letter in enumerate(["<pad>", "<unk>", "|", *LETTERS])}
+RATE = 16_000
+
+
+def edits_by_definition(first: str, second: str) -> int:
+    @functools.cache
+    def left(i: int, j: int) -> int:
+        if i == len(first) or j == len(second):
+            return len(first) - i + len(second) - j
+        same = left(i + 1, j + 1) + (first[i] != second[j])
+        return min(same, 1 + left(i + 1, j), 1 + left(i, j + 1))
+
+    return left(0, 0)
+
+
+@given(st.text("abş ", max_size=7), st.text("abş ", max_size=7))
+def test_edits_are_the_fewest_changes(first: str, second: str) -> None:
+    assert edits(first, second) == edits_by_definition(first, second)
+
+
+@pytest.mark.parametrize(
+    ("text", "heard", "rate"),
+    [
+        ("roj baş", "Roj baş!", 0.0),
+        ("roj baş", "roj bas", 1 / 7),
+        ("roj baş", "rojbaş", 1 / 7),
+        ("roj baş", "", 1.0),
+        ("du hezar", "2000", 0.0),  # both as they are said
+        ("na", "na na na", 3.0),
+        ("roj baş", "roj شاش", 3 / 7),  # letters that are not Kurmanji's count as wrong
+    ],
+)
+def test_the_rate_counts_letters_as_they_are_spoken(text: str, heard: str, rate: float) -> None:
+    assert character_error_rate(text, heard) == pytest.approx(rate)
+
+
+def test_what_has_no_reading_is_still_compared() -> None:
+    assert comparable("Ez 1.2.3, SÊV") == "ez 1 2 3 sêv"
+
+
+def save_recogniser(folder: Path, vocabulary: dict, **changes: object) -> Wav2Vec2ForCTC:
+    """A CTC model of some thousand weights. changes: of its configuration."""
+    folder.mkdir()
+    (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
+    language = {"target_lang": MMS_LANGUAGE} if MMS_LANGUAGE in vocabulary else {}
+    Wav2Vec2CTCTokenizer(str(folder / "vocab.json"), pad_token="<pad>", unk_token="<unk>", **language).save_pretrained(
+        folder
+    )
+    Wav2Vec2FeatureExtractor(sampling_rate=RATE, do_normalize=True).save_pretrained(folder)
+    config = Wav2Vec2Config(
+        vocab_size=len(VOCABULARY),
+        **{"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16},
+        **{"conv_dim": (8, 8), "conv_kernel": (10, 8), "conv_stride": (160, 4), "num_feat_extract_layers": 2},
+        **{"num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2},
+        **changes,
+    )
+    torch.manual_seed(3)
+    model = Wav2Vec2ForCTC(config).eval()
+    with torch.no_grad():
+        model.lm_head.weight.normal_(0, 3)  # so that it hears something
+    model.save_pretrained(folder)
+    return model
+
+
+def heard_by_hand(model: Wav2Vec2ForCTC, waveform: np.ndarray) -> str:
+    """The likeliest letter of each frame, repeats merged, blanks taken out (Graves et al. 2006)."""
+    normal = (waveform - waveform.mean()) / np.sqrt(waveform.var() + 1e-7)
+    with torch.inference_mode():
+        best = model(torch.from_numpy(normal).float().unsqueeze(0)).logits[0].argmax(-1).tolist()
+    merged = [one for number, one in enumerate(best) if number == 0 or one != best[number - 1]]
+    letters = {number: letter for letter, number in VOCABULARY.items()}
+    return "".join(letters[one] for one in merged if one > 1).replace("|", " ")
+
+
+def test_a_ctc_recogniser_from_a_folder_hears_what_its_frames_say(tmp_path: Path) -> None:
+    model = save_recogniser(tmp_path / "recogniser", VOCABULARY)
+    sound = np.random.default_rng(1).normal(0, 0.1, RATE).astype(np.float32)
+    heard = load_recogniser(str(tmp_path / "recogniser"))(sound, RATE)
+    expected = heard_by_hand(model, sound)
+    assert len(expected) >= 2 and " ".join(heard.split()) == " ".join(expected.split())
+
+
+def test_a_recogniser_of_many_languages_is_set_to_kurmanji(tmp_path: Path) -> None:
+    other = {letter: len(VOCABULARY) - 1 - number for letter, number in VOCABULARY.items()}
+    model = save_recogniser(tmp_path / "mms", {"eng": other, MMS_LANGUAGE: VOCABULARY}, adapter_attn_dim=4)
+    torch.manual_seed(9)
+    adapter = {name: torch.randn_like(weight) for name, weight in model._get_adapters().items()}
+    for language in ("eng", MMS_LANGUAGE):
+        scale = 1.0 if language == MMS_LANGUAGE else 0.0
+        weights = {name: scale * weight for name, weight in adapter.items()}
+        save_file(weights, tmp_path / "mms" / f"adapter.{language}.safetensors", {"format": "pt"})
+    sound = np.random.default_rng(1).normal(0, 0.1, RATE).astype(np.float32)
+    heard = load_recogniser(str(tmp_path / "mms"))(sound, RATE)
+    model.load_state_dict(adapter, strict=False)
+    expected = heard_by_hand(model, sound)
+    assert len(expected) >= 2 and " ".join(heard.split()) == " ".join(expected.split())
+
+
+def test_a_recogniser_that_cannot_be_had_is_named(tmp_path: Path) -> None:
+    for name in (str(tmp_path / "nothing"), str(tmp_path)):
+        with pytest.raises(JudgingError, match=r"recogniser .* cannot be had .* Without `--recogniser`"):
+            load_recogniser(name)
+
+
+def test_the_rate_stands_beside_that_of_the_recordings(audio: AudioSettings) -> None:
+    extras, left_out = all_extras(audio, lambda waveform, rate: "roj baş")
+    (rate,) = (extra for extra in extras if extra.name == "character_error_rate")
+    assert rate.of_recordings and "character_error_rate" not in left_out
