@@ -204,22 +204,22 @@ def _with_torch(form: str, folder: Path, threads: int) -> Speaker:
     from kurdtts_lib.text import encode, split
     from kurdtts_lib.vits import inference, synthesis
     from kurdtts_lib.vits.lean import Lean
-    from kurdtts_lib.vits.precision import sound_in
     from kurdtts_lib.vits.voice import load_voice
 
     torch.set_num_threads(threads)
     voice = load_voice(folder)
+    precision = torch.bfloat16 if form == "bf16" else torch.float32
 
     def decode(*arguments: Any) -> torch.Tensor:
-        with Lean() if form == "points" else sound_in(torch.bfloat16):
+        with Lean():
             return inference.decode(*arguments)
 
-    if form != "eager":
-        vars(synthesis)["decode"] = decode
+    if form == "points":
+        vars(synthesis)["decode"] = decode  # speaking has no such choice: it gains too little
 
     def clauses(text: str) -> Iterator[Any]:
         ids = [encode(piece.text, voice.tokenizer) for piece in split(text)]
-        return (spoken.waveform for spoken in synthesis.speak_ids(voice, ids))
+        return (spoken.waveform for spoken in synthesis.speak_ids(voice, ids, precision=precision))
 
     return clauses, voice.model.config.sampling_rate
 

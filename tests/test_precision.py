@@ -1,12 +1,18 @@
 """bfloat16: where it exists, how large its error is, and that it touches nothing but the sound."""
 
+from weakref import WeakKeyDictionary
+
+import numpy as np
 import pytest
 import torch
 
 from kurdtts_lib.settings import REPOSITORY
+from kurdtts_lib.synthesis import stream
 from kurdtts_lib.text import encode
+from kurdtts_lib.vits import precision
 from kurdtts_lib.vits.inference import decode, encode_text, predict_durations
-from kurdtts_lib.vits.precision import Bfloat16, check_bfloat16, has_bfloat16, sound_in
+from kurdtts_lib.vits.precision import Bfloat16, best_precision, check_bfloat16, has_bfloat16, sound_in
+from kurdtts_lib.vits.synthesis import speak_ids
 from kurdtts_lib.vits.voice import Voice, load_voice
 
 
@@ -26,9 +32,9 @@ def test_only_what_stands_inside_is_rounded(voice):
     ids = torch.tensor([encode("roj baş", voice.tokenizer)])
     prior = encode_text(voice.model, ids)
     sounds = {}
-    for precision in (torch.float32, torch.bfloat16):
-        with sound_in(precision):
-            sounds[precision] = decode(voice.model, prior.means, prior.log_stddevs, torch.zeros_like(prior.means))
+    for kind in (torch.float32, torch.bfloat16):
+        with sound_in(kind):
+            sounds[kind] = decode(voice.model, prior.means, prior.log_stddevs, torch.zeros_like(prior.means))
     plain = decode(voice.model, prior.means, prior.log_stddevs, torch.zeros_like(prior.means))
     torch.testing.assert_close(sounds[torch.float32], plain, atol=0, rtol=0)
     assert sounds[torch.bfloat16].dtype == torch.bfloat16
@@ -42,6 +48,37 @@ def test_only_what_stands_inside_is_rounded(voice):
 )
 def test_it_is_good_where_the_processor_has_it_and_the_error_is_small(supported, snr_db, good):
     assert Bfloat16(supported, snr_db, 0.5).good is good
+
+
+@pytest.mark.parametrize(("supported", "snr_db"), [(True, 39.0), (True, 29.0), (False, 39.0)])
+def test_speech_takes_it_where_it_is_good_and_asks_once(voice, monkeypatch, supported, snr_db):
+    asked = []
+
+    def check(model, ids, pairs):
+        asked.append(pairs)
+        return Bfloat16(supported, snr_db, 9.0)
+
+    monkeypatch.setattr(precision, "_CHECKED", WeakKeyDictionary())
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: supported)
+    monkeypatch.setattr(precision, "check_bfloat16", check)
+    good = supported and snr_db > 30
+    for _ in range(2):
+        (utterance, *_) = stream(voice, "roj baş")
+        (plain,) = speak_ids(voice, [encode("roj baş", voice.tokenizer)], precision=torch.float32)
+        rounded = best_precision(voice.model, [0]) == torch.bfloat16
+        assert rounded is good and len(utterance.waveform) > 1000 and plain.waveform.dtype == np.float32
+    assert asked == ([1] if supported else [])
+    voice.model.train()
+    assert best_precision(voice.model, [0]) == torch.float32
+    voice.model.eval()
+
+
+def test_the_rounded_speech_has_the_same_rhythm_and_nearly_the_same_samples(voice):
+    ids = encode("Roj baş, heval!", voice.tokenizer)
+    (plain,), (rounded,) = (list(speak_ids(voice, [ids], precision=kind)) for kind in (torch.float32, torch.bfloat16))
+    np.testing.assert_array_equal(plain.durations, rounded.durations)
+    error = np.square(plain.waveform - rounded.waveform).sum() / np.square(plain.waveform).sum()
+    assert 0 < error < 10 ** (-25 / 10)
 
 
 def test_a_processor_has_it_by_any_of_its_kinds(monkeypatch):
