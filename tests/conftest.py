@@ -49,6 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[WARN] = "1"
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file's tests stay together. Notebooks build on each other, and two browsers at once would be too slow for their
     clocks: these share a process, and come first because they take longest."""
