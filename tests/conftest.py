@@ -1,8 +1,6 @@
 """Small things to test with: voices of a few thousand weights, clips made of tones, trainings of a few steps."""
 
 import dataclasses
-import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -36,31 +34,6 @@ SENTENCES = (
     (1.4, "em li vir in"),
     (1.6, "binnivîse û bixwîne"),
 )
-
-
-WARN = "PYTHONWARNDEFAULTENCODING"
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """The tests' own processes hear of `-X warn_default_encoding`; what the tests start does not."""
-    if hasattr(config, "workerinput"):
-        os.environ.pop(WARN, None)
-    elif sys.flags.warn_default_encoding and config.getoption("numprocesses", None):
-        os.environ[WARN] = "1"
-
-
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests stay together. Notebooks build on each other, and two browsers at once would be too slow for their
-    clocks: these share a process, and come first because they take longest."""
-    slow = {item.nodeid: _needs_the_machine(item) for item in items}
-    items.sort(key=lambda item: not slow[item.nodeid])
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("one by one" if slow[item.nodeid] else item.path.name))
-
-
-def _needs_the_machine(item: pytest.Item) -> bool:
-    return item.path.suffix == ".ipynb" or "browser" in item.path.stem
 
 
 @pytest.fixture(autouse=True)
