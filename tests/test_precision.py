@@ -65,11 +65,11 @@ def test_speech_takes_it_where_it_is_good_and_asks_once(voice, monkeypatch, supp
     for _ in range(2):
         (utterance, *_) = stream(voice, "roj baş")
         (plain,) = speak_ids(voice, [encode("roj baş", voice.tokenizer)], precision=torch.float32)
-        rounded = best_precision(voice.model, [0]) == torch.bfloat16
+        rounded = best_precision(voice.model) == torch.bfloat16
         assert rounded is good and len(utterance.waveform) > 1000 and plain.waveform.dtype == np.float32
     assert asked == ([1] if supported else [])
     voice.model.train()
-    assert best_precision(voice.model, [0]) == torch.float32
+    assert best_precision(voice.model) == torch.float32
     voice.model.eval()
 
 

@@ -1,10 +1,12 @@
 """Long text to sound: nothing lost at clauses, one loudness, true times, and files that are whole or not there."""
 
+import dataclasses
 import itertools
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -225,6 +227,14 @@ def test_without_variation_every_seed_says_the_same(make_audible_voice: Callable
     flat = [speak(voice, TEXT, seed, variation=0) for seed in (1, 2)]
     np.testing.assert_array_equal(*flat)
     assert not np.array_equal(speak(voice, TEXT, 1), flat[0])
+
+
+def test_a_voice_of_another_alphabet_says_what_it_can(audible_voice: Voice) -> None:
+    letters = {letter: number for letter, number in audible_voice.tokenizer.get_vocab().items() if letter not in "jşç"}
+    other = dataclasses.replace(audible_voice, tokenizer=SimpleNamespace(get_vocab=lambda: letters))
+    np.testing.assert_array_equal(speak(other, "ev"), speak(audible_voice, "ev"))
+    with pytest.raises(TextError, match="'ş'"):
+        stream(other, "ev şîn e")
 
 
 # --- files and subtitles ---------------------------------------------------------------------------------------

@@ -51,8 +51,8 @@ def sound_in(precision: torch.dtype) -> torch.autocast:
     return torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16)
 
 
-def best_precision(model: VitsModel, ids: Sequence[int]) -> torch.dtype:
-    """What to speak with: bfloat16 where it is good, found out once for each voice with the token ids; else float32.
+def best_precision(model: VitsModel) -> torch.dtype:
+    """What to speak with: bfloat16 where it is good, found out once for each voice with all its letters; else float32.
 
     A voice that is still in training, or on another device, speaks in float32.
     """
@@ -60,7 +60,7 @@ def best_precision(model: VitsModel, ids: Sequence[int]) -> torch.dtype:
         return torch.float32
     with _CHECKING:
         if model not in _CHECKED:
-            _CHECKED[model] = check_bfloat16(model, ids, pairs=1).good
+            _CHECKED[model] = check_bfloat16(model, range(model.config.vocab_size), pairs=1).good
         return torch.bfloat16 if _CHECKED[model] else torch.float32
 
 
