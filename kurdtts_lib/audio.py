@@ -96,7 +96,7 @@ def write_wav(target: Path, waveform: np.ndarray, sampling_rate: int, durable: b
 
 
 def wav_bytes(waveform: np.ndarray, sampling_rate: int) -> bytes:
-    """Mono float32 as a 16-bit WAV file in memory, for a player in a page. Limited as in `write_wav`."""
+    """(samples,) or (samples, channels) as a 16-bit WAV file in memory, limited as in `write_wav`."""
     buffer = io.BytesIO()
     soundfile.write(buffer, sixteen_bits(waveform), sampling_rate, format="WAV", subtype="PCM_16")
     return buffer.getvalue()

@@ -122,6 +122,14 @@ def entry_of(version: int) -> Entry:
     return found[version]
 
 
+def place_of(source: str) -> str:
+    """The folder of the voice with this number; what is no number is a folder or a hub name, and stays as it is.
+
+    Raises VoiceError if there is no such version.
+    """
+    return str(entry_of(int(source)).folder) if source.isdecimal() else source
+
+
 def version_of(source: str) -> int | None:
     """The number of the voice in the folder `source`; None for one that is not of this registry."""
     folder = Path(source).resolve()

@@ -143,3 +143,12 @@ def corpus_settings(folder: Path) -> CorpusSettings:
         return CorpusSettings(**read_json(record)["corpus"] | local)
     except TypeError as error:  # a setting that this version does not know
         raise CorpusError(f"{record} was written by another version of the course. Prepare the data again.") from error
+
+
+def is_sample(source: str) -> bool:
+    """Whether prepared data comes from the bundled sample, which a program read.
+
+    A prepared folder that was given away names its source without the path.
+    """
+    sample = Path(CorpusSettings().source)
+    return source == public_name(str(sample)) or Path(source).resolve() == sample.resolve()

@@ -19,7 +19,7 @@ def contestants(sources: Iterable[str | Path], profile: Profile) -> dict[str, Vo
     wanted = [str(source) for source in sources] or [profile.base_voice, str(registry.current().folder)]
     voices: dict[str, Voice] = {}
     for source in wanted:
-        place = str(registry.entry_of(int(source)).folder) if source.isdecimal() else source
+        place = registry.place_of(source)
         if not place.strip():
             raise VoiceError("A voice has no name. Give its folder, its number or its name on the hub.")
         voices[_free_name(public_name(place), voices)] = load_voice(place)

@@ -1,7 +1,6 @@
 """The sentences that voices are judged on, and what their figures must be compared with."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -9,10 +8,10 @@ from kurdtts_lib import measures
 from kurdtts_lib.cards import public_name
 from kurdtts_lib.corpus.baselines import other_speakers
 from kurdtts_lib.corpus.clips import read_metadata, split
-from kurdtts_lib.corpus.training_set import corpus_settings
+from kurdtts_lib.corpus.training_set import corpus_settings, is_sample
 from kurdtts_lib.errors import CorpusError
 from kurdtts_lib.judging.figures import Reference, load
-from kurdtts_lib.settings import CorpusSettings, Profile
+from kurdtts_lib.settings import Profile
 
 SPEAKER_CLIPS = 200
 """Training clips that stand for the speaker when voices are compared: enough for stable statistics."""
@@ -66,14 +65,8 @@ def held_out(profile: Profile, sentences: int | None = None) -> HeldOut:
         reference=reference,
         baselines=likeness_baselines(profile, reference),
         data=public_name(settings.source),
-        machine_read=_is_sample(settings.source),
+        machine_read=is_sample(settings.source),
     )
-
-
-def _is_sample(source: str) -> bool:
-    """A prepared folder that was given away names its source without the path."""
-    sample = Path(CorpusSettings().source)
-    return source == public_name(str(sample)) or Path(source).resolve() == sample.resolve()
 
 
 def likeness_baselines(profile: Profile, reference: Reference) -> LikenessBaselines:

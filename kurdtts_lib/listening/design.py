@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from kurdtts_lib.audio import wav_bytes
 from kurdtts_lib.errors import ListeningError
 from kurdtts_lib.listening.order import order, variants
-from kurdtts_lib.listening.sounds import TONE_RATE, headphone_trials, same_loudness, spoil, wav_bytes
+from kurdtts_lib.listening.sounds import TONE_RATE, headphone_trials, same_loudness, spoil
 
 SCALES = {"mos": range(1, 6), "cmos": range(-3, 4), "abx": range(2)}
 """The answers of each kind. mos: 1 bad to 5 excellent (ITU-T P.800). cmos: how much better the second sound is than

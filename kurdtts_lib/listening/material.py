@@ -9,10 +9,10 @@ import numpy as np
 from kurdtts_lib import registry
 from kurdtts_lib.audio import decode, resample
 from kurdtts_lib.cards import public_name
-from kurdtts_lib.corpus.training_set import corpus_settings
+from kurdtts_lib.corpus.training_set import corpus_settings, is_sample
 from kurdtts_lib.errors import ListeningError
 from kurdtts_lib.listening.design import ANCHORS
-from kurdtts_lib.settings import REPOSITORY, Profile
+from kurdtts_lib.settings import Profile
 from kurdtts_lib.vits.synthesis import speak
 from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices import clips_of
@@ -45,7 +45,7 @@ def from_recordings(voices: Sequence[str], profile: Profile, count: int, kind: s
     if kind == "mos" or len(voices) == 1:
         systems[RECORDINGS] = {text: decode(paths[text], rate) for text in texts}
     others = [*list(paths)[count:], *texts][:ANCHORS]
-    bundled = Path(corpus_settings(profile.prepared_dir).source).resolve() == REPOSITORY / "data" / "sample"
+    bundled = is_sample(corpus_settings(profile.prepared_dir).source)
     return Material(
         systems, rate, {text: decode(paths[text], rate) for text in others}, MACHINE_READ if bundled else ""
     )
@@ -70,7 +70,7 @@ def _load(voices: Sequence[str]) -> Mapping[str, Voice]:
     """By the names that the results will show."""
     loaded: dict[str, Voice] = {}
     for source in voices:
-        folder = str(registry.entry_of(int(source)).folder) if source.isdecimal() else source
+        folder = registry.place_of(source)
         name = public_name(folder)
         if name in loaded:
             raise ListeningError(f"{name} is there twice: a test compares different voices.")

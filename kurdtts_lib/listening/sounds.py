@@ -1,15 +1,13 @@
 """What listeners hear: sounds at one loudness, spoilt sounds that show who listens, and tones that tell headphones."""
 
-import io
 import itertools
-import wave
 from collections.abc import Hashable, Mapping
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 import scipy.signal
 
-from kurdtts_lib.audio import loudness, sixteen_bits
+from kurdtts_lib.audio import loudness
 from kurdtts_lib.errors import ListeningError
 
 TARGET_LUFS = -23.0
@@ -88,14 +86,3 @@ def _tone(kind: str) -> np.ndarray:
     if kind == "quiet":
         tone = tone * 10 ** (-6 / 20)
     return np.stack([tone, -tone if kind == "upside down" else tone], axis=1)
-
-
-def wav_bytes(waveform: np.ndarray, sampling_rate: int) -> bytes:
-    """A 16-bit WAV file of (samples,) or (samples, channels): the one format that every browser plays."""
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1 if waveform.ndim == 1 else waveform.shape[1])
-        file.setsampwidth(2)
-        file.setframerate(sampling_rate)
-        file.writeframes(sixteen_bits(waveform).tobytes())
-    return buffer.getvalue()
