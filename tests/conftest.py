@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 from hypothesis import settings
-from tiny import AUDIO, TINY_CONFIG, TINY_DISCRIMINATOR
+from tiny import AUDIO, SENTENCES, TINY_CONFIG, TINY_DISCRIMINATOR, write_tone
 from transformers import VitsConfig, VitsTokenizer
 
 from kurdtts_lib.corpus.clips import Clip
@@ -24,16 +23,6 @@ settings.register_profile("kurdtts", deadline=None, derandomize=True, database=N
 settings.load_profile("kurdtts")
 # The models are so small that a second thread only waits, and waiting threads spin.
 torch.set_num_threads(1)
-
-# (seconds, text): text positions, blanks included, stay below the clip's frames of 16 ms.
-SENTENCES = (
-    (1.0, "rojbaş heval"),
-    (1.1, "ez diçim malê"),
-    (1.2, "jin û jiyan"),
-    (1.3, "navê min azad e"),
-    (1.4, "em li vir in"),
-    (1.6, "binnivîse û bixwîne"),
-)
 
 
 @pytest.fixture(autouse=True)
@@ -118,15 +107,6 @@ def tone_clips(tmp_path: Path) -> list[Clip]:
     return [
         write_tone(tmp_path / "clips" / f"{i}.wav", s, 110.0 + 20 * i, text) for i, (s, text) in enumerate(SENTENCES)
     ]
-
-
-def write_tone(path: Path, seconds: float, pitch: float, text: str) -> Clip:
-    """A clip of four harmonics of `pitch` Hz that swell and fade once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    time = np.arange(round(seconds * AUDIO.sampling_rate)) / AUDIO.sampling_rate
-    tone = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 5))
-    soundfile.write(path, 0.3 * tone * np.sin(np.pi * time / seconds), AUDIO.sampling_rate, subtype="PCM_16")
-    return Clip(path, text)
 
 
 @pytest.fixture(scope="session")

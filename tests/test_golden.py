@@ -14,10 +14,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import SENTENCES, write_tone
 from pandas import read_parquet
 from test_readings import read_table
-from tiny import AUDIO, TINY_CONFIG, TINY_DISCRIMINATOR
+from tiny import AUDIO, SENTENCES, TINY_CONFIG, TINY_DISCRIMINATOR, write_tone
 from transformers import VitsConfig
 
 from kurdtts_lib import cli, settings
@@ -111,7 +110,9 @@ def commands(parser: argparse.ArgumentParser | None = None) -> dict[str, Any]:
 
 
 def names_of_settings() -> dict[str, list[str]]:
-    classes = [value for value in vars(settings).values() if isinstance(value, type) and dataclasses.is_dataclass(value)]
+    classes = [
+        value for value in vars(settings).values() if isinstance(value, type) and dataclasses.is_dataclass(value)
+    ]
     return {value.__name__: [field.name for field in dataclasses.fields(value)] for value in classes}
 
 

@@ -1,5 +1,11 @@
 """Sizes to test with: every part of a voice, and few weights."""
 
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from kurdtts_lib.corpus.clips import Clip
 from kurdtts_lib.settings import AudioSettings
 from kurdtts_lib.vits.discriminator import DiscriminatorSettings
 
@@ -30,3 +36,22 @@ TINY_CONFIG = {
 TINY_DISCRIMINATOR = DiscriminatorSettings(
     scale_channels=(4, 8, 8, 8, 8, 8), scale_groups=(1, 2, 2, 2, 2, 1), period_channels=(4, 8, 8, 8, 8)
 )
+
+# (seconds, text): text positions, blanks included, stay below the clip's frames of 16 ms.
+SENTENCES = (
+    (1.0, "rojbaş heval"),
+    (1.1, "ez diçim malê"),
+    (1.2, "jin û jiyan"),
+    (1.3, "navê min azad e"),
+    (1.4, "em li vir in"),
+    (1.6, "binnivîse û bixwîne"),
+)
+
+
+def write_tone(path: Path, seconds: float, pitch: float, text: str) -> Clip:
+    """A clip of four harmonics of `pitch` Hz that swell and fade once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    time = np.arange(round(seconds * AUDIO.sampling_rate)) / AUDIO.sampling_rate
+    tone = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 5))
+    soundfile.write(path, 0.3 * tone * np.sin(np.pi * time / seconds), AUDIO.sampling_rate, subtype="PCM_16")
+    return Clip(path, text)
