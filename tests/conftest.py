@@ -14,6 +14,7 @@ from transformers import VitsConfig, VitsTokenizer
 
 from kurdtts_lib.corpus.clips import Clip
 from kurdtts_lib.settings import AudioSettings, TrainingSettings
+from kurdtts_lib.vits import lean
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.scratch import new_model, new_tokenizer
 from kurdtts_lib.vits.training import Trainer
@@ -43,6 +44,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("KURDTTS_HOME", str(folder))
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def own_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that trains changes how its process keeps memory; the process of the tests is another one's."""
+    monkeypatch.setattr(lean, "keep_freed_memory", lambda: None)
 
 
 @pytest.fixture(autouse=True)
