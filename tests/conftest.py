@@ -47,9 +47,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command that trains changes how its process keeps memory; the process of the tests is another one's."""
+def keep_freed_memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """A command that trains changes its process for good. That of the tests stays as it is; the real one is given."""
+    real = lean.keep_freed_memory
     monkeypatch.setattr(lean, "keep_freed_memory", lambda: None)
+    return real
 
 
 @pytest.fixture(autouse=True)
