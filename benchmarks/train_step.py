@@ -119,8 +119,10 @@ def _ours(precision: str) -> Callable[[Any], dict[str, float]]:
     from plain_step import full_size_models
 
     from kurdtts_lib.settings import TrainingSettings
+    from kurdtts_lib.vits.lean import keep_freed_memory
     from kurdtts_lib.vits.step import TrainingStep
 
+    keep_freed_memory()  # as `kurdtts train` does
     step = TrainingStep(*full_size_models(), TrainingSettings(mixed_precision=precision), PartialState(cpu=True))
     phases: dict[str, float] = {}
 

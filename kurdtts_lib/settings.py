@@ -6,12 +6,13 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+# Not resolve(): on Windows it turns a mapped network drive into an address that some programs refuse.
+REPOSITORY = Path(__file__).absolute().parent.parent
 
 
 def home() -> Path:
     """Where prepared data, trainings and voices are written: `KURDTTS_HOME`, or the course's own folder."""
-    return Path(os.environ.get("KURDTTS_HOME", REPOSITORY)).resolve()
+    return Path(os.environ.get("KURDTTS_HOME", REPOSITORY)).absolute()
 
 
 @dataclass(frozen=True)

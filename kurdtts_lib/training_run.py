@@ -9,12 +9,21 @@ from collections.abc import Iterator
 
 from tqdm import tqdm
 
+from kurdtts_lib.vits import lean
 from kurdtts_lib.vits.logs import Event, StepReport
 from kurdtts_lib.vits.training import Trainer
 
+STOPPING = [number for number in signal.Signals if number.name in ("SIGINT", "SIGTERM", "SIGBREAK")]
+"""Windows has no SIGTERM from outside: Ctrl-Break reaches a training that another program started."""
+
 
 def run_to_end(trainer: Trainer) -> bool:
-    """Train until done; False, after telling what is kept, if the reader stopped it."""
+    """Train until done; False, after telling what is kept, if the reader stopped it.
+
+    Only for a process that does nothing else: it keeps the memory that it once needed.
+    """
+    if trainer.process.device.type == "cpu":
+        lean.keep_freed_memory()
     main_process = trainer.process.is_main_process  # of several, only one speaks
     try:
         done = _run_with_bar(trainer, quiet=not main_process)
@@ -49,12 +58,12 @@ def _run_with_bar(trainer: Trainer, quiet: bool) -> bool:
 
 @contextlib.contextmanager
 def stop_on_signals(alone: bool) -> Iterator[threading.Event]:
-    """Ctrl-C and `kill` set the event, so that the training ends after a whole step instead of in the middle of one.
+    """Ctrl-C, Windows' Ctrl-Break and `kill` set the event: the training ends after a whole step, and saves it.
 
     A second one is no longer caught if this process is `alone`; a launcher of several passes each on a second time.
     """
     stop = threading.Event()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in STOPPING}
 
     def restore() -> None:
         for number, handler in before.items():
@@ -66,8 +75,9 @@ def stop_on_signals(alone: bool) -> Iterator[threading.Event]:
         stop.set()
         if alone:
             restore()
-        # Not print: the signal may have come in the middle of one.
-        os.write(2, b"\nStopping after this step. Again: stop at once, and lose the steps since the last save.\n")
+        # Not print: the signal may have come in the middle of one. Ctrl-C may have ended what reads it, too.
+        with contextlib.suppress(OSError):
+            os.write(2, b"\nStopping after this step. Again: stop at once, and lose the steps since the last save.\n")
 
     for number in before:
         signal.signal(number, ask_to_stop)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate.utils import gather_object
 
 from kurdtts_lib import __version__, registry
 from kurdtts_lib.cards import HOW_TO_SPEAK, UNKNOWN_LICENCE, public_name, table, voice_head
@@ -21,8 +22,9 @@ from kurdtts_lib.judging.judge import RECORDING, Judging, judge
 from kurdtts_lib.judging.meanings import MEANINGS
 from kurdtts_lib.judging.report import as_files
 from kurdtts_lib.settings import Profile, describe
+from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.mms import mms_code, mms_discriminator
-from kurdtts_lib.vits.training import Trainer
+from kurdtts_lib.vits.training import Trainer, this_process
 from kurdtts_lib.vits.voice import Voice, load_voice
 
 MMS_LICENCE = "CC BY-NC 4.0"
@@ -69,11 +71,26 @@ def prepare_training(profile: Profile) -> Trainer:
     check_machine(profile)
     base = load_voice(profile.base_voice)
     if base.discriminator is None and mms_code(profile.base_voice):
-        try:
-            base.discriminator = mms_discriminator(profile.base_voice)
-        except VoiceError as error:
-            warnings.warn(f"The training begins without MMS's discriminator. {error}", stacklevel=2)
+        base.discriminator = _published_discriminator(profile.base_voice)
     return Trainer(base, parts.train, parts.validation, profile.training, profile.audio, profile.training_dir)
+
+
+def _published_discriminator(base_voice: str) -> VitsDiscriminator | None:
+    """MMS's, in all processes of this training or in none: the main one fetches it, then the others read it."""
+    process = this_process()
+    found: VitsDiscriminator | None = None
+    faults: list[str] = []
+    for turn_of_main in (True, False):
+        if process.is_main_process is turn_of_main and not faults:
+            try:
+                found = mms_discriminator(base_voice)
+            except VoiceError as error:
+                faults = [str(error)]
+        faults = gather_object(faults)
+    if not faults:
+        return found
+    warnings.warn(f"The training begins without MMS's discriminator. {faults[0]}", stacklevel=3)
+    return None
 
 
 def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], None] = print) -> Result:

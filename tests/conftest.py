@@ -13,6 +13,7 @@ from transformers import VitsConfig, VitsTokenizer
 
 from kurdtts_lib.corpus.clips import Clip
 from kurdtts_lib.settings import AudioSettings, TrainingSettings
+from kurdtts_lib.vits import lean
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.scratch import new_model, new_tokenizer
 from kurdtts_lib.vits.training import Trainer
@@ -32,6 +33,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("KURDTTS_HOME", str(folder))
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def keep_freed_memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """A command that trains changes its process for good. That of the tests stays as it is; the real one is given."""
+    real = lean.keep_freed_memory
+    monkeypatch.setattr(lean, "keep_freed_memory", lambda: None)
+    return real
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from kurdtts_lib import cli, training_run
 from kurdtts_lib.corpus.clips import read_metadata, split
 from kurdtts_lib.corpus.training_set import corpus_settings
 from kurdtts_lib.settings import with_preset
+from kurdtts_lib.vits import lean
 from kurdtts_lib.vits.logs import StepReport
 from kurdtts_lib.vits.training import Trainer
 from kurdtts_lib.vits.voice import Voice, save_voice
@@ -143,7 +144,7 @@ def test_preset_and_tensorboard_change_only_how_the_machine_computes() -> None:
     assert dataclasses.replace(with_preset(settings, "gpu-8gb"), steps=1500, tensorboard=False) == profile.training
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", training_run.STOPPING)  # Ctrl-Break too, where there is one
 def test_the_first_signal_sets_the_stop_event_and_the_second_one_is_the_old_handlers(
     number: signal.Signals, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -186,8 +187,10 @@ def test_a_stopped_training_says_so_and_the_same_command_goes_on(
         signal.raise_signal(signal.SIGTERM)
         return ordinary(trainer, batches)  # type: ignore[arg-type]
 
+    tuned: list[bool] = []
+    monkeypatch.setattr(lean, "keep_freed_memory", lambda: tuned.append(True))
     monkeypatch.setattr(Trainer, "_one_step", step_then_signal)
-    assert cli.main(command) == 130
+    assert cli.main(command) == 130 and tuned == [True]
     assert "Stopped at step 1; everything is saved" in capsys.readouterr().out
 
     def step_twice_interrupted(trainer: Trainer, batches: object) -> StepReport:

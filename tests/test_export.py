@@ -2,6 +2,7 @@
 
 import copy
 import json
+import logging
 import re
 import subprocess
 import sys
@@ -206,8 +207,10 @@ def test_a_missing_package_is_named_with_its_command(voice_folder, tmp_path, mon
         export_voice(voice_folder, tmp_path / "out")
 
 
-def test_eight_bits_are_small_keep_the_rhythm_and_tell_their_loss(voice_folder, tmp_path, capsys):
+def test_eight_bits_are_small_keep_the_rhythm_and_tell_their_loss(voice_folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(logging.root.manager, "disable", logging.DEBUG)  # as a program of the user's may have it
     assert cli.main(["export", str(voice_folder), "-o", str(tmp_path / "out"), "--form", "onnx-int8"]) == 0
+    assert logging.root.manager.disable == logging.DEBUG
     said, card = capsys.readouterr().out, read_json(tmp_path / "out" / "export.json")
     assert "licence CC BY 4.0" in said and "agree with the voice to" in said and "8 bits take" in said
     assert card["bytes"] == (tmp_path / "out" / MODEL).stat().st_size and card["agreement"]["least_snr_db"] > 90

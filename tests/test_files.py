@@ -1,7 +1,10 @@
 """Atomic writes: the old content or the new, never half, and nothing left lying about."""
 
+import concurrent.futures
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,11 +15,13 @@ from kurdtts_lib import files
 from kurdtts_lib.errors import KurdTTSError
 from kurdtts_lib.files import (
     ASIDE,
+    LOCK,
     atomic_folder,
     atomic_path,
     check_own,
+    locked,
+    read_folder,
     read_json,
-    recover_folder,
     write_json,
     write_text,
 )
@@ -119,17 +124,37 @@ def test_an_error_between_the_two_renames_brings_the_old_folder_back(folder, mon
 
 def died_between_the_renames(folder: Path) -> None:
     """The state on disk after a power cut between the two renames."""
-    folder.rename(folder.with_name(f".{folder.name}-0123456789ab{ASIDE}"))
+    folder.rename(aside_of(folder))
     temporary = folder.with_name(".voice-0123456789ab.v1")
     temporary.mkdir()
     (temporary / "new").write_bytes(b"new")
 
 
-def test_after_a_death_between_the_renames_the_old_folder_is_found(folder):
+def aside_of(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}-0123456789ab{ASIDE}")
+
+
+def test_after_a_death_between_the_renames_readers_find_the_old_folder_and_move_nothing(folder):
     died_between_the_renames(folder)
-    recover_folder(folder)
-    assert names(folder) == ["old"]
-    assert not list(folder.parent.glob(f"*{ASIDE}"))
+    before = names(folder.parent)
+    assert read_folder(folder, names) == ["old"]
+    assert names(folder.parent) == before
+
+
+@pytest.mark.parametrize("sibling", ["voice.v1-2", "voice.v1-0123456789ab", "voice"])
+def test_the_set_aside_folder_of_another_name_is_no_ones_but_its_own(folder, sibling):
+    other = folder.with_name(sibling)
+    other.mkdir()
+    (other / "others").write_bytes(b"")
+    other.rename(aside_of(other))
+    folder.rename(folder.with_name("elsewhere"))
+    with atomic_folder(folder) as temporary:
+        assert not folder.exists()  # what was set aside for the other one did not come here
+        (temporary / "new").write_bytes(b"")
+    assert names(folder) == ["new"] and names(aside_of(other)) == ["others"]
+    with pytest.raises(Stop), atomic_folder(other):
+        raise Stop
+    assert names(other) == ["others"] and names(folder) == ["new"]
 
 
 def test_after_a_death_between_the_renames_the_next_error_still_leaves_the_old_folder(folder):
@@ -140,11 +165,10 @@ def test_after_a_death_between_the_renames_the_next_error_still_leaves_the_old_f
 
 
 def test_after_a_death_behind_the_renames_the_new_folder_stays_and_the_next_write_clears_up(folder):
-    aside = folder.with_name(f".voice.v1-0123456789ab{ASIDE}")
+    aside = aside_of(folder)
     aside.mkdir()
     (aside / "older").write_bytes(b"older")
-    recover_folder(folder)
-    assert names(folder) == ["old"] and names(aside) == ["older"]
+    assert read_folder(folder, names) == ["old"] and names(aside) == ["older"]
     with atomic_folder(folder) as temporary:
         (temporary / "new").write_bytes(b"new")
     assert names(folder) == ["new"]
@@ -156,7 +180,6 @@ def test_a_folder_that_a_reader_called_old_is_never_touched(folder):
     backup.mkdir()
     with atomic_folder(folder) as temporary:
         (temporary / "new").write_bytes(b"new")
-    recover_folder(folder)
     assert backup.is_dir()
 
 
@@ -194,11 +217,88 @@ def test_a_folder_with_other_files_is_not_ours_to_replace(folder, tmp_path):
     check_own(tmp_path / "new", "preparation.json")
 
 
-def test_recovering_does_nothing_where_nothing_happened(folder, tmp_path):
-    recover_folder(folder)
-    recover_folder(tmp_path / "never")
-    assert names(tmp_path) == ["voice.v1"]
-    assert names(folder) == ["old"]
+def test_a_folder_with_nothing_but_the_lock_of_a_killed_program_is_ours_to_replace(tmp_path):
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / f".voice{LOCK}").touch()
+    check_own(tmp_path / "new")
+
+
+def test_a_reader_of_a_folder_that_is_not_there_gets_the_readers_own_error(tmp_path):
+    def read(place):
+        raise KurdTTSError(f"{place.name} is missing")
+
+    with pytest.raises(KurdTTSError, match="never is missing"):
+        read_folder(tmp_path / "never", read)
+    assert names(tmp_path) == []
+
+
+def replaced(folder: Path) -> None:
+    with atomic_folder(folder) as temporary:
+        (temporary / "new").write_bytes(b"new")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_reader_whose_folder_is_replaced_meanwhile_reads_all_of_the_new_one(folder, fails):
+    """Half of the files would be the old folder's, and half the new one's."""
+    readings = []
+
+    def read(place):
+        readings.append(names(place))
+        if len(readings) == 1:
+            replaced(folder)
+            if fails:
+                raise KurdTTSError("a file that was there is gone")
+        return readings[-1]
+
+    assert read_folder(folder, read) == ["new"] and readings == [["old"], ["new"]]
+
+
+def test_a_reader_between_the_two_renames_takes_nothing_from_the_writer(folder, monkeypatch):
+    replace, found = Path.replace, []
+
+    def watched(source, target):
+        replace(source, target)
+        if source == folder:
+            found.append(read_folder(folder, names))
+
+    monkeypatch.setattr(Path, "replace", watched)
+    replaced(folder)
+    assert found == [["old"]] and names(folder) == ["new"] and names(folder.parent) == ["voice.v1"]
+
+
+def test_writers_of_one_folder_take_turns_and_the_last_one_stays(folder):
+    with atomic_folder(folder) as first, atomic_folder(folder) as second:
+        (first / "first").touch()
+        (second / "second").touch()
+    assert names(folder) == ["first"] and names(folder.parent) == ["voice.v1"]
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from kurdtts_lib.files import locked
+
+with locked(Path(sys.argv[1])):
+    print("here", flush=True)
+    input()
+"""
+
+
+def test_a_lock_is_refused_or_waited_for_and_ends_with_its_process(folder):
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    busy = KurdTTSError("Another program works here.")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline().strip() == b"here"
+        with pytest.raises(KurdTTSError, match="Another program works here"), locked(folder, busy):
+            pass
+        with locked(folder.with_name("voice.v1-2"), busy):
+            pass
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(replaced, folder)
+            assert names(folder) == ["old"]
+            other.kill()
+            waiting.result()
+    assert names(folder) == ["new"] and names(folder.parent) == ["voice.v1"]
 
 
 json_values = st.recursive(

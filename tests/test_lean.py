@@ -1,6 +1,9 @@
 """The lean ways of computing: the same results, only where they are allowed, and nothing left behind."""
 
 import math
+import platform
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -139,9 +142,36 @@ def test_weight_norm_keeps_the_weight_that_a_convolution_had():
     assert g.flatten().tolist() == pytest.approx([math.sqrt(row.detach().square().sum()) for row in v])
 
 
-def test_freed_memory_can_be_kept_on_every_system(monkeypatch):
-    lean.keep_freed_memory()
-    assert torch.ones(10_000_000).sum().item() == 10_000_000
+FREED = """
+import sys
+import psutil
+import torch
+from kurdtts_lib.vits.lean import keep_freed_memory
+
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+before = psutil.Process().memory_info().rss
+torch.ones(100_000_000)  # 400 MB, and gone
+print(psutil.Process().memory_info().rss - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries keep their ways")
+def test_a_process_that_keeps_freed_memory_is_one_that_asked_for_it():
+    kept, given_back = (
+        int(subprocess.run([sys.executable, "-c", FREED, what], stdout=subprocess.PIPE, check=True).stdout)
+        for what in ("keep", "leave")
+    )
+    assert kept > 300e6 > 100e6 > given_back
+
+
+def test_other_systems_keep_their_ways(keep_freed_memory, monkeypatch):
+    monkeypatch.setattr(lean, "ctypes", None)  # would raise
     monkeypatch.setattr(lean.sys, "platform", "win32")
-    monkeypatch.setattr(lean.ctypes, "CDLL", None)  # would raise
-    lean.keep_freed_memory()
+    keep_freed_memory()
+
+
+def test_a_training_of_the_library_leaves_the_processs_memory_as_it_is(keep_freed_memory, start, monkeypatch):
+    monkeypatch.setattr(lean, "keep_freed_memory", keep_freed_memory)
+    monkeypatch.setattr(lean, "ctypes", None)  # would raise
+    assert start(steps=1).run()

@@ -1,16 +1,21 @@
 """MMS's discriminators are fetched once, kept converted, and missed with a reason."""
 
 import dataclasses
+import json
+import os
+import subprocess
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import mms_process
 import original_vits as original
 import pytest
 import torch
 from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError
 from safetensors.torch import load_file
+from test_distributed import LAUNCH
 from tiny import TINY_DISCRIMINATOR
 
 from kurdtts_lib import voices
@@ -81,7 +86,7 @@ def test_without_a_network_the_reason_is_given_in_one_line(hub, cache, error):
     hub.error = error
     with pytest.raises(VoiceError, match=r"kmr-script_latin cannot be downloaded: no network$"):
         mms_discriminator(KURMANJI)
-    assert not cache.exists()
+    assert list(cache.iterdir()) == []
     hub.error = None
     assert isinstance(mms_discriminator(KURMANJI), VitsDiscriminator)
 
@@ -169,6 +174,20 @@ def test_without_it_a_training_begins_with_a_warning_that_says_why(hub, prepared
 def test_nothing_is_fetched_for_other_voices_and_for_one_that_has_its_own(hub, prepared, name, with_discriminator):
     assert (prepared(name, with_discriminator).discriminator is not None) == with_discriminator
     assert hub.asked == []
+
+
+def test_of_several_processes_one_fetches_and_all_have_it_or_none(tmp_path):
+    script = str(Path(mms_process.__file__))
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*LAUNCH, script, str(tmp_path)], env=environment, capture_output=True, timeout=600)
+    assert done.returncode == 0, done.stderr.decode("utf-8", "replace")[-3000:]
+    main, other = (json.loads((tmp_path / f"{number}.json").read_text(encoding="utf-8")) for number in (0, 1))
+    assert (main["asked"], other["asked"]) == (["there", "offline", "unreadable"], [])
+    assert main["found"] == other["found"]
+    assert isinstance(main["found"]["there"][0], float)
+    for code, reason in (("offline", "no network"), ("unreadable", "is damaged")):
+        discriminator, warning = main["found"][code]
+        assert discriminator is None and reason in warning
 
 
 def test_an_unfinished_download_is_left_for_the_next_try(hub, cache):

@@ -16,6 +16,7 @@ import two_processes
 from test_distributed import LAUNCH
 
 from kurdtts_lib.corpus.clips import Clip, write_metadata
+from kurdtts_lib.files import locked
 from kurdtts_lib.vits.checkpoint import load_latest
 from kurdtts_lib.vits.voice import Voice, save_voice
 
@@ -92,6 +93,12 @@ def test_two_processes_train_the_voice_that_one_would_and_only_the_main_one_writ
     two_processes.no_chance()
     one.run()
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    with locked(folder / "two"):  # another training has it: both end, and none waits for the other
+        arguments = [str(folder), "two", json.dumps(settings), "still"]
+        done = subprocess.run([*LAUNCH, SCRIPT, *arguments], env=environment, capture_output=True, timeout=600)
+        said = done.stderr.decode("utf-8", "replace")
+        assert done.returncode != 0 and f"TrainingError: Another training is running in {folder / 'two'}" in said
+    assert not (folder / "two").exists()
     for steps in (2, 4):  # the second time they go on from the main one's checkpoint
         arguments = [str(folder), "two", json.dumps({**settings, "steps": steps}), "still"]
         done = subprocess.run([*LAUNCH, SCRIPT, *arguments], env=environment, capture_output=True, timeout=600)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kurdtts_lib.errors import CorpusError
+from kurdtts_lib.files import locked
 
 NAME = "work.sqlite"
 COMMIT_SECONDS = 2.0
@@ -25,10 +26,7 @@ class Entry(NamedTuple):
 
 
 class Ledger:
-    """Entries by digest. May be deleted after a preparation: the next treats all sounds again, to the same bytes.
-
-    While it is open no other preparation can use the folder.
-    """
+    """Entries by digest. May be deleted after a preparation: the next treats all sounds again, to the same bytes."""
 
     def __init__(self, folder: Path, recipe: str) -> None:
         self._path = folder / NAME
@@ -46,12 +44,10 @@ class Ledger:
     def _open(self) -> sqlite3.Connection:
         database = sqlite3.connect(self._path, timeout=5)
         try:
-            database.execute("PRAGMA locking_mode = EXCLUSIVE")
             if database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
                 raise sqlite3.DatabaseError("a page is damaged")
             database.execute("CREATE TABLE IF NOT EXISTS sounds (digest TEXT PRIMARY KEY, recipe TEXT, entry TEXT)")
             database.execute("CREATE TABLE IF NOT EXISTS scores (digest TEXT PRIMARY KEY, recipe TEXT, dnsmos REAL)")
-            database.execute("PRAGMA user_version = 1")  # a write: from here on the lock is held
             database.commit()
         except sqlite3.DatabaseError:
             database.close()
@@ -109,18 +105,21 @@ class Ledger:
 
 @contextlib.contextmanager
 def open_ledger(folder: Path, recipe: str) -> Iterator[Ledger]:
-    """The folder's ledger, closed with everything kept, also after an error or Ctrl-C."""
-    ledger = Ledger(folder, recipe)
-    try:
-        yield ledger
-        ledger.close()
-    except sqlite3.OperationalError as error:
-        raise _explained(folder / NAME, error) from error
-    finally:
-        ledger.abandon()
+    """The folder's ledger, closed with everything kept, also after an error or Ctrl-C.
+
+    While it is open no other preparation can use the folder: CorpusError.
+    """
+    busy = CorpusError(f"Another preparation is working in {folder}. Wait until it is done.")
+    with locked(folder, busy):
+        ledger = Ledger(folder, recipe)
+        try:
+            yield ledger
+            ledger.close()
+        except sqlite3.OperationalError as error:
+            raise _explained(folder / NAME, error) from error
+        finally:
+            ledger.abandon()
 
 
 def _explained(path: Path, error: sqlite3.OperationalError) -> CorpusError:
-    if "locked" in str(error):
-        return CorpusError(f"Another preparation is working in {path.parent}. Wait until it is done.")
     return CorpusError(f"{path} cannot be written ({error}). Is the disk full? Make room, then run the same again.")

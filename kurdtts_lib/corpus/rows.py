@@ -34,13 +34,15 @@ from kurdtts_lib.settings import CorpusSettings
 
 def open_parquet(folder: Path, files: Iterable[Path], settings: CorpusSettings, with_audio: bool) -> Source:
     """All `files` of the folder as one table, in their order. Raises CorpusError if they cannot be read."""
+    had_bars = not datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()  # local files open in a moment
     try:
         with _explained(folder):
             # `load_dataset` would do as well, but first tells the hub of it: seconds of waiting without a network
             data = Dataset.from_parquet([glob.escape(str(path)) for path in files])
     finally:
-        datasets.enable_progress_bars()
+        if had_bars:
+            datasets.enable_progress_bars()
     return Rows(data, settings, f"The table in {folder}", lambda: _explained(folder), folder, with_audio)
 
 

@@ -38,7 +38,6 @@ from kurdtts_lib.corpus.source_clips import (
 from kurdtts_lib.errors import CorpusError
 from kurdtts_lib.settings import CorpusSettings
 
-csv.field_size_limit(2**31 - 1)  # the default refuses texts of more than 131,072 characters
 BOM = b"\xef\xbb\xbf"
 
 
@@ -207,10 +206,14 @@ def _split_bars(line: str) -> list[str]:
 
 def _split_commas(line: str) -> list[str] | None:
     """None if quotation marks do not match: the cell might go on in the next line, and its text would be cut."""
+    usual = csv.field_size_limit()  # refuses texts of more than 131,072 characters
+    csv.field_size_limit(max(usual, len(line)))
     try:
         return next(csv.reader([line], strict=True), [])
     except csv.Error:
         return None
+    finally:
+        csv.field_size_limit(usual)
 
 
 def _parse(line: bytes) -> tuple[dict[str, Any], str]:

@@ -91,7 +91,7 @@ def write_training_set(
     write_text(stage / "speakers.csv", _speakers(kept, speakers).to_csv(lineterminator="\n"))
     write_text(stage / "report.html", report(clips, shown, audio))
     write_text(stage / "README.md", card(clips, COLUMNS, shown, audio))
-    source = str(Path(settings.source).resolve()) if Path(settings.source).exists() else settings.source
+    source = str(Path(settings.source).absolute()) if Path(settings.source).exists() else settings.source
     write_json(stage / LOCAL, {"source": source})
     corpus = describe(shown) | {"source": public_name(settings.source)}
     record = {"corpus": corpus, "audio": describe(audio), "speakers": speakers, "reasons": _counts(clips)}

@@ -1,11 +1,8 @@
 """Eight bits in place of 32, where a voice takes its time and its space."""
 
-import contextlib
-import io
-import logging
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +23,7 @@ def quantize(source: Path, target: Path, examples: Sequence[dict[str, np.ndarray
     errors are heard as noise that nothing smooths (the sample's voice: 3.6 dB mel cepstral distance with them, 0.3
     without). Weights take 7 of the 8 bits: older processors overflow otherwise.
     """
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder:
         folded = Path(folder) / "folded.onnx"
         quant_pre_process(str(source), str(folded), skip_symbolic_shape=True)
         quantization.quantize_static(
@@ -65,14 +62,3 @@ class _Examples(quantization.CalibrationDataReader):
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         return next(self._left, None)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The tool advises on standard output and through the root logger, about things that are done here already."""
-    logging.disable(logging.WARNING)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logging.disable(logging.NOTSET)

@@ -1,12 +1,11 @@
 """A voice learns its corrections, and proves that it forgot nothing: from the store to a new version of the voice."""
 
-import contextlib
 import dataclasses
 import datetime
 import hashlib
-import sqlite3
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +19,7 @@ from kurdtts_lib.feedback.mixing import hold_out, mix, ordinary_sentences
 from kurdtts_lib.feedback.outcome import Change, FeedbackResult, readme
 from kurdtts_lib.feedback.rows import now
 from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.files import locked
 from kurdtts_lib.judging import load
 from kurdtts_lib.settings import Profile, TrainingSettings, describe, home
 from kurdtts_lib.vits.synthesis import speak
@@ -220,21 +220,10 @@ def mark_voices(store: FeedbackStore) -> None:
             store.mark_used(ids, entry.folder.name, entry.card.get("corrections_read_at", ""))
 
 
-@contextlib.contextmanager
-def only_training() -> Iterator[None]:
+def only_training() -> AbstractContextManager[None]:
     """Hold the one place of a feedback training on this machine; a killed one gives it back by itself.
 
     Raises TrainingError if another program has it.
     """
-    folder = home() / "runs"
-    folder.mkdir(parents=True, exist_ok=True)
-    # The lock of a database ends with its process on every system, also after kill -9; a lock file would stay.
-    lock = sqlite3.connect(folder / "feedback-lock.sqlite", timeout=0, isolation_level=None)
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        raise TrainingError("Another training on corrections is running. Wait until it is done.") from error
-    else:
-        yield
-    finally:
-        lock.close()
+    busy = TrainingError("Another training on corrections is running. Wait until it is done.")
+    return locked(home() / "runs" / "feedback", busy)

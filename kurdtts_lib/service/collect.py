@@ -14,8 +14,8 @@ from kurdtts_lib.feedback.mixing import sentences_to_read
 from kurdtts_lib.feedback.records import Correction
 from kurdtts_lib.feedback.takes import LONGEST_SECONDS
 
-OWN = Path(__file__).resolve().parent / "static"
-RECORDER = Path(widgets.__path__[0]).resolve() / "static"
+OWN = Path(__file__).absolute().parent / "static"
+RECORDER = Path(widgets.__path__[0]).absolute() / "static"
 TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",

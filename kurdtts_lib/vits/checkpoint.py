@@ -49,6 +49,11 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted((folder / FOLDER).glob("step-*.pt"), key=_step_of)
 
 
+def newest_step(folder: Path) -> int:
+    """The step of the newest checkpoint; 0 if there is none."""
+    return max(map(_step_of, checkpoints(folder)), default=0)
+
+
 def _step_of(path: Path) -> int:
     return int(re.sub(r"\D", "", path.stem))
 

@@ -146,8 +146,8 @@ class _NormedWeight(torch.autograd.Function):
 def keep_freed_memory() -> None:
     """Let Linux's C library keep what torch frees, in place of giving it back and asking again at every step.
 
-    New pages are filled with zeros by the system, one by one: a tenth of a training step. The process gives its memory
-    back when it ends. Other systems keep their ways.
+    New pages are filled with zeros by the system, one by one: a tenth of a training step. The whole process gives no
+    memory back until it ends, so only a command that trains may call this. Other systems keep their ways.
     """
     if sys.platform == "linux":
         try:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from kurdtts_lib.errors import VoiceError
-from kurdtts_lib.files import atomic_path
+from kurdtts_lib.files import atomic_path, locked
 from kurdtts_lib.settings import home
 from kurdtts_lib.vits import originals
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
@@ -42,8 +42,9 @@ def mms_discriminator(base_voice: str) -> VitsDiscriminator:
     if code is None:
         raise VoiceError(f"{base_voice} is none of MMS's voices, whose discriminators are published.")
     cached = home() / "models" / "cache" / f"mms-discriminator-{code}.safetensors"
-    if not cached.is_file():
-        _fetch(code, cached)
+    with locked(cached):  # another training that comes meanwhile waits, and finds it
+        if not cached.is_file():
+            _fetch(code, cached)
     discriminator = VitsDiscriminator(originals.PUBLISHED_DISCRIMINATOR)
     try:
         discriminator.load_state_dict(load_file(cached))

@@ -16,7 +16,7 @@ from kurdtts_lib.vits.batches import Batch
 from kurdtts_lib.vits.checkpoint import random_state, restore_random_state
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.generator import GeneratorOutputs, TrainableVits, mel_term
-from kurdtts_lib.vits.lean import Lean, keep_freed_memory
+from kurdtts_lib.vits.lean import Lean
 from kurdtts_lib.vits.parts import HalfOutcome, Part, Sums, parts_of, sum_gradients
 from kurdtts_lib.vits.signals import in_decibels, path_signals, slice_signals
 
@@ -59,8 +59,6 @@ class TrainingStep:
         """Moves both modules to the process's device. Raises TrainingError if that has no bf16 and it is asked for."""
         self.settings, self.state = settings, state
         self._weights = dataclasses.asdict(settings.weights)
-        if state.device.type == "cpu":
-            keep_freed_memory()
         self.generator = generator.to(state.device)
         self.discriminator = discriminator.to(state.device)
         self._autocast_type = AUTOCAST_TYPES[settings.mixed_precision]

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from accelerate.utils import broadcast_object_list, reduce
+from accelerate.utils import broadcast_object_list, gather_object, reduce
 
 from kurdtts_lib.corpus.clips import Clip
 from kurdtts_lib.errors import TrainingError
-from kurdtts_lib.files import write_json
+from kurdtts_lib.files import locked, write_json
 from kurdtts_lib.settings import AudioSettings, TrainingSettings, describe
 from kurdtts_lib.vits.batches import BatchLoader, ClipReader, LoadedBatch
 from kurdtts_lib.vits.checkpoint import (
@@ -22,6 +22,7 @@ from kurdtts_lib.vits.checkpoint import (
     delete_halves,
     load_checkpoint,
     load_latest,
+    newest_step,
     random_state,
     restore_random_state,
     save_checkpoint,
@@ -36,6 +37,11 @@ from kurdtts_lib.vits.voice import Voice
 
 MAX_SKIPPED_IN_A_ROW = 10
 """fp16 halves its scale at each skipped step: ten halvings are a thousandth, and no ordinary overflow needs them."""
+
+
+def this_process() -> PartialState:
+    """This process among those of the training: which one it is, and which device is its own."""
+    return PartialState(cpu=not torch.cuda.is_available())
 
 
 class Trainer:
@@ -57,7 +63,7 @@ class Trainer:
     ) -> None:
         """Raises TrainingError, before the first step, for data or a folder that cannot be trained on."""
         self.settings, self.audio, self.folder, self.voice = settings, audio, folder, voice
-        self.process = PartialState(cpu=not torch.cuda.is_available())
+        self.process = this_process()
         check_fit(voice, audio)
         self.reader = ClipReader(train_clips, voice.tokenizer, audio, settings.segment_samples)
         self.loader = BatchLoader(
@@ -122,13 +128,15 @@ class Trainer:
         `checkpoint_every` steps are lost, and a new Trainer on the same folder goes on. Call from any thread; `report`
         (each step) and `tell` (what happens beside the steps) are called in it, on the main process.
 
-        Raises TrainingError if the disk is full, or if `MAX_SKIPPED_IN_A_ROW` steps had numbers that are not finite.
+        Raises TrainingError if another training has or had the folder, if the disk is full, or if
+        `MAX_SKIPPED_IN_A_ROW` steps had numbers that are not finite.
         """
         if self._random_state is None:
             raise TrainingError("This training ended by an error. Build it anew: it goes on from its last checkpoint.")
-        restore_random_state(self._random_state)
-        self._random_state, self._report, self._tell_reader = None, report, tell
         with ExitStack() as stack:
+            self._take_folder(stack)
+            restore_random_state(self._random_state)
+            self._random_state, self._report, self._tell_reader = None, report, tell
             self._log = self._open_log(stack)
             self._begin()
             batches = stack.enter_context(self.loader.read_ahead(self.progress.epoch, self.progress.position))
@@ -136,6 +144,27 @@ class Trainer:
             self._end()
         self._random_state = random_state()
         return self.finished
+
+    def _take_folder(self, stack: ExitStack) -> None:
+        """The main process locks the folder. Raises TrainingError, in all processes, if another training has it."""
+        refused: list[str] = []
+        if self.process.is_main_process:
+            running = f"Another training is running in {self.folder}. Wait until it is done, or give this one a --name."
+            try:
+                stack.enter_context(locked(self.folder, TrainingError(running)))
+                self._check_newest()
+            except TrainingError as error:
+                refused = [str(error)]
+        if refused := gather_object(refused):
+            raise TrainingError(refused[0])
+
+    def _check_newest(self) -> None:
+        """Raise TrainingError if another training saved later steps after this one was built."""
+        if (found := newest_step(self.folder)) > self.step:
+            raise TrainingError(
+                f"{self.folder} holds step {found} of another training; this one stands at {self.step}. Build it anew: "
+                "it goes on from there."
+            )
 
     def _steps(self, batches: Iterator[LoadedBatch], stop: threading.Event | None) -> None:
         saved_at = self.step

@@ -1,6 +1,7 @@
 """A voice on disk: a plain transformers VITS folder, with its discriminator and card beside it."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
@@ -19,7 +20,7 @@ from transformers.utils import logging as transformers_logging
 
 from kurdtts_lib.audio import write_wav
 from kurdtts_lib.errors import VoiceError
-from kurdtts_lib.files import atomic_folder, check_own, read_json, recover_folder, write_json, write_text
+from kurdtts_lib.files import atomic_folder, check_own, read_folder, read_json, write_json, write_text
 from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
 
 DISCRIMINATOR_WEIGHTS = "discriminator.safetensors"
@@ -62,26 +63,37 @@ def load_voice(source: str | Path) -> Voice:
     Raises VoiceError if the voice cannot be had, if a weight is missing or unexpected, or if the voice holds several
     speakers, which the course cannot train.
     """
-    folder = Path(source)
-    recover_folder(folder)
-    name = str(source)
-    if folder.is_dir():
-        transformers_logging.disable_progress_bar()  # a bar for half a second; downloads from the hub keep theirs
-    verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()  # its table of wrong weights: those left at the end are our error
+    return read_folder(Path(source), lambda place: _load(str(source if place == Path(source) else place)))
+
+
+def _load(name: str) -> Voice:
+    folder = Path(name)
     try:
-        model = _load_model(name)
-        tokenizer = VitsTokenizer.from_pretrained(name)
+        with _quiet(bars=not folder.is_dir()):  # local files open in half a second
+            model = _load_model(name)
+            tokenizer = VitsTokenizer.from_pretrained(name)
     except NOT_A_VOICE as error:
         raise VoiceError(
             f"The voice {name!r} cannot be loaded: {error} Check the folder, or the network if it is on the hub."
         ) from error
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        transformers_logging.enable_progress_bar()
     if model.config.num_speakers > 1:
         raise VoiceError(f"{name} holds {model.config.num_speakers} speakers; choose a voice with one.")
     return Voice(model.eval(), tokenizer, _load_discriminator(folder), _load_card(folder))
+
+
+@contextlib.contextmanager
+def _quiet(bars: bool) -> Iterator[None]:
+    """No table of wrong weights from transformers: those left at the end are our error. Without `bars` no bars."""
+    verbosity, had_bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    if not bars:
+        transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if had_bars:
+            transformers_logging.enable_progress_bar()
 
 
 def _load_model(name: str) -> VitsModel:

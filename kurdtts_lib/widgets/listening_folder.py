@@ -7,7 +7,7 @@ from kurdtts_lib.files import atomic_folder, check_own, read_json
 from kurdtts_lib.listening.answers import FORMAT
 from kurdtts_lib.listening.design import ListeningTest
 
-STATIC = Path(__file__).resolve().parent / "static"
+STATIC = Path(__file__).absolute().parent / "static"
 LABELS: dict[str, dict[str, str]] = read_json(STATIC / "listening_labels.json")
 """Every word and sentence the test shows, by language. A speaker can correct the file without programming."""
 FILES = ("listening.js", "listening_page.js", "listening.css")

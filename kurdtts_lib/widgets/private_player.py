@@ -8,7 +8,7 @@ import anywidget
 class PrivatePlayer(anywidget.AnyWidget):
     """Plays what it is sent. A recording in a widget's state or in an output would be saved with the notebook."""
 
-    _esm = Path(__file__).resolve().parent / "static" / "private_player.js"
+    _esm = Path(__file__).absolute().parent / "static" / "private_player.js"
 
     def play(self, sound: Path, label: str) -> None:
         """Play a FLAC file, with `label` above the player."""

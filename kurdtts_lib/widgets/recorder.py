@@ -13,7 +13,7 @@ from kurdtts_lib.errors import KurdTTSError, TakeError
 from kurdtts_lib.files import read_json
 from kurdtts_lib.widgets.takes import LONGEST_SECONDS, MAX_UPLOAD_BYTES, Receiver, Take
 
-STATIC = Path(__file__).resolve().parent / "static"
+STATIC = Path(__file__).absolute().parent / "static"
 LABELS: dict[str, dict[str, str]] = read_json(STATIC / "labels.json")
 """Every word and sentence the recorder shows, by language. A speaker can correct the file without programming."""
 
