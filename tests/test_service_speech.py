@@ -144,7 +144,10 @@ def test_a_name_that_several_voices_have_is_not_found(served: Served, add: Calla
     for _ in range(2):
         add()
     response = ask(served, voice="test")
-    assert refusal(response) == (404, "unknown_voice") and "Several voices have this name. There are: 1, 2" in response.text
+    assert (
+        refusal(response) == (404, "unknown_voice")
+        and "Several voices have this name. There are: 1, 2" in response.text
+    )
 
 
 @pytest.mark.parametrize("name", ["7", 7, "alloy", "", "../voice-0001-test", "/etc", "voice-0001-test/", "0001", "x\0"])
