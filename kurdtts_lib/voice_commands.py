@@ -83,13 +83,20 @@ def _prune(options: argparse.Namespace) -> int:
         print("Nothing to remove. Give the numbers of voices to remove them all the same.")
         return 0
     print(f"{len(going)} of {len(found)} voices go, {sum(map(_megabytes, going)):.1f} MB. They cannot be brought back.")
-    if not options.yes and input("Remove them? [y/N] ").strip().lower() not in ("y", "yes"):
+    if not (options.yes or _agreed()):
         print("Nothing was removed.")
         return 0
     in_use = [entry for entry in going if not registry.remove(entry)]
     for entry in in_use:
         print(f"Voice {entry.version} is in use. Close the programs and notebooks that use it, then try again.")
     return 1 if in_use else 0
+
+
+def _agreed() -> bool:
+    try:
+        return input("Remove them? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:  # started by another program, which cannot answer
+        return False
 
 
 def _megabytes(entry: "Entry") -> float:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -110,8 +111,9 @@ def test_prune_by_hand_shows_the_space_and_asks(
     add(FULL)
     add(FULL)
     add(None)
-    monkeypatch.setattr("builtins.input", lambda question: "")
-    assert cli.main(["voices", "prune"]) == 0 and len(voices()) == 4
+    for answer in ("\n", ""):
+        monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+        assert cli.main(["voices", "prune", "2"]) == 0 and len(voices()) == 4
     said = capsys.readouterr().out
     assert "hours of training" in said and "4  " in said and "the current voice" in said and " MB" in said
     assert cli.main(["voices", "prune", "4", "--yes"]) == 1 and "is not removed" in capsys.readouterr().err
