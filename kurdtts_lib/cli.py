@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="fine-tune a voice; run again to go on where it stopped")
     _add_profile(train)
     train.add_argument("--data-dir", type=Path, help="a folder that `prepare` wrote; default: data/prepared-PROFILE")
-    train.add_argument("--base-voice", help="a voice's folder or its name on the hub; default: the profile's")
+    train.add_argument("--base-voice", help="a voice, as for `kurdtts say --voice`; default: the profile's")
     train.add_argument("--name", help="what to call the training and the voice; default: the profile's name")
     length = train.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=_positive, help="how often to go through the data")
@@ -121,7 +121,7 @@ def _setting(text: str) -> tuple[str, object]:
 
 
 def _add_profile(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--profile", choices=("sample", "full"), default="sample", help="default: sample")
+    parser.add_argument("--profile", default="sample", help="sample (default), full, or the folder of a corpus")
 
 
 def _check(_: argparse.Namespace) -> int:
@@ -155,6 +155,7 @@ def _prepare(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
+    from kurdtts_lib import registry
     from kurdtts_lib.judging.report import as_text
     from kurdtts_lib.training_run import run_to_end
     from kurdtts_lib.voices import finish_training, prepare_training
@@ -163,7 +164,7 @@ def _train(options: argparse.Namespace) -> int:
     profile = dataclasses.replace(
         profile,
         name=options.name or profile.name,
-        base_voice=options.base_voice or profile.base_voice,
+        base_voice=registry.place_of(options.base_voice) if options.base_voice is not None else profile.base_voice,
         data_dir=options.data_dir or profile.prepared_dir,
     )
     profile = dataclasses.replace(profile, training=_training_settings(options, profile))

@@ -8,7 +8,9 @@ def add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add `export` to the parser of `kurdtts`."""
     export = commands.add_parser("export", help="write a voice as ONNX, for programs and devices without torch")
     export.add_argument(
-        "voice", nargs="?", help="a voice's folder or its name on the hub; default: the current one of `kurdtts voices`"
+        "voice",
+        nargs="?",
+        help="a number or a name of `kurdtts voices`, a folder, or a name on the hub; default: the current voice",
     )
     export.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="a new folder")
     export.add_argument(
@@ -24,7 +26,7 @@ def _export(options: argparse.Namespace) -> int:
     from kurdtts_lib import registry
     from kurdtts_lib.export.exporting import export_voice
 
-    exported = export_voice(options.voice or registry.current().folder, options.output, options.form)
+    exported = export_voice(registry.place_of(options.voice), options.output, options.form)
     card = exported.card
     print(f"{exported.folder}: {card['bytes'] / 1e6:.1f} MB, licence {card['licence']}")
     print(f"{card['agreement']['sentences']} sentences agree with the voice to {card['agreement']['least_snr_db']} dB.")

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kurdtts_lib.settings import PRESETS, load_profile, with_preset
+from kurdtts_lib.settings import PRESETS, with_preset
 
 if TYPE_CHECKING:
     from kurdtts_lib.feedback.records import Correction
@@ -36,8 +36,8 @@ def add_feedback(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     accept.set_defaults(run=_accept)
 
     train = actions.add_parser("train", help="teach the current voice its accepted corrections; again to go on")
-    train.add_argument("--profile", choices=("sample", "full"), default="sample", help="default: sample")
-    train.add_argument("--data-dir", type=Path, help="ordinary recordings: a folder that `kurdtts prepare` wrote")
+    train.add_argument("--profile", help="sample, full, or the folder of a corpus; default: the current voice's own")
+    train.add_argument("--data-dir", type=Path, help="ordinary recordings: prepared data; default: the voice's own")
     train.add_argument("--preset", choices=tuple(PRESETS), help="how this machine computes; full: gpu-8gb")
     train.add_argument("--base-share", type=_share, help="share of ordinary recordings in what the voice hears")
     train.set_defaults(run=_train)
@@ -117,18 +117,19 @@ def _accept(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
+    from kurdtts_lib import registry
     from kurdtts_lib.feedback.store import FeedbackStore
     from kurdtts_lib.feedback.training import FeedbackTraining, only_training
+    from kurdtts_lib.lineage import profile_of
     from kurdtts_lib.training_run import run_to_end
 
-    profile = load_profile(options.profile)
+    profile = profile_of(registry.current(), options.profile, options.data_dir)
     training = with_preset(profile.training, options.preset) if options.preset else profile.training
     feedback = profile.feedback
     if options.base_share is not None:
         feedback = dataclasses.replace(feedback, base_share=options.base_share)
-    data = options.data_dir or profile.prepared_dir
     with only_training():
-        profile = dataclasses.replace(profile, training=training, feedback=feedback, data_dir=data)
+        profile = dataclasses.replace(profile, training=training, feedback=feedback)
         task = FeedbackTraining(profile, FeedbackStore())
         for id, reason in task.left_out.items():
             print(f"{id} is left out. {reason}")

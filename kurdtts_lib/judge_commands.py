@@ -1,10 +1,9 @@
 """`kurdtts judge`: voices on sentences that they never saw, from the command line."""
 
 import argparse
-import dataclasses
 from pathlib import Path
 
-from kurdtts_lib.settings import home, load_profile
+from kurdtts_lib.settings import home
 
 
 def add_judge(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -14,12 +13,12 @@ def add_judge(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         "voices",
         nargs="*",
         metavar="VOICE",
-        help="a voice's folder, its number in `kurdtts voices`, or its name on the hub; the others are compared with "
-        "the first. Default: the base voice and the current one",
+        help="a voice's number or name in `kurdtts voices`, its folder, or its name on the hub; the others are "
+        "compared with the first. Default: the current one and its base voice",
     )
-    judge.add_argument("--profile", choices=("sample", "full"), default="sample", help="default: sample")
-    judge.add_argument("--data-dir", type=Path, help="a folder that `prepare` wrote; default: data/prepared-PROFILE")
-    judge.add_argument("--output-dir", type=Path, help="where to write; default: runs/judging-PROFILE")
+    judge.add_argument("--profile", help="sample, full, or the folder of a corpus; default: the voices' own")
+    judge.add_argument("--data-dir", type=Path, help="a folder that `prepare` wrote; default: the voices' own")
+    judge.add_argument("--output-dir", type=Path, help="where to write; default: runs/judging-NAME")
     judge.add_argument("--recogniser", metavar="NAME", help="speech to text: a folder, or a name on the hub")
     judge.add_argument("--sentences", type=_positive, help="take only the first so many test sentences")
     judge.set_defaults(run=_judge)
@@ -32,16 +31,21 @@ def _positive(text: str) -> int:
 
 
 def _judge(options: argparse.Namespace) -> int:
+    from kurdtts_lib import registry
     from kurdtts_lib.judging.contestants import contestants
     from kurdtts_lib.judging.extras import all_extras
     from kurdtts_lib.judging.held_out import held_out
     from kurdtts_lib.judging.judge import judge
     from kurdtts_lib.judging.recognising import load_recogniser
     from kurdtts_lib.judging.report import as_text, write_report
+    from kurdtts_lib.lineage import common_profile, profile_of
     from kurdtts_lib.progress import pass_bar
 
-    profile = load_profile(options.profile)
-    profile = dataclasses.replace(profile, data_dir=options.data_dir or profile.prepared_dir)
+    asked = options.profile, options.data_dir
+    if options.voices:
+        profile = common_profile(registry.known(options.voices), *asked)
+    else:
+        profile = profile_of(registry.current(), *asked)
     voices = contestants(options.voices, profile)
     recogniser = load_recogniser(options.recogniser) if options.recogniser else None
     sentences = held_out(profile, options.sentences)

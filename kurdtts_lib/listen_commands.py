@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 from kurdtts_lib.errors import ListeningError
-from kurdtts_lib.settings import load_profile
 
 # Voices take seconds to load; each command imports what it needs, so that --help is quick.
 
@@ -18,7 +17,11 @@ def add_listen(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     make = actions.add_parser("make", help="write a folder with a test for listeners, and their codes")
     make.add_argument("folder", type=Path, help="a new or empty folder, to give to the listeners")
     make.add_argument(
-        "--voices", nargs="+", required=True, metavar="VOICE", help="numbers of `kurdtts voices`, folders, or hub names"
+        "--voices",
+        nargs="+",
+        required=True,
+        metavar="VOICE",
+        help="numbers or names of `kurdtts voices`, folders, or hub names",
     )
     make.add_argument(
         "--kind",
@@ -30,8 +33,8 @@ def add_listen(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     make.add_argument("--text", type=Path, help="a file with a sentence in each line, in place of held-out recordings")
     make.add_argument("--listeners", type=_count, default=24, help="how many codes; default: 24")
     make.add_argument("--language", choices=("en", "kmr"), default="kmr", help="of the page; listeners can change it")
-    make.add_argument("--profile", choices=("sample", "full"), default="sample", help="default: sample")
-    make.add_argument("--data-dir", type=Path, help="a folder that `prepare` wrote; default: data/prepared-PROFILE")
+    make.add_argument("--profile", help="sample, full, or the folder of a corpus; default: the voices' own")
+    make.add_argument("--data-dir", type=Path, help="a folder that `prepare` wrote; default: the voices' own")
     make.set_defaults(run=_make)
 
     imports = actions.add_parser("import", help="take the files that listeners sent back")
@@ -50,19 +53,18 @@ def _count(text: str) -> int:
 
 
 def _make(options: argparse.Namespace) -> int:
-    import dataclasses
-
+    from kurdtts_lib import registry
+    from kurdtts_lib.lineage import common_profile
     from kurdtts_lib.listening.design import make_test
     from kurdtts_lib.listening.material import from_recordings, from_text
     from kurdtts_lib.listening.store import ListeningStore
     from kurdtts_lib.widgets.listening_folder import check_folder, write_folder
 
     check_folder(options.folder)  # before minutes of speaking
-    profile = load_profile(options.profile)
     if options.text:
         material = from_text(options.voices, options.text, options.sentences)
     else:
-        profile = dataclasses.replace(profile, data_dir=options.data_dir or profile.prepared_dir)
+        profile = common_profile(registry.known(options.voices), options.profile, options.data_dir)
         material = from_recordings(options.voices, profile, options.sentences, options.kind)
     test = make_test(
         options.kind,

@@ -5,10 +5,11 @@ date. `models/current.json` names the current voice and those that were current 
 """
 
 import contextlib
+import hashlib
 import re
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +18,7 @@ import numpy as np
 
 from kurdtts_lib.errors import VoiceError
 from kurdtts_lib.files import ASIDE, read_json, write_json
+from kurdtts_lib.lineage import LOCAL, Origin, outdated, read_origin
 from kurdtts_lib.settings import home
 from kurdtts_lib.vits.health import CLIPPED_SHARE, SILENCE_DB
 from kurdtts_lib.vits.voice import CARD, Voice, save_voice
@@ -24,8 +26,7 @@ from kurdtts_lib.vits.voice import CARD, Voice, save_voice
 CURRENT = "current.json"
 FOLDER = re.compile(r"voice-(\d{4,})-(.+)")
 NUMBER = re.compile(r"\.?voice-(\d{4,})")
-KEEP = 3
-"""Voices besides the current one that are kept: one has 150 MB, with its discriminator 340 MB."""
+WEIGHTS = "model.safetensors"
 MUCH_WORSE = 1.15
 """A voice whose mel distance is this many times its parent's is not better in anything one would hear."""
 
@@ -39,6 +40,8 @@ class Entry:
     folder: Path
     card: dict
     current: bool
+    origin: Origin | None = None
+    """None where it is not known."""
 
     @property
     def faults(self) -> list[str]:
@@ -56,14 +59,14 @@ def voices() -> list[Entry]:
     found = []
     for folder in models().glob("voice-*"):
         match = FOLDER.fullmatch(folder.name)
-        if not (match and (folder / CARD).is_file() and (folder / "model.safetensors").is_file()):
+        if not (match and (folder / CARD).is_file() and (folder / WEIGHTS).is_file()):
             continue  # somebody's own folder, or half of one
         try:
             card = read_json(folder / CARD)
         except (OSError, ValueError) as error:
             warnings.warn(f"{folder / CARD} cannot be read ({error}), so this voice is not listed.", stacklevel=2)
             continue
-        found.append(Entry(int(match[1]), match[2], folder, card, int(match[1]) == current))
+        found.append(Entry(int(match[1]), match[2], folder, card, int(match[1]) == current, read_origin(folder)))
     return sorted(found, key=lambda entry: entry.version)
 
 
@@ -73,20 +76,36 @@ def publish(
     readme: Callable[[dict], str],
     samples: Mapping[str, np.ndarray] | None = None,
     texts: Mapping[str, str] | None = None,
-    keep: int = KEEP,
+    origin: Origin | None = None,
+    tell: Callable[[str], None] = print,
 ) -> Entry:
     """Save `voice` as a new version and, if it has no faults, make it the current one. Old ones make room.
 
-    `voice.card` must hold `faults` and `parent`; `version` is added. readme: the README of a card. samples, texts: as
-    in `save_voice`.
+    `voice.card` must hold `faults` and `parent`; `version`, `profile` and `parent_sha256` are added. readme: the README
+    of a card. samples, texts: as in `save_voice`. tell: is called with a line for each voice that is removed.
     """
+    voice.card |= {"parent_sha256": _weights_hash(voice.card["parent"])}
+    if origin:
+        voice.card["profile"] = origin.profile
+        texts = {**(texts or {}), LOCAL: origin.json()}
     with _new_version() as version:
         voice.card["version"] = version
         save_voice(voice, models() / f"voice-{version:04d}-{name}", readme(voice.card), samples, texts)
     if not voice.card["faults"]:
         use(version)
-    prune(keep)
+    for entry in outdated(voices(), back()):
+        if remove(entry):
+            tell(f"Voice {entry.version}, {entry.folder.name}, was removed: three of its lineage are newer.")
     return entry_of(version)
+
+
+def _weights_hash(version: int | None) -> str | None:
+    """SHA-256 of the weights' file of a voice, which says who a parent was when it is gone; None if it is gone now."""
+    weights = next((entry.folder / WEIGHTS for entry in voices() if entry.version == version), None)
+    if weights is None:
+        return None
+    with weights.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
@@ -117,23 +136,48 @@ def entry_of(version: int) -> Entry:
     """Raises VoiceError, naming those there are, if there is no such version."""
     found = {entry.version: entry for entry in voices()}
     if version not in found:
-        known = ", ".join(map(str, found)) or "none yet"
-        raise VoiceError(f"There is no voice {version}. There are: {known}.")
+        raise VoiceError(f"There is no voice {version}. There are: {_numbers_of(found.values())}.")
     return found[version]
 
 
-def place_of(source: str) -> str:
-    """The folder of the voice with this number; what is no number is a folder or a hub name, and stays as it is.
+def _numbers_of(entries: Iterable[Entry]) -> str:
+    return ", ".join(str(entry.version) for entry in entries) or "none yet"
 
-    Raises VoiceError if there is no such version.
+
+def place_of(source: str | Path | None) -> str:
+    """What `load_voice` takes for the voice `source`, as a reader names it; None is the current voice.
+
+    A number of `kurdtts voices`; a folder; a voice's name or the name of its folder in `models`; or a name on the hub.
+    Raises VoiceError for a number or a name that no voice has, or that several have.
     """
-    return str(entry_of(int(source)).folder) if source.isdecimal() else source
+    if source is None:
+        return str(current().folder)
+    name = str(source)
+    if re.search(r"^\.|[/\\]", name) or (not name.isdecimal() and name.strip() and Path(name).is_dir()):
+        return name  # a folder, or OWNER/NAME on the hub
+    found = named(name, voices())
+    if len(found) == 1:
+        return str(found[0].folder)
+    if found:
+        raise VoiceError(f"Several voices are called {name}. Give a number: {_numbers_of(found)}.")
+    if name.isdecimal():
+        raise VoiceError(f"There is no voice {name}. There are: {_numbers_of(voices())}.")
+    raise VoiceError(
+        f"There is no voice and no folder called {name!r}. `kurdtts voices` shows the voices; a name on the hub has an "
+        "owner: OWNER/NAME."
+    )
 
 
-def version_of(source: str) -> int | None:
-    """The number of the voice in the folder `source`; None for one that is not of this registry."""
-    folder = Path(source).resolve()
-    return next((entry.version for entry in voices() if entry.folder.resolve() == folder), None)
+def named(name: str, entries: Sequence[Entry]) -> list[Entry]:
+    """The voices among `entries` with this number, folder name or name. No path is made from `name`."""
+    exact = [entry for entry in entries if name in (str(entry.version), entry.folder.name)]
+    return exact or [entry for entry in entries if entry.name == name]
+
+
+def known(sources: Iterable[str | Path]) -> list[Entry]:
+    """Those of the voices `sources` that are of this registry. Raises VoiceError as `place_of`."""
+    folders = {Path(place_of(source)).resolve() for source in sources}
+    return [entry for entry in voices() if entry.folder.resolve() in folders]
 
 
 def current() -> Entry:
@@ -172,35 +216,35 @@ def use(version: int) -> Entry:
 
 def rollback() -> Entry:
     """Make the voice current that was it before. Raises VoiceError if there is none."""
-    there = {entry.version for entry in voices() if not entry.faults}
-    before = [version for version in _pointer()["before"] if version in there]
+    before = _before()
     if not before:
         raise VoiceError("There is no earlier voice to go back to.")
     write_json(models() / CURRENT, {"current": before[-1], "before": before[:-1]})
     return entry_of(before[-1])
 
 
-def prune(keep: int = KEEP) -> list[int]:
-    """Delete all voices but the current one and the `keep` newest others; the versions that are gone.
+def back() -> int | None:
+    """Where `rollback` would go."""
+    return next(reversed(_before()), None)
 
-    The newest voice without faults is never deleted, nor the one that a rollback would go to, whatever their age.
-    """
-    found = voices()
-    good = [entry.version for entry in found if not entry.faults]
-    before = [version for version in _pointer()["before"] if version in good]
-    others = [entry for entry in found if not entry.current]
-    spared = {entry.version for entry in others[len(others) - min(keep, len(others)) :]} | {*good[-1:], *before[-1:]}
-    gone = []
-    for entry in others:
-        if entry.version not in spared:
-            aside = entry.folder.with_name(f".{entry.folder.name}{ASIDE}")
-            try:
-                entry.folder.replace(aside)  # first: half of a voice must never look like one
-            except PermissionError:  # Windows, while somebody listens to it: next time
-                continue
-            shutil.rmtree(aside, ignore_errors=True)
-            gone.append(entry.version)
-    return gone
+
+def _before() -> list[int]:
+    there = {entry.version for entry in voices() if not entry.faults}
+    return [version for version in _pointer()["before"] if version in there]
+
+
+def remove(entry: Entry) -> bool:
+    """Delete a voice that is not the current one; False if another program holds it open (Windows) or removed it."""
+    aside = entry.folder.with_name(f".{entry.folder.name}{ASIDE}")
+    try:
+        entry.folder.replace(aside)  # first: half of a voice must never look like one
+    except (PermissionError, FileNotFoundError):
+        return False
+    shutil.rmtree(aside, ignore_errors=True)
+    pointer = _pointer()
+    if entry.version in pointer["before"]:  # the next voice may get this number again
+        write_json(models() / CURRENT, pointer | {"before": [old for old in pointer["before"] if old != entry.version]})
+    return True
 
 
 class Likeness(Protocol):

@@ -12,7 +12,7 @@ def add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     serve = commands.add_parser("serve", help="serve corrections and speech to other programs over HTTP")
     serve.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine; others need a token")
     serve.add_argument("--port", type=int, default=8765, help="default: 8765")
-    serve.add_argument("--profile", choices=("sample", "full"), default="sample", help="of its trainings")
+    serve.add_argument("--profile", help="of its trainings, where the current voice does not say which")
     serve.add_argument(
         "--token",
         help="what a client must send; better in the environment variable KURDTTS_TOKEN, where others cannot see it",
@@ -47,7 +47,10 @@ def _serve(options: argparse.Namespace) -> int:
     from kurdtts_lib.service.app import ServiceSettings
     from kurdtts_lib.service.collect import read_sentences
     from kurdtts_lib.service.server import serve
+    from kurdtts_lib.settings import load_profile
 
+    if options.profile is not None:
+        load_profile(options.profile)  # what it cannot be is said now, not at the first training
     token = os.environ.get("KURDTTS_TOKEN", "") if options.token is None else options.token
     origins = tuple(origin.rstrip("/") for origin in options.allow_origin)
     if options.sentences and not options.collect:

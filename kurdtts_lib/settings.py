@@ -1,10 +1,15 @@
 """All settings, each with its reason. A profile sets values and never branches code."""
 
 import dataclasses
+import hashlib
 import math
 import os
+import re
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from kurdtts_lib.errors import KurdTTSError
 
 # Not resolve(): on Windows it turns a mapped network drive into an address that some programs refuse.
 REPOSITORY = Path(__file__).absolute().parent.parent
@@ -237,6 +242,8 @@ class Profile:
     feedback: FeedbackSettings = field(default_factory=FeedbackSettings)
     data_dir: Path | None = None
     """A prepared folder elsewhere; None: `data/prepared-<name>` under the home."""
+    key: str = ""
+    """Which profile this is: `sample`, `full`, or a name made from a corpus folder. `name` may be changed."""
 
     @property
     def prepared_dir(self) -> Path:
@@ -252,10 +259,12 @@ def load_profile(name: str) -> Profile:
 
     `sample`: the bundled corpus and the small base voice; minutes on a CPU, no network.
     `full`: Common Voice from the hub and the MMS base voice; hours, an NVIDIA card.
+    Raises KurdTTSError if it is neither of these nor a folder.
     """
     if name == "sample":
         return Profile(
             name="sample",
+            key="sample",
             corpus=CorpusSettings(),
             base_voice=str(REPOSITORY / "models" / "tiny-kmr"),
             # The small voice has a tenth of MMS's parameters and takes twenty times its rate.
@@ -269,15 +278,29 @@ def load_profile(name: str) -> Profile:
             ),
             feedback=FeedbackSettings(steps=40, learning_rate=1e-4, validate_every=10),
         )
-    if name == "full" or Path(name).is_dir():
+    if name == "full" or (name.strip() and Path(name).is_dir()):
+        key = "full" if name == "full" else _folder_key(Path(name))
         return Profile(
-            name="full",
+            name=key,
+            key=key,
             corpus=CorpusSettings(source="amedcj/kurmanji-commonvoice" if name == "full" else name),
             base_voice="facebook/mms-tts-kmr-script_latin",
             # Ten validations are 1,000 steps: the score may rest for some hundred steps before it falls again.
             training=with_preset(TrainingSettings(patience=10), "gpu-8gb"),
         )
-    raise ValueError(f"There is no profile {name!r}. Choose 'sample' or 'full', or an existing folder.")
+    if name.strip().lower() in ("sample", "full"):
+        raise KurdTTSError(f"There is no profile {name!r}. Write {name.strip().lower()!r}, in small letters.")
+    raise KurdTTSError(
+        f"There is no profile and no folder {name!r}. Choose 'sample' or 'full', or the folder of your recordings."
+    )
+
+
+def _folder_key(folder: Path) -> str:
+    """A name for the corpus in `folder` that every file system takes and that no other folder has."""
+    place = os.path.normpath(folder.absolute())
+    plain = unicodedata.normalize("NFKD", Path(place).name).encode("ascii", "ignore").decode("ascii")
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", plain)[:40].strip("-") or "corpus"
+    return f"{readable}-{hashlib.sha256(os.path.normcase(place).encode('utf-8')).hexdigest()[:8]}"
 
 
 def describe(settings: object) -> dict:

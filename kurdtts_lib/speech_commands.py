@@ -20,7 +20,8 @@ def add_say(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     what.add_argument("--file", type=Path, help="a text file (UTF-8) to read out, of any length")
     say.add_argument("-o", "--output", type=Path, required=True, help="the file to write: .wav .flac .mp3 .ogg .opus")
     say.add_argument(
-        "--voice", help="a voice's folder or its name on the hub; default: the current one of `kurdtts voices`"
+        "--voice",
+        help="a number or a name of `kurdtts voices`, a folder, or a name on the hub; default: the current voice",
     )
     say.add_argument("--seed", type=int, default=1, help="another seed gives another reading")
     say.add_argument("--speed", type=_between(0.25, 4), default=1.0, help="2 takes half the time; default: 1")
@@ -49,7 +50,7 @@ def _say(options: argparse.Namespace) -> int:
     from kurdtts_lib.vits.voice import load_voice
 
     text = options.text if options.file is None else _read(options.file)
-    voice = load_voice(options.voice or str(registry.current().folder))
+    voice = load_voice(registry.place_of(options.voice))
     with pass_bar("letters") as show:
         seconds = save_speech(
             voice, text, options.output, options.seed, options.speed, options.variation, options.subtitles, show

@@ -21,6 +21,7 @@ from kurdtts_lib.judging.held_out import LikenessBaselines, held_out
 from kurdtts_lib.judging.judge import RECORDING, Judging, judge
 from kurdtts_lib.judging.meanings import MEANINGS
 from kurdtts_lib.judging.report import as_files
+from kurdtts_lib.lineage import origin_of
 from kurdtts_lib.settings import Profile, describe
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.mms import mms_code, mms_discriminator
@@ -108,6 +109,7 @@ def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], No
     base.model.to(device=voice.model.device)  # type: ignore[call-arg]
     judging = judge({BEFORE: base, AFTER: voice}, sentences, progress=_telling(tell))
     before, after = judging.figures(BEFORE), judging.figures(AFTER)
+    parent = next(iter(registry.known([profile.base_voice])), None)
     voice.card = {
         "name": f"kurdtts {profile.name}",
         "base_voice": public_name(profile.base_voice),
@@ -118,6 +120,7 @@ def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], No
         "test_clips": len(parts.test),
         "steps": step,
         "steps_trained": trainer.step,
+        "training_seconds": trainer.seconds,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "kurdtts": __version__,
         "settings": describe(profile.training),
@@ -125,12 +128,13 @@ def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], No
         "after": asdict(after),
         "differences": {name: asdict(found) for name, found in judging.differences[AFTER].items()},
         "likeness_baselines": asdict(sentences.baselines),
-        "parent": registry.version_of(profile.base_voice),
+        "parent": parent.version if parent else None,
         "faults": registry.faults_of(
             judging.sounds[AFTER], after, before.mel_distance, registry.MUCH_WORSE * before.mel_distance
         ),
     }
-    entry = registry.publish(voice, profile.name, _readme, _samples(judging), as_files(judging))
+    origin = origin_of(profile, parent)
+    entry = registry.publish(voice, profile.name, _readme, _samples(judging), as_files(judging), origin, tell)
     return Result(entry.folder, before, after, judging, entry.faults)
 
 

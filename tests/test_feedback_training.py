@@ -302,7 +302,8 @@ def test_settings_of_the_trainer_are_those_of_the_feedback(
 def test_the_command_line_trains_and_says_what_became_of_it(
     store: FeedbackStore, current: registry.Entry, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["feedback", "train"]) == 0
+    assert cli.main(["feedback", "train"]) == 1 and "does not say which profile" in capsys.readouterr().err
+    assert cli.main(["feedback", "train", "--profile", "sample"]) == 0
     said = capsys.readouterr().out
     assert "elsewhere" in said and "held out" in said
     assert said.splitlines()[-1] == "Voice 2 was made and is the current voice now."

@@ -66,8 +66,11 @@ def test_without_names_the_base_and_the_current_voice_are_judged(
     prepared: Path, voices: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
     monkeypatch.setattr("kurdtts_lib.judging.judge.speak", lambda voice, text: np.full(8000, 0.1, np.float32))
-    assert cli.main(["judge", "--data-dir", str(prepared), "--sentences", "1"]) == 0
-    numbers = json.loads((home / "runs" / "judging-sample" / "figures.json").read_text(encoding="utf-8"))
+    assert cli.main(["judge", "--data-dir", str(prepared), "--sentences", "1"]) == 1
+    assert "Voice 1 does not say which profile" in capsys.readouterr().err
+    command = ["judge", "--sentences", "1", "--output-dir", str(home)]
+    assert cli.main([*command, "--profile", "sample", "--data-dir", str(prepared)]) == 0
+    numbers = json.loads((home / "figures.json").read_text(encoding="utf-8"))
     assert numbers["voices"] == ["tiny-kmr", "voice-0001-mine"]
     assert "no recogniser" in capsys.readouterr().out or "none was named" in numbers["left_out"]["character_error_rate"]
 
@@ -76,6 +79,7 @@ def test_without_names_the_base_and_the_current_voice_are_judged(
     ("arguments", "told"),
     [
         (["7"], "There is no voice 7"),
+        (["/no/voice"], "There is no such folder: /no/voice"),
         (["no-such-folder/no-such-voice"], "'no-such-folder/no-such-voice' cannot be loaded"),
         ([], "There is no fine-tuned voice yet"),
         ([str(load_profile("sample").base_voice), "--data-dir", "nowhere"], "Prepare the data first"),

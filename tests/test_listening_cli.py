@@ -59,7 +59,8 @@ def sent_back(store: ListeningStore, tmp_path: Path, number: int) -> Path:
 
 def test_a_test_goes_its_way(voices: list[str], prepared: list[Clip], tmp_path: Path, capsys: Capture) -> None:
     folder = tmp_path / "bo guhdaran"
-    assert cli.main(["listen", "make", str(folder), "--voices", *voices, "--sentences", "3", "--listeners", "3"]) == 0
+    command = ["listen", "make", str(folder), "--profile", "sample", "--sentences", "3", "--listeners", "3"]
+    assert cli.main([*command, "--voices", *voices]) == 0
     printed = capsys.readouterr().out
     store = ListeningStore()
     key = store.key()
@@ -96,7 +97,8 @@ def test_pairs_with_recordings_only_beside_a_single_voice(
 ) -> None:
     for given, systems in ((voices, ["yek", "du"]), (voices[:1], ["yek", "recordings"])):
         folder = tmp_path / f"test {len(given)}"
-        assert cli.main(["listen", "make", str(folder), "--voices", *given, "--kind", "cmos", "--sentences", "2"]) == 0
+        command = ["listen", "make", str(folder), "--profile", "sample", "--kind", "cmos", "--sentences", "2"]
+        assert cli.main([*command, "--voices", *given]) == 0
         assert ListeningStore().key().systems == systems
 
 
@@ -114,7 +116,8 @@ def test_what_cannot_be_is_told(voices: list[str], text: Path, tmp_path: Path, c
     assert "cannot be read" in told(*make, *voices, "--text", str(tmp_path / "none.txt"))
     text.write_text("\n \n", encoding="utf-8")
     assert "holds no sentence" in told(*make, *voices, "--text", str(text))
-    assert "Prepare the data first" in told(*make, *voices)
+    assert "do not say which data they come from" in told(*make, *voices)
+    assert "Prepare the data first" in told(*make, *voices, "--profile", "sample")
     assert "holds other files" in told("make", str(tmp_path), "--voices", *voices)
     assert "no listening test yet" in told("results")
     assert not (tmp_path / "test").exists()

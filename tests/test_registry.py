@@ -1,7 +1,6 @@
 """Voices are numbered, one is current, a bad one never is, and the last good one is never lost."""
 
 import dataclasses
-import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from kurdtts_lib import registry
 from kurdtts_lib.errors import VoiceError
 from kurdtts_lib.judging import Figures
-from kurdtts_lib.registry import faults_of, models, prune, publish, rollback, use, voices
+from kurdtts_lib.registry import faults_of, models, publish, rollback, use, voices
 from kurdtts_lib.vits.voice import Voice, load_voice
 
 GOOD = Figures(5, 5.0, 0.9, 2.0, 200.0, -1.0, 1.0, 100.0, 0.1, 0.1, 0.0)
@@ -25,9 +22,9 @@ GOOD = Figures(5, 5.0, 0.9, 2.0, 200.0, -1.0, 1.0, 100.0, 0.1, 0.1, 0.0)
 def add(make_voice: Callable[..., Voice]) -> Callable[..., int]:
     voice = make_voice()
 
-    def publish_one(*faults: str, keep: int = 3) -> int:
+    def publish_one(*faults: str) -> int:
         voice.card = {"name": "test", "faults": list(faults), "parent": None}
-        return publish(voice, "test", lambda card: f"# {card['version']}\n", keep=keep).version
+        return publish(voice, "test", lambda card: f"# {card['version']}\n").version
 
     return publish_one
 
@@ -85,51 +82,6 @@ def test_an_unknown_version_names_those_there_are(add: Callable[..., int]) -> No
         use(7)
 
 
-def test_the_three_newest_others_are_kept(add: Callable[..., int]) -> None:
-    for _ in range(6):
-        add()
-    assert versions() == [3, 4, 5, 6]
-    use(4)
-    assert add() == 7
-    assert versions() == [4, 5, 6, 7]
-    assert [path.name for path in models().iterdir() if path.name.startswith(".")] == []
-
-
-def test_the_only_good_voice_outlives_any_number_of_bad_ones(add: Callable[..., int]) -> None:
-    add()
-    (models() / registry.CURRENT).unlink()  # nobody chose it
-    for _ in range(5):
-        add("It is almost silent.", keep=1)
-    assert 1 in versions() and len(versions()) == 2
-
-
-@given(
-    current=st.integers(0, 7),
-    faults=st.lists(st.booleans(), min_size=8, max_size=8),
-    keep=st.integers(0, 9),
-    before=st.lists(st.integers(0, 9), max_size=3),
-)
-def test_pruning_keeps_the_current_the_newest_and_the_last_good_one(
-    current: int, faults: list[bool], keep: int, before: list[int], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KURDTTS_HOME", str(tmp_path_factory.mktemp("home")))
-        models().mkdir(parents=True)
-        for version, bad in enumerate(faults):
-            folder = models() / f"voice-{version:04d}-x"
-            folder.mkdir()
-            (folder / "voice.json").write_text(json.dumps({"faults": ["bad"] * bad}), encoding="utf-8")
-            (folder / "model.safetensors").write_bytes(b"")
-        pointer = {"current": current, "before": before}
-        (models() / registry.CURRENT).write_text(json.dumps(pointer), encoding="utf-8")
-        gone = prune(keep)
-        others = [version for version in range(8) if version != current]
-        good = [version for version in range(8) if not faults[version]]
-        back = [version for version in before if version in good]
-        expected = {current, *others[max(0, 7 - keep) :], *good[-1:], *back[-1:]}
-        assert set(versions()) == expected and set(gone) == set(range(8)) - expected
-
-
 def test_two_processes_that_publish_at_once_get_two_numbers(tmp_path: Path, home: Path) -> None:
     script = tmp_path / "reserve.py"
     script.write_text(
@@ -180,3 +132,48 @@ def test_a_damaged_card_hides_one_voice_aloud_and_no_other(add: Callable[..., in
     (models() / "voice-0001-test" / "voice.json").write_text("{", encoding="utf-8")
     with pytest.warns(UserWarning, match="not listed"):
         assert versions() == [2]
+
+
+@pytest.mark.parametrize("name", ["2", "voice-0002-test", "second"])
+def test_a_voice_is_found_by_number_folder_name_and_name(add: Callable[..., int], name: str) -> None:
+    add()
+    add()
+    (models() / "voice-0002-test").rename(models() / "voice-0002-second")
+    name = name.replace("test", "second")
+    assert registry.place_of(name) == str(models() / "voice-0002-second")
+    assert [entry.version for entry in registry.known([name, "somebody/voice", models()])] == [2]
+
+
+@pytest.mark.parametrize(
+    "name", ["./1", "../voice", "/no/voice", "a/b/c", "models\\voice", "C:\\voice", "somebody/voice"]
+)
+def test_what_looks_like_a_folder_or_a_hub_name_is_taken_as_one(add: Callable[..., int], name: str) -> None:
+    add()
+    assert registry.place_of(name) == name
+
+
+def test_a_number_is_a_number_and_an_existing_folder_a_folder(
+    add: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("1", "test"):
+        (tmp_path / name).mkdir()
+    add()
+    assert registry.place_of("1") == str(models() / "voice-0001-test") == registry.place_of(None)
+    assert registry.place_of("test") == "test" and registry.place_of("./1") == "./1"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("99", "no voice 99. There are: 1, 2"),
+        ("", "no voice"),
+        ("tune", "'tune'.*OWNER/NAME"),
+        ("test", "number: 1, 2"),
+    ],
+)
+def test_a_voice_that_cannot_be_meant_is_told(add: Callable[..., int], name: str, told: str) -> None:
+    add()
+    add()
+    with pytest.raises(VoiceError, match=told):
+        registry.place_of(name)

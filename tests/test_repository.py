@@ -21,7 +21,7 @@ LAYERS = [
     ("corpus",),
     ("vits",),
     ("synthesis",),
-    ("judging", "registry", "training_run", "voices", "feedback", "listening", "export"),
+    ("judging", "lineage", "registry", "training_run", "voices", "feedback", "listening", "export"),
     ("widgets", "service", "backend_check"),
     ("cli", "course"),
 ]

@@ -51,6 +51,11 @@ def test_a_size_that_cannot_be_is_refused(size: str) -> None:
         cli.main(["serve", "--max-mb", size])
 
 
+def test_a_profile_that_there_is_not_is_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["serve", "--profile", "big"]) == 1
+    assert "'sample' or 'full'" in capsys.readouterr().err
+
+
 def test_the_arguments_reach_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[tuple] = []
     monkeypatch.setattr(server, "serve", lambda *arguments: given.append(arguments))
@@ -63,7 +68,7 @@ def test_the_arguments_reach_the_service(monkeypatch: pytest.MonkeyPatch) -> Non
         ]
     )
     assert given == [
-        (ServiceSettings("sample", "of the environment", (), 25_000_000), "127.0.0.1", 8765),
+        (ServiceSettings(None, "of the environment", (), 25_000_000), "127.0.0.1", 8765),
         (ServiceSettings("full", "t", ("https://a.example", "http://b.example:81"), 500_000), "::1", 1),
     ]
 

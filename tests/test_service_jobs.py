@@ -100,9 +100,9 @@ def shown(served: Served, id: str) -> dict:
 
 
 def test_the_command_is_that_of_the_command_line() -> None:
-    assert training_command("full") == [
-        *(sys.executable, "-m", "kurdtts_lib.cli", "feedback", "train", "--profile", "full"),
-    ]
+    command = [sys.executable, "-m", "kurdtts_lib.cli", "feedback", "train"]
+    assert training_command("full") == [*command, "--profile", "full"]
+    assert training_command(None) == command, "with the profile of the voice"
 
 
 def test_the_real_command_says_why_it_cannot_train(home: Path) -> None:

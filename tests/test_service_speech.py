@@ -124,18 +124,30 @@ def test_the_form_is_mp3_by_default_and_other_fields_are_ignored(served: Served,
 def test_a_voice_is_named_by_version_folder_or_as_the_current_one(served: Served, add: Callable[..., int]) -> None:
     versions = [add(rate=0.1), add(rate=0.2), add(rate=0.3)]
     registry.use(versions[1])
+    (registry.models() / "voice-0003-test").rename(registry.models() / "voice-0003-third")
     lengths = [len(expected(version)) for version in versions]
     assert len(set(lengths)) == 3
     for name, length in [
         *((version, lengths[version - 1]) for version in versions),
         *((str(version), lengths[version - 1]) for version in versions),
-        *((f"voice-{version:04d}-test", lengths[version - 1]) for version in versions),
+        *((f"voice-{version:04d}-test", lengths[version - 1]) for version in versions[:2]),
+        ("third", lengths[2]),
         ("current", lengths[1]),
     ]:
         assert len(sound_of(ask(served, voice=name, response_format="wav"))) == length
     registry.use(versions[2])
     assert len(sound_of(ask(served, response_format="wav"))) == lengths[2], "the new current one, at once"
     assert len(sound_of(served.client.post("/tts", json={"text": SENTENCE}))) == lengths[2]
+
+
+def test_a_name_that_several_voices_have_is_not_found(served: Served, add: Callable[..., int]) -> None:
+    for _ in range(2):
+        add()
+    response = ask(served, voice="test")
+    assert (
+        refusal(response) == (404, "unknown_voice")
+        and "Several voices have this name. There are: 1, 2" in response.text
+    )
 
 
 @pytest.mark.parametrize("name", ["7", 7, "alloy", "", "../voice-0001-test", "/etc", "voice-0001-test/", "0001", "x\0"])

@@ -1,9 +1,11 @@
 """Profiles differ in values only; impossible values are refused when they are built."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from kurdtts_lib.errors import KurdTTSError
 from kurdtts_lib.settings import (
     PRESETS,
     REPOSITORY,
@@ -18,8 +20,14 @@ from kurdtts_lib.vits.identity import FREE
 
 
 def test_unknown_profile_names_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="'sample' or 'full'"):
+    with pytest.raises(KurdTTSError, match="'sample' or 'full'"):
         load_profile("big")
+
+
+@pytest.mark.parametrize(("name", "told"), [("", "folder ''"), (" ", "folder ' '"), ("Sample", "'sample', in small")])
+def test_a_profile_without_a_name_or_in_capitals_is_told(name: str, told: str) -> None:
+    with pytest.raises(KurdTTSError, match=told):
+        load_profile(name)
 
 
 def test_profiles_share_the_audio_front_end_of_the_base_voices() -> None:
@@ -34,8 +42,21 @@ def test_everything_written_lies_under_the_home(home: Path) -> None:
 
 def test_a_folder_in_place_of_a_profile_is_the_full_profile_on_that_corpus(tmp_path: Path) -> None:
     profile = load_profile(str(tmp_path))
-    assert (profile.name, profile.corpus.source) == ("full", str(tmp_path))
-    assert profile.base_voice == load_profile("full").base_voice
+    assert profile.corpus.source == str(tmp_path)
+    assert profile.base_voice == load_profile("full").base_voice and profile.training == load_profile("full").training
+
+
+def test_each_corpus_folder_has_its_own_data_and_training(home: Path, tmp_path: Path) -> None:
+    folders = [tmp_path / parent / name for parent in "ab" for name in ("Dengê min: 1", "كوردى")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    profiles = [load_profile(str(folder)) for folder in folders]
+    for places in ({profile.prepared_dir for profile in profiles}, {profile.training_dir for profile in profiles}):
+        assert len(places) == 4 and all(re.fullmatch(r"[A-Za-z0-9-]+", place.name) for place in places)
+    assert re.fullmatch(r"prepared-Denge-min-1-[0-9a-f]{8}", profiles[0].prepared_dir.name)
+    assert load_profile(f"{folders[0]}/../{folders[0].name}/").prepared_dir == profiles[0].prepared_dir
+    full = load_profile("full")
+    assert (full.prepared_dir, full.training_dir) == (home / "data" / "prepared-full", home / "runs" / "training-full")
 
 
 def test_home_is_the_repository_unless_set(monkeypatch: pytest.MonkeyPatch) -> None:

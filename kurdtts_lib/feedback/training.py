@@ -21,6 +21,7 @@ from kurdtts_lib.feedback.rows import now
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.files import locked
 from kurdtts_lib.judging import load
+from kurdtts_lib.lineage import check_profile, origin_of
 from kurdtts_lib.settings import Profile, TrainingSettings, describe, home
 from kurdtts_lib.vits.synthesis import speak
 from kurdtts_lib.vits.training import Trainer
@@ -50,11 +51,15 @@ class FeedbackTraining:
     """One training on the accepted corrections, from the current voice. `trainer` is to be run, then `finish`."""
 
     def __init__(self, profile: Profile, store: FeedbackStore) -> None:
-        """Raises TrainingError if no correction is accepted or this machine is not fit, VoiceError without a voice."""
+        """Raises TrainingError if no correction is accepted or this machine is not fit.
+
+        Raises VoiceError without a voice, or if it was trained with another profile or on other data.
+        """
         check_machine(profile)
         mark_voices(store)
         self.profile, self.store = profile, store
         self.parent = registry.current()
+        check_profile(self.parent, profile)
         self.read_at = now()  # before the texts: one that is edited from now on was not learned as it is then
         self.corrections = [one for one in store.corrections() if one.state in ("accepted", "used")]
         if not self.corrections:
@@ -156,7 +161,8 @@ class FeedbackTraining:
                 "faults": faults,
                 "held_out": dataclasses.asdict(held_out) if held_out else None,
             }
-            entry = registry.publish(voice, self.profile.name, readme)
+            origin = origin_of(self.profile, self.parent)
+            entry = registry.publish(voice, self.parent.name, readme, origin=origin, tell=tell)
             mark_voices(self.store)
         return FeedbackResult(entry, voice is not None, learned, held_out, elsewhere)
 
@@ -175,6 +181,8 @@ class FeedbackTraining:
             "kurdtts": __version__,
             "steps": step,
             "steps_trained": self.trainer.step,
+            "training_seconds": self.trainer.seconds,
+            "rehearsal": self.rehearsal,
             "settings": describe(self.trainer.settings),
         }
 

@@ -5,23 +5,18 @@ from pathlib import Path
 
 from kurdtts_lib import registry
 from kurdtts_lib.cards import public_name
-from kurdtts_lib.errors import VoiceError
 from kurdtts_lib.judging.judge import RECORDING
 from kurdtts_lib.settings import Profile
 from kurdtts_lib.vits.voice import Voice, load_voice
 
 
 def contestants(sources: Iterable[str | Path], profile: Profile) -> dict[str, Voice]:
-    """Voices by name, in their order. A source is a folder, a number of `kurdtts voices`, or a name on the hub.
+    """Voices by name, in their order. A source is what `registry.place_of` takes.
 
     Without any, the profile's base voice and the current voice. Raises VoiceError if one cannot be had.
     """
-    wanted = [str(source) for source in sources] or [profile.base_voice, str(registry.current().folder)]
     voices: dict[str, Voice] = {}
-    for source in wanted:
-        place = registry.place_of(source)
-        if not place.strip():
-            raise VoiceError("A voice has no name. Give its folder, its number or its name on the hub.")
+    for place in [registry.place_of(source) for source in sources] or [profile.base_voice, registry.place_of(None)]:
         voices[_free_name(public_name(place), voices)] = load_voice(place)
     return voices
 

@@ -27,8 +27,8 @@ from kurdtts_lib.service.state import State
 class ServiceSettings:
     """How the service is served."""
 
-    profile: str = "sample"
-    """Of the trainings that it starts."""
+    profile: str | None = None
+    """Of the trainings that it starts; None: the current voice's own."""
     token: str = ""
     """What a client must know; empty: nothing."""
     origins: tuple[str, ...] = ()

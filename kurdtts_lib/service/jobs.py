@@ -52,14 +52,15 @@ class Job:
     result: dict | None = None
 
 
-def training_command(profile: str) -> list[str]:
-    return [sys.executable, "-m", "kurdtts_lib.cli", "feedback", "train", "--profile", profile]
+def training_command(profile: str | None) -> list[str]:
+    named = ["--profile", profile] if profile is not None else []
+    return [sys.executable, "-m", "kurdtts_lib.cli", "feedback", "train", *named]
 
 
 class Jobs:
     """The records in `runs/jobs/`, and the processes of those that run. May be used from several threads."""
 
-    def __init__(self, profile: str) -> None:
+    def __init__(self, profile: str | None) -> None:
         self._profile, self._lock = profile, threading.RLock()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.folder = home() / "runs" / "jobs"

@@ -25,19 +25,22 @@ MEDIA_TYPES = {
 
 
 def find_voice(name: str) -> Entry:
-    """The voice called `name`: `current`, a version, or a folder of the registry. Raises ServiceError (404)."""
+    """The voice called `name`: `current`, or a voice of the registry as `registry.named` finds it.
+
+    Raises ServiceError (404) unless there is exactly one.
+    """
     entries = registry.voices()
     if name == "current":
         found = next((entry for entry in entries if entry.current), None)
         if found is None:
             raise ServiceError(404, "no_voice", registry.why_no_current(entries))
         return found
-    # By comparing: no path is ever made from what a client sends.
-    for entry in entries:
-        if name in (str(entry.version), entry.folder.name):
-            return entry
-    known = ", ".join(str(entry.version) for entry in entries) or "none yet"
-    raise ServiceError(404, "unknown_voice", f"There is no such voice. There are: {known}.")
+    matching = registry.named(name, entries)
+    if len(matching) == 1:
+        return matching[0]
+    known = ", ".join(str(entry.version) for entry in matching or entries) or "none yet"
+    what = "Several voices have this name" if matching else "There is no such voice"
+    raise ServiceError(404, "unknown_voice", f"{what}. There are: {known}.")
 
 
 class Speaker:

@@ -95,6 +95,11 @@ class Trainer:
         return self.progress.step
 
     @property
+    def seconds(self) -> int:
+        """How long all steps took, without validating and saving."""
+        return round(sum(entry.seconds for entry in self.history.steps))
+
+    @property
     def stopped_early(self) -> bool:
         """Whether the voice has not become better for `settings.patience` validations."""
         return self.settings.patience is not None and self.progress.stale >= self.settings.patience

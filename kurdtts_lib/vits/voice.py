@@ -1,6 +1,7 @@
 """A voice on disk: a plain transformers VITS folder, with its discriminator and card beside it."""
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscrimina
 DISCRIMINATOR_WEIGHTS = "discriminator.safetensors"
 DISCRIMINATOR_CONFIG = "discriminator.json"
 CARD = "voice.json"
+ON_THE_HUB = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 HALVES = ("parametrizations.weight.original0", "parametrizations.weight.original1")
 """Length and direction of a weight under torch's weight norm."""
@@ -55,7 +57,7 @@ class Voice:
 
 
 def load_voice(source: str | Path) -> Voice:
-    """Load a voice from a folder or, by its name, from the hub.
+    """Load a voice from a folder or, by its name OWNER/NAME, from the hub. `registry.place_of` knows other names.
 
     The weights may lie in `model.safetensors` or `pytorch_model.bin`, and weight norm may have its old names
     (`weight_g`, `weight_v`) or its new ones (`parametrizations.weight.original0`, `original1`); where transformers
@@ -68,6 +70,8 @@ def load_voice(source: str | Path) -> Voice:
 
 def _load(name: str) -> Voice:
     folder = Path(name)
+    if not folder.is_dir() and not ON_THE_HUB.fullmatch(name):
+        raise VoiceError(f"There is no such folder: {name}. Give a voice's folder, or OWNER/NAME on the hub.")
     try:
         with _quiet(bars=not folder.is_dir()):  # local files open in half a second
             model = _load_model(name)

@@ -1,0 +1,183 @@
+"""A voice is worked on with its own profile and data, and only what nobody misses makes room for a new one."""
+
+import dataclasses
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kurdtts_lib import cli, registry
+from kurdtts_lib.errors import KurdTTSError, VoiceError
+from kurdtts_lib.lineage import LOCAL, Origin, check_profile, common_profile, origin_of, outdated, profile_of
+from kurdtts_lib.registry import Entry, models, publish, voices
+from kurdtts_lib.settings import Profile, load_profile
+from kurdtts_lib.vits.voice import Voice
+
+SAMPLE, FULL = (Origin(name, f"./data/prepared-{name}", "") for name in ("sample", "full"))
+Add = Callable[..., Entry]
+
+
+@pytest.fixture
+def add(make_voice: Callable[..., Voice]) -> Add:
+    voice = make_voice()
+    voice.discriminator = None
+
+    def publish_one(origin: Origin | None, parent: int | None = None, **card: object) -> Entry:
+        voice.card = {"faults": [], "parent": parent, "corrections": ["x"] * (parent is not None), **card}
+        return publish(voice, "test", lambda card: "", origin=origin)
+
+    return publish_one
+
+
+def test_an_hours_long_voice_outlives_any_number_of_sample_trainings(
+    add: Add, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(FULL, training_seconds=40_000)
+    for _ in range(5):
+        add(SAMPLE)
+    assert [entry.version for entry in voices()] == [1, 4, 5, 6]
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[0] for line in told] == ["Voice 2", "Voice 3"] and "was removed" in told[0]
+    assert [path.name for path in models().iterdir() if path.name.startswith(".")] == []
+
+
+def test_between_voices_that_learned_from_corrections_the_old_ones_go(add: Add) -> None:
+    add(FULL, after={"mel_distance": 1.0})
+    for parent in range(1, 6):
+        add(FULL, parent, elsewhere={"after": 1.0 + parent / 10})
+    assert [entry.version for entry in voices()] == [1, 2, 4, 5, 6], "2 is the nearest to ordinary recordings"
+    assert profile_of(registry.current()).key == "full"
+
+
+def test_a_card_names_its_parent_also_when_that_is_gone(add: Add) -> None:
+    parent, child = add(SAMPLE), add(SAMPLE, 1)
+    weights = (parent.folder / "model.safetensors").read_bytes()
+    assert registry.remove(parent)
+    assert (child.card["parent"], child.card["parent_sha256"]) == (1, hashlib.sha256(weights).hexdigest())
+    assert (child.card["profile"], registry.current()) == ("sample", child)
+    with pytest.raises(VoiceError, match="no earlier voice"):
+        registry.rollback()
+    assert json.loads((models() / registry.CURRENT).read_text(encoding="utf-8"))["before"] == []
+
+
+ORIGINS = st.sampled_from([SAMPLE, FULL, None])
+CARDS = st.fixed_dictionaries(
+    {"faults": st.lists(st.just("bad"), max_size=1)},
+    optional={
+        "corrections": st.just(["x"]),
+        "training_seconds": st.sampled_from([60, 7200]),
+        "after": st.fixed_dictionaries({"mel_distance": st.floats(0.5, 1.5)}),
+    },
+)
+
+
+@given(st.lists(st.tuples(ORIGINS, CARDS, st.integers(0, 12)), max_size=12), st.integers(0, 12), st.integers(0, 12))
+def test_what_goes_by_itself_is_of_the_sample_or_between_two_voices_and_never_dear(
+    made: list[tuple[Origin | None, dict, int]], current: int, back: int
+) -> None:
+    entries = [
+        Entry(
+            number, "x", Path(f"voice-{number}"), card | {"parent": min(parent, number - 1)}, number == current, origin
+        )
+        for number, (origin, card, parent) in enumerate(made, 1)
+    ]
+    by_number = {entry.version: entry for entry in entries}
+    for gone in outdated(entries, back):
+        family = [entry for entry in entries if entry.origin == gone.origin]
+        better = [entry for entry in family if not entry.faults and entry not in outdated(entries, back)]
+        assert gone.origin is not None and not gone.current and gone.version != back
+        assert sum(entry.version > gone.version for entry in family) >= 3
+        assert gone.origin == SAMPLE or (
+            gone.card.get("corrections") and any(entry.card["parent"] == gone.version for entry in entries)
+        )
+        assert gone.card.get("training_seconds", 0) <= 3600
+        assert current not in by_number or by_number[current].card["parent"] != gone.version
+        if not gone.faults:
+            assert better
+            if figures := gone.card.get("after"):
+                nearest = min(e.card["after"]["mel_distance"] for e in better if e.card.get("after"))
+                assert nearest <= figures["mel_distance"]
+
+
+def test_prune_by_hand_shows_the_space_and_asks(
+    add: Add, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(FULL, training_seconds=40_000)
+    add(FULL)
+    add(FULL)
+    add(None)
+    for answer in ("\n", ""):
+        monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+        assert cli.main(["voices", "prune", "2"]) == 0 and len(voices()) == 4
+    said = capsys.readouterr().out
+    assert "hours of training" in said and "4  " in said and "the current voice" in said and " MB" in said
+    assert cli.main(["voices", "prune", "4", "--yes"]) == 1 and "is not removed" in capsys.readouterr().err
+    registry.use(3)
+    assert cli.main(["voices", "prune", "1", "4", "--yes"]) == 0
+    assert [entry.version for entry in voices()] == [2, 3]
+    add(FULL)
+    assert cli.main(["voices", "prune", "--yes"]) == 0
+    assert [entry.version for entry in voices()] == [3, 4] and "1 of 3 voices go" in capsys.readouterr().out
+
+
+def test_the_profile_is_that_of_the_training(add: Add, home: Path, tmp_path: Path) -> None:
+    profile = dataclasses.replace(load_profile(str(tmp_path)), base_voice="somebody/voice", name="mine")
+    entry = add(origin_of(profile, None), settings={"mixed_precision": "no", "accumulation": 4, "steps": 7})
+    found = profile_of(entry)
+    assert (found.key, found.prepared_dir, found.base_voice) == (profile.key, profile.prepared_dir, "somebody/voice")
+    assert (
+        found.feedback == load_profile("full").feedback and found.training.steps == load_profile("full").training.steps
+    )
+    assert (found.training.mixed_precision, found.training.accumulation) == ("no", 4), "as this machine can"
+    local = (entry.folder / LOCAL).read_text(encoding="utf-8")
+    assert str(home) not in local and f"./data/prepared-{profile.name}" in local
+    assert str(tmp_path) not in (entry.folder / "voice.json").read_text(encoding="utf-8")
+    assert profile_of(entry, str(tmp_path), profile.prepared_dir) == found
+    assert origin_of(found, entry) == entry.origin
+
+
+def test_a_training_of_a_registrys_voice_keeps_its_base(add: Add) -> None:
+    parent = add(Origin("full", "./data/x", "somebody/voice"))
+    again = dataclasses.replace(load_profile("sample"), base_voice=str(parent.folder))
+    assert origin_of(again, parent) == Origin("sample", "./data/prepared-sample", "somebody/voice")
+
+
+@pytest.mark.parametrize(
+    ("asked", "data", "told"),
+    [
+        ("sample", None, "was trained with the profile full, not sample"),
+        (None, "elsewhere", "prepared-full, not on elsewhere"),
+        ("", None, "no profile and no folder ''"),
+        ("Full", None, "'full', in small letters"),
+    ],
+)
+def test_another_profile_or_other_data_is_refused(add: Add, asked: str | None, data: str | None, told: str) -> None:
+    with pytest.raises(KurdTTSError, match=told):
+        profile_of(add(FULL), asked, Path(data) if data else None)
+
+
+def test_a_voice_that_does_not_say_its_profile_needs_it_said(add: Add, tmp_path: Path) -> None:
+    entry = add(None)
+    with pytest.raises(VoiceError, match="Voice 1 does not say which profile"):
+        profile_of(entry)
+    found = profile_of(entry, "full", tmp_path)
+    assert (found.key, found.prepared_dir) == ("full", tmp_path)
+    check_profile(entry, found)
+    (entry.folder / LOCAL).write_text("{", encoding="utf-8")
+    with pytest.warns(UserWarning, match="is not known"):
+        assert voices()[0].origin is None
+
+
+def test_voices_are_compared_on_the_data_that_they_have_in_common(add: Add, tmp_path: Path) -> None:
+    one, other, old = add(FULL), add(SAMPLE), add(None)
+    assert common_profile([one, old], None, None) == profile_of(one)
+    asked: Profile = common_profile([one, other], "sample", tmp_path)
+    assert (asked.key, asked.prepared_dir) == ("sample", tmp_path)
+    for entries, told in (([one, other], "come from different data"), ([old], "do not say")):
+        with pytest.raises(VoiceError, match=told):
+            common_profile(entries, None, None)
