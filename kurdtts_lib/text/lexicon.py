@@ -12,7 +12,7 @@ from kurdtts_lib.files import write_text
 from kurdtts_lib.settings import home
 from kurdtts_lib.text.language import load_language
 
-HEADER = "# written<TAB>spoken: read when data is prepared and when a voice speaks. Notebook 2 writes it; you may too.\n"
+HEADER = "# written<TAB>spoken: read when data is prepared and when a voice speaks. Notebook 2 writes it; so may you.\n"
 
 
 def lexicon_path() -> Path:
