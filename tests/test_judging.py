@@ -166,7 +166,8 @@ def test_pictures_show_the_intervals_of_the_numbers(pair: dict[str, Voice], sent
     for name in found.names:
         points, interval, mean, zero = panels[MEANINGS[name].title].lines
         estimated = found.differences["second"][name]
-        assert list(interval.get_xdata()) == [estimated.low, estimated.high] and mean.get_xdata()[0] == estimated.mean
+        ends = [estimated.mean] * 2 if estimated.low is None else [estimated.low, estimated.high]
+        assert list(interval.get_xdata()) == ends and mean.get_xdata()[0] == estimated.mean
         assert len(points.get_xdata()) == 4 and list(zero.get_xdata()) == [0, 0]
     assert [label.get_text() for label in panels["pitch, Hz"].get_yticklabels()] == ["second"]
     (pitch,) = (axes for axes in own.axes if axes.get_title() == "pitch, Hz")
