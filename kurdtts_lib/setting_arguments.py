@@ -63,7 +63,8 @@ def _types(kind: type, prefix: str = "") -> dict[str, Any]:
     """The type of each setting by its name, nested ones as `weights.mel`."""
     found: dict[str, Any] = {}
     for name, type_ in typing.get_type_hints(kind).items():
-        found |= _types(type_, f"{name}.") if dataclasses.is_dataclass(type_) else {prefix + name: type_}
+        nested = isinstance(type_, type) and dataclasses.is_dataclass(type_)
+        found |= _types(type_, f"{name}.") if nested else {prefix + name: type_}
     return found
 
 
