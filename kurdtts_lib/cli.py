@@ -5,8 +5,7 @@ import dataclasses
 import io
 import math
 import sys
-import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from kurdtts_lib.errors import KurdTTSError
@@ -16,6 +15,7 @@ from kurdtts_lib.judge_commands import add_judge
 from kurdtts_lib.listen_commands import add_listen
 from kurdtts_lib.progress import pass_bar
 from kurdtts_lib.service_commands import add_serve
+from kurdtts_lib.setting_arguments import add_set, changed
 from kurdtts_lib.settings import PRESETS, CorpusSettings, Profile, TrainingSettings, load_profile, with_preset
 from kurdtts_lib.speech_commands import add_say
 from kurdtts_lib.voice_commands import add_voices
@@ -54,14 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("--speaker", help="one (most minutes, the default), group, all, or names separated by commas")
     prepare.add_argument("--output-dir", type=Path, help="where to write; default: data/prepared-PROFILE")
     prepare.add_argument("--max-samples", type=_positive, help="read only so many clips")
-    prepare.add_argument(
-        "--set",
-        type=_setting,
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="another value of a setting, e.g. text_column=transcription, or pace_mads=none to switch a rule off",
-    )
+    add_set(prepare, CorpusSettings, "text_column=transcription, or pace_mads=none to switch a rule off")
     prepare.set_defaults(run=_prepare)
 
     train = commands.add_parser("train", help="fine-tune a voice; run again to go on where it stopped")
@@ -74,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     length.add_argument("--steps", type=_positive, help="how many steps in all")
     train.add_argument("--preset", choices=tuple(PRESETS), help="how this machine computes; full: gpu-8gb")
     train.add_argument("--tensorboard", action="store_true", help="also write the curves for TensorBoard")
+    add_set(train, TrainingSettings, "learning_rate=1e-5, patience=none or weights.mel=45; notebook 4 shows them all")
     train.set_defaults(run=_train)
 
     convert = commands.add_parser("convert", help="make a voice's folder from a checkpoint of the published VITS code")
@@ -98,28 +92,6 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _setting(text: str) -> tuple[str, object]:
-    """A setting of the corpus and its value, of the type that it has."""
-    name, equals, value = text.partition("=")
-    types = typing.get_type_hints(CorpusSettings)
-    if name not in types or not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE of one of: {', '.join(types)}")
-    kinds = typing.get_args(types[name]) or (types[name],)
-    if type(None) in kinds and value.lower() == "none":
-        return name, None
-    readers: dict[type, Callable[[str], object]] = {
-        bool: {"true": True, "false": False}.__getitem__,
-        int: int,
-        float: float,
-        str: str,
-    }
-    try:
-        return name, readers[kinds[0]](value.lower() if kinds[0] is bool else value)
-    except (KeyError, ValueError) as error:
-        kind = " or ".join("none" if kind is type(None) else kind.__name__ for kind in kinds)
-        raise argparse.ArgumentTypeError(f"{name} takes {kind}, not {value!r}") from error
-
-
 def _add_profile(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", default="sample", help="sample (default), full, or the folder of a corpus")
 
@@ -139,10 +111,7 @@ def _prepare(options: argparse.Namespace) -> int:
     profile = load_profile(options.profile)
     named = {name: getattr(options, name) for name in ("source", "speaker", "max_samples")}
     given = {name: value for name, value in named.items() if value is not None} | dict(options.set)
-    try:
-        corpus = dataclasses.replace(profile.corpus, **given)
-    except ValueError as error:
-        raise KurdTTSError(f"These settings cannot be: {error}.") from error
+    corpus = changed(profile.corpus, given)
     with pass_bar("clips") as show:
         result = prepare(corpus, profile.audio, options.output_dir or profile.prepared_dir, show)
     for reason, row in reasons_table(result.clips).iterrows():
@@ -185,9 +154,8 @@ def _train(options: argparse.Namespace) -> int:
 def _training_settings(options: argparse.Namespace, profile: Profile) -> TrainingSettings:
     """The profile's, with what was asked for."""
     training = with_preset(profile.training, options.preset) if options.preset else profile.training
-    training = dataclasses.replace(training, tensorboard=options.tensorboard)
-    if options.steps:
-        return dataclasses.replace(training, steps=options.steps)
+    length = {"steps": options.steps} if options.steps else {}
+    training = changed(training, {"tensorboard": options.tensorboard} | length | dict(options.set))
     if not options.epochs:
         return training
     from kurdtts_lib.voices import clips_of

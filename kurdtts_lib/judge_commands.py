@@ -20,7 +20,7 @@ def add_judge(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     judge.add_argument("--data-dir", type=Path, help="a folder that `prepare` wrote; default: the voices' own")
     judge.add_argument("--output-dir", type=Path, help="where to write; default: runs/judging-NAME")
     judge.add_argument("--recogniser", metavar="NAME", help="speech to text: a folder, or a name on the hub")
-    judge.add_argument("--sentences", type=_positive, help="take only the first so many test sentences")
+    judge.add_argument("--sentences", type=_positive, help="at most so many test sentences; default: 200")
     judge.set_defaults(run=_judge)
 
 
@@ -34,7 +34,7 @@ def _judge(options: argparse.Namespace) -> int:
     from kurdtts_lib import registry
     from kurdtts_lib.judging.contestants import contestants
     from kurdtts_lib.judging.extras import all_extras
-    from kurdtts_lib.judging.held_out import held_out
+    from kurdtts_lib.judging.held_out import TEST_SENTENCES, held_out
     from kurdtts_lib.judging.judge import judge
     from kurdtts_lib.judging.recognising import load_recogniser
     from kurdtts_lib.judging.report import as_text, write_report
@@ -48,7 +48,7 @@ def _judge(options: argparse.Namespace) -> int:
         profile = profile_of(registry.current(), *asked)
     voices = contestants(options.voices, profile)
     recogniser = load_recogniser(options.recogniser) if options.recogniser else None
-    sentences = held_out(profile, options.sentences)
+    sentences = held_out(profile, options.sentences or TEST_SENTENCES)
     extras, left_out = all_extras(profile.audio, recogniser)
     with pass_bar("sentences") as show:
         judging = judge(voices, sentences, extras, left_out, show)

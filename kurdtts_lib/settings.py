@@ -161,7 +161,8 @@ class TrainingSettings:
     2.3 dB with 100. The published discriminator is larger and learns at a lower rate, so it gets more."""
     validate_every: int = 100
     validation_clips: int = 16
-    """Validation sentences spoken and measured each time; the mean of a few jumps, and each costs up to a second."""
+    """Validation sentences spoken and measured each time, chosen by their hash; the mean of a few jumps, and each costs
+    up to a second."""
     patience: int | None = None
     """Validations without a better voice after which the training stops; None: never."""
     checkpoint_every: int = 200
@@ -181,6 +182,11 @@ class TrainingSettings:
         for name in (*counts, "checkpoint_every", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        for name, value in (vars(self) | vars(self.weights)).items():
+            if isinstance(value, int | float) and not 0 <= value < math.inf:
+                raise ValueError(f"{name}={value} must be a number from 0 up")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas={self.betas} must be at least 0 and below 1")
         if self.patience is not None and self.patience < 1:
             raise ValueError(f"patience={self.patience} must be at least 1, or None")
         if self.mixed_precision not in ("no", "fp16", "bf16"):

@@ -17,7 +17,7 @@ from kurdtts_lib.corpus.training_set import corpus_settings
 from kurdtts_lib.errors import TrainingError, VoiceError
 from kurdtts_lib.judging import Figures
 from kurdtts_lib.judging.estimates import Estimate, shown
-from kurdtts_lib.judging.held_out import LikenessBaselines, held_out
+from kurdtts_lib.judging.held_out import LikenessBaselines, counted, held_out
 from kurdtts_lib.judging.judge import RECORDING, Judging, judge
 from kurdtts_lib.judging.meanings import MEANINGS
 from kurdtts_lib.judging.report import as_files
@@ -95,7 +95,7 @@ def _published_discriminator(base_voice: str) -> VitsDiscriminator | None:
 
 
 def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], None] = print) -> Result:
-    """Judge the base and the best fine-tuned voice on all test sentences, then publish the latter with its card.
+    """Judge the base and the best fine-tuned voice on test sentences, then publish the latter with its card.
 
     The best voice is the one with the lowest mel distance on the validation sentences. `tell` is called with a line
     before each part of the work, which takes minutes on a large corpus.
@@ -105,6 +105,7 @@ def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], No
     tell(f"The best voice is that of step {step} (of {trainer.step}), by the validation sentences.")
     tell("Measuring the recordings ...")
     sentences = held_out(profile)
+    tell(f"Test sentences: {sentences.size}.")
     base = load_voice(profile.base_voice)
     base.model.to(device=voice.model.device)  # type: ignore[call-arg]
     judging = judge({BEFORE: base, AFTER: voice}, sentences, progress=_telling(tell))
@@ -117,7 +118,8 @@ def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], No
         "data": public_name(corpus_settings(profile.prepared_dir).source),
         "training_clips": len(parts.train),
         "validation_clips": len(parts.validation),
-        "test_clips": len(parts.test),
+        "test_clips": len(sentences.texts),
+        "test_clips_of": sentences.of,
         "steps": step,
         "steps_trained": trainer.step,
         "training_seconds": trainer.seconds,
@@ -151,7 +153,7 @@ def _telling(tell: Callable[[str], None]) -> Callable[[int, str, int], None]:
 
 
 def _samples(judging: Judging) -> dict[str, np.ndarray]:
-    """The first sentences as recorded, before and after, by file name."""
+    """Some sentences as recorded, before and after, by file name."""
     return {
         f"{number:02d}-{kind}.wav": waveform
         for kind, name in (("recording", RECORDING), ("before", BEFORE), ("after", AFTER))
@@ -187,6 +189,7 @@ def _readme(card: dict) -> str:
         for name, after in card["after"].items()
         if name in MEANINGS
     ]
+    measured_on = counted(card["test_clips"], card["test_clips_of"])
     return f"""{voice_head(card)}
 # {card["name"]}
 
@@ -200,7 +203,7 @@ whatever speaks with a VITS voice:
 - Training: {card["steps"]} steps, {card["date"]}, kurdtts {card["kurdtts"]}; {card["validation_clips"]} held-out
   sentences chose this step out of {card["steps_trained"]}
 
-Measured on {card["test_clips"]} other held-out sentences, which chose nothing, against the real recordings:
+Measured on {measured_on} other held-out sentences, which chose nothing, against the real recordings:
 
 {table(("figure", "base voice", "this voice", "difference (95 % interval)"), rows)}
 

@@ -42,7 +42,8 @@ def test_a_fine_tuned_voices_readme_is_a_card_with_the_inherited_licence(licence
     card = {
         **{"name": "kurdtts full", "base_voice": "facebook/mms-tts-kmr-script_latin", "licence": licence},
         **{"data": "Common Voice", "training_clips": 900, "validation_clips": 20, "test_clips": 30, "steps": 500},
-        **{"steps_trained": 700, "date": "2026-01-01", "kurdtts": "1", "before": figures, "after": figures},
+        **{"test_clips_of": 70, "steps_trained": 700, "date": "2026-01-01", "kurdtts": "1"},
+        **{"before": figures, "after": figures},
         "differences": {"mel_distance": {"n": 30, "mean": -0.5, "low": -0.75, "high": -0.25}},
     }
     readme = voices._readme(card)
@@ -57,13 +58,15 @@ def test_a_fine_tuned_voices_readme_is_a_card_with_the_inherited_licence(licence
         part in readme for part in (licence, "Common Voice", "900 clips", "500 steps", "| mel distance, nepers | 1.25")
     )
     assert "-0.50 (-0.75 to -0.25)" in readme
+    assert "Measured on 30 (chosen by their hash from 70) other held-out sentences" in readme
 
 
 def test_the_cards_example_speaks(audible_voice, tmp_path):
     save_voice(audible_voice, tmp_path / "voice", "")
     figures = {"mel_distance": 1.0}
     keys = ("name", "base_voice", "licence", "data", "training_clips", "validation_clips", "test_clips", "steps")
-    card = {key: "x" for key in (*keys, "steps_trained", "date", "kurdtts")} | {"before": figures, "after": figures}
+    more = ("test_clips_of", "steps_trained", "date", "kurdtts")
+    card = {key: "x" for key in (*keys, *more)} | {"before": figures, "after": figures}
     card["differences"] = {"mel_distance": {"n": 1, "mean": 0.0, "low": None, "high": None}}
     (example,) = re.findall(r"```python\n(.*?)```", voices._readme(card), flags=re.DOTALL)
     found: dict = {}

@@ -233,14 +233,6 @@ def test_settings_of_the_corpus_can_be_given_by_name(tmp_path: Path, capsys: pyt
     assert "too long" in said and "pace too far" not in said and "read better" not in said
 
 
-@pytest.mark.parametrize("wrong", ["pace=3", "pace_mads", "pace_mads=fast", "one_clip_per_sentence=2", "speaker"])
-def test_a_wrong_setting_says_which_there_are(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        cli.main(["prepare", "--set", wrong])
-    said = capsys.readouterr().err
-    assert "pace_mads" in said or "one_clip_per_sentence" in said
-
-
 def test_settings_that_cannot_be_are_a_clear_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["prepare", "--set", "held_out_share=3"]) == 1
     assert "held_out_share=3.0 must lie between 0 and 1" in capsys.readouterr().err

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from kurdtts_lib.errors import TrainingError
 from kurdtts_lib.vits import losses
 from kurdtts_lib.vits.batches import Batch, ClipReader, collate
 from kurdtts_lib.vits.generator import TrainableVits, mel_term
@@ -170,7 +171,7 @@ def test_no_text_layer_is_dropped_at_random(generator, voice):
 
 
 def test_a_segment_that_is_not_whole_frames_is_an_error(voice, audio):
-    with pytest.raises(ValueError, match="segment_samples=4100 must be a multiple of hop_length=256"):
+    with pytest.raises(TrainingError, match="segment_samples=4100 must be a multiple of hop_length=256"):
         TrainableVits(voice.model, audio, 4100)
 
 

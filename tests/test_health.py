@@ -2,12 +2,17 @@
 
 import json
 import math
+import re
 import threading
 
 import pytest
 import torch
 
-from kurdtts_lib.vits.health import CONDITIONS, WINDOW, Health
+from kurdtts_lib import cli
+from kurdtts_lib.setting_arguments import _types
+from kurdtts_lib.settings import TrainingSettings, load_profile
+from kurdtts_lib.vits.health import BEGIN_AGAIN, CONDITIONS, WINDOW, Health
+from kurdtts_lib.vits.identity import FREE
 from kurdtts_lib.vits.step import TrainingStep
 
 HEALTHY = {
@@ -162,3 +167,17 @@ def test_a_discriminator_that_learns_against_a_still_voice_wins_and_is_noticed(s
     assert gap[0] < 0.5
     assert "discriminator" in [condition.name for condition in trainer.state.health.active]
     assert trainer.step < 200
+
+
+def test_what_is_advised_can_be_set_and_a_training_goes_on_with_it():
+    named = {one.name: {word for word in re.findall(r"\w+", one.advice) if "_" in word} for one in CONDITIONS}
+    advised = {"learning_rate", "discriminator_learning_rate", "mixed_precision"}
+    assert set().union(*named.values()) == advised <= set(_types(TrainingSettings))
+    for condition in CONDITIONS:
+        assert "go on" not in condition.advice or named[condition.name] <= FREE
+        assert "begin again" not in condition.advice or BEGIN_AGAIN in condition.advice
+    rates = ["--set", "learning_rate=2e-4", "--set", "discriminator_learning_rate=1e-4"]
+    options = cli._parser().parse_args(["train", *rates, "--set", "mixed_precision=no"])
+    settings = cli._training_settings(options, load_profile("full"))
+    assert (settings.learning_rate, settings.discriminator_learning_rate) == (2e-4, 1e-4)
+    assert settings.mixed_precision == "no" and settings.gradient_checkpointing

@@ -65,7 +65,7 @@ def test_voices_are_judged_by_folder_and_number_with_a_recogniser(
 def test_without_names_the_base_and_the_current_voice_are_judged(
     prepared: Path, voices: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
-    monkeypatch.setattr("kurdtts_lib.judging.judge.speak", lambda voice, text: np.full(8000, 0.1, np.float32))
+    monkeypatch.setattr("kurdtts_lib.judging.judge.speak_spoken", lambda voice, text: np.full(8000, 0.1, np.float32))
     assert cli.main(["judge", "--data-dir", str(prepared), "--sentences", "1"]) == 1
     assert "Voice 1 does not say which profile" in capsys.readouterr().err
     command = ["judge", "--sentences", "1", "--output-dir", str(home)]

@@ -14,16 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from speechlike import syllables
 
+from kurdtts_lib.corpus.clips import read_metadata, sentence_hash, split
 from kurdtts_lib.corpus.preparation import prepare
 from kurdtts_lib.errors import CorpusError, JudgingError, VoiceError
 from kurdtts_lib.judging import Reference
 from kurdtts_lib.judging import held_out as held_out_module
 from kurdtts_lib.judging import judge as judging_module
 from kurdtts_lib.judging.contestants import contestants
-from kurdtts_lib.judging.estimates import Estimate, estimate, shown
+from kurdtts_lib.judging.estimates import FEWEST, Estimate, estimate, shown
 from kurdtts_lib.judging.extras import all_extras
 from kurdtts_lib.judging.figures import MEASURES, OF_RECORDINGS
-from kurdtts_lib.judging.held_out import HeldOut, LikenessBaselines, held_out
+from kurdtts_lib.judging.held_out import SPEAKER_CLIPS, TEST_SENTENCES, HeldOut, LikenessBaselines, held_out
 from kurdtts_lib.judging.judge import RECORDING, Extra, Judging, judge
 from kurdtts_lib.judging.meanings import MEANINGS, explained
 from kurdtts_lib.judging.report import NUMBERS, PAGE, as_text, figures, missing, verdicts, write_report
@@ -51,7 +52,7 @@ def say(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[np.ndarray]
         recording = syllables(0.7 + 0.1 * number, 150 + 10 * number, seed=number).astype(np.float32)
         return changes[voice.card["name"]](recording)
 
-    monkeypatch.setattr(judging_module, "speak", speak)
+    monkeypatch.setattr(judging_module, "speak_spoken", speak)
     return changes.__setitem__
 
 
@@ -90,7 +91,9 @@ def test_any_values_have_an_interval_around_their_mean_or_say_why_not(values: li
     known = [value for value in values if not math.isnan(value)]
     found = estimate(values)
     assert found.n == len(known)
-    assert (found.mean is None) == (not known) and (found.low is None) == (found.high is None) == (len(known) < 2)
+    assert (found.mean is None) == (not known) and (found.low is None) == (found.high is None)
+    if len(known) < FEWEST or len(set(known)) == 1:
+        assert found.low is None and not found.differs, "no spread is known"
     if found.low is not None and found.high is not None:
         slack = 1e-9 + 1e-9 * max(map(abs, known))
         assert min(known) - slack <= found.low <= found.high <= max(known) + slack
@@ -163,7 +166,8 @@ def test_pictures_show_the_intervals_of_the_numbers(pair: dict[str, Voice], sent
     for name in found.names:
         points, interval, mean, zero = panels[MEANINGS[name].title].lines
         estimated = found.differences["second"][name]
-        assert list(interval.get_xdata()) == [estimated.low, estimated.high] and mean.get_xdata()[0] == estimated.mean
+        ends = [estimated.mean] * 2 if estimated.low is None else [estimated.low, estimated.high]
+        assert list(interval.get_xdata()) == ends and mean.get_xdata()[0] == estimated.mean
         assert len(points.get_xdata()) == 4 and list(zero.get_xdata()) == [0, 0]
     assert [label.get_text() for label in panels["pitch, Hz"].get_yticklabels()] == ["second"]
     (pitch,) = (axes for axes in own.axes if axes.get_title() == "pitch, Hz")
@@ -230,7 +234,7 @@ def test_page_and_numbers_are_of_one_run_and_need_nothing_else(
     numbers = json.loads((tmp_path / "out" / NUMBERS).read_text(encoding="utf-8"))
     assert not re.findall(r'(?:src|href)="(?!data:)', text) and "<script" not in text and "<b>" not in text
     assert text.count("<audio") == 3 * 3 and text.count("recording (machine-read)") == 3
-    assert "the first 4 of 7 test sentence" in text and "&lt;corpus&gt;" in text
+    assert "on 4 (chosen by their hash from 7) test sentence" in text and "&lt;corpus&gt;" in text
     for kind in ("figures", "differences"):
         for name, plains in numbers[kind].items():
             for figure, plain in plains.items():
@@ -265,13 +269,35 @@ def test_held_out_sentences_are_the_prepared_test_sentences(tmp_path: Path, monk
     monkeypatch.setattr(held_out_module, "other_speakers", lambda *_: {})  # slow, and known by now
     found = held_out(profile, 2)
     lines = (profile.prepared_dir / "test.csv").read_text(encoding="utf-8").splitlines()
-    assert (found.of, found.texts) == (len(lines), [line.split("|")[1] for line in lines[:2]])
+    texts = sorted((line.split("|")[1] for line in lines), key=sentence_hash)
+    assert (found.of, found.texts) == (len(lines), texts[:2]) and everything.texts == texts
     assert found.machine_read and found.data == "sample" and len(found.reference.recordings) == 2
     # Real speech of the same speaker lies around 0, other speakers far away: the measure can tell voices apart.
     assert abs(everything.baselines.same_voice) < 0.2 and everything.baselines.other_voices > 2
     assert found.baselines.other_voices is None
     (profile.prepared_dir / "local.json").unlink()
     assert held_out(profile, 1).machine_read  # also after the folder was given away
+
+
+def test_a_large_corpus_is_judged_on_a_part_that_stands_for_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [f"wavs/{number}.wav|gotina {'a' * (number % 40)} {'e' * (number // 40)}" for number in range(5000)]
+    (tmp_path / "metadata.csv").write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / "preparation.json").write_text('{"corpus": {"held_out_share": 0.2}}', encoding="utf-8")
+    read: list[list[int]] = []
+    monkeypatch.setattr(
+        held_out_module, "load", lambda clips, _: (read.append([int(one.path.stem) for one in clips]), [np.ones(9)])[1]
+    )
+    monkeypatch.setattr(held_out_module, "likeness_baselines", lambda *_: LikenessBaselines(0.1, None))
+    found = held_out(dataclasses.replace(load_profile("sample"), data_dir=tmp_path))
+    parts = split(read_metadata(tmp_path), 0.2)
+    assert (len(found.texts), found.of) == (TEST_SENTENCES, len(parts.test)) and found.of > 2 * TEST_SENTENCES
+    assert found.size == f"{TEST_SENTENCES} (chosen by their hash from {found.of})"
+    judged, speaker = read
+    assert len(speaker) == SPEAKER_CLIPS and not set(speaker) & set(judged)
+    for numbers in (judged, speaker):  # of a table that is sorted by speaker, the first ones would be one speaker's
+        assert 2000 < np.mean(numbers) < 3000
 
 
 def test_without_a_test_sentence_the_error_says_what_to_do(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ def own_home(tmp_path, monkeypatch):
     monkeypatch.setenv("KURDTTS_HOME", str(tmp_path))
 
 
-def test_a_correction_is_used_by_speaking_and_training_at_once(tokenizer):
+def test_a_correction_is_used_at_once(tokenizer):
     before = encode("WhatsApp baş e", tokenizer)
     save_correction("WhatsApp", "Watsap")
     assert normalize("whatsapp baş e").text == "watsap baş e"

@@ -1,5 +1,6 @@
 """`kurdtts listen`: make a test, take answers, see results; bad input is told in a line."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -33,10 +34,10 @@ def voices(make_audible_voice: Callable[..., Voice], tmp_path: Path) -> list[str
 
 @pytest.fixture
 def prepared(tone_clips: list[Clip], monkeypatch: pytest.MonkeyPatch) -> list[Clip]:
-    """The tone clips stand for the test part of the bundled sample, prepared."""
+    """The tone clips stand for the test part of the bundled sample, prepared; in the order in which they are taken."""
     monkeypatch.setattr(material, "clips_of", lambda profile: Parts([], [], tone_clips))
     monkeypatch.setattr(material, "corpus_settings", lambda folder: CorpusSettings())
-    return tone_clips
+    return sorted(tone_clips, key=lambda clip: hashlib.sha256(clip.text.encode()).hexdigest())
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 MODULES = sorted((REPOSITORY / "kurdtts_lib").rglob("*.py"))
 # Left to right. A module imports only from its own layer or from layers to its left.
 LAYERS = [
-    ("cards", "errors", "files", "progress", "settings", "sqlite"),
+    ("cards", "errors", "files", "progress", "setting_arguments", "settings", "sqlite"),
     ("audio", "measures", "plots", "text"),
     ("corpus",),
     ("vits",),

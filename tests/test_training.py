@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import torch
 
+from kurdtts_lib.corpus.clips import Clip
 from kurdtts_lib.errors import TrainingError
 from kurdtts_lib.settings import AudioSettings, LossWeights
+from kurdtts_lib.text.lexicon import save_correction, user_lexicon
 from kurdtts_lib.vits import state, training
 from kurdtts_lib.vits.checkpoint import checkpoints, load_latest
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
@@ -21,6 +23,7 @@ from kurdtts_lib.vits.logs import Event, StepReport
 from kurdtts_lib.vits.step import TrainingStep
 from kurdtts_lib.vits.training import MAX_SKIPPED_IN_A_ROW, Trainer
 from kurdtts_lib.vits.validation import Validation
+from kurdtts_lib.vits.voice import Voice
 
 TERMS = {"mel", "kl", "duration", "generator", "feature_matching", "discriminator"}
 
@@ -240,6 +243,33 @@ def test_other_clips_in_the_same_folder_are_an_error(start, tone_clips):
         start(clips=tone_clips[1:6])
 
 
+def test_a_correction_of_a_word_after_the_preparation_changes_neither_the_training_nor_its_resume(
+    start: Callable[..., Trainer], tone_clips: list[Clip]
+) -> None:
+    def spoken() -> tuple[list[list[int]], float | None]:
+        trainer = start(folder=f"run-{len(user_lexicon())}", steps=1, held_out=tone_clips[5:])
+        trainer.run()
+        return [ids.tolist() for ids in trainer.reader.input_ids], trainer.progress.best_score
+
+    before = spoken()
+    start(steps=1).run()
+    for word in tone_clips[0].text.split() + tone_clips[5].text.split():
+        save_correction(word, "watsap")
+    assert spoken() == before
+    assert start().step == 1
+
+
+def test_a_text_that_a_voice_encodes_in_another_way_is_another_training(
+    start: Callable[..., Trainer], make_voice: Callable[..., Voice], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(steps=1).run()
+    voice = make_voice()
+    letters = voice.tokenizer.get_vocab()
+    monkeypatch.setattr(voice.tokenizer, "get_vocab", lambda: letters | {"a": letters["e"], "e": letters["a"]})
+    with pytest.raises(TrainingError, match="other clips or texts"):
+        start(voice=voice)
+
+
 @pytest.mark.parametrize("changes", [{"sampling_rate": 22_050}, {"hop_length": 128}, {"n_fft": 2048}])
 def test_audio_settings_that_are_not_the_voices_are_an_error(make_voice, tone_clips, few_steps, tmp_path, changes):
     with pytest.raises(TrainingError, match="Change the audio settings"):
@@ -435,7 +465,8 @@ def test_weights_that_are_not_finite_never_replace_a_checkpoint(start):
 
 
 def test_a_voice_whose_sound_is_not_a_number_ends_the_training(start, tone_clips, monkeypatch):
-    monkeypatch.setattr("kurdtts_lib.vits.validation.speak", lambda voice, text: np.full(16_000, np.nan, np.float32))
+    broken = np.full(16_000, np.nan, np.float32)
+    monkeypatch.setattr("kurdtts_lib.vits.validation.speak_spoken", lambda voice, text: broken)
     with pytest.raises(TrainingError, match="sound is not a number"):
         start(held_out=tone_clips[5:]).run()
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas
 
 from kurdtts_lib.corpus import curation
+from kurdtts_lib.corpus.clips import sentence_hash
 from kurdtts_lib.corpus.curation import KEPT
 from kurdtts_lib.corpus.sound import Treatment, treat
 from kurdtts_lib.corpus.sources import changed, pick_clips
@@ -18,9 +19,10 @@ from kurdtts_lib.settings import AudioSettings
 def other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) -> dict[str, list[np.ndarray]]:
     """Speech of the corpus's other speakers, by name: baselines for speaker likeness.
 
-    At most four speakers, those with the most clips, each with its first `clips_per_speaker` usable ones; a speaker
-    with fewer is not returned, because so little speech says little about a voice. Empty, with a warning, if the source
-    is gone or has changed since: a finished training must not be lost for want of a baseline.
+    At most four speakers, those with the most clips, each with `clips_per_speaker` usable ones among twice as many
+    chosen by the hash of the sentence; a speaker with fewer is not returned, because so little speech says little about
+    a voice. Empty, with a warning, if the source is gone or has changed since: a finished training must not be lost for
+    want of a baseline.
     """
     try:
         return _other_speakers(folder, audio, clips_per_speaker)
@@ -39,8 +41,10 @@ def _other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) 
     speech: dict[str, list[np.ndarray]] = {name: [] for name in others["speaker"].value_counts().index[:4]}
     if not speech:
         return {}
+    others = others[others["speaker"].isin(speech)].sort_values("sentence", key=lambda texts: texts.map(sentence_hash))
+    others = others.groupby("speaker").head(2 * clips_per_speaker)
     treatment = Treatment.of(settings, audio)
-    for clip in pick_clips(settings, others.index[others["speaker"].isin(speech)]):
+    for clip in pick_clips(settings, others.index):
         row = others.loc[clip.number]
         if clip.sentence != row["sentence"]:
             raise changed(settings)

@@ -17,6 +17,7 @@ class Clip:
 
     path: Path
     text: str
+    """As it is said: what `text.normalize` made of the sentence, with the corrections of that time."""
 
 
 class Parts(NamedTuple):
@@ -36,10 +37,23 @@ def part_of(text: str, held_out_share: float) -> str:
     Decided by the sentence alone, so that no sentence is ever in two parts, whoever reads it and however the corpus
     grows. A larger share takes sentences from the training and moves none between the other two.
     """
-    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    digest = sentence_hash(text)
     if int.from_bytes(digest[:8], "big") >= held_out_share * 2**64:
         return "train"
     return "test" if digest[8] < 128 else "validation"
+
+
+def sentence_hash(text: str) -> bytes:
+    """The same for the same sentence on every machine, and otherwise as good as random."""
+    return hashlib.sha256(text.encode("utf-8")).digest()
+
+
+def sampled(clips: Iterable[Clip], count: int | None) -> list[Clip]:
+    """At most `count` of the clips (None: all), in the order of their sentences' hashes.
+
+    Not the first ones: a corpus is often sorted by speaker. A larger `count` adds clips and takes none away.
+    """
+    return sorted(clips, key=lambda clip: sentence_hash(clip.text))[:count]
 
 
 def alignment_sizes(text: str, seconds: float, sampling_rate: int, hop_length: int) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas
 
 from kurdtts_lib.audio import decode, frame_levels, level_range_db
+from kurdtts_lib.corpus.clips import sentence_hash
 from kurdtts_lib.corpus.sources import SourceClip, changed, corpus_table, pick_clips
 from kurdtts_lib.errors import AudioError, CorpusError
 from kurdtts_lib.measures import pitch, rms_db, trim
@@ -77,8 +78,9 @@ def survey(
     Columns: number, speaker (its name), seconds, pitch (median F0 in Hz), pitch_spread (distance of the quartiles of
     F0 in semitones), loudness (rms in dB of full scale) and level_range_db (see `audio`) without silent edges, reason
     (why there are no figures; empty if there are).
-    Of each of the `MOST_SURVEYED` speakers with the most minutes the first `clips_per_speaker` usable clips of
-    `SURVEY_SECONDS` are examined. `clips` is the `corpus_table`, where one is there already: it takes a whole pass.
+    Of each of the `MOST_SURVEYED` speakers with the most minutes `clips_per_speaker` usable clips of `SURVEY_SECONDS`
+    are examined, chosen by the hash of the sentence. `clips` is the `corpus_table`, where one is there already: it
+    takes a whole pass.
     `progress` is called with the clips done and the name of the pass.
     """
     if clips is None:
@@ -102,8 +104,9 @@ def _to_examine(clips: pandas.DataFrame, settings: CorpusSettings, clips_per_spe
     minutes = usable.groupby("client_id")["seconds"].sum().reset_index()
     speakers = minutes.sort_values(["seconds", "client_id"], ascending=[False, True])["client_id"][:MOST_SURVEYED]
     fitting = usable[usable["client_id"].isin(speakers) & usable["seconds"].between(*SURVEY_SECONDS)]
-    first = fitting.groupby("client_id", sort=False).head(clips_per_speaker)
-    return dict(zip(first["number"], first["seconds"], strict=True))
+    drawn = fitting.sort_values("sentence", key=lambda texts: texts.map(sentence_hash), kind="stable")
+    chosen = drawn.groupby("client_id", sort=False).head(clips_per_speaker)
+    return dict(zip(chosen["number"], chosen["seconds"], strict=True))
 
 
 def _listen(clip: SourceClip, audio: AudioSettings) -> dict[str, float | str]:

@@ -1,15 +1,17 @@
 """Which corrections teach and which only judge, and the sentences that are heard or read beside them."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
+from itertools import cycle, islice
 
-from kurdtts_lib.corpus.clips import Clip, part_of
+from kurdtts_lib.corpus.clips import Clip, part_of, sampled, sentence_hash
 from kurdtts_lib.corpus.sources import read_corpus
 from kurdtts_lib.errors import TextError
 from kurdtts_lib.settings import CorpusSettings
 from kurdtts_lib.text import normalize
+
+BASE_CLIPS = 100
+"""Ordinary recordings that take part at least, where there are so many: with few corrections these are repeated."""
 
 
 def hold_out(clips: Sequence[Clip], share: float) -> tuple[list[Clip], list[Clip]]:
@@ -18,7 +20,7 @@ def hold_out(clips: Sequence[Clip], share: float) -> tuple[list[Clip], list[Clip
     Where the hash alone gives both sides something, a sentence that was learned never becomes a held-out one when
     corrections are added.
     """
-    order = sorted({clip.text for clip in clips}, key=lambda text: hashlib.sha256(text.encode("utf-8")).hexdigest())
+    order = sorted({clip.text for clip in clips}, key=sentence_hash)
     held = {text for text in order if part_of(text, share) != "train"}
     if not held and len(order) > 1:
         held = {order[0]}
@@ -28,19 +30,22 @@ def hold_out(clips: Sequence[Clip], share: float) -> tuple[list[Clip], list[Clip
 
 
 def mix(corrections: Sequence[Clip], base: Sequence[Clip], base_share: float) -> list[Clip]:
-    """All of both; the corrections are repeated until `base` is about `base_share` of the list.
+    """All corrections, and ordinary clips of `base` until these are `base_share` of the list, to half a clip.
 
-    Without `base`, or with a share of 0, only the corrections.
+    Few corrections are repeated until about `BASE_CLIPS` ordinary clips stand beside them; for many corrections `base`
+    is gone through again where it does not suffice. Without `base`, or with a share of 0, only the corrections.
     """
     if not base or base_share <= 0:
         return list(corrections)
-    times = max(1, round(len(base) * (1 - base_share) / (base_share * len(corrections))))
-    return [*corrections] * times + list(base)
+    ordinary = base_share / (1 - base_share)  # for each correction that is heard
+    times = max(1, round(min(BASE_CLIPS, len(base)) / (ordinary * len(corrections))))
+    heard = [*corrections] * times
+    return heard + list(islice(cycle(sampled(base, None)), round(ordinary * len(heard))))
 
 
 def ordinary_sentences(count: int) -> list[str]:
-    """The first sentences of the bundled sample that are certain, as they are said, each once."""
-    return list(islice(dict.fromkeys(spoken for _, spoken in _certain()), count))
+    """Sentences of the bundled sample that are certain, as they are said, each once, chosen by their hash."""
+    return sorted({spoken for _, spoken in _certain()}, key=sentence_hash)[:count]
 
 
 def sentences_to_read() -> list[str]:

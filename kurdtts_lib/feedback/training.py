@@ -12,10 +12,10 @@ import numpy as np
 
 from kurdtts_lib import __version__, measures, registry
 from kurdtts_lib.audio import write_wav
-from kurdtts_lib.corpus.clips import Clip, Parts
+from kurdtts_lib.corpus.clips import Clip, Parts, sampled
 from kurdtts_lib.corpus.sound import Treatment, treat
 from kurdtts_lib.errors import CorpusError, TrainingError
-from kurdtts_lib.feedback.mixing import hold_out, mix, ordinary_sentences
+from kurdtts_lib.feedback.mixing import BASE_CLIPS, hold_out, mix, ordinary_sentences
 from kurdtts_lib.feedback.outcome import Change, FeedbackResult, readme
 from kurdtts_lib.feedback.rows import now
 from kurdtts_lib.feedback.store import FeedbackStore
@@ -23,13 +23,11 @@ from kurdtts_lib.files import locked
 from kurdtts_lib.judging import load
 from kurdtts_lib.lineage import check_profile, origin_of
 from kurdtts_lib.settings import Profile, TrainingSettings, describe, home
-from kurdtts_lib.vits.synthesis import speak
+from kurdtts_lib.vits.synthesis import speak_spoken
 from kurdtts_lib.vits.training import Trainer
 from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices import check_machine, clips_of, licence_of
 
-BASE_CLIPS = 100
-"""Ordinary recordings that take part at most: enough variety, and a training stays a matter of minutes."""
 ELSEWHERE = 12
 """Ordinary sentences on which it is measured that nothing was forgotten."""
 REHEARSAL_NEPERS = 0.25
@@ -73,13 +71,13 @@ class FeedbackTraining:
         self.learned, self.held_out = self._corrected_clips()
         self.base, self.rehearsal = self._ordinary_clips(voice)
         settings = self._settings()
-        mixed = mix(self.learned, self.base.train[:BASE_CLIPS], profile.feedback.base_share)
+        mixed = mix(self.learned, self.base.train, profile.feedback.base_share)
         self.trainer = Trainer(voice, mixed, self.held_out, settings, profile.audio, self.folder)
 
     def _digest(self) -> str:
         """Names the folder: the same corrections for the same voice go on where they stopped."""
         facts = [self.parent.folder.name, str(self.profile.feedback), str(self.profile.prepared_dir)]
-        facts.append(str(self.profile.corpus.max_seconds))
+        facts.append(f"{self.profile.corpus.max_seconds} {BASE_CLIPS} {ELSEWHERE}")
         facts += [f"{one.id} {one.digest} {one.spoken}" for one in self.corrections]
         return hashlib.sha256("\n".join(facts).encode("utf-8")).hexdigest()[:12]
 
@@ -134,7 +132,7 @@ class FeedbackTraining:
     def _own_speech(self, voice: Voice, text: str) -> Clip:
         path = self.folder / "own-speech" / f"{hashlib.sha256(text.encode('utf-8')).hexdigest()[:12]}.wav"
         if not path.is_file():
-            write_wav(path, speak(voice, text, seed=2), self.profile.audio.sampling_rate)
+            write_wav(path, speak_spoken(voice, text, seed=2), self.profile.audio.sampling_rate)
         return Clip(path, text)
 
     def finish(self, tell: Callable[[str], None] = print) -> FeedbackResult:
@@ -149,7 +147,7 @@ class FeedbackTraining:
         parent = load_voice(str(self.parent.folder))
         parent.model.to(device=best.model.device)  # type: ignore[call-arg]
         tell("Measuring the sentences that must not get worse ...")
-        elsewhere, faults = self._elsewhere(parent, voice, self.base.test[:ELSEWHERE])
+        elsewhere, faults = self._elsewhere(parent, voice, sampled(self.base.test, ELSEWHERE))
         tell("Measuring the corrections ...")
         learned = self._change(parent, voice, self.learned)
         held_out = self._change(parent, voice, self.held_out) if self.held_out else None
@@ -213,7 +211,7 @@ class FeedbackTraining:
 
 
 def _speech(voice: Voice, clips: Sequence[Clip]) -> list[np.ndarray]:
-    return [speak(voice, clip.text) for clip in clips]
+    return [speak_spoken(voice, clip.text) for clip in clips]
 
 
 def mark_voices(store: FeedbackStore) -> None:

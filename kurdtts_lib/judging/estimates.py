@@ -1,4 +1,4 @@
-"""A mean and how certain it is."""
+"""A mean and how certain it is: of figures over sentences, and of what listeners say."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.stats
 
+FEWEST = 3
+"""Sentences, and listeners, from which on something is said about others."""
 LEVEL = 0.95
 RESAMPLES = 4999
 SEED = 1
@@ -14,15 +16,16 @@ SEED = 1
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over sentences, with its bootstrap interval."""
+    """A mean and its confidence interval."""
 
     n: int
-    """Sentences for which it is defined."""
+    """Values: sentences for which it is defined, or listeners' ratings."""
     mean: float | None
     """None if n is 0."""
     low: float | None
     high: float | None
-    """Ends of the 95 % interval; None for fewer than two sentences: one says nothing about others."""
+    """Ends of the interval; None where nothing can be said about others: for fewer than `FEWEST`, and where all values
+    are equal, as then no spread is known."""
 
     def __str__(self) -> str:
         if self.low is None or self.high is None:
@@ -46,17 +49,16 @@ def shown(value: float | None) -> str:
 def estimate(values: Sequence[float] | np.ndarray) -> Estimate:
     """Mean of the values that are numbers, and its 95 % interval (BCa bootstrap over sentences, Efron 1987).
 
-    With few sentences every interval is too narrow; below some ten take it as a hint.
+    With few sentences every interval is too narrow; below some ten take it as a hint. See `Estimate` for where there is
+    none.
     """
     known = np.asarray(values, dtype=np.float64)
     known = known[np.isfinite(known)]
     if len(known) == 0:
         return Estimate(0, None, None, None)
     mean = float(known.mean())
-    if len(known) == 1:
-        return Estimate(1, mean, None, None)
-    if np.ptp(known) <= 1e-12 * max(1.0, abs(mean)):  # all the same: there is nothing to resample
-        return Estimate(len(known), mean, mean, mean)
+    if len(known) < FEWEST or np.ptp(known) <= 1e-12 * max(1.0, abs(mean)):
+        return Estimate(len(known), mean, None, None)
     found = scipy.stats.bootstrap(
         (known,),
         np.mean,

@@ -7,12 +7,15 @@ import numpy as np
 from kurdtts_lib import measures
 from kurdtts_lib.cards import public_name
 from kurdtts_lib.corpus.baselines import other_speakers
-from kurdtts_lib.corpus.clips import read_metadata, split
+from kurdtts_lib.corpus.clips import read_metadata, sampled, split
 from kurdtts_lib.corpus.training_set import corpus_settings, is_sample
 from kurdtts_lib.errors import CorpusError
 from kurdtts_lib.judging.figures import Reference, load
 from kurdtts_lib.settings import Profile
 
+TEST_SENTENCES = 200
+"""Sentences that voices are judged on, where the data has more: the mean is then certain to a seventh of what single
+sentences differ by, and it takes minutes. All 3,500 of a corpus of 100 hours would take hours."""
 SPEAKER_CLIPS = 200
 """Training clips that stand for the speaker when voices are compared: enough for stable statistics."""
 OTHERS_CLIPS = 12
@@ -35,7 +38,7 @@ class HeldOut:
 
     texts: list[str]
     of: int
-    """How many test sentences the data has; `texts` may be only the first of them."""
+    """How many test sentences the data has; `texts` are all of them, or some chosen by their hash."""
     reference: Reference
     baselines: LikenessBaselines
     data: str
@@ -43,9 +46,19 @@ class HeldOut:
     machine_read: bool
     """The recordings are the bundled sample's, which a program read."""
 
+    @property
+    def size(self) -> str:
+        """How many sentences of how many, for a sentence."""
+        return counted(len(self.texts), self.of)
 
-def held_out(profile: Profile, sentences: int | None = None) -> HeldOut:
-    """The test sentences of the profile's prepared data, at most the first `sentences` of them.
+
+def counted(judged: int, of: int) -> str:
+    """See `HeldOut.size`."""
+    return f"{judged}" if judged == of else f"{judged} (chosen by their hash from {of})"
+
+
+def held_out(profile: Profile, sentences: int = TEST_SENTENCES) -> HeldOut:
+    """At most `sentences` of the test sentences of the profile's prepared data, chosen by their hash.
 
     Raises CorpusError if the data is not prepared, or if it has no test sentence or nothing to learn from.
     """
@@ -57,8 +70,8 @@ def held_out(profile: Profile, sentences: int | None = None) -> HeldOut:
             f"{len(parts.test)} to test, and both are needed to judge a voice. Prepare more clips, or with another "
             "held_out_share."
         )
-    test, audio = parts.test[:sentences], profile.audio
-    reference = Reference(load(test, audio), load(parts.train[:SPEAKER_CLIPS], audio), audio)
+    test, audio = sampled(parts.test, sentences), profile.audio
+    reference = Reference(load(test, audio), load(sampled(parts.train, SPEAKER_CLIPS), audio), audio)
     return HeldOut(
         texts=[clip.text for clip in test],
         of=len(parts.test),

@@ -14,7 +14,7 @@ from kurdtts_lib.judging.estimates import Estimate, estimate
 from kurdtts_lib.judging.figures import Figures, Progress, means, measured, measured_recordings
 from kurdtts_lib.judging.held_out import HeldOut
 from kurdtts_lib.judging.meanings import MEANINGS
-from kurdtts_lib.vits.synthesis import speak
+from kurdtts_lib.vits.synthesis import speak_spoken
 from kurdtts_lib.vits.voice import Voice
 
 RECORDING = "recording"
@@ -156,7 +156,7 @@ def _speech(name: str, voice: Voice, held_out: HeldOut, progress: Progress | Non
         raise JudgingError(f"{name} speaks at {rate} Hz, and the recordings have {needed} Hz: they cannot be compared.")
     waveforms = []
     for number, text in enumerate(held_out.texts, 1):
-        waveform = speak(voice, text)
+        waveform = speak_spoken(voice, text)
         if not np.isfinite(waveform).all():
             raise VoiceError(f"{name} is broken: its sound is not a number in the sentence {text!r}.")
         waveforms.append(waveform)

@@ -94,7 +94,6 @@ def page(judging: Judging) -> str:
     """The page as HTML."""
     held_out = judging.held_out
     names = ", ".join(judging.voices)
-    of = f"the first {len(held_out.texts)} of {held_out.of}" if len(held_out.texts) < held_out.of else f"{held_out.of}"
     remarks = [MACHINE_READ] if held_out.machine_read else []
     with matplotlib.rc_context(rc=matplotlib.rcParamsDefault):  # not the reader's own style
         pictures = "".join(image(figure, str(figure.get_suptitle())) for figure in figures(judging))
@@ -102,7 +101,7 @@ def page(judging: Judging) -> str:
 <html lang="en"><head><meta charset="utf-8"><title>{html.escape(names)}, judged</title><style>{STYLE}
 figure {{ display: inline-block; margin: 0 1em 0.5em 0 }}</style></head><body>
 <h1>{html.escape(names)}, judged</h1>
-<p>Measured on {of} test sentence(s) of {html.escape(held_out.data)}, from which no voice learned.
+<p>Measured on {held_out.size} test sentence(s) of {html.escape(held_out.data)}, from which no voice learned.
 Mean (95 % interval, bootstrap over the sentences), n = {len(held_out.texts)} if nothing else is said. {OWN_WORDS}</p>
 {_paragraphs([*remarks, *judging.remarks])}
 {judging.table().to_html(border=0)}
@@ -135,7 +134,7 @@ def as_text(judging: Judging) -> str:
             lines.append(f"  {voice:{width}}  {told}")
     lines += [
         "",
-        f"Means over {len(judging.held_out.texts)} test sentences, in brackets the 95 % interval.",
+        f"Means over {judging.held_out.size} test sentences, in brackets the 95 % interval.",
         *([f"* The interval of the difference to {first} leaves out 0."] if judging.differences else []),
         baselines(judging),
         *missing(judging),

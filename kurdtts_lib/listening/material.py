@@ -9,6 +9,7 @@ import numpy as np
 from kurdtts_lib import registry
 from kurdtts_lib.audio import decode, resample
 from kurdtts_lib.cards import public_name
+from kurdtts_lib.corpus.clips import sampled
 from kurdtts_lib.corpus.training_set import corpus_settings, is_sample
 from kurdtts_lib.errors import ListeningError
 from kurdtts_lib.listening.design import ANCHORS
@@ -32,14 +33,16 @@ class Material:
 
 
 def from_recordings(voices: Sequence[str], profile: Profile, count: int, kind: str) -> Material:
-    """The first `count` test sentences of the prepared data, by each of `voices` and as they were recorded.
+    """`count` test sentences of the prepared data, by each of `voices` and as they were recorded.
+
+    They are chosen by their hash.
 
     voices: numbers of `kurdtts voices`, folders, or names on the hub. In a test of pairs the recordings take part only
     beside a single voice, or it would be long. Anchors are recordings of other sentences, if there are enough.
     """
     loaded = _load(voices)
     rate = max(_rate(voice) for voice in loaded.values())
-    paths = {clip.text: clip.path for clip in clips_of(profile).test}
+    paths = {clip.text: clip.path for clip in sampled(clips_of(profile).test, None)}
     texts = list(paths)[:count]
     systems = {name: _spoken(voice, texts, rate) for name, voice in loaded.items()}
     if kind == "mos" or len(voices) == 1:

@@ -8,8 +8,9 @@ import numpy as np
 import pandas
 
 from kurdtts_lib.errors import ListeningError
+from kurdtts_lib.judging.estimates import FEWEST, Estimate
 from kurdtts_lib.listening.design import SPOILT, UNSPOILT, Key
-from kurdtts_lib.listening.statistics import FEWEST, Interval, Rating, alpha, interval, share
+from kurdtts_lib.listening.statistics import Rating, alpha, interval, share
 from kurdtts_lib.listening.store import Answer, ListeningStore
 
 CHANCE = 0.05
@@ -181,25 +182,26 @@ def _table(rows: dict[str, dict[str, float]]) -> pandas.DataFrame:
     return pandas.DataFrame.from_dict(rows, orient="index")
 
 
-def _row(name: str, found: Interval) -> dict[str, float]:
-    return {name: found.mean, "low": found.low, "high": found.high, "ratings": found.ratings}
+def _row(name: str, found: Estimate) -> dict[str, float]:
+    values = {name: found.mean, "low": found.low, "high": found.high}
+    return {key: np.nan if value is None else value for key, value in values.items()} | {"ratings": found.n}
 
 
 def _counts(ratings: Sequence[Rating]) -> tuple[int, int]:
     return len({rating.listener for rating in ratings}), len({rating.sentence for rating in ratings})
 
 
-def _verdict(first: str, second: str, found: Interval, counts: tuple[int, int], level: float, measure: str) -> str:
+def _verdict(first: str, second: str, found: Estimate, counts: tuple[int, int], level: float, measure: str) -> str:
     with_ = f"With {_count(counts[0], 'listener')} and {_count(counts[1], 'sentence')}"
-    if not found.ratings:
+    if found.mean is None:
         return f"Nobody has compared {first} and {second} yet."
-    if not found.known:
+    if found.low is None or found.high is None:
         why = "all answers are alike" if min(counts) >= FEWEST else "these are too few"
         return (
             f"{with_}, {measure} {found.mean:+.2f} between {first} and {second}; {why} to know what others would say."
         )
     range_ = f"{measure} {found.mean:+.2f} ({level:.1%} interval {found.low:+.2f} to {found.high:+.2f})"
-    if found.low <= 0 <= found.high:
+    if not found.differs:
         return f"{with_}, {first} and {second} cannot be told apart: {range_}."
     better, worse = (first, second) if found.mean > 0 else (second, first)
     return f"{with_}, listeners prefer {better} to {worse}: {range_}."

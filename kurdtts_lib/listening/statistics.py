@@ -6,8 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.stats
 
-FEWEST = 3
-"""Listeners, and sentences, from which on something is said about others."""
+from kurdtts_lib.judging.estimates import FEWEST, LEVEL, Estimate
 
 
 class Rating(NamedTuple):
@@ -18,21 +17,7 @@ class Rating(NamedTuple):
     value: float
 
 
-class Interval(NamedTuple):
-    """A mean and what other listeners and other sentences could have made of it."""
-
-    mean: float
-    low: float
-    high: float
-    ratings: int
-
-    @property
-    def known(self) -> bool:
-        """False where there are too few listeners or sentences, or no spread at all, to say anything beyond them."""
-        return bool(np.isfinite(self.low))
-
-
-def interval(ratings: Iterable[Rating], level: float = 0.95) -> Interval:
+def interval(ratings: Iterable[Rating], level: float = LEVEL) -> Estimate:
     """Mean, and an interval that holds for other listeners and other sentences alike.
 
     Listeners differ, and sentences differ; both were drawn by chance. With a the squared standard error of the
@@ -40,19 +25,17 @@ def interval(ratings: Iterable[Rating], level: float = 0.95) -> Interval:
     (a + b)^2 / (a^2 / (listeners - 1) + b^2 / (sentences - 1)) degrees of freedom. That is Clark's min F' turned into
     an interval (Clark 1973, "The language-as-fixed-effect fallacy", Journal of Verbal Learning and Verbal Behavior
     12): a little too wide, because chance is counted in both parts. In simulations with five sentences it held in 95
-    to 99 % with six listeners and in 93 to 98 % with three, but in 90 to 98 % with two. So low and high are NaN with
-    fewer than three listeners or three sentences, and where all say the same: then no spread can be known.
+    to 99 % with six listeners and in 93 to 98 % with three, but in 90 to 98 % with two: hence `FEWEST` of both.
     """
     table = list(ratings)
-    mean = float(np.mean([rating.value for rating in table])) if table else np.nan
-    unknown = Interval(mean, np.nan, np.nan, len(table))
+    mean = float(np.mean([rating.value for rating in table])) if table else None
     a, listeners = _squared_error(table, "listener")
     b, sentences = _squared_error(table, "sentence")
-    if min(listeners, sentences) < FEWEST or a + b == 0:
-        return unknown
+    if mean is None or min(listeners, sentences) < FEWEST or a + b == 0:
+        return Estimate(len(table), mean, None, None)
     freedom = (a + b) ** 2 / (a**2 / (listeners - 1) + b**2 / (sentences - 1))
     half = float(scipy.stats.t.ppf((1 + level) / 2, freedom) * np.sqrt(a + b))
-    return Interval(mean, mean - half, mean + half, len(table))
+    return Estimate(len(table), mean, mean - half, mean + half)
 
 
 def _squared_error(table: list[Rating], by: str) -> tuple[float, int]:

@@ -12,7 +12,7 @@ from kurdtts_lib.files import write_text
 from kurdtts_lib.settings import home
 from kurdtts_lib.text.language import load_language
 
-HEADER = "# written<TAB>spoken: read by training and speaking alike. Notebook 2 writes it; you may too.\n"
+HEADER = "# written<TAB>spoken: read when data is prepared and when a voice speaks. Notebook 2 writes it; so may you.\n"
 
 
 def lexicon_path() -> Path:
@@ -76,7 +76,7 @@ def _folded(words: str) -> str:
 
 
 def _refuse_chains(rows: Mapping[str, str]) -> None:
-    # Training texts are normalised when they are prepared and again when they are encoded: that must change nothing.
+    # A spoken form may be normalised again, as when a correction is edited: that must change nothing.
     for written, spoken in rows.items():
         for other, changed in rows.items():
             if f" {other} " in f" {spoken} " and changed != other:

@@ -15,7 +15,7 @@ from transformers import VitsTokenizer
 from kurdtts_lib.corpus.clips import Clip
 from kurdtts_lib.errors import TextError, TrainingError
 from kurdtts_lib.settings import AudioSettings, TrainingSettings
-from kurdtts_lib.text import encode
+from kurdtts_lib.text import encode_spoken
 from kurdtts_lib.vits.mel import linear_spectrogram
 
 CACHE_BYTES = 2**30
@@ -109,7 +109,7 @@ class ClipReader:
 
 def _checked_ids(clip: Clip, tokenizer: VitsTokenizer) -> Tensor:
     try:
-        return torch.tensor(encode(clip.text, tokenizer))
+        return torch.tensor(encode_spoken(clip.text, tokenizer, clip.text))
     except TextError as error:
         raise TrainingError(f"{clip.path}: {error} Take its line out of metadata.csv.") from error
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import VitsModel
 
+from kurdtts_lib.errors import TrainingError
 from kurdtts_lib.settings import AudioSettings
 from kurdtts_lib.vits import losses
 from kurdtts_lib.vits.alignment import expand_by_durations, prior_log_likelihood, search_durations
@@ -41,10 +42,12 @@ class TrainableVits(nn.Module):
         self, model: VitsModel, audio: AudioSettings, segment_samples: int, gradient_checkpointing: bool = False
     ) -> None:
         """gradient_checkpointing: keep only the inputs of the decoder's residual blocks and compute the rest again in
-        the backward pass. Raises ValueError if the segment is not whole frames."""
+        the backward pass. Raises TrainingError if the segment is not whole frames."""
         super().__init__()
         if segment_samples % audio.hop_length:
-            raise ValueError(f"segment_samples={segment_samples} must be a multiple of hop_length={audio.hop_length}")
+            raise TrainingError(
+                f"segment_samples={segment_samples} must be a multiple of hop_length={audio.hop_length}."
+            )
         self.model = model
         self.audio = audio
         self.segment_frames = segment_samples // audio.hop_length

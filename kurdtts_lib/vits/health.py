@@ -55,6 +55,10 @@ LONGEST_SHARE = 0.35
 SKIPPED_SHARE = 0.4
 """fp16 looks for its scale at the start and may leave out some of the first steps."""
 
+SLOWER = "half the learning_rate"
+BEGIN_AGAIN = "Delete the training's folder, or give another --name, and begin again"
+"""In a folder that holds a training, the same command would go on with it."""
+
 CONDITIONS = (
     Condition(
         "silence",
@@ -62,8 +66,7 @@ CONDITIONS = (
         SILENCE_DB,
         SILENCE_DB - 6,
         "The voice is almost silent: far quieter than the recordings.",
-        "Stop, and begin anew with half the learning rate; if it is silent from the first step, take another base "
-        "voice.",
+        f"Stop. {BEGIN_AGAIN} with {SLOWER}; if it is silent from the first step, with another base voice.",
     ),
     Condition(
         "loudness",
@@ -71,7 +74,7 @@ CONDITIONS = (
         DRIFT_DB,
         DRIFT_DB - 2,
         "The voice drifts away from the loudness of the recordings: it was nearer before.",
-        "Wait a hundred steps. If it stays, stop and go on with half the learning rate.",
+        f"Wait a hundred steps. If it stays, stop and go on with {SLOWER}.",
     ),
     Condition(
         "clipping",
@@ -79,7 +82,7 @@ CONDITIONS = (
         CLIPPED_SHARE,
         CLIPPED_SHARE / 2,
         "The voice is so loud that its waves are cut off, which crackles.",
-        "Listen to the recordings of notebook 3: are they cut off too? If not, begin anew with half the learning rate.",
+        f"Listen to the recordings of notebook 3: are they cut off too? If not, stop. {BEGIN_AGAIN} with {SLOWER}.",
     ),
     Condition(
         "offset",
@@ -87,7 +90,7 @@ CONDITIONS = (
         DC_OFFSET,
         DC_OFFSET / 2,
         "The sound wave does not swing around zero.",
-        "The mel curve cannot see this and training seldom mends it. Begin anew, from another base voice.",
+        f"The mel curve cannot see this and training seldom mends it. {BEGIN_AGAIN} with another base voice.",
     ),
     Condition(
         "discriminator",
@@ -111,7 +114,7 @@ CONDITIONS = (
         SKIPPED_SHARE,
         SKIPPED_SHARE / 2,
         "Many steps are left out because their numbers are not finite.",
-        'Stop, and go on with half the learning rate; with mixed_precision="fp16", go on with "no".',
+        f"Stop, and go on with {SLOWER}; if mixed_precision is fp16, go on with mixed_precision=no.",
     ),
 )
 

@@ -22,8 +22,9 @@ FREE = {
 
 
 def fingerprint_of_clips(reader: ClipReader) -> str:
-    """Changes when a clip's name, text or length does: the sampler's position would then mean another clip."""
-    rows = [(clip.path.name, clip.text, frames) for clip, frames in zip(reader.clips, reader.frames, strict=True)]
+    """Changes when a clip's name, encoded text or length does: the training would then learn something else."""
+    clips = zip(reader.clips, reader.input_ids, reader.frames, strict=True)
+    rows = [(clip.path.name, ids.tolist(), frames) for clip, ids, frames in clips]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
@@ -51,7 +52,7 @@ def check_same(saved: Mapping[str, Any], current: Mapping[str, Any], folder: Pat
             f"{folder} holds a training with other settings ({', '.join(sorted(changed))}). Resume it with its own "
             "settings, choose another folder, or delete this one to start anew."
         )
-    for kind, named in (("data", "on other clips"), ("origin", "of another voice")):
+    for kind, named in (("data", "on other clips or texts"), ("origin", "of another voice")):
         if saved[kind] != current[kind]:
             raise TrainingError(
                 f"{folder} holds a training {named}. Delete it, or choose another folder, to start anew."

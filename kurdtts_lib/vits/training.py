@@ -11,7 +11,7 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather_object, reduce
 
-from kurdtts_lib.corpus.clips import Clip
+from kurdtts_lib.corpus.clips import Clip, sampled
 from kurdtts_lib.errors import TrainingError
 from kurdtts_lib.files import locked, write_json
 from kurdtts_lib.settings import AudioSettings, TrainingSettings, describe
@@ -73,7 +73,7 @@ class Trainer:
             self.process.num_processes,
             pin_memory=self.process.device.type == "cuda",
         )
-        self.validation_clips = list(validation_clips)[: settings.validation_clips]
+        self.validation_clips = sampled(validation_clips, settings.validation_clips)
         self.state = TrainingState(voice, self.reader, settings, audio, self.process)
         self.progress, self.history = self.state.progress, History()
         saved = load_latest(folder)

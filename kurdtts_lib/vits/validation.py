@@ -13,7 +13,7 @@ from kurdtts_lib.corpus.clips import Clip
 from kurdtts_lib.errors import TrainingError
 from kurdtts_lib.settings import AudioSettings
 from kurdtts_lib.vits.checkpoint import write_error
-from kurdtts_lib.vits.synthesis import speak
+from kurdtts_lib.vits.synthesis import speak_spoken
 from kurdtts_lib.vits.voice import Voice
 
 DEMOS = 4
@@ -37,7 +37,7 @@ def validate(voice: Voice, step: int, clips: Sequence[Clip], audio: AudioSetting
     """
     distances, loudness = [], []
     for number, clip in enumerate(clips, 1):
-        speech, recording = speak(voice, clip.text), decode(clip.path, audio.sampling_rate)
+        speech, recording = speak_spoken(voice, clip.text), decode(clip.path, audio.sampling_rate)
         if not np.isfinite(speech).all():
             raise TrainingError(
                 f"After step {step} the voice's sound is not a number. The last checkpoint is whole: start again with "
