@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from kurdtts_lib.errors import TextError
+from kurdtts_lib.errors import TextError, TextReason
 from kurdtts_lib.text.language import Language, alternatives
 from kurdtts_lib.text.numbers import add_suffix, digits, number_pattern, read, spell
 
@@ -49,7 +49,7 @@ def dates(language: Language) -> list[Rule]:
             datetime.date(year, month, day)
         except ValueError as error:
             message = f"There is no reading for {match.group()!r}: no such day ({error}). Correct it, or use words."
-            raise TextError(message, "date that does not exist", match.group()) from error
+            raise TextError(message, TextReason.DATE, match.group()) from error
         spoken_day = add_suffix(spell(day, language), table["day"], language)
         spoken_year = add_suffix(spell(year, language), match["suffix"] or table["year"], language)
         return f"{spoken_day} {table['months'][month - 1]} {spoken_year}", "date"
