@@ -288,10 +288,13 @@ def test_what_a_language_has_no_table_for_is_refused_by_name(text, character):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ('alphabet = "ab"', "missing names.*vowels"),
-        ('alphabet = "ab"\nvowels = "a"\n[wrong]\n', "unknown names.*wrong"),
+        ('alphabet = "ab"', "the key 'vowels' is missing"),
+        ('alphabet = "ab"\nvowels = "a"\n[wrong]\n', "there is no key 'wrong'"),
         ("alphabet = ", "cannot be read"),
-        ('alphabet = "ab"\nvowels = "a"\n[letters]\n"ß" = "ss"', "one letter of the alphabet"),
+        (
+            'alphabet = "ab"\nvowels = "a"\njoined_marks = ""\nuncertain = []\n[letters]\n"ß" = "ss"',
+            "one letter of the alphabet",
+        ),
     ],
 )
 def test_a_faulty_table_says_what_is_wrong(tmp_path, table, message):

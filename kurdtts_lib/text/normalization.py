@@ -27,6 +27,7 @@ class Change:
     before: str
     after: str
     rule: str
+    """Its name; for a word with letters of several kinds their names, with commas between."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Normalized:
     def uncertain(self, language: Language | None = None) -> tuple[Change, ...]:
         """The changes whose reading differs from person to person."""
         names = (language or load_language()).uncertain
-        return tuple(change for change in self.changes if change.rule in names)
+        return tuple(change for change in self.changes if not names.isdisjoint(change.rule.split(", ")))
 
 
 def normalize(text: str, language: Language | None = None, lexicon: Mapping[str, str] | None = None) -> Normalized:
