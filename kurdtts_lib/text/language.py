@@ -98,7 +98,7 @@ def _load(code: str) -> Language:
         known = ", ".join(sorted(file.stem for file in TABLES.glob("*.toml")))
         raise TextError(f"There is no reading table {path}. There are: {known}. docs/text.md says how to add one.")
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise TextError(f"{path} cannot be read: {error}. Correct that line.") from error
     check_table(table, path)

@@ -166,7 +166,7 @@ ROWS: dict[str, Row] = {
     "refused": Row(_is_refusal, f"one of {', '.join(map(repr, TextReason))} = a regular expression"),
 }
 SECTIONS = frozenset({**KEYS, **ROWS})
-"""A section that a table leaves out is a rule switched off: what it would read is then refused by name."""
+"""A section that a table leaves out is a rule switched off: what it reads is then refused or read by other rules."""
 
 
 def check_table(table: dict[str, Any], path: Path) -> None:
