@@ -3,6 +3,8 @@
 Anything else that is raised is a bug and keeps its traceback.
 """
 
+from enum import StrEnum
+
 
 class KurdTTSError(Exception):
     """Base of all errors that are the input's or the machine's, not the program's."""
@@ -12,13 +14,32 @@ class AudioError(KurdTTSError):
     """Audio that cannot be decoded or used."""
 
 
-class TextError(KurdTTSError):
-    """Text that the voice cannot speak."""
+class TextReason(StrEnum):
+    """Why a sentence has no reading, as reports and tables call it, and what is wrong with it. There are no others."""
 
-    def __init__(self, message: str, reason: str = "text", characters: str = "") -> None:
+    explanation: str
+
+    NOTHING = "nothing to say", "The sentence has no word."
+    LETTER = "letter without a reading", "A letter of a script that this course does not read."
+    SIGN = "sign without a reading", "A sign that nobody says in one way."
+    NUMBER = "number without a reading", "A number that cannot be said, or in no one way."
+    DATE = "date that does not exist", "Nobody knows what the reader made of it."
+    ADDRESS = "address", "A web or mail address: readers spell or say it as they like."
+    NO_VOWEL = "word without a vowel", "It cannot be said as it is written."
+
+    def __new__(cls, reason: str, explanation: str) -> "TextReason":
+        member = str.__new__(cls, reason)
+        member._value_, member.explanation = reason, explanation
+        return member
+
+
+class TextError(KurdTTSError):
+    """Text that the voice cannot speak, or a table or a lexicon that cannot be read with."""
+
+    def __init__(self, message: str, reason: TextReason | None = None, characters: str = "") -> None:
         super().__init__(message, reason, characters)
         self.reason = reason
-        """The kind of fault in a few words, to count by."""
+        """What is wrong with the sentence, to count by; None where the fault is not one of the sentence."""
         self.characters = characters
         """Those that have no reading, each once."""
 

@@ -65,6 +65,6 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise TextError(f"{path} is not UTF-8 text (byte {error.start}). Save it as UTF-8.", "not UTF-8") from error
+        raise TextError(f"{path} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from error
     except OSError as error:
         raise KurdTTSError(f"{path} cannot be read ({error.strerror}).") from error

@@ -1,13 +1,16 @@
 """The check proves what it says, and names the command that mends what is broken."""
 
+import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from kurdtts_lib import backend_check
+from kurdtts_lib import audio, backend_check
 from kurdtts_lib.settings import REPOSITORY
 
 
@@ -19,7 +22,7 @@ def test_all_four_formats_survive_a_round_trip() -> None:
 
 def test_a_decoder_that_returns_noise_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(0).normal(size=16_000).astype(np.float32)
-    monkeypatch.setattr(backend_check, "decode", lambda *_: noise)
+    monkeypatch.setattr(audio, "decode", lambda *_: noise)
     assert not any(check.ok for check in backend_check.check_decoding())
 
 
@@ -56,7 +59,7 @@ def test_broken_torchcodec_does_not_stop_the_course(tmp_path: Path) -> None:
     )
     result = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "out")],
-        env={**__import__("os").environ, "PYTHONPATH": str(tmp_path)},
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -64,6 +67,87 @@ def test_broken_torchcodec_does_not_stop_the_course(tmp_path: Path) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert int(result.stdout.split()[-1]) > 5
+
+
+BROKEN = """
+import sys
+
+class Broken:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            raise {"OSError": OSError, "ImportError": ImportError}[sys.argv[2]]("DLL load failed: c10.dll")
+
+sys.meta_path.insert(0, Broken())
+from kurdtts_lib.cli import main
+raise SystemExit(main(["check"]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("package", "error", "fix"),
+    [
+        ("torch", "OSError", "Delete the folder .venv, then: python start.py lab"),
+        ("soundfile", "OSError", "-m pip install --force-reinstall --no-deps soundfile=="),
+        ("soxr", "ImportError", "-m pip install --force-reinstall --no-deps soxr=="),
+        ("transformers", "ImportError", "-m pip install --force-reinstall --no-deps transformers=="),
+    ],
+)
+def test_a_package_that_does_not_load_gets_one_line_with_its_command(package: str, error: str, fix: str) -> None:
+    command = [sys.executable, "-c", BROKEN, package, error]
+    result = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", cwd=REPOSITORY)
+    assert (result.returncode, result.stderr) == (1, "")
+    lines = result.stdout.splitlines()
+    number = lines.index(f"FIX  {package}: does not load: DLL load failed: c10.dll")
+    assert lines[number + 1].startswith("     -> ") and fix in lines[number + 1]
+    assert [line for line in lines if line.startswith("FIX") and package in line] == [lines[number]]
+    assert lines[-1].startswith("OK   Microphone")
+
+
+@pytest.mark.parametrize(
+    ("macos", "machine", "ok", "said"),
+    [
+        ("13.6.1", "arm64", False, "PyTorch needs macOS 14 or newer"),
+        ("14.0", "arm64", True, "on macOS 14.0 arm64"),
+        ("15.2", "x86_64", False, "PyTorch needs Apple silicon"),
+    ],
+)
+def test_a_mac_that_has_no_pytorch_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, macos: str, machine: str, ok: bool, said: str
+) -> None:
+    monkeypatch.setattr(backend_check.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(backend_check.platform, "machine", lambda: machine)
+    monkeypatch.setattr(backend_check.platform, "mac_ver", lambda: (macos, ("", "", ""), machine))
+    check = backend_check.check_python()
+    assert check.ok == ok and said in check.message and bool(check.fix) != ok
+
+
+@pytest.mark.parametrize(
+    ("cuda", "driver", "said", "fix"),
+    [
+        (None, "535.104.05", "without CUDA", "python start.py lab --torch cuda"),
+        ("13.0", "535.104.05", "the NVIDIA driver 535 is too old", "Update the driver"),
+        ("13.0", "590.10", "the NVIDIA driver 590 is here", "restart the computer"),
+        ("13.0", "", "the NVIDIA driver does not answer", "Update the driver"),
+    ],
+)
+def test_a_card_that_torch_cannot_use_gets_the_advice_that_helps(
+    monkeypatch: pytest.MonkeyPatch, cuda: str | None, driver: str, said: str, fix: str
+) -> None:
+    answer = subprocess.CompletedProcess([], 0 if driver else 9, f"{driver}\n", "")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", cuda)
+    monkeypatch.setattr(backend_check.shutil, "which", lambda name: name)
+    monkeypatch.setattr(backend_check.subprocess, "run", lambda *_, **__: answer)
+    check = backend_check.check_gpu()
+    assert not check.ok and said in check.message and fix in check.fix
+
+
+def test_the_oldest_driver_is_that_of_the_set_up() -> None:
+    specification = importlib.util.spec_from_file_location("kurdtts_start", REPOSITORY / "start.py")
+    assert specification and specification.loader
+    start = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(start)
+    assert backend_check.OLDEST_DRIVER == start.OLDEST_DRIVER
 
 
 def test_every_line_begins_with_ok_or_fix() -> None:

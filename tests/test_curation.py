@@ -1,16 +1,19 @@
 """Each rule that leaves a clip out, against figures that it should and should not leave out, and switched off."""
 
 import dataclasses
+from pathlib import Path
 
-import numpy as np
 import pandas
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kurdtts_lib.corpus import curation
-from kurdtts_lib.corpus.curation import KEPT, RULES, Fate, judge_sound, judge_text, reasons_table
+from kurdtts_lib.corpus.curation import EXPLAINED, KEPT, Fate, judge_sound, judge_text, reasons_table
+from kurdtts_lib.corpus.reasons import SOURCE_FAULT, Reason
 from kurdtts_lib.corpus.sources import SourceClip
+from kurdtts_lib.corpus.training_set import COLUMNS
+from kurdtts_lib.errors import TextError, TextReason
 from kurdtts_lib.settings import CorpusSettings
 
 SETTINGS = CorpusSettings()
@@ -37,6 +40,12 @@ def judged(sentence: str, settings: CorpusSettings = SETTINGS, **changes: object
         ("Sêv, hirmî û hwd.", "uncertain reading"),
         ("Ew çû. Ez jî çûm.", "kept"),
         ("روژ باش", "letter without a reading"),
+        ("ev # e", "sign without a reading"),
+        ("ev < e", "sign without a reading"),
+        ("ev ¥ e", "sign without a reading"),
+        ("1.2.3", "number without a reading"),
+        ("45.13.2024", "date that does not exist"),
+        ("Г'г", "word without a vowel"),
         ("Әз дьчьм", "uncertain reading"),
         ("Roj baş 🙂", "uncertain reading"),
         ("binêre kurd.org", "address"),
@@ -46,7 +55,9 @@ def judged(sentence: str, settings: CorpusSettings = SETTINGS, **changes: object
     ],
 )
 def test_text_rules_give_the_reason(sentence: str, reason: str) -> None:
-    assert judged(sentence)["reason"] == reason
+    fate = judged(sentence)
+    assert fate["reason"] == reason
+    assert SOURCE_FAULT not in reasons_table(pandas.DataFrame([fate]))["why"].tolist()  # it is the text's
 
 
 def test_an_uncertain_reading_is_shown_with_its_place_and_may_be_kept() -> None:
@@ -182,11 +193,25 @@ def test_the_table_of_reasons_counts_everything_once_and_explains_it() -> None:
     assert table.loc["silent", "setting"] == "silence_db" and table["why"].str.len().min() > 10
 
 
-def test_every_rule_names_a_setting_that_exists_and_no_reason_twice() -> None:
-    names = {field.name for field in dataclasses.fields(CorpusSettings)} | {""}
-    assert {rule.setting for rule in RULES} <= names
-    assert len({rule.reason for rule in RULES}) == len(RULES)
-    assert np.all([rule.explanation.endswith(".") for rule in RULES])
+def test_every_reason_is_explained_once_and_names_a_setting_and_a_figure_that_exist() -> None:
+    settings = {field.name for field in dataclasses.fields(CorpusSettings)} | {""}
+    assert {reason.setting for reason in Reason} <= settings
+    assert {reason.column for reason in Reason} <= {*COLUMNS, ""}
+    assert len(EXPLAINED) == 1 + len(TextReason) + len(Reason)  # none has two meanings
+    assert [reason for reason, (_, why) in EXPLAINED.items() if not why.endswith(".")] == []
+
+
+def test_an_unknown_reason_is_an_error_and_no_fault_of_the_source() -> None:
+    with pytest.raises(KeyError, match="character without a reading"):
+        reasons_table(pandas.DataFrame({"reason": ["character without a reading"]}))
+
+
+def test_a_faulty_lexicon_is_no_fault_of_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KURDTTS_HOME", str(tmp_path))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "lexicon.tsv").write_text("no tab\n", encoding="utf-8")
+    with pytest.raises(TextError, match=r"lexicon.tsv, line 1: expected"):
+        judged("Roj baş")
 
 
 def test_what_is_nearly_the_usual_pace_stays_however_alike_the_others_are() -> None:

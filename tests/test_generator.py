@@ -202,3 +202,16 @@ def test_gradient_checkpointing_changes_memory_and_nothing_else(voice, reader, a
         assert not any("forward" in vars(block) for block in voice.model.decoder.resblocks)
     assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
     assert kept[1] < kept[0]
+
+
+def test_the_blank_and_n_learn_even_if_the_base_voice_calls_them_padding(make_voice, tone_clips, audio):
+    voice = make_voice(pad_token_id=0)
+    embedding = voice.model.text_encoder.embed_tokens
+    assert embedding.padding_idx == 0  # or nothing would be tried
+    reader = ClipReader(tone_clips, voice.tokenizer, audio, SEGMENT)
+    optimizer = torch.optim.SGD([embedding.weight], 0.1)
+    before = embedding.weight[0].clone()
+    TrainableVits(voice.model, audio, SEGMENT)(collate([reader[0], reader[3]])).kl.backward()
+    assert embedding.weight.grad[0].any()
+    optimizer.step()
+    assert not torch.equal(embedding.weight[0], before)

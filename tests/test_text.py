@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kurdtts_lib.errors import TextError
+from kurdtts_lib.errors import TextError, TextReason
 from kurdtts_lib.text import LETTERS, coverage, encode, load_language, normalize, split
 from kurdtts_lib.text.number_rules import roman_number
 from kurdtts_lib.text.numbers import LARGEST, spell
@@ -54,31 +54,35 @@ def test_spelling_is_made_uniform(written, spoken):
     assert normalize(written).text == spoken
 
 
-@pytest.mark.parametrize(
-    ("text", "reason", "characters"),
-    [
-        ("", "nothing to say", ""),
-        (" … ?!", "nothing to say", ""),
-        ("'", "nothing to say", ""),
-        ("🙂", "nothing to say", ""),
-        ("ev سلاو e", "letter without a reading", "سلاو"),
-        ("ev ŵ e", "letter without a reading", "ŵ"),
-        ("45.13.2024", "date that does not exist", "45.13.2024"),
-        ("1.2.3", "number without a reading", "123"),
-        ("ev ² e", "number without a reading", "²"),
-        ("ev ¥ e", "sign without a reading", "¥"),
-        ("Г'г", "word without a vowel", ""),
-        ("5 №", "sign without a reading", "№"),
-        ("binêre www.kurd.org", "address", ""),
-        ("azad@kurd.org", "address", ""),
-    ],
-)
+REFUSED = [
+    ("", "nothing to say", ""),
+    (" … ?!", "nothing to say", ""),
+    ("'", "nothing to say", ""),
+    ("🙂", "nothing to say", ""),
+    ("ev سلاو e", "letter without a reading", "سلاو"),
+    ("ev ŵ e", "letter without a reading", "ŵ"),
+    ("45.13.2024", "date that does not exist", "45.13.2024"),
+    ("1.2.3", "number without a reading", "123"),
+    ("ev ² e", "number without a reading", "²"),
+    ("ev ¥ e", "sign without a reading", "¥"),
+    ("Г'г", "word without a vowel", ""),
+    ("5 №", "sign without a reading", "№"),
+    ("binêre www.kurd.org", "address", ""),
+    ("azad@kurd.org", "address", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "reason", "characters"), REFUSED)
 def test_what_has_no_reading_is_refused_by_name(text, reason, characters):
     with pytest.raises(TextError) as caught:
         normalize(text)
     assert caught.value.reason == reason
     assert set(characters) <= set(caught.value.characters)
     assert repr(text) in str(caught.value)
+
+
+def test_every_reason_to_refuse_a_text_has_an_example():
+    assert {reason for _, reason, _ in REFUSED} == set(TextReason)
 
 
 def test_a_symbol_is_left_out_with_a_warning_that_names_it():
@@ -284,10 +288,13 @@ def test_what_a_language_has_no_table_for_is_refused_by_name(text, character):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ('alphabet = "ab"', "missing names.*vowels"),
-        ('alphabet = "ab"\nvowels = "a"\n[wrong]\n', "unknown names.*wrong"),
+        ('alphabet = "ab"', "the key 'vowels' is missing"),
+        ('alphabet = "ab"\nvowels = "a"\n[wrong]\n', "there is no key 'wrong'"),
         ("alphabet = ", "cannot be read"),
-        ('alphabet = "ab"\nvowels = "a"\n[letters]\n"ß" = "ss"', "one letter of the alphabet"),
+        (
+            'alphabet = "ab"\nvowels = "a"\njoined_marks = ""\nuncertain = []\n[letters]\n"ß" = "ss"',
+            "one letter of the alphabet",
+        ),
     ],
 )
 def test_a_faulty_table_says_what_is_wrong(tmp_path, table, message):

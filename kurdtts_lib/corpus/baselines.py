@@ -9,6 +9,7 @@ import pandas
 from kurdtts_lib.corpus import curation
 from kurdtts_lib.corpus.clips import sentence_hash
 from kurdtts_lib.corpus.curation import KEPT
+from kurdtts_lib.corpus.reasons import Reason
 from kurdtts_lib.corpus.sound import Treatment, treat
 from kurdtts_lib.corpus.sources import changed, pick_clips
 from kurdtts_lib.corpus.training_set import corpus_settings
@@ -37,7 +38,7 @@ def _other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) 
     table = pandas.read_csv(
         folder / "clips.csv", keep_default_na=False, dtype=texts, encoding="utf-8", usecols=[*texts, "number"]
     )
-    others = table[table["reason"] == "another speaker"].set_index("number")
+    others = table[table["reason"] == Reason.ANOTHER_SPEAKER].set_index("number")
     speech: dict[str, list[np.ndarray]] = {name: [] for name in others["speaker"].value_counts().index[:4]}
     if not speech:
         return {}

@@ -4,13 +4,10 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from kurdtts_lib.corpus.reasons import Reason
 from kurdtts_lib.corpus.rows import open_parquet
 from kurdtts_lib.corpus.source_clips import (
-    NO_AUDIO_FILE,
-    NO_TEXT_FILE,
-    NOT_UTF8,
     ONE_SPEAKER,
-    UNREADABLE,
     Source,
     SourceClip,
     make_clip,
@@ -106,9 +103,9 @@ class Pairs(Source):
 
     def _clip(self, number: int, entry: tuple[Path | None, Path | None]) -> SourceClip:
         sound, text = entry
-        sentence, fault = _read_text(text) if text else ("", NO_TEXT_FILE)
+        sentence, fault = _read_text(text) if text else ("", Reason.NO_TEXT_FILE)
         if sound is None:
-            fault = fault or NO_AUDIO_FILE
+            fault = fault or Reason.NO_AUDIO_FILE
         row = {"sentence": sentence, "client_id": ONE_SPEAKER}
         return make_clip(number, self._name(sound, text), sound or b"", row, fault)
 
@@ -118,6 +115,6 @@ def _read_text(path: Path) -> tuple[str, str]:
     try:
         return path.read_bytes().decode("utf-8-sig").strip(), ""
     except UnicodeDecodeError:
-        return "", NOT_UTF8
+        return "", Reason.NOT_UTF8
     except OSError:
-        return "", UNREADABLE
+        return "", Reason.UNREADABLE

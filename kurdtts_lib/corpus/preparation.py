@@ -11,6 +11,7 @@ from kurdtts_lib.corpus import curation
 from kurdtts_lib.corpus.clips import part_of
 from kurdtts_lib.corpus.curation import KEPT, Fate, kept
 from kurdtts_lib.corpus.ledger import NAME, open_ledger
+from kurdtts_lib.corpus.reasons import Reason
 from kurdtts_lib.corpus.sound import Treatment
 from kurdtts_lib.corpus.sound_store import SoundStore
 from kurdtts_lib.corpus.sources import SourceClip, corpus_table, read_corpus
@@ -74,7 +75,7 @@ def prepare(
     speakers = _choose_speakers(fates, settings, audio, tell)
     for fate in kept(fates):
         if fate["speaker"] not in speakers:
-            fate["reason"] = "another speaker"
+            fate["reason"] = Reason.ANOTHER_SPEAKER
     try:
         return _with_sound(fates, speakers, settings, audio, folder, tell)
     except OSError as error:
@@ -129,7 +130,7 @@ def _judge(fates: list[Fate], settings: CorpusSettings, audio: AudioSettings, so
     curation.leave_out_same_sounds(fates)  # after the pace, which often tells whose text it is
     if settings.min_dnsmos is not None:
         sounds.judge_cleanliness(fates)
-        curation.judge_cleanliness(fates, settings.min_dnsmos)
+        curation.judge_cleanliness(fates, settings)
     if settings.one_clip_per_sentence:
         curation.leave_out_repeated(fates)
 
@@ -151,7 +152,7 @@ def _counted(clips: Iterator[SourceClip], name: str, tell: Progress) -> Iterator
 
 def _need_some(fates: list[Fate], when: str) -> None:
     if not kept(fates):
-        reasons = dict(Counter(fate["reason"] for fate in fates))
+        reasons = dict(Counter(str(fate["reason"]) for fate in fates))
         raise CorpusError(f"Of {len(fates)} clips none is left {when}: {reasons}")
 
 

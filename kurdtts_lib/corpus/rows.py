@@ -12,11 +12,10 @@ import pyarrow
 from datasets import Audio, Dataset, Features, IterableDataset
 from datasets.exceptions import DatasetsError
 
+from kurdtts_lib.corpus.reasons import Reason
 from kurdtts_lib.corpus.source_clips import (
     FILE_NAMES,
-    NO_AUDIO,
     ONE_SPEAKER,
-    OUTSIDE,
     SPEAKER_NAMES,
     TEXT_NAMES,
     Source,
@@ -123,11 +122,11 @@ class Rows(Source):
         if content is not None:
             return make_clip(number, name, content if self._with_audio else b"", values)
         if self._folder is None or not path:
-            return make_clip(number, name, b"", values, NO_AUDIO)
+            return make_clip(number, name, b"", values, Reason.NO_AUDIO)
         if not is_inside(path):
-            return make_clip(number, name, b"", values, OUTSIDE)
+            return make_clip(number, name, b"", values, Reason.OUTSIDE)
         file = self._folder / path
-        return make_clip(number, name, file, values, "" if is_file(file) else NO_AUDIO)
+        return make_clip(number, name, file, values, "" if is_file(file) else Reason.NO_AUDIO)
 
     def _sound(self, number: int, row: dict) -> tuple[bytes | None, str]:
         """(content or None, path or empty) of a row."""

@@ -19,6 +19,7 @@ from kurdtts_lib.audio import (
     voiced_part,
     write_wav,
 )
+from kurdtts_lib.corpus.reasons import Reason
 from kurdtts_lib.errors import AudioError
 from kurdtts_lib.settings import AudioSettings, CorpusSettings
 
@@ -78,19 +79,19 @@ def treat(source: bytes | Path, treatment: Treatment) -> Sound:
     try:
         seconds = header(source)[0]
         if seconds > ABSURD_SECONDS:
-            return Sound("cannot be decoded", "it does not say its length, as streamed FLAC: save it anew")
+            return Sound(Reason.CANNOT_DECODE, "it does not say its length, as streamed FLAC: save it anew")
         if seconds > LONGEST_SECONDS:
-            return Sound("far too long", f"{seconds:.0f} s; longer than {LONGEST_SECONDS:g} s is not decoded")
+            return Sound(Reason.FAR_TOO_LONG, f"{seconds:.0f} s; longer than {LONGEST_SECONDS:g} s is not decoded")
         channels, rate = read(source)
     except AudioError as error:
-        return Sound("cannot be decoded", str(error))
+        return Sound(Reason.CANNOT_DECODE, str(error))
     if missing := _missing_seconds(source, seconds, len(channels) / rate):
-        return Sound("cut off", f"{missing:.1f} s are missing of {missing + len(channels) / rate:.1f} s")
+        return Sound(Reason.CUT_OFF, f"{missing:.1f} s are missing of {missing + len(channels) / rate:.1f} s")
     mono = to_mono(channels)
     offset = float(mono.mean(dtype=np.float64)) if len(mono) else 0.0
     waveform = resample(mono - np.float32(offset) if treatment.remove_dc else mono, rate, treatment.sampling_rate)
     if len(waveform) == 0:
-        return Sound("empty", f"{len(mono)} samples at {rate} Hz")
+        return Sound(Reason.EMPTY, f"{len(mono)} samples at {rate} Hz")
     levels = frame_levels(waveform, treatment.sampling_rate)
     if treatment.trim_db is not None:
         kept = voiced_part(levels, treatment.sampling_rate, treatment.trim_db, treatment.pad_seconds)

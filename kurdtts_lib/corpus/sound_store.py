@@ -8,6 +8,7 @@ from pathlib import Path
 from kurdtts_lib.corpus.cleanliness import dnsmos
 from kurdtts_lib.corpus.curation import Fate, kept
 from kurdtts_lib.corpus.ledger import Entry, Ledger
+from kurdtts_lib.corpus.reasons import Reason
 from kurdtts_lib.corpus.sound import Job, Treatment, Work
 from kurdtts_lib.corpus.sources import SourceClip, changed, pick_clips
 from kurdtts_lib.corpus.workers import cores, in_parallel
@@ -98,7 +99,7 @@ class SoundStore:
             with clip.audio.open("rb"):  # or it is one that cannot be read
                 return clip.audio
         except OSError as error:
-            fate |= {"reason": "cannot be read", "detail": error.strerror or type(error).__name__}
+            fate |= {"reason": Reason.CANNOT_READ, "detail": error.strerror or type(error).__name__}
         return None
 
     def _treat(self, jobs: Iterator[Job]) -> None:

@@ -1,4 +1,4 @@
-"""What every form of corpus gives: clips, the faults a source finds in its own rows, and the names of its columns."""
+"""What every form of corpus gives: clips, with the faults of its own rows, and the names of its columns."""
 
 import re
 from abc import ABC, abstractmethod
@@ -9,22 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from kurdtts_lib.corpus.reasons import Reason
 from kurdtts_lib.errors import CorpusError
-
-# Faults, in the words of the table of reasons.
-NO_TEXT = "no text"
-NO_TEXT_FILE = "no text beside it"
-NO_AUDIO_FILE = "no audio beside it"
-NO_AUDIO = "no audio"
-NO_SPEAKER = "no speaker"
-NOT_UTF8 = "text is not UTF-8"
-UNREADABLE = "text file cannot be opened"
-OUTSIDE = "path outside the corpus"
-MISSING_COLUMNS = "row with missing columns"
-MORE_COLUMNS = "row with more columns than the table"
-DAMAGED_QUOTES = "damaged quotation marks"
-NOT_JSON = "not a JSON object"
-NO_VOTES = "votes are not numbers"
 
 ONE_SPEAKER = "one speaker"
 """The `client_id` of every clip of a corpus that tells no speakers apart."""
@@ -97,13 +83,13 @@ def make_clip(number: int, name: str, audio: bytes | Path, row: Mapping[str, Any
     up_votes, down_votes = _votes(row.get("up_votes"), 2), _votes(row.get("down_votes"), 0)
     if not fault:
         if not texts["sentence"].strip():
-            fault = NO_TEXT
+            fault = Reason.NO_TEXT
         elif not all(map(is_unicode, texts.values())):
-            fault = NOT_UTF8
+            fault = Reason.NOT_UTF8
         elif not texts["client_id"].strip():
-            fault = NO_SPEAKER
+            fault = Reason.NO_SPEAKER
         elif up_votes is None or down_votes is None:
-            fault = NO_VOTES
+            fault = Reason.NO_VOTES
     return SourceClip(
         number,
         _storable(name),

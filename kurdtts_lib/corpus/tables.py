@@ -14,16 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from kurdtts_lib.cards import CC0
+from kurdtts_lib.corpus.reasons import Reason
 from kurdtts_lib.corpus.source_clips import (
-    DAMAGED_QUOTES,
     FILE_NAMES,
-    MISSING_COLUMNS,
-    MORE_COLUMNS,
-    NO_AUDIO_FILE,
-    NOT_JSON,
-    NOT_UTF8,
     ONE_SPEAKER,
-    OUTSIDE,
     SPEAKER_NAMES,
     TEXT_NAMES,
     Source,
@@ -54,18 +48,18 @@ class Table(Source):
     def _clip(self, number: int, entry: tuple[dict[str, Any], str]) -> SourceClip:
         row, fault = entry
         name = str(row.get("file") or "")
-        audio, no_audio = self._find(name) if name else (b"", MISSING_COLUMNS)
+        audio, no_audio = self._find(name) if name else (b"", Reason.MISSING_COLUMNS)
         return make_clip(number, name or f"row-{number}", audio, {"client_id": ONE_SPEAKER, **row}, fault or no_audio)
 
     def _find(self, name: str) -> tuple[bytes | Path, str]:
         """(path, no fault) of a sound file, or (nothing, fault)."""
         if not is_inside(name):
-            return b"", OUTSIDE
+            return b"", Reason.OUTSIDE
         # A Mac may write a letter and its mark apart in a file's name, where the table has one letter, or reversely.
         forms = dict.fromkeys([name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))])
         places = (self.table.parent / place for form in forms for place in self._places(form))
         found = next(filter(is_file, places), None)
-        return (found, "") if found else (b"", NO_AUDIO_FILE)
+        return (found, "") if found else (b"", Reason.NO_AUDIO_FILE)
 
     def _places(self, name: str) -> Sequence[str]:
         """Where a file of this name may lie, the likeliest first. Tables in LJSpeech's form name it without suffix."""
@@ -157,7 +151,7 @@ class MetadataJsonl(Table):
     def _entries(self) -> Iterator[tuple[dict[str, Any], str]]:
         for row, fault in map(_parse, self._lines()):
             whole = all(isinstance(row.get(column), str | int | float) for column in self._columns.values())
-            yield _with_keys(row, self._columns), fault or ("" if whole else MISSING_COLUMNS)
+            yield _with_keys(row, self._columns), fault or ("" if whole else Reason.MISSING_COLUMNS)
 
 
 def _find_columns(names: Sequence[str], settings: CorpusSettings, where: str) -> dict[str, str]:
@@ -184,11 +178,11 @@ def _cells(
         cells = split(text)
         fault = ""
         if cells is None:
-            fault, cells = DAMAGED_QUOTES, []
+            fault, cells = Reason.DAMAGED_QUOTES, []
         elif len(cells) != len(names):
-            fault = MISSING_COLUMNS if len(cells) < len(names) else MORE_COLUMNS
+            fault = Reason.MISSING_COLUMNS if len(cells) < len(names) else Reason.MORE_COLUMNS
         if not _is_utf8(line):
-            fault = NOT_UTF8
+            fault = Reason.NOT_UTF8
         yield _with_keys(dict(zip(names, cells, strict=False)), columns), fault
 
 
@@ -219,9 +213,9 @@ def _split_commas(line: str) -> list[str] | None:
 def _parse(line: bytes) -> tuple[dict[str, Any], str]:
     """(object, fault or empty) of a line of JSON."""
     if not _is_utf8(line):
-        return {}, NOT_UTF8
+        return {}, Reason.NOT_UTF8
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):  # brackets by the thousand
-        return {}, NOT_JSON
-    return (row, "") if isinstance(row, dict) else ({}, NOT_JSON)
+        return {}, Reason.NOT_JSON
+    return (row, "") if isinstance(row, dict) else ({}, Reason.NOT_JSON)

@@ -88,8 +88,7 @@ def speakable(text: str) -> Normalized:
     if len(text) > MOST_LETTERS:
         raise TextError(
             f"This text has {len(text)} characters; nobody reads more than {MOST_LETTERS} in {LONGEST_SECONDS:g} s. "
-            "Submit one sentence at a time.",
-            "text too long",
+            "Submit one sentence at a time."
         )
     return normalize(text)
 

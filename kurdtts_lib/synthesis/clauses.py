@@ -60,8 +60,7 @@ def _stretches(spoken: str) -> list[str]:
     for word in spoken.split(" "):
         if len(word) > LONGEST:
             raise TextError(
-                f"{word[:30] + '…'!r} is a word of {len(word)} letters. Nobody can say it; put spaces between words.",
-                "word too long",
+                f"{word[:30] + '…'!r} is a word of {len(word)} letters. Nobody can say it; put spaces between words."
             )
         if parts and len(parts[-1]) + 1 + len(word) <= LONGEST:
             parts[-1] += f" {word}"

@@ -38,8 +38,7 @@ def encode_spoken(spoken: str, tokenizer: Vocabulary, written: str) -> list[int]
         named = ", ".join(map(repr, unknown))
         raise TextError(
             f"This voice has no letter {named} for {written!r}. Choose a voice of this language, or write other words.",
-            "letters this voice lacks",
-            "".join(unknown),
+            characters="".join(unknown),
         )
     ids = [BLANK] * (2 * len(spoken) + 1)
     ids[1::2] = [vocabulary[character] for character in spoken]

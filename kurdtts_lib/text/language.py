@@ -8,17 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from kurdtts_lib.errors import TextError
+from kurdtts_lib.text.table_checks import SECTIONS, check_table
 
 TABLES = Path(__file__).parent / "languages"
-SECTIONS = frozenset(
-    {
-        *("letters", "apostrophes", "digits", "script", "pauses", "silent", "numbers", "suffixes", "dates", "times"),
-        *("fractions", "percent", "currency", "units", "symbols", "abbreviations", "titles", "endings", "names"),
-        *("acronyms", "roman", "refused"),
-    }
-)
-"""A section that a table leaves out is a rule switched off: what it would read is then refused by name."""
-PLAIN = frozenset(("alphabet", "vowels", "joined_marks", "uncertain"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +86,7 @@ def _with_capitals(rows: dict[str, str]) -> dict[str, str]:
 def load_language(code: str = "kmr") -> Language:
     """The language with this code, or of this `.toml` file.
 
-    Raises TextError if there is no such table, if it is no TOML, or if a section has a name that no rule knows.
+    Raises TextError if there is no such table, if it is no TOML, or for a key that is unknown, missing or wrong.
     """
     return _load(code)
 
@@ -104,24 +96,18 @@ def _load(code: str) -> Language:
     path = Path(code) if code.endswith(".toml") else TABLES / f"{code}.toml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in TABLES.glob("*.toml")))
-        raise TextError(f"There is no reading table {path}. There are: {known}. docs/text.md tells how to add one.")
+        raise TextError(f"There is no reading table {path}. There are: {known}. docs/text.md says how to add one.")
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TextError(f"{path} cannot be read: {error}. Mend that line.") from error
-    unknown = sorted(table.keys() - SECTIONS - PLAIN)
-    missing = sorted({"alphabet", "vowels"} - table.keys())
-    if unknown or missing:
-        raise TextError(f"{path}: unknown names {unknown}, missing names {missing}. Known: {sorted(SECTIONS | PLAIN)}.")
-    for key, value in {**table.get("letters", {}), **table.get("script", {})}.items():
-        if key != "name" and (len(key) > 2 or len(value) != 1 or value.lower() not in table["alphabet"]):
-            raise TextError(f"{path}: the row {key!r} = {value!r} must give one letter of the alphabet for one letter.")
+        raise TextError(f"{path} cannot be read: {error}. Correct that line.") from error
+    check_table(table, path)
     return Language(
         code=path.stem,
         alphabet=table["alphabet"],
         vowels=table["vowels"],
-        joined_marks=table.get("joined_marks", ""),
-        uncertain=frozenset(table.get("uncertain", ())),
+        joined_marks=table["joined_marks"],
+        uncertain=frozenset(table["uncertain"]),
         tables={name: table.get(name, {}) for name in SECTIONS},
     )
 

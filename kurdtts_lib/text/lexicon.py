@@ -39,7 +39,7 @@ def _path(home_variable: str | None) -> str:
 def _read(path: str, modified: int, size: int) -> Mapping[str, str]:
     rows: dict[str, str] = {}
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise TextError(f"{path} is not UTF-8: {error}. Save it again as UTF-8.") from error
     for number, line in enumerate(lines, 1):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
-from kurdtts_lib.errors import TextError
+from kurdtts_lib.errors import TextError, TextReason
 from kurdtts_lib.text.language import Language, alternatives, load_language, small_letters
 from kurdtts_lib.text.lexicon import user_lexicon
 from kurdtts_lib.text.rules import rules, vowelless
@@ -27,6 +27,7 @@ class Change:
     before: str
     after: str
     rule: str
+    """Its name; for a word with letters of several kinds their names, with commas between."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Normalized:
     def uncertain(self, language: Language | None = None) -> tuple[Change, ...]:
         """The changes whose reading differs from person to person."""
         names = (language or load_language()).uncertain
-        return tuple(change for change in self.changes if change.rule in names)
+        return tuple(change for change in self.changes if not names.isdisjoint(change.rule.split(", ")))
 
 
 def normalize(text: str, language: Language | None = None, lexicon: Mapping[str, str] | None = None) -> Normalized:
@@ -69,11 +70,11 @@ def normalize(text: str, language: Language | None = None, lexicon: Mapping[str,
     changes.sort(key=lambda change: (change.start, change.end))
     spoken = _join(composed, changes)
     if not any(letter in language.alphabet for letter in spoken):
-        raise TextError(f"There is nothing to say in {_short(text)}. Write at least one word.", "nothing to say")
+        raise TextError(f"There is nothing to say in {_short(text)}. Write at least one word.", TextReason.NOTHING)
     if silent := vowelless(language).search(spoken):
         raise TextError(
             f"{silent.group()!r} in {_short(text)} has no vowel, so nobody can say it. Write it as it sounds.",
-            "word without a vowel",
+            TextReason.NO_VOWEL,
         )
     if origin:
         changes = _to_original(text, composed, origin, changes)
@@ -152,7 +153,7 @@ def _read_spans(
         if address := re.search(pattern, composed):
             raise TextError(
                 f"{address.group()!r} in {_short(text)} has no one reading ({name}). Write it as you would say it.",
-                name,
+                TextReason(name),
             )
     digit = re.search("[0-9]", folded) is not None
     for rule in rules(language):
@@ -278,10 +279,10 @@ def _is_symbol(character: str) -> bool:
     return unicodedata.category(character) in ("So", "Sk") or character in "\ufe0f\u20e3"
 
 
-def _kind(character: str) -> str:
+def _kind(character: str) -> TextReason:
     if character.isnumeric():
-        return "number without a reading"
-    return "letter without a reading" if character.isalpha() else "sign without a reading"
+        return TextReason.NUMBER
+    return TextReason.LETTER if character.isalpha() else TextReason.SIGN
 
 
 def _list(characters: list[str]) -> str:

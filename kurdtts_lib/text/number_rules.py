@@ -6,11 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from kurdtts_lib.errors import TextError
+from kurdtts_lib.errors import TextError, TextReason
 from kurdtts_lib.text.language import Language, alternatives
 from kurdtts_lib.text.numbers import add_suffix, digits, number_pattern, read, spell
+from kurdtts_lib.text.table_checks import RuleName
 
-Reading = tuple[str, str]
+Reading = tuple[str, RuleName]
 """What is said, and the name of the rule."""
 FRACTIONS = {"½": "1/2", "¼": "1/4", "¾": "3/4", "⅓": "1/3", "⅔": "2/3"}
 
@@ -49,7 +50,7 @@ def dates(language: Language) -> list[Rule]:
             datetime.date(year, month, day)
         except ValueError as error:
             message = f"There is no reading for {match.group()!r}: no such day ({error}). Correct it, or use words."
-            raise TextError(message, "date that does not exist", match.group()) from error
+            raise TextError(message, TextReason.DATE, match.group()) from error
         spoken_day = add_suffix(spell(day, language), table["day"], language)
         spoken_year = add_suffix(spell(year, language), match["suffix"] or table["year"], language)
         return f"{spoken_day} {table['months'][month - 1]} {spoken_year}", "date"
@@ -110,7 +111,7 @@ def percent(language: Language) -> list[Rule]:
     return [Rule(re.compile(before), say), Rule(re.compile(after), say)]
 
 
-def _measured(language: Language, section: str, rule: str) -> list[Rule]:
+def _measured(language: Language, section: str, rule: RuleName) -> list[Rule]:
     """A number with a sign of `section` after it; a currency may stand before it too."""
     table = language.table(section)
 

@@ -3,6 +3,7 @@
 import re
 
 from kurdtts_lib.text.language import Language
+from kurdtts_lib.text.table_checks import RuleName
 
 LARGEST = 10**12
 """Longer rows of digits are card numbers and the like, and are read digit by digit."""
@@ -64,7 +65,7 @@ def number_pattern(language: Language) -> str:
     return rf"(?<![0-9])(?<![0-9][.,])(?:{grouped}|[0-9]+(?:[,.][0-9]+)?)(?![.,]?[0-9])"
 
 
-def read(written: str, language: Language) -> tuple[str, str]:
+def read(written: str, language: Language) -> tuple[str, RuleName]:
     """A number that `number_pattern` found, in words, and the rule by which it was read."""
     table = language.table("numbers")
     decimal = table.get("decimal_sign", "")

@@ -7,6 +7,7 @@ from kurdtts_lib.text import number_rules
 from kurdtts_lib.text.language import Language, alternatives
 from kurdtts_lib.text.number_rules import Reading, Rule, suffix_pattern
 from kurdtts_lib.text.numbers import add_suffix
+from kurdtts_lib.text.table_checks import RuleName
 
 
 @cache
@@ -31,7 +32,7 @@ def rules(language: Language) -> tuple[Rule, ...]:
     return tuple(rule for needed, make in made if all(map(language.table, needed)) for rule in make(language))
 
 
-def _looked_up(pattern: str, table: dict[str, str], rule: str) -> list[Rule]:
+def _looked_up(pattern: str, table: dict[str, str], rule: RuleName) -> list[Rule]:
     """What `pattern` finds is a row of `table`."""
 
     def say(match: re.Match[str]) -> Reading:

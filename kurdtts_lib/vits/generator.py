@@ -54,6 +54,8 @@ class TrainableVits(nn.Module):
         self.gradient_checkpointing = gradient_checkpointing
         # transformers drops whole text layers at random while training; the published VITS does not.
         model.text_encoder.encoder.layerdrop = 0.0
+        # Token 0 is the blank and the letter n: a base voice that calls it padding must not keep it from learning.
+        model.text_encoder.embed_tokens.padding_idx = None
 
     def forward(self, batch: Batch) -> GeneratorOutputs:
         """One pass over a batch; see `GeneratorOutputs`."""
