@@ -1,6 +1,6 @@
 """A voice on disk: a plain transformers VITS folder, with its discriminator and card beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
@@ -21,6 +21,7 @@ from kurdtts_lib.audio import write_wav
 from kurdtts_lib.errors import VoiceError
 from kurdtts_lib.files import atomic_folder, check_own, read_json, recover_folder, write_json, write_text
 from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
+from kurdtts_lib.vits.utterance import Utterance
 
 DISCRIMINATOR_WEIGHTS = "discriminator.safetensors"
 DISCRIMINATOR_CONFIG = "discriminator.json"
@@ -51,6 +52,20 @@ class Voice:
     """The one the voice was trained with; None where it was not published beside the voice."""
     card: dict = field(default_factory=dict)
     """Where the voice comes from, its licence, and its measured figures."""
+
+    @property
+    def sampling_rate(self) -> int:
+        """Hertz."""
+        return self.model.config.sampling_rate
+
+    def utterances(
+        self, clauses: Iterable[Sequence[int]], seed: int, speed: float, variation: float
+    ) -> Iterator[Utterance]:
+        """`vits.synthesis.speak_ids` in the precision that is best for this voice on this machine."""
+        from kurdtts_lib.vits.precision import best_precision
+        from kurdtts_lib.vits.synthesis import speak_ids
+
+        return speak_ids(self, clauses, seed, speed, variation, best_precision(self.model))
 
 
 def load_voice(source: str | Path) -> Voice:
