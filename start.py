@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -22,6 +23,8 @@ from typing import Any, Sequence  # noqa: UP035 - old Pythons have it only here
 ROOT = Path(os.path.abspath(__file__)).parent  # noqa: PTH100
 TORCH_INDEX = {"cpu": "https://download.pytorch.org/whl/cpu", "cuda": "https://download.pytorch.org/whl/cu130"}
 DISK_GB = {"cuda": 8, "cpu": 3, "plain": 3}
+OLDEST_PYTHON = (3, 11, 4)
+OLDEST_MACOS = 14  # of the wheels of PyTorch and onnxruntime
 OLDEST_DRIVER = 580  # the first NVIDIA driver that runs CUDA 13
 OLDEST_CAPABILITY = 7.5  # CUDA 13 dropped the cards before Turing; an RTX 2070 has 7.5
 LONGEST_WINDOWS_ROOT = 120
@@ -33,7 +36,7 @@ beside this file. To remove it again, delete that folder.
 
   python start.py          run all notebooks and show the summary
   python start.py lab      open the course in your browser
-  python start.py test     run the tests; what follows goes to pytest, for example: test -k audio
+  python start.py test     run the tests, after installing what they need; what follows goes to pytest: test -k audio
 
 Which build of PyTorch is installed:
   --torch auto    look for an NVIDIA card and choose
@@ -92,8 +95,9 @@ def say(text: str) -> None:
 def check_python(version: "Sequence[Any]", largest_number: int = sys.maxsize) -> None:
     """Raise Problem for a Python that is too old, is 32-bit, or cannot make environments."""
     mend = "Install Python 3.12, 64-bit. On Windows: winget install Python.Python.3.12\nOpen a new window."
-    if tuple(version[:2]) < (3, 11):
-        raise Problem(f"This is Python {version[0]}.{version[1]}. The course needs 3.11 or newer.", mend)
+    if tuple(version[:3]) < OLDEST_PYTHON:
+        found, needed = (".".join(map(str, numbers)) for numbers in (version[:3], OLDEST_PYTHON))
+        raise Problem(f"This is Python {found}. The course needs {needed} or newer.", mend)
     if largest_number < 2**32:
         raise Problem("This Python is 32-bit. PyTorch exists for 64-bit Python only.", mend)
     if find_spec("venv") is None or find_spec("ensurepip") is None:
@@ -103,9 +107,25 @@ def check_python(version: "Sequence[Any]", largest_number: int = sys.maxsize) ->
         )
 
 
+def check_mac(release: str, machine: str) -> None:
+    """Raise Problem for a Mac that the packages are not made for. release: of macOS; empty on other systems."""
+    if release and machine != "arm64":
+        raise Problem(
+            "This Python is made for Macs with an Intel processor, and PyTorch no longer is.",
+            "On a Mac with Apple silicon: install Python 3.12 for Apple silicon (universal).\n"
+            "Else use another computer.",
+        )
+    if release and int(release.split(".")[0]) < OLDEST_MACOS:
+        raise Problem(
+            f"This is macOS {release}. PyTorch needs macOS {OLDEST_MACOS} or newer.",
+            "Update macOS: System Settings, General, Software Update.",
+        )
+
+
 def check_folder(root: Path, platform: str) -> None:
     """Raise Problem for an incomplete copy; warn about a path that Windows may find too long."""
-    missing = [name for name in ("pyproject.toml", "kurdtts_lib", "notebooks") if not (root / name).exists()]
+    needed = ("pyproject.toml", "lock.txt", "kurdtts_lib", "notebooks")
+    missing = [name for name in needed if not (root / name).exists()]
     if missing:
         raise Problem(
             f"This copy of the course is not complete: {', '.join(missing)} not found in\n{root}",
@@ -125,7 +145,8 @@ def torch_requirement(root: Path) -> str:
 
     try:
         project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-        return str(next(line for line in project["dependencies"] if re.match(r"torch\b(?![-_.])", line)))
+        packages = project["optional-dependencies"]["train"]
+        return str(next(line for line in packages if re.match(r"torch\b(?![-_.])", line)))
     except (ValueError, KeyError, StopIteration) as error:
         raise Problem(
             "The file pyproject.toml is damaged: the version of PyTorch was not found in it.",
@@ -324,8 +345,13 @@ def pip_problem(title: str, output: str, log: Path) -> Problem:
     return Problem("\n".join([happened, *lines[-15:], "", f"All lines: {log}"]), to_do)
 
 
-def install(venv: Path, choice: str, torch: "list[str]", stamp: "dict[str, Any]", found: "dict[str, Any]") -> None:
-    """Make .venv if it is not there, then PyTorch, then the project with all it needs. No stamp meanwhile."""
+def install(
+    venv: Path, choice: str, torch: "list[str]", extra: str, stamp: "dict[str, Any]", found: "dict[str, Any]"
+) -> None:
+    """Make .venv if it is not there, then PyTorch, then the project with all it needs. No stamp meanwhile.
+
+    extra: of the project's packages, "course", or "test" for those and the tests'.
+    """
     free = shutil.disk_usage(str(venv.parent)).free / 1e9
     if not found and free < DISK_GB[choice]:
         raise Problem(
@@ -336,12 +362,14 @@ def install(venv: Path, choice: str, torch: "list[str]", stamp: "dict[str, Any]"
     (venv / LOG).write_bytes(b"")
     (venv / STAMP).unlink(missing_ok=True)
     pip = [str(python_of(venv)), "-m", "pip", "--disable-pip-version-check", "install", "--progress-bar=off"]
+    pip += ["-c", "lock.txt"]
     try:
         if not found:
             step("Making the Python environment", [sys.executable, "-m", "venv", str(venv)], venv)
         if torch:
             step("Installing PyTorch", [*pip, *torch], venv)
-        step("Installing the course and its packages", [*pip, "-e", ".[test]"], venv)
+        title = "Installing the course and its packages" + (", and those of the tests" if extra == "test" else "")
+        step(title, [*pip, "-e", f".[{extra}]"], venv)
     except BaseException:
         # pip downloads all before it changes anything. If it stopped there, the old state is still good.
         if stamp and b"Installing collected packages" not in (venv / LOG).read_bytes():
@@ -349,8 +377,11 @@ def install(venv: Path, choice: str, torch: "list[str]", stamp: "dict[str, Any]"
         raise
 
 
-def set_up(root: Path, asked: str) -> Path:
-    """Bring .venv to what pyproject.toml and --torch ask for; gives its Python. Quick if nothing changed."""
+def set_up(root: Path, asked: str, tests: bool = False) -> Path:
+    """Bring .venv to what pyproject.toml, lock.txt and --torch ask for; gives its Python. Quick if nothing changed.
+
+    tests: with the tests' packages too; once installed they stay.
+    """
     check_folder(root, sys.platform)
     venv, torch = root / ".venv", [torch_requirement(root)]
     stamp, found = read_stamp(venv), inspect(venv)
@@ -360,8 +391,11 @@ def set_up(root: Path, asked: str) -> Path:
         remove(venv)
         stamp, found = {}, {}
     choice = stamp["choice"] if stamp.get("asked") == asked else choose_torch(asked, sys.platform)
-    text = f"{sys.version_info[:2]} {choice} ".encode() + (root / "pyproject.toml").read_bytes()
-    wanted = {"key": hashlib.sha256(text).hexdigest(), "asked": asked, "choice": choice, "root": str(root)}
+    extra = "test" if tests or stamp.get("extra") == "test" else "course"
+    text = f"{sys.version_info[:2]} {choice} {extra} ".encode()
+    text += (root / "pyproject.toml").read_bytes() + (root / "lock.txt").read_bytes()
+    key = hashlib.sha256(text).hexdigest()
+    wanted = {"key": key, "asked": asked, "choice": choice, "extra": extra, "root": str(root)}
     same = stamp.get("key") == wanted["key"] and stamp["torch"] == found["torch"]
     other_build = choice != "plain" and found.get("build") not in (None, choice)
     if not other_build and torch == ["torch==" + str(found.get("torch")).partition("+")[0]]:
@@ -373,7 +407,7 @@ def set_up(root: Path, asked: str) -> Path:
             torch.append("--force-reinstall")  # else pip is content with the other build of the same version
     if not same or index:
         say("The set-up is brought up to date." if found else FIRST)
-        install(venv, choice, torch, stamp, found)
+        install(venv, choice, torch, extra, stamp, found)
         found = inspect(venv)
         write_stamp(venv, dict(wanted, torch=found.get("torch")))
         say("The set-up is ready.")
@@ -420,13 +454,15 @@ def main(arguments: "list[str] | None" = None) -> int:
     parser.add_argument("--torch", choices=["auto", "cpu", "cuda"], default="auto", help="default: auto")
     try:
         check_python(sys.version_info)
+        check_mac(platform.mac_ver()[0], platform.machine())
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")  # an old window shows "?" for a letter and goes on
         options, extra = parser.parse_known_args(arguments)
         if extra and options.command != "test":
             parser.error(f"unknown: {' '.join(extra)}")
-        return run_child(command_line(options.command, set_up(ROOT, options.torch), ROOT, extra), ROOT)
+        python = set_up(ROOT, options.torch, tests=options.command == "test")
+        return run_child(command_line(options.command, python, ROOT, extra), ROOT)
     except Problem as problem:
         sys.stderr.write(str(problem))
         return 1

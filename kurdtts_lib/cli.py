@@ -13,6 +13,7 @@ from kurdtts_lib.export_commands import add_export
 from kurdtts_lib.feedback_commands import add_feedback
 from kurdtts_lib.judge_commands import add_judge
 from kurdtts_lib.listen_commands import add_listen
+from kurdtts_lib.packages import missing_package
 from kurdtts_lib.progress import pass_bar
 from kurdtts_lib.service_commands import add_serve
 from kurdtts_lib.setting_arguments import add_set, changed
@@ -31,6 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return options.run(options)
     except KurdTTSError as error:
         print(f"kurdtts {options.command}: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        sentence = missing_package(error)
+        if sentence is None:
+            raise
+        print(f"kurdtts {options.command}: {sentence}", file=sys.stderr)
         return 1
 
 

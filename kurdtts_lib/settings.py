@@ -5,6 +5,7 @@ import hashlib
 import math
 import os
 import re
+import sys
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +14,30 @@ from kurdtts_lib.errors import KurdTTSError
 
 # Not resolve(): on Windows it turns a mapped network drive into an address that some programs refuse.
 REPOSITORY = Path(__file__).absolute().parent.parent
+"""The course's own folder. Of an installed package: where pip puts packages; nothing is written there."""
 
 
 def home() -> Path:
-    """Where prepared data, trainings and voices are written: `KURDTTS_HOME`, or the course's own folder."""
-    return Path(os.environ.get("KURDTTS_HOME", REPOSITORY)).absolute()
+    """Where prepared data, trainings and voices are written: `KURDTTS_HOME`, the course's own folder, or the user's."""
+    if "KURDTTS_HOME" in os.environ:
+        return Path(os.environ["KURDTTS_HOME"]).absolute()
+    return REPOSITORY if is_checkout() else _user_folder()
+
+
+def is_checkout() -> bool:
+    """Whether the library lies in the course's own folder, with the notebooks and the sample beside it."""
+    return (REPOSITORY / "pyproject.toml").is_file() and (REPOSITORY / "notebooks").is_dir()
+
+
+def _user_folder() -> Path:
+    """Where programs of this system keep a user's data."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base, "kurdtts")
 
 
 @dataclass(frozen=True)
@@ -93,7 +113,7 @@ class CorpusSettings:
     """Speech is loud and quiet by turns; a clip that varies less than this is mostly noise."""
     min_dnsmos: float | None = None
     """Leave out clips whose DNSMOS (a program's guess how clean speech sounds, 1 to 5) is lower. Needs the packages
-    of `pip install kurdtts[judges]`, and about 0.2 s a clip."""
+    of `pip install kurdtts[train]`, and about 0.2 s a clip."""
     remove_dc: bool = True
     """Take out a constant offset, which cheap sound cards add."""
     trim_db: float | None = 40.0
@@ -268,6 +288,11 @@ def load_profile(name: str) -> Profile:
     Raises KurdTTSError if it is neither of these nor a folder.
     """
     if name == "sample":
+        if not is_checkout():
+            raise KurdTTSError(
+                "The profile 'sample' needs the course's own folder, which has the sample and its small base voice: "
+                "use it there, or choose `--profile full` or a corpus of your own."
+            )
         return Profile(
             name="sample",
             key="sample",

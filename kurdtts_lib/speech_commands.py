@@ -5,9 +5,13 @@ import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kurdtts_lib.errors import KurdTTSError, TextError
 from kurdtts_lib.progress import pass_bar
+
+if TYPE_CHECKING:
+    from kurdtts_lib.synthesis.speech import Speaker
 
 # Torch takes seconds to load; the command imports what it needs, so that --help is quick.
 
@@ -21,7 +25,8 @@ def add_say(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     say.add_argument("-o", "--output", type=Path, required=True, help="the file to write: .wav .flac .mp3 .ogg .opus")
     say.add_argument(
         "--voice",
-        help="a number or a name of `kurdtts voices`, a folder, or a name on the hub; default: the current voice",
+        help="a number or a name of `kurdtts voices`, a folder (also one of `kurdtts export`), or a name on the hub; "
+        "default: the current voice",
     )
     say.add_argument("--seed", type=int, default=1, help="another seed gives another reading")
     say.add_argument("--speed", type=_between(0.25, 4), default=1.0, help="2 takes half the time; default: 1")
@@ -44,13 +49,11 @@ def _between(least: float, most: float) -> Callable[[str], float]:
 
 
 def _say(options: argparse.Namespace) -> int:
-    from kurdtts_lib import registry
     from kurdtts_lib.synthesis import save_speech
     from kurdtts_lib.text import normalize, split
-    from kurdtts_lib.vits.voice import load_voice
 
     text = options.text if options.file is None else _read(options.file)
-    voice = load_voice(registry.place_of(options.voice))
+    voice = _load(options.voice)
     with pass_bar("letters") as show:
         seconds = save_speech(
             voice, text, options.output, options.seed, options.speed, options.variation, options.subtitles, show
@@ -59,6 +62,18 @@ def _say(options: argparse.Namespace) -> int:
         print(warning, file=sys.stderr)
     print(f"{options.output}: {seconds:.1f} s")
     return 0
+
+
+def _load(name: str | None) -> "Speaker":
+    """The current voice, the voice of that name, or the exported one of that folder, which needs no torch."""
+    from kurdtts_lib.export.onnx_voice import CARD, OnnxVoice
+
+    if name and Path(name, CARD).is_file():
+        return OnnxVoice(name)
+    from kurdtts_lib import registry
+    from kurdtts_lib.vits.voice import load_voice
+
+    return load_voice(registry.place_of(name))
 
 
 def _read(path: Path) -> str:

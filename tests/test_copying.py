@@ -1,16 +1,11 @@
 """A copy of a recording: whole, the same each time, and scored only by what is defined for copies."""
 
-import sys
-import types
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
 from speechlike import syllables
 
-from kurdtts_lib.errors import JudgingError
-from kurdtts_lib.judging.copying import copy, pesq, stoi
+from kurdtts_lib.judging.copying import copy, stoi
 from kurdtts_lib.settings import AudioSettings
 from kurdtts_lib.vits.mel import linear_spectrogram
 from kurdtts_lib.vits.voice import Voice
@@ -54,46 +49,3 @@ def test_stoi_is_one_for_the_same_and_falls_with_noise(recording: np.ndarray) ->
 def test_stoi_of_too_little_sound_is_not_defined() -> None:
     short = syllables(0.3, seed=1).astype(np.float32)
     assert np.isnan(stoi(short, short, RATE))
-
-
-class FakeNoUtterances(Exception):
-    pass
-
-
-@pytest.fixture
-def fake_pesq(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable], None]:
-    """The package needs a compiler, so tests must not: a stand-in with its two names."""
-
-    def install(formula: Callable) -> None:
-        package = types.ModuleType("pesq")
-        package.pesq, package.NoUtterancesError = formula, FakeNoUtterances  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, "pesq", package)
-
-    return install
-
-
-def test_pesq_is_asked_in_its_own_order_and_band(recording: np.ndarray, fake_pesq: Callable) -> None:
-    asked = []
-    fake_pesq(lambda *arguments: asked.append(arguments) or 4.2)
-    copied = 0.5 * recording
-    assert pesq(RATE)(recording, copied, RATE) == 4.2
-    ((rate, reference, degraded, band),) = asked
-    assert (rate, band) == (RATE, "wb") and reference is recording and degraded is copied
-
-
-def test_pesq_without_speech_is_not_defined(recording: np.ndarray, fake_pesq: Callable) -> None:
-    def nothing_found(*_: object) -> float:
-        raise FakeNoUtterances
-
-    fake_pesq(nothing_found)
-    assert np.isnan(pesq(RATE)(recording, recording, RATE))
-    assert np.isnan(pesq(RATE)(recording, 0 * recording, RATE))
-
-
-def test_pesq_that_cannot_be_had_says_why(fake_pesq: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_pesq(lambda *_: 1.0)
-    with pytest.raises(JudgingError, match="22050 Hz"):
-        pesq(22_050)
-    monkeypatch.setitem(sys.modules, "pesq", None)
-    with pytest.raises(JudgingError, match="C compiler"):
-        pesq(RATE)

@@ -1,98 +1,63 @@
-"""environment.yml as data: each line is checked by the library that conda and pip use to read it. No network needed."""
+"""environment.yml, lock.txt and pyproject.toml agree with each other and with start.py."""
 
-import importlib.util
 import re
 import tomllib
-from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from rattler import MatchSpec, Version, VersionSpec
-from rattler.exceptions import InvalidMatchSpecError
+from packaging.utils import canonicalize_name
+from starting import ROOT, start
 
-ROOT = Path(__file__).parents[1]
-
-
-def read_environment() -> dict[str, Any]:
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
-    assert isinstance(environment, dict)
-    return environment
-
-
-def conda_specs() -> list[str]:
-    return [line for line in read_environment()["dependencies"] if isinstance(line, str)]
-
-
-def pip_lines() -> list[str]:
-    (section,) = [line for line in read_environment()["dependencies"] if isinstance(line, dict)]
-    assert list(section) == ["pip"]
-    return list(section["pip"])
+LOCK = [
+    Requirement(line)
+    for line in (ROOT / "lock.txt").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+]
+SYSTEMS = (("linux", "posix", "x86_64"), ("darwin", "posix", "arm64"), ("win32", "nt", "AMD64"))
 
 
 def project() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
-def repeated(environment_names: list[str], dependencies: list[str]) -> set[str]:
-    """Names that stand in both lists, whatever way they are written (PEP 503)."""
-    wanted = {re.sub(r"[-_.]+", "-", Requirement(line).name).lower() for line in dependencies}
-    return wanted & {re.sub(r"[-_.]+", "-", name).lower() for name in environment_names}
+def requirements() -> list[Requirement]:
+    extras = project()["optional-dependencies"].values()
+    lines = [*project()["dependencies"], *(line for lines in extras for line in lines)]
+    return [requirement for requirement in map(Requirement, lines) if requirement.name != "kurdtts"]
 
 
-def test_the_environment_is_named_kurdtts_and_takes_packages_from_conda_forge_only() -> None:
-    environment = read_environment()
-    assert set(environment) == {"name", "channels", "dependencies"}
-    assert environment["name"] == "kurdtts" == project()["name"]
+def test_conda_takes_python_and_pip_and_pip_does_what_start_py_does() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     assert environment["channels"] == ["conda-forge", "nodefaults"]
+    python, pip, packages = environment["dependencies"]
+    assert python == "python=3.12" and SpecifierSet(project()["requires-python"]).contains("3.12.0")
+    assert pip == "pip"
+    index = f"--extra-index-url {start.TORCH_INDEX['cuda']}"
+    assert packages == {"pip": [index, "-c lock.txt", "-e .[course]"]}
 
 
-def test_every_conda_line_is_a_valid_match_spec() -> None:
-    parsed = [MatchSpec(spec, strict=True) for spec in conda_specs()]
-    assert [(spec.name and spec.name.normalized, spec.version) for spec in parsed] == [
-        ("python", "3.12.*"),
-        ("pip", None),
-    ]
+def test_every_package_has_a_lower_bound() -> None:
+    bounds = {str(each): {specifier.operator for specifier in each.specifier} for each in requirements()}
+    assert len(bounds) > 40
+    assert [line for line, operators in bounds.items() if not operators & {"==", ">="}] == []
 
 
-def test_a_broken_conda_line_would_be_noticed() -> None:
-    with pytest.raises(InvalidMatchSpecError, match="version spec"):
-        MatchSpec("python=>=3.12=", strict=True)
+def test_the_lock_has_one_version_of_all_that_we_ask_for_on_each_system_and_python() -> None:
+    wanted = {canonicalize_name(each.name): each.specifier for each in requirements() if each.name != "torch"}
+    for platform, name, machine in SYSTEMS:
+        for python in ("3.11.4", "3.12.0", "3.13.0", "3.14.0"):
+            system = {"sys_platform": platform, "os_name": name, "platform_machine": machine}
+            system |= {"python_full_version": python, "python_version": python.rpartition(".")[0]}
+            here = [each for each in LOCK if each.marker is None or each.marker.evaluate(system)]
+            versions = {canonicalize_name(each.name): str(each.specifier).removeprefix("==") for each in here}
+            assert len(versions) == len(here)
+            assert {name: bound for name, bound in wanted.items() if not bound.contains(versions[name])} == {}
 
 
-def test_the_python_of_conda_is_one_that_the_project_allows() -> None:
-    (spec,) = [MatchSpec(line) for line in conda_specs() if line.startswith("python")]
-    assert spec.version
-    version = VersionSpec(spec.version)
-    for candidate in ("3.12.0", "3.12.11"):
-        assert version.matches(Version(candidate))
-        assert candidate in SpecifierSet(project()["requires-python"])
-    for candidate in ("3.11.9", "3.13.0"):
-        assert not version.matches(Version(candidate))
-
-
-def test_pip_installs_the_project_with_its_tests_as_start_py_does_and_nothing_else() -> None:
-    options = [line.split(maxsplit=1) for line in pip_lines()]
-    assert [option for option, _ in options] == ["--extra-index-url", "-e"]
-    assert dict(options)["-e"] == ".[test]"
-
-
-def test_pip_takes_the_cuda_build_from_the_same_page_as_start_py() -> None:
-    specification = importlib.util.spec_from_file_location("kurdtts_start", ROOT / "start.py")
-    assert specification and specification.loader
-    start = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(start)
-    assert pip_lines()[0] == f"--extra-index-url {start.TORCH_INDEX['cuda']}"
-
-
-def test_no_dependency_of_the_project_is_repeated() -> None:
-    dependencies = [*project()["dependencies"], *project()["optional-dependencies"]["test"]]
-    assert len(dependencies) > 10  # an empty list would repeat nothing
-    names = [re.split(r"[\s=<>!~;\[@]", line.removeprefix("-e").strip())[0] for line in [*conda_specs(), *pip_lines()]]
-    assert repeated(names, dependencies) == set()
-
-
-def test_a_repeated_dependency_would_be_noticed() -> None:
-    assert repeated(["python", "Py_Rattler"], ["py-rattler>=0.20", "torch==2.13.0"]) == {"py-rattler"}
+def test_the_lock_names_no_host_and_leaves_the_build_of_torch_open() -> None:
+    text = (ROOT / "lock.txt").read_text(encoding="utf-8")
+    assert "://" not in text and "--" not in text
+    assert [each.name for each in LOCK if re.match(r"torch$|nvidia-|cuda-|triton", each.name)] == []
+    assert all(re.fullmatch(r"==[^*,]+", str(each.specifier)) for each in LOCK)

@@ -17,7 +17,7 @@ import torch
 
 from kurdtts_lib import cli
 from kurdtts_lib.errors import KurdTTSError, TextError, VoiceError
-from kurdtts_lib.export import checking, exporting, onnx_voice
+from kurdtts_lib.export import checking, exporting
 from kurdtts_lib.export.checking import SENTENCES, Loss, check_speaking, measure_loss, snr_db
 from kurdtts_lib.export.exporting import Exported, export_voice
 from kurdtts_lib.export.graph import SpeakingGraph, plain_model, write_graph
@@ -199,14 +199,6 @@ def test_what_cannot_be_exported_is_an_error_that_says_why(voice_folder, make_vo
     assert not (tmp_path / "out").exists() and (tmp_path / "full" / "mine.txt").is_file()
 
 
-@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
-def test_a_missing_package_is_named_with_its_command(voice_folder, tmp_path, monkeypatch, package):
-    found = onnx_voice.find_spec
-    monkeypatch.setattr(onnx_voice, "find_spec", lambda name: None if name == package else found(name))
-    with pytest.raises(VoiceError, match=f"pip install {package}"):
-        export_voice(voice_folder, tmp_path / "out")
-
-
 def test_eight_bits_are_small_keep_the_rhythm_and_tell_their_loss(voice_folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(logging.root.manager, "disable", logging.DEBUG)  # as a program of the user's may have it
     assert cli.main(["export", str(voice_folder), "-o", str(tmp_path / "out"), "--form", "onnx-int8"]) == 0
@@ -269,15 +261,6 @@ def test_what_sherpa_onnx_cannot_read_is_an_error_and_not_the_end_of_this_progra
     (tmp_path / MODEL).write_bytes(model.read_bytes())  # a graph without sherpa's metadata
     with pytest.raises(VoiceError, match="cannot speak with"):
         speak_with_sherpa(tmp_path, ["roj baş"])
-
-
-def test_without_the_package_sherpa_onnx_the_card_says_that_it_was_not_tried(voice_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(exporting, "find_spec", lambda name: None)
-    exported = export_voice(voice_folder, tmp_path / "out", "sherpa")
-    assert exported.card["sherpa_onnx"] is None and exported.card["agreement"]["least_snr_db"] > 90
-    assert "not installed" in exported.warnings[0] and exported.warnings[0] in (
-        tmp_path / "out" / "README.md"
-    ).read_text("utf-8")
 
 
 def test_the_command_says_what_is_wrong(voice_folder, tmp_path, capsys):

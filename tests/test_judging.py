@@ -197,11 +197,11 @@ def test_progress_counts_every_sentence(pair: dict[str, Voice], sentences: HeldO
 
 def test_extras_are_asked_where_they_mean_something(pair: dict[str, Voice], sentences: HeldOut) -> None:
     extras = [Extra("dnsmos", True, lambda spoken, n: n), Extra("copy_stoi", False, lambda spoken, n: math.nan)]
-    found = judge(pair, sentences, extras, {"copy_pesq": "no compiler"})
+    found = judge(pair, sentences, extras, {"distillmos": "no package"})
     assert found.estimates[RECORDING]["dnsmos"].mean == 1.5 and "copy_stoi" not in found.estimates[RECORDING]
     assert found.estimates["first"]["copy_stoi"] == Estimate(0, None, None, None)
     told = " ".join(missing(found))
-    assert "copy: PESQ, 1.0 to 4.6: no compiler" in told and "not defined for 4 of 4 sentences" in told
+    assert f"{MEANINGS['distillmos'].title}: no package" in told and "not defined for 4 of 4 sentences" in told
     table = found.table()
     assert table.loc[MEANINGS["copy_stoi"].title, "first"] == "not defined, n = 0"
     assert table.loc[MEANINGS["copy_stoi"].title, RECORDING] == ""
@@ -323,11 +323,11 @@ def test_voices_have_names_that_can_be_told_apart(make_voice: Callable[..., Voic
 
 
 def test_what_cannot_be_had_is_left_out_with_its_reason(audio: AudioSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    for package in ("speechmos", "distillmos", "pesq"):
+    for package in ("speechmos", "distillmos"):
         monkeypatch.setitem(__import__("sys").modules, package, None)
     extras, left_out = all_extras(audio)
     assert {extra.name for extra in extras} == {"copy_mel_distance", "copy_stoi"}
     assert {extra.name for extra in extras} | set(left_out) == set(MEANINGS) - set(MEASURES)
-    assert "kurdtts[judges]" in left_out["dnsmos"] and "C compiler" in left_out["copy_pesq"]
+    assert "kurdtts[train]" in left_out["dnsmos"]
     assert "torchaudio" in left_out["distillmos"] and "--recogniser" in left_out["character_error_rate"]
     assert shown(None) == "not defined"

@@ -37,7 +37,7 @@ def test_cleanliness_is_the_overall_figure_at_16_khz(monkeypatch: pytest.MonkeyP
 
 def test_cleanliness_without_its_package_is_refused_before_anything_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "speechmos", None)
-    with pytest.raises(CorpusError, match=r"pip install kurdtts\[judges\]"):
+    with pytest.raises(CorpusError, match=r"pip install kurdtts\[train\]"):
         cleanliness()
 
 

@@ -19,6 +19,7 @@ from kurdtts_lib.errors import AudioError, TextError
 from kurdtts_lib.synthesis import FORMATS, Spoken, save_speech, speak, speech, srt, stream
 from kurdtts_lib.synthesis.clauses import LONGEST, clauses_of, words_of
 from kurdtts_lib.text import load_language, normalize
+from kurdtts_lib.vits import synthesis as vits_synthesis
 from kurdtts_lib.vits.synthesis import Utterance
 from kurdtts_lib.vits.voice import Voice
 
@@ -44,7 +45,7 @@ def spelling_voice(audible_voice: Voice, monkeypatch: pytest.MonkeyPatch) -> Voi
             ]
             yield Utterance(np.concatenate(sounds).astype(np.float32), frames)
 
-    monkeypatch.setattr(speech, "speak_ids", spell)
+    monkeypatch.setattr(vits_synthesis, "speak_ids", spell)
     return audible_voice
 
 
@@ -108,12 +109,12 @@ def test_a_hundred_thousand_characters_are_spoken_as_they_are_asked_for(
     text = "Ez diçim malê, heval. " * 4546
     assert len(text) > 100_000
     asked: list[Sequence[int]] = []
-    spell = speech.speak_ids
+    spell = vits_synthesis.speak_ids
 
     def counted(voice: Voice, clauses: Iterable[Sequence[int]], *rest: object) -> Iterator[Utterance]:
         return spell(voice, (asked.append(ids) or ids for ids in clauses), *rest)  # type: ignore[arg-type, func-returns-value]
 
-    monkeypatch.setattr(speech, "speak_ids", counted)
+    monkeypatch.setattr(vits_synthesis, "speak_ids", counted)
     spoken = stream(spelling_voice, text)
     assert asked == []
     assert next(spoken).text == "Ez diçim malê," and len(asked) == 1
@@ -123,7 +124,7 @@ def test_a_hundred_thousand_characters_are_spoken_as_they_are_asked_for(
 def test_what_cannot_be_said_is_refused_before_anything_is_spoken(
     audible_voice: Voice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(speech, "speak_ids", lambda *rest: pytest.fail("spoke"))
+    monkeypatch.setattr(vits_synthesis, "speak_ids", lambda *rest: pytest.fail("spoke"))
     for text in ("Roj baş. روژ", "Roj baş. 1.2.3 sêv", "…", ""):
         with pytest.raises(TextError):
             stream(audible_voice, text)
@@ -280,13 +281,13 @@ def test_a_file_that_was_there_stays_until_the_new_one_is_whole(
 ) -> None:
     target = tmp_path / "a.wav"
     target.write_bytes(b"old")
-    spell = speech.speak_ids
+    spell = vits_synthesis.speak_ids
 
     def breaks(*rest: object) -> Iterator[Utterance]:
         yield next(spell(*rest))  # type: ignore[arg-type]
         raise OSError("gone")
 
-    monkeypatch.setattr(speech, "speak_ids", breaks)
+    monkeypatch.setattr(vits_synthesis, "speak_ids", breaks)
     with pytest.raises(OSError, match="gone"):
         save_speech(spelling_voice, TEXT, target, subtitles="words")
     with pytest.raises(TextError):

@@ -40,6 +40,6 @@ def load_judge() -> Any:
         from speechmos import dnsmos
     except ImportError as error:
         raise MissingJudge(
-            f"DNSMOS needs packages that are not installed ({error}). Install them with `pip install kurdtts[judges]`."
+            f"DNSMOS needs packages that are not installed ({error}). Install them with `pip install kurdtts[train]`."
         ) from error
     return dnsmos

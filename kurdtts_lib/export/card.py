@@ -5,7 +5,7 @@ from typing import Any
 
 from kurdtts_lib.cards import front_matter, licence_id, table
 
-SPEAK_ONNX = """With the packages `onnxruntime` and `kurdtts`, without loading torch:
+SPEAK_ONNX = """With the package `kurdtts`, without torch: `kurdtts say "Roj baş!" -o speech.wav --voice FOLDER`, or
 
 ```python
 from pathlib import Path
@@ -104,9 +104,8 @@ def _figures(card: dict[str, Any]) -> list[tuple[str, object]]:
         ]
     if card["form"] == "sherpa":
         proof = card["sherpa_onnx"]
-        rows.append(
-            ("sentences spoken by sherpa-onnx", f"{proof['sentences']}, version {proof['version']}" if proof else 0)
-        )
-        if proof:
-            rows.append(("sherpa-onnx: least ratio of speech to difference, dB", proof["least_snr_db"]))
+        rows += [
+            ("sentences spoken by sherpa-onnx", f"{proof['sentences']}, version {proof['version']}"),
+            ("sherpa-onnx: least ratio of speech to difference, dB", proof["least_snr_db"]),
+        ]
     return rows

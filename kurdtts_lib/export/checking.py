@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import onnxruntime
 import torch
 
 from kurdtts_lib import measures
@@ -17,9 +17,6 @@ from kurdtts_lib.export.graph import SherpaGraph, SpeakingGraph
 from kurdtts_lib.export.onnx_voice import graph_inputs
 from kurdtts_lib.export.sherpa import speak_with_sherpa
 from kurdtts_lib.settings import AudioSettings
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 SENTENCES = (
     "Na.",
@@ -67,9 +64,7 @@ def snr_db(reference: np.ndarray, other: np.ndarray) -> float:
     return min(HIGHEST_SNR_DB, 10 * math.log10(power / error)) if power else -math.inf
 
 
-def check_speaking(
-    session: "onnxruntime.InferenceSession", graph: SpeakingGraph, ids: Sequence[list[int]]
-) -> Agreement:
+def check_speaking(session: onnxruntime.InferenceSession, graph: SpeakingGraph, ids: Sequence[list[int]]) -> Agreement:
     """Speak the rows of token ids with both, at several speeds, some without variation.
 
     Raises VoiceError if a sentence differs more than by rounding.
@@ -77,7 +72,7 @@ def check_speaking(
     return _check(graph, ids, lambda inputs: session.run(list(graph.outputs), inputs), (1.0, 1.0, 1.0, 0.0))
 
 
-def check_sherpa(session: "onnxruntime.InferenceSession", graph: SpeakingGraph, ids: Sequence[list[int]]) -> Agreement:
+def check_sherpa(session: onnxruntime.InferenceSession, graph: SpeakingGraph, ids: Sequence[list[int]]) -> Agreement:
     """The same of a `SherpaGraph`, without variation: it draws its own numbers."""
 
     def speak(inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
@@ -165,8 +160,8 @@ class Loss:
 
 
 def measure_loss(
-    exact: "onnxruntime.InferenceSession",
-    small: "onnxruntime.InferenceSession",
+    exact: onnxruntime.InferenceSession,
+    small: onnxruntime.InferenceSession,
     graph: SpeakingGraph,
     ids: Sequence[list[int]],
     audio: AudioSettings,
@@ -196,7 +191,7 @@ def measure_loss(
     return Loss(len(ids), snr, mel, cepstral, readings, round(statistics.median(ratios), 3))
 
 
-def _timed(session: "onnxruntime.InferenceSession", inputs: dict[str, np.ndarray]) -> tuple[list[np.ndarray], float]:
+def _timed(session: onnxruntime.InferenceSession, inputs: dict[str, np.ndarray]) -> tuple[list[np.ndarray], float]:
     started = time.perf_counter()
     outputs = session.run(None, inputs)
     return outputs, time.perf_counter() - started

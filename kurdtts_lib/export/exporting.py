@@ -4,7 +4,6 @@ import datetime
 import platform
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ from kurdtts_lib.errors import VoiceError
 from kurdtts_lib.export import checking
 from kurdtts_lib.export.card import readme
 from kurdtts_lib.export.graph import SherpaGraph, SpeakingGraph, plain_model, write_graph
-from kurdtts_lib.export.onnx_voice import CARD, MODEL, VOCABULARY, graph_inputs, open_session, require
+from kurdtts_lib.export.onnx_voice import CARD, MODEL, VOCABULARY, graph_inputs, open_session
+from kurdtts_lib.export.quantizing import quantize
 from kurdtts_lib.export.sherpa import TOKENS, metadata, write_tokens
 from kurdtts_lib.files import atomic_folder, check_own, write_json, write_text
 from kurdtts_lib.settings import AudioSettings
@@ -40,14 +40,12 @@ def export_voice(source: str | Path, folder: Path, form: str = "onnx") -> Export
     """Write the voice `source`, a folder or a name on the hub, into the new folder `folder`.
 
     form: `onnx` and `onnx-int8` are spoken by `OnnxVoice`, `sherpa` by the programs of sherpa-onnx.
-    Raises VoiceError if the form or the voice cannot be had, if a package is missing, or if the export does not say
-    what the voice says; KurdTTSError if the folder holds something. Nothing is left behind then.
+    Raises VoiceError if the form or the voice cannot be had, or if the export does not say what the voice says;
+    KurdTTSError if the folder holds something. Nothing is left behind then.
     """
     if form not in FORMS:
         raise VoiceError(f"There is no form {form!r}. Choose one of: {', '.join(FORMS)}.")
     check_own(folder)
-    for package in ("onnx", "onnxruntime"):
-        require(package)
     voice = load_voice(source)
     graph = SpeakingGraph(plain_model(voice.model))
     about = _about(voice, str(source), form)
@@ -89,8 +87,6 @@ def _write_onnx(voice: Voice, graph: SpeakingGraph, folder: Path) -> dict[str, A
 
 
 def _write_int8(voice: Voice, graph: SpeakingGraph, folder: Path) -> dict[str, Any]:
-    from kurdtts_lib.export.quantizing import quantize  # it loads onnxruntime, which `require` looked for just now
-
     found = _write_onnx(voice, graph, folder)
     exact = (folder / MODEL).rename(folder / "exact.onnx")
     flow_size = graph.model.config.flow_size
@@ -116,16 +112,7 @@ def _write_sherpa(voice: Voice, graph: SpeakingGraph, folder: Path) -> dict[str,
     write_graph(SherpaGraph(graph.model), folder / MODEL, about)
     write_tokens(voice.tokenizer.get_vocab(), folder / TOKENS)
     rows = _rows(voice, checking.SENTENCES)
-    found: dict[str, Any] = {
-        "agreement": asdict(checking.check_sherpa(open_session(folder / MODEL), graph, rows)),
-        "sherpa_onnx": None,
-    }
-    if find_spec("sherpa_onnx") is None:
-        found["warning"] = (
-            "The package sherpa-onnx is not installed, so that the model was run by onnxruntime alone and sherpa-onnx "
-            "has not spoken with it. To try that, pip install sherpa-onnx and export again."
-        )
-        return found
+    agreement = checking.check_sherpa(open_session(folder / MODEL), graph, rows)
     texts = [normalize(sentence).text for sentence in checking.SENTENCES[2:4]]
     proof = checking.check_program(folder, graph, texts, rows[2:4])
-    return {**found, "sherpa_onnx": {"version": version("sherpa-onnx"), **asdict(proof)}}
+    return {"agreement": asdict(agreement), "sherpa_onnx": {"version": version("sherpa-onnx"), **asdict(proof)}}

@@ -5,19 +5,16 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
+import onnx
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from transformers import VitsModel
 
-from kurdtts_lib.export.onnx_voice import require
 from kurdtts_lib.vits.inference import decode, encode_text, expand, predict_durations
 from kurdtts_lib.vits.voice import folded_state
-
-if TYPE_CHECKING:
-    import onnx
 
 OPSET = 17
 SHERPA_NOISE, SHERPA_DURATION_NOISE = 0.667, 0.8
@@ -121,9 +118,6 @@ def write_graph(graph: SpeakingGraph | SherpaGraph, target: Path, about: Mapping
 
     The exporter that torch calls old: the new one cannot follow the boolean masks of the duration predictor's splines.
     """
-    require("onnx")
-    import onnx
-
     graph.eval()  # the exporter gives a graph back in the mode it was in: dropout would come back with it
     with _quiet(), torch.no_grad():
         torch.onnx.export(
@@ -143,10 +137,8 @@ def write_graph(graph: SpeakingGraph | SherpaGraph, target: Path, about: Mapping
     onnx.save(traced, target)
 
 
-def _keep_inputs(traced: "onnx.ModelProto", graph: SpeakingGraph | SherpaGraph) -> None:
+def _keep_inputs(traced: onnx.ModelProto, graph: SpeakingGraph | SherpaGraph) -> None:
     """The exporter drops inputs that a voice does not use, such as the durations' noise; all voices take the same."""
-    import onnx
-
     kept = {value.name: value for value in traced.graph.input}
     inputs = []
     for name, example in zip(graph.inputs, graph.example(), strict=True):

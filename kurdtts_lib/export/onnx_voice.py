@@ -1,40 +1,28 @@
 """Speaking with an exported voice: onnxruntime and numpy, no torch."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from importlib.util import find_spec
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
 from kurdtts_lib.errors import VoiceError
 from kurdtts_lib.files import read_json
 from kurdtts_lib.text import Piece, encode, split
-
-if TYPE_CHECKING:
-    import onnxruntime
+from kurdtts_lib.vits.utterance import Utterance
 
 MODEL, VOCABULARY, CARD = "model.onnx", "vocab.json", "export.json"
 NOISE_FRAMES = 8
 """Frames of noise for each token of a clause; speech has two or three. A clause that is longer takes them again."""
 
 
-def require(package: str) -> None:
-    """Raises VoiceError, with what to do, if a package of the extra `export` is not installed."""
-    if find_spec(package) is None:
-        name = package.replace("_", "-")
-        raise VoiceError(f"The package {name} is missing, which exported voices need. Install it: pip install {name}.")
-
-
-def open_session(model: Path, threads: int | None = None) -> "onnxruntime.InferenceSession":
+def open_session(model: Path, threads: int | None = None) -> onnxruntime.InferenceSession:
     """An ONNX file ready to run on the processor. threads: None is one for each core.
 
     Raises VoiceError if it is missing or damaged.
     """
-    require("onnxruntime")
-    import onnxruntime
-    from onnxruntime.capi import onnxruntime_pybind11_state as faults
-
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # its warnings about unused weights are for the makers of exporters
     if threads:
@@ -76,7 +64,7 @@ class OnnxVoice:
         self.sampling_rate: int = card["sampling_rate"]
         """Hertz."""
         self._flow_size: int = card["flow_size"]
-        self._vocabulary = _Letters(read_json(folder / VOCABULARY))
+        self.tokenizer = _Letters(read_json(folder / VOCABULARY))
         self._session = open_session(folder / MODEL, threads)
 
     def speak(self, text: str, seed: int = 1, speed: float = 1.0, variation: float = 1.0) -> np.ndarray:
@@ -93,16 +81,21 @@ class OnnxVoice:
         if not speed > 0:
             raise VoiceError(f"A speed of {speed} cannot be spoken. 1 is the voice's own, 2 takes half the time.")
         pieces = split(text) or [Piece(text, 0.0)]  # nothing to say is for encode to refuse
-        ids = [encode(piece.text, self._vocabulary) for piece in pieces]
-        numbers = np.random.default_rng(seed)
+        ids = [encode(piece.text, self.tokenizer) for piece in pieces]
         return (
-            np.pad(self._say(row, numbers, speed, variation), (0, round(piece.pause / speed * self.sampling_rate)))
-            for row, piece in zip(ids, pieces, strict=True)
+            np.pad(said.waveform, (0, round(piece.pause / speed * self.sampling_rate)))
+            for said, piece in zip(self.utterances(ids, seed, speed, variation), pieces, strict=True)
         )
 
-    def _say(self, ids: Sequence[int], numbers: np.random.Generator, speed: float, variation: float) -> np.ndarray:
-        inputs = graph_inputs(ids, numbers, self._flow_size, speed, variation)
-        return self._session.run(["waveform"], inputs)[0]
+    def utterances(
+        self, clauses: Iterable[Sequence[int]], seed: int, speed: float, variation: float
+    ) -> Iterator[Utterance]:
+        """Speak the token ids of clauses, each when it is asked for."""
+        numbers = np.random.default_rng(seed)
+        for ids in clauses:
+            inputs = graph_inputs(ids, numbers, self._flow_size, speed, variation)
+            waveform, durations = self._session.run(["waveform", "durations"], inputs)
+            yield Utterance(waveform, durations.astype(np.int64))
 
 
 class _Letters:

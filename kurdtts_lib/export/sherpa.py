@@ -11,7 +11,7 @@ import numpy as np
 
 from kurdtts_lib.errors import VoiceError
 from kurdtts_lib.export.graph import SHERPA_DURATION_NOISE, SHERPA_NOISE
-from kurdtts_lib.export.onnx_voice import MODEL, require
+from kurdtts_lib.export.onnx_voice import MODEL
 from kurdtts_lib.files import write_text
 from kurdtts_lib.text.encoding import BLANK
 
@@ -64,9 +64,8 @@ def speak_with_sherpa(
 
     In a process of its own: where a model does not please it, sherpa-onnx ends the whole program; and its copy of
     onnxruntime need not be the one that is loaded here.
-    Raises VoiceError if the package is missing or the process fails.
+    Raises VoiceError if the process fails.
     """
-    require("sherpa_onnx")
     wish = {
         "model": str(folder / MODEL),
         "tokens": str(folder / TOKENS),

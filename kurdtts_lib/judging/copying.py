@@ -9,12 +9,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from kurdtts_lib.errors import JudgingError
 from kurdtts_lib.settings import AudioSettings
 from kurdtts_lib.vits.mel import linear_spectrogram
 from kurdtts_lib.vits.voice import Voice
 
-PESQ_RATES = (8_000, 16_000)
 Score = Callable[[np.ndarray, np.ndarray, int], float]
 """Of a recording, its copy and their sampling rate in Hz; NaN where it is not defined."""
 
@@ -48,30 +46,3 @@ def stoi(recording: np.ndarray, copied: np.ndarray, rate: int) -> float:
             return float(pystoi.stoi(recording, copied, rate))
         except RuntimeWarning:
             return float("nan")
-
-
-def pesq(rate: int) -> Score:
-    """Wide-band PESQ (ITU-T P.862.2), 1.0 to 4.6; NaN where it finds no speech.
-
-    Raises JudgingError if the package `pesq` is not installed, or at another rate than 16 kHz (8 kHz: narrow band).
-    """
-    try:
-        from pesq import NoUtterancesError
-        from pesq import pesq as formula
-    except ImportError as error:
-        raise JudgingError(
-            f"PESQ needs the package `pesq` ({error}). `pip install kurdtts[pesq]` builds it from its source, for "
-            "which the machine needs a C compiler. STOI needs none."
-        ) from error
-    if rate not in PESQ_RATES:
-        raise JudgingError(f"PESQ is defined for 8 and 16 kHz, and these recordings have {rate} Hz.")
-
-    def score(recording: np.ndarray, copied: np.ndarray, rate: int) -> float:
-        if not copied.any():
-            return float("nan")  # the package would look for speech in silence, and fail with another error
-        try:
-            return float(formula(rate, recording, copied, "wb" if rate == 16_000 else "nb"))
-        except NoUtterancesError:
-            return float("nan")
-
-    return score

@@ -4,7 +4,7 @@ import numpy as np
 
 from kurdtts_lib import measures
 from kurdtts_lib.errors import KurdTTSError
-from kurdtts_lib.judging.copying import Score, pesq, stoi
+from kurdtts_lib.judging.copying import Score, stoi
 from kurdtts_lib.judging.judge import Extra, Spoken
 from kurdtts_lib.judging.predicting import Guess, cleanliness, naturalness
 from kurdtts_lib.judging.recognising import Recogniser, character_error_rate
@@ -19,7 +19,6 @@ def all_extras(audio: AudioSettings, recogniser: Recogniser | None = None) -> tu
         "character_error_rate": lambda: _recognised(recogniser),
         "copy_mel_distance": lambda: _copied("copy_mel_distance", _mel_distance(audio)),
         "copy_stoi": lambda: _copied("copy_stoi", stoi),
-        "copy_pesq": lambda: _copied("copy_pesq", pesq(audio.sampling_rate)),
     }
     extras, left_out = [], {}
     for name, make in makers.items():

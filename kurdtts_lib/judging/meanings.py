@@ -110,12 +110,6 @@ MEANINGS = {
         "Whether a copy of a recording can still be understood. " + _COPY,
         "Deaf to whose voice it is, and to a hiss or hum that hides no word.",
     ),
-    "copy_pesq": Meaning(
-        "copy: PESQ, 1.0 to 4.6",
-        "more is cleaner",
-        "Distortion that ears would notice in a copy of a recording. " + _COPY,
-        "Deaf to reading, melody and pace; it is a telephone standard's formula, no listener was asked.",
-    ),
 }
 """By the names that stand in tables and files."""
 

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from transformers import VitsTokenizer
-
 from kurdtts_lib.errors import TextError
 from kurdtts_lib.text import Normalized, Piece, encode_spoken, normalize, split
+from kurdtts_lib.text.encoding import Vocabulary
 from kurdtts_lib.text.splitting import CLOSING
 
 LONGEST = 200
@@ -36,7 +35,7 @@ class Clause:
     ends_sentence: bool
 
 
-def clauses_of(text: str, tokenizer: VitsTokenizer) -> list[Clause]:
+def clauses_of(text: str, tokenizer: Vocabulary) -> list[Clause]:
     """Raises TextError, before anything is spoken, for text that the voice cannot say."""
     clauses = []
     for piece in split(text) or [Piece(text, 0.0)]:  # nothing to say is for normalize to refuse

@@ -12,9 +12,8 @@ import soundfile
 from kurdtts_lib.audio import resample, sixteen_bits
 from kurdtts_lib.errors import AudioError
 from kurdtts_lib.files import atomic_path, write_text
-from kurdtts_lib.synthesis.speech import stream
+from kurdtts_lib.synthesis.speech import Speaker, stream
 from kurdtts_lib.synthesis.subtitles import srt
-from kurdtts_lib.vits.voice import Voice
 
 FORMATS = {
     "wav": ("WAV", "PCM_16"),
@@ -29,7 +28,7 @@ PCM_RATE = 24_000
 
 
 def save_speech(
-    voice: Voice,
+    voice: Speaker,
     text: str,
     target: Path,
     seed: int = 1,
@@ -45,7 +44,7 @@ def save_speech(
     Raises AudioError for another ending, TextError as `stream`. An earlier file stays until the new one is whole.
     """
     container, subtype = _form(target)
-    rate = voice.model.config.sampling_rate
+    rate = voice.sampling_rate
     clauses = stream(voice, text, seed, speed, variation)
     told, characters, seconds = [], 0, 0.0
     with atomic_path(target) as temporary:

@@ -1,17 +1,17 @@
 """Clauses one after the other, brought to one loudness, with measured pauses and the times of their words."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from kurdtts_lib.audio import frame_levels, loudness, voiced_part
 from kurdtts_lib.synthesis.clauses import Clause, clauses_of
 from kurdtts_lib.text import encode_spoken
-from kurdtts_lib.vits.precision import best_precision
-from kurdtts_lib.vits.synthesis import Utterance, speak_ids
-from kurdtts_lib.vits.voice import Voice
+from kurdtts_lib.text.encoding import Vocabulary
+from kurdtts_lib.vits.utterance import Utterance
 
 LOUDNESS_LUFS = -23.0
 """What the recordings of a training set are brought to, so a good voice is near it already."""
@@ -25,6 +25,23 @@ PAD_SECONDS = 0.03
 """Of the silence at a clause's edges so much is kept, or a soft first sound would be cut."""
 FADE_SECONDS = 0.004
 """At the edges, so that no cut clicks."""
+
+
+class Speaker(Protocol):
+    """What speaks: a `Voice`, or an exported one without torch."""
+
+    @property
+    def sampling_rate(self) -> int:
+        """Hertz."""
+
+    @property
+    def tokenizer(self) -> Vocabulary:
+        """The letters that it knows."""
+
+    def utterances(
+        self, clauses: Iterable[Sequence[int]], seed: int, speed: float, variation: float
+    ) -> Iterator[Utterance]:
+        """Speak the token ids of clauses, each when it is asked for."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +62,12 @@ class Spoken:
     """Whether no clause of the same sentence follows."""
 
 
-def speak(voice: Voice, text: str, seed: int = 1, speed: float = 1.0, variation: float = 1.0) -> np.ndarray:
-    """All that `stream` gives, in one piece: (samples,), at `voice.model.config.sampling_rate` Hz."""
+def speak(voice: Speaker, text: str, seed: int = 1, speed: float = 1.0, variation: float = 1.0) -> np.ndarray:
+    """All that `stream` gives, in one piece: (samples,), at `voice.sampling_rate` Hz."""
     return np.concatenate([spoken.waveform for spoken in stream(voice, text, seed, speed, variation)])
 
 
-def stream(voice: Voice, text: str, seed: int = 1, speed: float = 1.0, variation: float = 1.0) -> Iterator[Spoken]:
+def stream(voice: Speaker, text: str, seed: int = 1, speed: float = 1.0, variation: float = 1.0) -> Iterator[Spoken]:
     """Speak a text of any length clause by clause; each is computed when it is asked for, and then forgotten.
 
     speed: 2 takes half the time, pauses too, at the same pitch. variation: of melody and rhythm, in parts of the
@@ -62,10 +79,10 @@ def stream(voice: Voice, text: str, seed: int = 1, speed: float = 1.0, variation
     return _stream(voice, clauses, seed, speed, variation)
 
 
-def _stream(voice: Voice, clauses: list[Clause], seed: int, speed: float, variation: float) -> Iterator[Spoken]:
-    rate = voice.model.config.sampling_rate
+def _stream(voice: Speaker, clauses: list[Clause], seed: int, speed: float, variation: float) -> Iterator[Spoken]:
+    rate = voice.sampling_rate
     ids = (encode_spoken(part, voice.tokenizer, clause.text) for clause in clauses for part in clause.parts)
-    raw = speak_ids(voice, ids, seed, speed, variation, best_precision(voice.model))
+    raw = voice.utterances(ids, seed, speed, variation)
     samples = 0
     for clause in clauses:
         said = list(itertools.islice(raw, len(clause.parts)))

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -12,20 +11,12 @@ import torch
 from kurdtts_lib.text import Piece, encode, encode_spoken, split
 from kurdtts_lib.vits.inference import decode, encode_text, expand, predict_durations
 from kurdtts_lib.vits.precision import sound_in
+from kurdtts_lib.vits.utterance import Utterance
 from kurdtts_lib.vits.voice import Voice
 
 _MODES = threading.Lock()
 _IN_TRAINING: WeakKeyDictionary[torch.nn.Module, int] = WeakKeyDictionary()
 """How many threads speak with a voice that is in training."""
-
-
-class Utterance(NamedTuple):
-    """What the model made of one row of token ids."""
-
-    waveform: np.ndarray
-    """(samples,), float32 in [-1, 1]."""
-    durations: np.ndarray
-    """(positions,): whole frames of each token."""
 
 
 def speak(voice: Voice, text: str, seed: int = 1, speed: float = 1.0) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
@@ -23,6 +23,7 @@ from kurdtts_lib.audio import write_wav
 from kurdtts_lib.errors import VoiceError
 from kurdtts_lib.files import atomic_folder, check_own, read_folder, read_json, write_json, write_text
 from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
+from kurdtts_lib.vits.utterance import Utterance
 
 DISCRIMINATOR_WEIGHTS = "discriminator.safetensors"
 DISCRIMINATOR_CONFIG = "discriminator.json"
@@ -54,6 +55,20 @@ class Voice:
     """The one the voice was trained with; None where it was not published beside the voice."""
     card: dict = field(default_factory=dict)
     """Where the voice comes from, its licence, and its measured figures."""
+
+    @property
+    def sampling_rate(self) -> int:
+        """Hertz."""
+        return self.model.config.sampling_rate
+
+    def utterances(
+        self, clauses: Iterable[Sequence[int]], seed: int, speed: float, variation: float
+    ) -> Iterator[Utterance]:
+        """`vits.synthesis.speak_ids` in the precision that is best for this voice on this machine."""
+        from kurdtts_lib.vits.precision import best_precision
+        from kurdtts_lib.vits.synthesis import speak_ids
+
+        return speak_ids(self, clauses, seed, speed, variation, best_precision(self.model))
 
 
 def load_voice(source: str | Path) -> Voice:

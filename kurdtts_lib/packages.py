@@ -1,0 +1,20 @@
+"""Which extra of `pip install kurdtts[...]` brings a package that is missing."""
+
+EXTRAS = {
+    "train": (
+        *("accelerate", "datasets", "huggingface_hub", "librosa", "llvmlite", "matplotlib", "numba", "onnx", "pandas"),
+        *("pyarrow", "pystoi", "safetensors", "speechmos", "torch", "transformers"),
+    ),
+    "service": ("fastapi", "psutil", "pydantic", "python_multipart", "starlette", "uvicorn"),
+    "course": ("IPython", "anywidget", "ipywidgets", "nbclient", "nbconvert", "nbformat", "traitlets"),
+}
+"""The packages that this library imports, by the extra that brings them. All others come with kurdtts itself."""
+
+
+def missing_package(error: ModuleNotFoundError) -> str | None:
+    """One sentence with the extra to install; None for a package that no extra brings."""
+    package = (error.name or "").partition(".")[0]
+    for extra, packages in EXTRAS.items():
+        if package in packages:
+            return f"This needs the packages of `pip install kurdtts[{extra}]` ({package} is not installed)."
+    return None

@@ -1,0 +1,239 @@
+"""start.py at work: the steps of the set-up, what it says where one fails, and the programs that it starts."""
+
+import contextlib
+import io
+import itertools
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from starting import FOUND, ROOT, STAMP, start
+
+# --- one step
+
+
+def python_step(venv: Path, code: str) -> None:
+    start.step("Trying", [sys.executable, "-c", code], venv)
+
+
+def test_a_step_writes_to_the_log_and_not_to_the_window(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    python_step(tmp_path, "import sys; print('out çêîşû'); print('err', file=sys.stderr); print(sys.stdin.read())")
+    assert capfd.readouterr().out == "  Trying\n"
+    log = (tmp_path / start.LOG).read_text(encoding="utf-8")
+    assert "out çêîşû" in log
+    assert "err" in log
+
+
+def test_a_failed_step_shows_the_last_lines_and_the_log(tmp_path: Path) -> None:
+    python_step(tmp_path, "print('No space left: this was an earlier step')")
+    with pytest.raises(start.Problem) as problem:
+        python_step(tmp_path, "print(*(f'line {n}.' for n in range(100)), sep='\\n'); raise SystemExit(3)")
+    text = str(problem.value)
+    assert "The set-up stopped with an error.\n  It was in this step: Trying." in text
+    assert [n for n in range(100) if f"line {n}." in text] == list(range(85, 100))
+    assert f"All lines: {tmp_path / start.LOG}" in text
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_gets_a_live_line_with_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    window = Terminal()
+    monkeypatch.setattr(sys, "stdout", window)
+    monkeypatch.setattr(start.shutil, "get_terminal_size", lambda: os.terminal_size((60, 24)))
+    clock = itertools.count(100, 61)
+    monkeypatch.setattr(start.time, "monotonic", lambda: next(clock))
+    go_on = tmp_path / "go on"
+    draw = window.write
+
+    def drawn_once(text: str) -> int:
+        if "Downloading" in text:
+            go_on.touch()
+        return draw(text)
+
+    monkeypatch.setattr(window, "write", drawn_once)
+    wait = "import pathlib, sys, time\nwhile not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.05)"
+    code = f"print('Downloading torch', 'x' * 99, flush=True)\n{wait}"
+    start.step("Trying", [sys.executable, "-c", code, str(go_on)], tmp_path)
+    drawn = window.getvalue().split("\r")[1:]
+    assert all(len(line.rstrip("\n")) <= 59 for line in drawn)  # one that wraps would not be drawn over
+    assert any(re.match(r"  Trying  \d+:\d\d  Downloading torch x", line) for line in drawn)
+    assert re.fullmatch(r"  Trying  \d+:\d\d  ready *\n", drawn[-1])
+
+
+def test_ctrl_c_in_a_step_ends_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    class Child:
+        returncode = None
+
+        def wait(self, timeout: float) -> None:
+            seen.append(f"wait {timeout}")
+            if len(seen) == 1:
+                raise KeyboardInterrupt
+            raise subprocess.TimeoutExpired("pip", timeout)
+
+        def kill(self) -> None:
+            seen.append("kill")
+
+    monkeypatch.setattr(start.subprocess, "Popen", lambda *arguments, **options: Child())
+    with pytest.raises(KeyboardInterrupt):
+        start.step("Trying", ["pip"], tmp_path)
+    assert seen == ["wait 0.5", "wait 5", "kill"]
+
+
+@pytest.mark.parametrize(
+    ("line", "happened", "to_do"),
+    [
+        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "disk", "Free"),
+        ("HINT: This system does not have Windows Long Path support enabled.", "longer than Windows", "C:\\kurdtts"),
+        ("[WinError 5] Access is denied: 'c:\\x\\_ssl.pyd'", "in use", "Close Jupyter"),
+        (
+            "NewConnectionError(': Failed to establish a new connection: [Errno 11001] getaddrinfo failed')",
+            "no net",
+            "Int",
+        ),
+        ("pip._vendor.urllib3.exceptions.ReadTimeoutError: Read timed out.", "no network", "Internet"),
+        ("SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]", "no network", "proxy"),
+        ("ERROR: No matching distribution found for torch==2.13.0", "does not exist", "py -3.12 start.py"),
+        ("ERROR: Package 'x' requires a different Python: 3.15.0 not in '<3.15'", "does not exist", "py -3.12"),
+        ("NewConnectionError: Connection refused\nERROR: No matching distribution found for x", "no network", "VPN"),
+        ("error: something new", "The set-up stopped with an error", "send the log"),
+    ],
+)
+def test_what_stopped_pip_is_put_into_words(line: str, happened: str, to_do: str) -> None:
+    output = f"Collecting torch\n{line}\nERROR: last words\n"
+    text = str(start.pip_problem("Installing", output, Path("install.log")))
+    first, last = text.split("What to do")
+    assert happened in first.splitlines()[2]
+    assert to_do in last
+    assert line.splitlines()[-1] in first
+
+
+# --- installing, faked
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
+    taken: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(start, "step", lambda title, command, venv: taken.append((title, command)))
+    return taken
+
+
+def test_order_and_arguments_of_the_steps(tmp_path: Path, steps: list[tuple[str, list[str]]]) -> None:
+    venv = tmp_path / ".venv"
+    start.install(venv, "cpu", ["torch==2.13.0", "--extra-index-url", "U"], "course", {}, {})
+    made, torch, project = (command for _, command in steps)
+    assert made == [sys.executable, "-m", "venv", str(venv)]
+    pip = [str(start.python_of(venv)), "-m", "pip", "--disable-pip-version-check", "install", "--progress-bar=off"]
+    assert torch == [*pip, "-c", "lock.txt", "torch==2.13.0", "--extra-index-url", "U"]
+    assert project == [*pip, "-c", "lock.txt", "-e", ".[course]"]
+
+
+def test_the_tests_packages_come_with_the_tests_and_stay(
+    tmp_path: Path, steps: list[tuple[str, list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".venv").mkdir()
+    for name in ("pyproject.toml", "lock.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("kurdtts_lib", "notebooks"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(start, "inspect", lambda venv: FOUND)
+    monkeypatch.setattr(start, "nvidia_cards", lambda platform: [])
+
+    def installed(tests: bool) -> list[str]:
+        steps.clear()
+        start.set_up(tmp_path, "auto", tests=tests)
+        return [command[-1] for _, command in steps]
+
+    assert [installed(tests) for tests in (False, False)] == [[".[course]"], []]
+    assert [installed(tests) for tests in (True, True, False)] == [[".[test]"], [], []]
+    (tmp_path / "lock.txt").write_text("numpy==2.4.0", encoding="utf-8")
+    assert [installed(False), installed(False)] == [[".[test]"], []]
+
+
+@pytest.mark.parametrize(("choice", "free", "fits"), [("cpu", 2, 0), ("cpu", 4, 1), ("cuda", 4, 0), ("cuda", 9, 1)])
+def test_a_disk_that_is_too_small_stops_the_first_set_up(
+    tmp_path: Path,
+    steps: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    choice: str,
+    free: int,
+    fits: bool,
+) -> None:
+    monkeypatch.setattr(start.shutil, "disk_usage", lambda path: SimpleNamespace(free=free * 10**9))
+    if fits:
+        start.install(tmp_path / ".venv", choice, ["torch"], "course", {}, {})
+        assert len(steps) == 3
+    else:
+        with pytest.raises(start.Problem, match=f"{free}.0 GB of free space. The set-up needs [38] GB"):
+            start.install(tmp_path / ".venv", choice, ["torch"], "course", {}, {})
+        assert steps == []
+        assert not (tmp_path / ".venv").exists()
+        start.install(tmp_path / ".venv", choice, [], "course", STAMP, FOUND)  # later, all is there already
+        assert len(steps) == 1
+
+
+@pytest.mark.parametrize(
+    ("output", "kept"), [(b"Collecting torch", True), (b"Installing collected packages: x", False)]
+)
+def test_a_download_that_stops_leaves_the_old_stamp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: bytes, kept: bool
+) -> None:
+    start.write_stamp(tmp_path, STAMP)
+
+    def fail(title: str, command: list[str], venv: Path) -> None:
+        assert start.read_stamp(venv) == {}  # removed before anything is installed
+        (venv / start.LOG).write_bytes(output)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(start, "step", fail)
+    with pytest.raises(KeyboardInterrupt):
+        start.install(tmp_path, "cpu", ["torch"], "course", STAMP, FOUND)
+    assert start.read_stamp(tmp_path) == (STAMP if kept else {})
+
+
+# --- children
+
+
+def python_child(code: str) -> int:
+    return int(start.run_child([sys.executable, "-c", code], Path.cwd()))
+
+
+def test_the_exit_code_of_the_child_is_passed_on() -> None:
+    assert python_child("raise SystemExit(42)") == 42
+    assert python_child("pass") == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals of this kind")
+def test_a_child_ended_by_a_signal_gives_the_code_a_shell_would_give() -> None:
+    assert python_child("import os, signal; os.kill(os.getpid(), signal.SIGKILL)") == 128 + signal.SIGKILL
+
+
+@pytest.mark.parametrize(("code", "raises"), [(130, True), (-2, True), (0, False)])
+def test_after_ctrl_c_we_wait_until_the_child_has_saved(
+    monkeypatch: pytest.MonkeyPatch, code: int, raises: bool
+) -> None:
+    class Child:
+        returncode: int | None = None
+        waits = 0
+
+        def wait(self) -> None:
+            Child.waits += 1
+            if Child.waits < 3:  # an impatient reader presses twice
+                raise KeyboardInterrupt
+            self.returncode = code
+
+    monkeypatch.setattr(start.subprocess, "Popen", lambda *arguments, **options: Child())
+    with pytest.raises(KeyboardInterrupt) if raises else contextlib.nullcontext():
+        assert start.run_child(["course"], Path.cwd()) == code
+    assert Child.waits == 3

@@ -1,0 +1,141 @@
+"""start.py chooses the build of PyTorch by the card that is there, and says what it found."""
+
+import contextlib
+import ssl
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from starting import refuse, start
+
+
+def fake_nvidia_smi(monkeypatch: pytest.MonkeyPatch, *answers: tuple[int, str] | Exception) -> list[list[str]]:
+    """nvidia-smi gives these answers, one a call; the commands it got are collected."""
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **options: Any) -> SimpleNamespace:
+        assert 0 < options["timeout"] <= 30
+        commands.append(command)
+        answer = answers[len(commands) - 1]
+        if isinstance(answer, Exception):
+            raise answer
+        return SimpleNamespace(returncode=answer[0], stdout=answer[1])
+
+    monkeypatch.setattr(start.subprocess, "run", run)
+    return commands
+
+
+RTX = (0, "NVIDIA GeForce RTX 2070, 581.15, 7.5\n")
+
+
+@pytest.mark.parametrize(
+    ("answers", "cards"),
+    [
+        ([RTX], [("NVIDIA GeForce RTX 2070", 581, 7.5)]),
+        ([(0, "A, 580.95.05, 9.0\nB, 580.95.05, 8.6\n")], [("A", 580, 9.0), ("B", 580, 8.6)]),
+        ([(2, 'Field "compute_cap" is not a valid field to query.'), (0, "C, 456.71\n")], [("C", 456, 0)]),
+        ([(0, "No devices were found\n"), (0, "No devices were found\n")], []),
+        ([FileNotFoundError(), FileNotFoundError()], []),
+        ([subprocess.TimeoutExpired("nvidia-smi", 20)] * 2, []),
+    ],
+)
+def test_nvidia_cards(monkeypatch: pytest.MonkeyPatch, answers: list[Any], cards: list[Any]) -> None:
+    commands = fake_nvidia_smi(monkeypatch, *answers)
+    assert start.nvidia_cards("linux") == cards
+    assert len(commands) == len(answers)
+
+
+def test_windows_finds_nvidia_smi_outside_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start.shutil, "which", lambda name: None)
+    monkeypatch.setenv("SYSTEMROOT", "W:\\Windows")
+    commands = fake_nvidia_smi(monkeypatch, RTX)
+    assert len(start.nvidia_cards("win32")) == 1
+    assert commands[0][0] == str(Path("W:\\Windows", "System32", "nvidia-smi.exe"))
+
+
+GOOD, OLD_DRIVER, OLD_CARD = ("RTX 2070", 581.0, 7.5), ("RTX 2070", 566.0, 7.5), ("GTX 1060", 580.0, 6.1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "platform", "cards", "choice", "said"),
+    [
+        ("auto", "win32", [GOOD], "cuda", "RTX 2070. PyTorch: CUDA"),
+        ("auto", "win32", [], "cpu", "No NVIDIA card was found. PyTorch: CPU"),
+        ("auto", "linux", [OLD_CARD], "cpu", "too old for CUDA 13"),
+        ("auto", "linux", [OLD_CARD, GOOD], "cuda", "RTX 2070"),
+        ("auto", "win32", [OLD_DRIVER], "cuda", "needs 580 or"),
+        ("cuda", "linux", [OLD_CARD], "cuda", "GTX 1060. PyTorch: CUDA"),
+        ("cuda", "linux", [], "cuda", "No NVIDIA card was found. PyTorch: CUDA"),
+        ("cpu", "win32", None, "cpu", "PyTorch: CPU"),
+        ("auto", "darwin", None, "plain", ""),
+        ("cuda", "darwin", None, "plain", "does not exist on macOS"),
+    ],
+)
+def test_choice_of_torch(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    asked: str,
+    platform: str,
+    cards: list[Any] | None,
+    choice: str,
+    said: str,
+) -> None:
+    monkeypatch.setattr(start, "nvidia_cards", refuse if cards is None else lambda platform: cards)
+    assert start.choose_torch(asked, platform) == choice
+    output = capsys.readouterr().out
+    assert said in output
+    assert ("Warning" in output) == (cards == [OLD_DRIVER])
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (None, True),
+        (urllib.error.URLError(OSError("no name resolution")), False),
+        (urllib.error.HTTPError("u", 403, "Forbidden", None, None), False),  # type: ignore[arg-type]
+        (urllib.error.URLError(ssl.SSLCertVerificationError("unable to get local issuer certificate")), True),
+    ],
+)
+def test_the_extra_index_is_asked_for_four_seconds_at_most(
+    monkeypatch: pytest.MonkeyPatch, answer: Exception | None, expected: bool
+) -> None:
+    asked: list[Any] = []
+
+    def urlopen(url: str, timeout: float) -> contextlib.nullcontext[None]:
+        asked.append((url, timeout))
+        if answer:
+            raise answer
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+    assert start.index_answers(start.TORCH_INDEX["cpu"]) is expected
+    assert asked == [("https://download.pytorch.org/whl/cpu/", 4)]
+
+
+@pytest.mark.parametrize(
+    ("choice", "platform", "said"),
+    [
+        ("cpu", "linux", "It may be the larger CUDA build"),
+        ("cuda", "win32", "It will be the CPU build"),
+        ("cuda", "linux", ""),
+        ("cpu", "win32", ""),
+    ],
+)
+def test_an_index_that_does_not_answer_is_left_out_and_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], choice: str, platform: str, said: str
+) -> None:
+    monkeypatch.setattr(start, "index_answers", lambda url: True)
+    assert start.torch_index(choice, platform) == start.TORCH_INDEX[choice]
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(start, "index_answers", lambda url: False)
+    assert start.torch_index(choice, platform) is None
+    output = capsys.readouterr().out
+    assert output.startswith("download.pytorch.org does not answer")
+    assert said in output
+    assert len(output.splitlines()) == (2 if said else 1)
+    monkeypatch.setattr(start, "index_answers", refuse)
+    assert start.torch_index("plain", "darwin") is None
