@@ -137,16 +137,20 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return seen
 
 
+PYTEST = ["-X", "warn_default_encoding", "-m", "pytest", "-n", "2"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "asked", "command"),
     [
         ([], "auto", ["-m", "kurdtts_lib.course"]),
         (["run", "--torch", "cpu"], "cpu", ["-m", "kurdtts_lib.course"]),
-        (["test"], "auto", ["-X", "warn_default_encoding", "-m", "pytest"]),
+        (["test"], "auto", PYTEST),
+        (["test", "--slow"], "auto", [*PYTEST, "--slow"]),
         (
             ["test", "-k", "a and b", "tests/x.py", "-x", "--torch=cuda", "--tb=short"],
             "cuda",
-            ["-X", "warn_default_encoding", "-m", "pytest", "-k", "a and b", "tests/x.py", "-x", "--tb=short"],
+            [*PYTEST, "-k", "a and b", "tests/x.py", "-x", "--tb=short"],
         ),
     ],
 )
@@ -879,7 +883,7 @@ def test_the_second_start_installs_nothing_and_is_quick(
 
 def test_the_other_commands_run_in_the_environment(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
     code, output = run_here(capfd, "test", "-k", "dengê nû", "-x")
-    assert (code, output.splitlines()) == (0, ['ECHO ["-k", "deng\\u00ea n\\u00fb", "-x"]', "WARN 1"])
+    assert (code, output.splitlines()) == (0, ['ECHO ["-n", "2", "-k", "deng\\u00ea n\\u00fb", "-x"]', "WARN 1"])
     code, output = run_here(capfd, "lab")
     arguments = json.loads(output.splitlines()[0].removeprefix("ECHO "))
     assert (code, arguments[0]) == (0, f"--ServerApp.root_dir={project.root}")
