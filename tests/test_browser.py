@@ -49,6 +49,7 @@ def open_notebook(lab: str, browser: Any, tmp_path: Path, request: pytest.Fixtur
 
     def open_(name: str) -> Any:
         page = browser.new_page(viewport={"width": 1300, "height": 1500})
+        page.set_default_timeout(PATIENCE_MS)
         pages.append(page)
         open_notebook_page(page, lab, name)
         return page

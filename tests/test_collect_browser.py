@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 from corrections import RATE, take
-from lab import CHROMIUM
+from lab import CHROMIUM, PATIENCE_MS
 from serving import TOKEN, Served, serving
 from speechlike import encoded
 from test_recorder_browser import ENGLISH, launch, likeness, played, said_for, state
@@ -72,6 +72,7 @@ def visit() -> Iterator[Callable[..., Any]]:
         context = browser.new_context(locale=locale, **(options or DESKTOP))
         context.grant_permissions(["microphone"])
         page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
         page.troubles = []
         page.on("pageerror", lambda error: page.troubles.append(str(error)))
         page.on("console", lambda line: "Security Policy" in line.text and page.troubles.append(line.text))

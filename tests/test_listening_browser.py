@@ -51,7 +51,7 @@ def page(browser: Any) -> Iterator[Any]:
     context = browser.new_context(viewport={"width": 900, "height": 700}, offline=True)
     context.add_init_script(HURRY)
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(PATIENCE_MS)
     yield page
     context.close()
 
@@ -214,6 +214,7 @@ def test_the_widget_asks_in_jupyterlab_keeps_every_answer_and_leaves_nothing_in_
         context = browser.new_context(viewport={"width": 1000, "height": 900})
         context.add_init_script(HURRY)
         page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
         open_notebook_page(page, address, "test.ipynb")
         run_all(page)
         cells_done(page)

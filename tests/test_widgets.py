@@ -218,6 +218,7 @@ def test_a_long_strip_shows_the_ends_the_best_and_some_between(always: int | Non
 
 def test_a_cancelled_cell_leaves_a_checkpoint(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_panel, "POLL_SECONDS", 0.01)
+    trainer.settings = dataclasses.replace(trainer.settings, steps=100_000)  # it does not end before it is cancelled
 
     async def cancel_soon() -> None:
         task = asyncio.create_task(TrainingPanel(trainer).run())
