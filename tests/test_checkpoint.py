@@ -4,8 +4,10 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from collections import namedtuple
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +26,7 @@ from kurdtts_lib.vits.checkpoint import (
     save_checkpoint,
     save_step,
 )
+from kurdtts_lib.vits.logs import LOG
 
 
 def damaged_versions(whole: bytes) -> dict[str, bytes]:
@@ -164,32 +167,38 @@ def test_a_training_on_a_full_disk_ends_with_that_error_and_goes_on_when_there_i
     assert resumed.step == 2 and resumed.run()
 
 
-class FullFile:
-    """A file on a full disk; it takes a part of a line, as real ones may."""
+class Filling:
+    """A file, and the moment at which its disk is full."""
 
-    def __init__(self, whole_lines_refused):
-        self.whole_lines_refused = whole_lines_refused
+    full = threading.Event()
+
+    def __init__(self, file, whole_lines_refused):
+        self.file, self.whole_lines_refused = file, whole_lines_refused
 
     def write(self, data):
+        if not self.full.is_set():
+            return self.file.write(data)
         if self.whole_lines_refused:
             raise OSError(28, "No space left on device")
         return len(data) - 1
 
     def close(self):
-        pass
+        self.file.close()
 
 
 @pytest.mark.parametrize("whole_lines_refused", [True, False])
-def test_a_log_on_a_full_disk_ends_the_training_with_that_error(start, whole_lines_refused):
-    trainer = start(checkpoint_every=2)
+def test_a_log_on_a_full_disk_ends_the_training_with_that_error(start, monkeypatch, whole_lines_refused):
+    ordinary = Path.open
 
-    def fill(entry):
-        if entry.step == 3:
-            trainer._log._file.close()
-            trainer._log._file = FullFile(whole_lines_refused)
+    def open_file(path, mode="r", *arguments, **options):
+        file = ordinary(path, mode, *arguments, **options)
+        return Filling(file, whole_lines_refused) if (path.name, mode) == (LOG, "ab") else file
 
+    monkeypatch.setattr(Filling, "full", threading.Event())
+    monkeypatch.setattr(Path, "open", open_file)
     with pytest.raises(TrainingError, match=r"log\.jsonl could not be written .*whole\. Make room"):
-        trainer.run(report=fill)
+        start(checkpoint_every=2).run(report=lambda entry: Filling.full.set() if entry.step == 3 else None)
+    monkeypatch.undo()
     assert start(checkpoint_every=2).step == 2
 
 

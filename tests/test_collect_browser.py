@@ -171,6 +171,7 @@ def test_a_sentence_is_heard_recorded_checked_and_kept_with_consent_only(
     assert len(store.corrections()) == 1
 
 
+@pytest.mark.slow
 def test_a_service_that_is_lost_in_the_middle_gets_the_take_when_it_is_back(
     browser: Any, home: Path, visit: Callable[..., Any]
 ) -> None:
@@ -236,6 +237,7 @@ def test_every_refusal_is_a_sentence_and_the_take_stays_until_it_is_kept(
     assert store.corrections() == [kept] and kept.text == "Navê min Şîlan e." and len(store.history(kept.id)) == 1
 
 
+@pytest.mark.slow
 def test_what_the_checks_find_is_said_and_an_unusable_take_is_not_sent(
     deaf: Any, served: Served, visit: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,6 +275,7 @@ def test_what_the_checks_find_is_said_and_an_unusable_take_is_not_sent(
     assert len(FeedbackStore().corrections()) == 1
 
 
+@pytest.mark.slow
 def test_a_phone_opens_the_link_with_its_token_and_reads_in_kurmanji(
     browser: Any, home: Path, current: registry.Entry, visit: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -299,6 +302,7 @@ def test_a_phone_opens_the_link_with_its_token_and_reads_in_kurmanji(
         assert kept.state == "submitted" and kept.consent
 
 
+@pytest.mark.slow
 def test_without_the_token_it_is_asked_for_once_and_travels_in_no_address(
     deaf: Any, home: Path, visit: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -331,6 +335,7 @@ def test_without_the_token_it_is_asked_for_once_and_travels_in_no_address(
         assert page.locator("#token-form").is_hidden(), "asked for once"
 
 
+@pytest.mark.slow
 def test_the_keyboard_alone_is_enough(browser: Any, served: Served, visit: Callable[..., Any]) -> None:
     page = visit(browser, f"{served.address}/collect")
     reached = []

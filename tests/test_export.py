@@ -70,7 +70,7 @@ def sherpa(voice_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Expo
     return export_voice(voice_folder, tmp_path_factory.mktemp("exports") / "sherpa", "sherpa")
 
 
-@pytest.mark.parametrize("stochastic", [True, False])
+@pytest.mark.parametrize("stochastic", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_the_graph_says_what_the_published_code_says(tmp_path, stochastic):
     """Stated in float32 without transformers: see `original_vits`."""
     weights = original.make_weights(stochastic)
@@ -268,6 +268,7 @@ def test_what_sherpa_onnx_cannot_read_is_an_error_and_not_the_end_of_this_progra
         speak_with_sherpa(tmp_path, ["roj baş"])
 
 
+@pytest.mark.slow
 def test_without_the_package_sherpa_onnx_the_card_says_that_it_was_not_tried(voice_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "find_spec", lambda name: None)
     exported = export_voice(voice_folder, tmp_path / "out", "sherpa")

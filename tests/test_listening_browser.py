@@ -163,6 +163,7 @@ def test_the_folder_does_not_tell_who_speaks(page: Any, made: tuple[ListeningTes
     assert len(told) > 20 and not [(secret, text[:80]) for secret in secrets for text in told if secret in text]
 
 
+@pytest.mark.slow
 def test_the_page_speaks_kurmanji_and_plays_a_b_and_x(page: Any, tmp_path: Path) -> None:
     test = small_test("abx", sentences=1)
     write_folder(test, tmp_path / "test")
@@ -183,6 +184,7 @@ def test_the_page_speaks_kurmanji_and_plays_a_b_and_x(page: Any, tmp_path: Path)
     assert (choice.get_attribute("aria-disabled"), choice.get_attribute("aria-pressed")) == ("false", "true")
 
 
+@pytest.mark.slow
 def test_where_the_browser_keeps_nothing_it_is_said_and_the_file_is_whole(page: Any, tmp_path: Path) -> None:
     test = small_test("cmos", sentences=1)
     key, code = test.key, next(iter(test.key.plans))
@@ -200,6 +202,7 @@ def test_where_the_browser_keeps_nothing_it_is_said_and_the_file_is_whole(page: 
     assert sent["headphones"] == []
 
 
+@pytest.mark.slow
 def test_the_widget_asks_in_jupyterlab_keeps_every_answer_and_leaves_nothing_in_the_notebook(
     browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

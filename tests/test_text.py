@@ -140,6 +140,7 @@ def test_different_numbers_are_read_differently(one, other):
     assert (spell(one, KMR) == spell(other, KMR)) == (one == other)
 
 
+@pytest.mark.slow
 def test_no_two_integers_below_a_million_are_read_the_same():
     assert len({spell(number, KMR) for number in range(10**6)}) == 10**6
 
