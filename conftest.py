@@ -1,4 +1,4 @@
-"""How the tests share the machine's cores."""
+"""Which tests run, and how they share the machine's cores."""
 
 import os
 import sys
@@ -8,11 +8,16 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 WARN = "PYTHONWARNDEFAULTENCODING"
+LEFT_OUT = pytest.StashKey[int]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="all tests: also those marked slow, which take minutes")
 
 
 class Scheduling(LoadScopeScheduling):
-    """A file's tests stay together. Notebooks build on each other, and two browsers at once would be too slow for
-    their clocks: all of these go to one process."""
+    """A file's tests stay together. Notebooks go on from each other's results, and two browsers at once would only
+    wait for each other: all of these go to one process."""
 
     def _split_scope(self, nodeid: str) -> str:
         return "one by one" if _needs_the_machine(nodeid) else nodeid.split("::")[0]
@@ -31,9 +36,30 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes first."""
-    items.sort(key=lambda item: not _needs_the_machine(item.nodeid))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Slow tests are left out unless asked for. What takes longest comes first."""
+    slow = [] if config.getoption("slow") else [item for item in items if item.get_closest_marker("slow")]
+    config.stash[LEFT_OUT] = len(slow)
+    config.hook.pytest_deselected(items=slow)
+    chosen = [item for item in items if item not in set(slow)]
+    items[:] = sorted(chosen, key=lambda item: not _needs_the_machine(item.nodeid))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.stash.get(LEFT_OUT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Every process of xdist leaves out the same tests."""
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", 0)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if left_out := config.stash.get(LEFT_OUT, 0):
+        terminalreporter.stats["deselected"] = terminalreporter.stats.get("deselected") or [None] * left_out
+        terminalreporter.write_line(f"{left_out} slow tests were left out. All tests: python start.py test --slow")
 
 
 def _needs_the_machine(nodeid: str) -> bool:

@@ -37,6 +37,7 @@ beside this file. To remove it again, delete that folder.
   python start.py          run all notebooks and show the summary
   python start.py lab      open the course in your browser
   python start.py test     run the tests, after installing what they need; what follows goes to pytest: test -k audio
+                           (--slow: also those that take long)
 
 Which build of PyTorch is installed:
   --torch auto    look for an NVIDIA card and choose
@@ -424,7 +425,7 @@ def set_up(root: Path, asked: str, tests: bool = False) -> Path:
 def command_line(command: str, python: Path, root: Path, extra: "list[str]") -> "list[str]":
     """What to start, as a list: never through a shell, so that any folder name works."""
     if command == "test":
-        return [str(python), "-X", "warn_default_encoding", "-m", "pytest", *extra]
+        return [str(python), "-X", "warn_default_encoding", "-m", "pytest", "-n", "2", *extra]
     if command == "lab":
         first = [str(path.relative_to(root)) for path in sorted(root.glob("notebooks/*.ipynb"))[:1]]
         return [str(python), "-m", "jupyterlab", f"--ServerApp.root_dir={root}", *first]

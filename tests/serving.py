@@ -37,7 +37,7 @@ class Served:
 
     def raw(self, *pieces: bytes) -> bytes:
         """Send bytes as they are, close our half, and give all that comes back."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=6000) as connection:
             for piece in pieces:
                 connection.sendall(piece)
             connection.shutdown(socket.SHUT_WR)
@@ -62,11 +62,11 @@ def serving(settings: ServiceSettings | None = None, port: int = 0) -> Iterator[
                 assert thread.is_alive(), "the service did not start"
                 time.sleep(0.01)
             address = f"http://127.0.0.1:{port}"
-            with httpx.Client(base_url=address, timeout=60) as client:
+            with httpx.Client(base_url=address, timeout=600) as client:
                 yield Served(address, port, client)
         finally:
             server.should_exit = True
-            thread.join(timeout=60)
+            thread.join(timeout=600)
     assert not thread.is_alive()
 
 

@@ -49,6 +49,7 @@ def open_notebook(lab: str, browser: Any, tmp_path: Path, request: pytest.Fixtur
 
     def open_(name: str) -> Any:
         page = browser.new_page(viewport={"width": 1300, "height": 1500})
+        page.set_default_timeout(PATIENCE_MS)
         pages.append(page)
         open_notebook_page(page, lab, name)
         return page
@@ -59,6 +60,7 @@ def open_notebook(lab: str, browser: Any, tmp_path: Path, request: pytest.Fixtur
         page.close()
 
 
+@pytest.mark.slow
 def test_first_notebook_shows_its_checks_and_a_player_that_can_play(open_notebook: Any) -> None:
     page = open_notebook("01_backend_check.ipynb")
     run_all(page)
@@ -85,6 +87,7 @@ def test_stop_button_ends_a_training_and_says_that_it_can_go_on(open_notebook: A
     assert list((workspace / "home" / "runs" / "training-sample" / "checkpoints").glob("step-*.pt"))
 
 
+@pytest.mark.slow
 def test_a_reader_searches_a_word_listens_and_chooses_speakers(open_notebook: Any) -> None:
     page = open_notebook("02_data_exploration.ipynb")
     run_all(page)

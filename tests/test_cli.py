@@ -179,7 +179,7 @@ def test_a_stopped_training_says_so_and_the_same_command_goes_on(
     base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = tmp_path / "prepared"
-    assert cli.main(["prepare", "--output-dir", str(data)]) == 0
+    assert cli.main(["prepare", "--output-dir", str(data), "--max-samples", "150"]) == 0
     command = ["train", "--data-dir", str(data), "--base-voice", str(base), "--steps", "3"]
     ordinary = Trainer._one_step
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 from corrections import RATE, take
-from lab import CHROMIUM
+from lab import CHROMIUM, PATIENCE_MS
 from serving import TOKEN, Served, serving
 from speechlike import encoded
 from test_recorder_browser import ENGLISH, launch, likeness, played, said_for, state
@@ -72,6 +72,7 @@ def visit() -> Iterator[Callable[..., Any]]:
         context = browser.new_context(locale=locale, **(options or DESKTOP))
         context.grant_permissions(["microphone"])
         page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
         page.troubles = []
         page.on("pageerror", lambda error: page.troubles.append(str(error)))
         page.on("console", lambda line: "Security Policy" in line.text and page.troubles.append(line.text))
@@ -170,6 +171,7 @@ def test_a_sentence_is_heard_recorded_checked_and_kept_with_consent_only(
     assert len(store.corrections()) == 1
 
 
+@pytest.mark.slow
 def test_a_service_that_is_lost_in_the_middle_gets_the_take_when_it_is_back(
     browser: Any, home: Path, visit: Callable[..., Any]
 ) -> None:
@@ -235,6 +237,7 @@ def test_every_refusal_is_a_sentence_and_the_take_stays_until_it_is_kept(
     assert store.corrections() == [kept] and kept.text == "Navê min Şîlan e." and len(store.history(kept.id)) == 1
 
 
+@pytest.mark.slow
 def test_what_the_checks_find_is_said_and_an_unusable_take_is_not_sent(
     deaf: Any, served: Served, visit: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,6 +275,7 @@ def test_what_the_checks_find_is_said_and_an_unusable_take_is_not_sent(
     assert len(FeedbackStore().corrections()) == 1
 
 
+@pytest.mark.slow
 def test_a_phone_opens_the_link_with_its_token_and_reads_in_kurmanji(
     browser: Any, home: Path, current: registry.Entry, visit: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -298,6 +302,7 @@ def test_a_phone_opens_the_link_with_its_token_and_reads_in_kurmanji(
         assert kept.state == "submitted" and kept.consent
 
 
+@pytest.mark.slow
 def test_without_the_token_it_is_asked_for_once_and_travels_in_no_address(
     deaf: Any, home: Path, visit: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -330,6 +335,7 @@ def test_without_the_token_it_is_asked_for_once_and_travels_in_no_address(
         assert page.locator("#token-form").is_hidden(), "asked for once"
 
 
+@pytest.mark.slow
 def test_the_keyboard_alone_is_enough(browser: Any, served: Served, visit: Callable[..., Any]) -> None:
     page = visit(browser, f"{served.address}/collect")
     reached = []

@@ -90,13 +90,13 @@ def test_summary_shows_what_the_corrections_did_beside_the_first_voice(tmp_path:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send Ctrl-C to one child process")
 def test_ctrl_c_ends_with_one_line_and_no_traceback() -> None:
     script = "import time; from kurdtts_lib.course import interruptible\n"
-    script += "raise SystemExit(interruptible(lambda: print('begun', flush=True) or time.sleep(600)))"
+    script += "raise SystemExit(interruptible(lambda: print('begun', flush=True) or time.sleep(3600)))"
     child = subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
     )
     assert child.stdout is not None and child.stdout.readline() == "begun\n"
     child.send_signal(signal.SIGINT)
-    printed, complaints = child.communicate(timeout=60)
+    printed, complaints = child.communicate(timeout=600)
     assert (child.returncode, complaints) == (130, "")
     assert "Stopped." in printed
 

@@ -247,7 +247,9 @@ def test_nothing_left_of_a_frame_is_finite(untrained, monkeypatch):
     assert all(parameter.grad.isfinite().all() for parameter in untrained.parameters())
 
 
-@pytest.mark.parametrize(("nll", "learns"), [(stochastic_duration_nll, True), (own_direction, False)])
+@pytest.mark.parametrize(
+    ("nll", "learns"), [(stochastic_duration_nll, True), pytest.param(own_direction, False, marks=pytest.mark.slow)]
+)
 def test_a_trained_duration_is_the_spoken_one(untrained, nll, learns):
     hidden, mask = torch.randn(2, CHANNELS, 20), torch.ones(2, 1, 20)
     optimizer = torch.optim.Adam(untrained.parameters(), lr=2e-2)

@@ -71,7 +71,7 @@ def sherpa(voice_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Expo
     return export_voice(voice_folder, tmp_path_factory.mktemp("exports") / "sherpa", "sherpa")
 
 
-@pytest.mark.parametrize("stochastic", [True, False])
+@pytest.mark.parametrize("stochastic", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_the_graph_says_what_the_published_code_says(tmp_path, stochastic):
     """Stated in float32 without transformers: see `original_vits`."""
     weights = original.make_weights(stochastic)

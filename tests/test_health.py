@@ -157,6 +157,7 @@ def test_a_decoder_that_is_stuck_at_one_is_noticed(start, make_audible_voice):
     assert {condition.name for condition in trainer.state.health.active} == {"offset", "clipping"}
 
 
+@pytest.mark.slow
 def test_a_discriminator_that_learns_against_a_still_voice_wins_and_is_noticed(start, make_audible_voice):
     trainer = start(
         voice=make_audible_voice(), steps=200, learning_rate=1e-12, discriminator_learning_rate=1e-3, batch_size=5

@@ -51,7 +51,7 @@ def page(browser: Any) -> Iterator[Any]:
     context = browser.new_context(viewport={"width": 900, "height": 700}, offline=True)
     context.add_init_script(HURRY)
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(PATIENCE_MS)
     yield page
     context.close()
 
@@ -163,6 +163,7 @@ def test_the_folder_does_not_tell_who_speaks(page: Any, made: tuple[ListeningTes
     assert len(told) > 20 and not [(secret, text[:80]) for secret in secrets for text in told if secret in text]
 
 
+@pytest.mark.slow
 def test_the_page_speaks_kurmanji_and_plays_a_b_and_x(page: Any, tmp_path: Path) -> None:
     test = small_test("abx", sentences=1)
     write_folder(test, tmp_path / "test")
@@ -183,6 +184,7 @@ def test_the_page_speaks_kurmanji_and_plays_a_b_and_x(page: Any, tmp_path: Path)
     assert (choice.get_attribute("aria-disabled"), choice.get_attribute("aria-pressed")) == ("false", "true")
 
 
+@pytest.mark.slow
 def test_where_the_browser_keeps_nothing_it_is_said_and_the_file_is_whole(page: Any, tmp_path: Path) -> None:
     test = small_test("cmos", sentences=1)
     key, code = test.key, next(iter(test.key.plans))
@@ -200,6 +202,7 @@ def test_where_the_browser_keeps_nothing_it_is_said_and_the_file_is_whole(page: 
     assert sent["headphones"] == []
 
 
+@pytest.mark.slow
 def test_the_widget_asks_in_jupyterlab_keeps_every_answer_and_leaves_nothing_in_the_notebook(
     browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +217,7 @@ def test_the_widget_asks_in_jupyterlab_keeps_every_answer_and_leaves_nothing_in_
         context = browser.new_context(viewport={"width": 1000, "height": 900})
         context.add_init_script(HURRY)
         page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
         open_notebook_page(page, address, "test.ipynb")
         run_all(page)
         cells_done(page)

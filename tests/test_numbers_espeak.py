@@ -56,7 +56,7 @@ def sounds(lines: list[str]) -> list[str]:
         capture_output=True,
         encoding="utf-8",
         check=True,
-        timeout=120,
+        timeout=600,
     )
     phonemes = finished.stdout.splitlines()
     assert len(phonemes) == len(lines), "espeak-ng did not answer line by line"

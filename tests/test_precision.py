@@ -43,13 +43,6 @@ def test_only_what_stands_inside_is_rounded(voice):
     assert durations.dtype == torch.float32
 
 
-@pytest.mark.parametrize(
-    ("supported", "snr_db", "good"), [(True, 39.0, True), (True, 29.0, False), (False, 39.0, False)]
-)
-def test_it_is_good_where_the_processor_has_it_and_the_error_is_small(supported, snr_db, good):
-    assert Bfloat16(supported, snr_db, 0.5).good is good
-
-
 @pytest.mark.parametrize(("supported", "snr_db"), [(True, 39.0), (True, 29.0), (False, 39.0)])
 def test_speech_takes_it_where_it_is_good_and_asks_once(voice, monkeypatch, supported, snr_db):
     asked = []

@@ -96,7 +96,7 @@ def test_two_processes_that_publish_at_once_get_two_numbers(tmp_path: Path, home
         subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, encoding="utf-8")
         for _ in range(2)
     ]
-    numbers = [int(line) for process in running for line in process.communicate(timeout=120)[0].split()]
+    numbers = [int(line) for process in running for line in process.communicate(timeout=600)[0].split()]
     assert sorted(numbers) == list(range(1, 81))
 
 

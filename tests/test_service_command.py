@@ -83,10 +83,10 @@ def test_it_serves_until_it_is_told_to_stop_and_logs_to_the_standard_error(home:
             line = process.stdout.readline().decode("utf-8")
             address = re.findall(r"http://127\.0\.0\.1:\d+", line)
             assert address, (tmp_path / "log").read_text(encoding="utf-8")
-            assert httpx.get(f"{address[0]}/health", timeout=60).json()["ok"] is True
+            assert httpx.get(f"{address[0]}/health", timeout=600).json()["ok"] is True
             assert httpx.get(f"{address[0]}/feedback/x").status_code == 404
             process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=60) == 0
+            assert process.wait(timeout=600) == 0
         finally:
             process.kill()
             process.wait()

@@ -75,7 +75,7 @@ def test_fifty_clients_at_once_lose_nothing_and_double_nothing(served: Served) -
     def send(text: str, content: bytes) -> httpx.Response:
         files = {"audio": ("a.wav", content, "audio/wav")}
         return httpx.post(
-            f"{served.address}/feedback", files=files, data={"text": text, "consent": "true"}, timeout=120
+            f"{served.address}/feedback", files=files, data={"text": text, "consent": "true"}, timeout=600
         )
 
     with concurrent.futures.ThreadPoolExecutor(50) as pool:
@@ -207,7 +207,7 @@ def test_a_connection_that_breaks_in_the_middle_stores_nothing(served: Served, h
     for length in (len(body), None):
         piece = body[: round(share * len(body))]
         data = piece if length else f"{len(body):x}\r\n".encode() + piece
-        with socket.create_connection(("127.0.0.1", served.port), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", served.port), timeout=600) as connection:
             connection.sendall(head(length) + data)
     assert served.client.get("/health").status_code == 200, "the service is well"
     assert nothing_stored(home)
@@ -244,13 +244,13 @@ def test_while_the_store_waits_for_another_program_the_rest_answers(
 
     def slow(store: FeedbackStore, id: str) -> Correction:
         inside.release()
-        assert go_on.wait(60)
+        assert go_on.wait(600)
         return ordinary(store, id)
 
     monkeypatch.setattr(FeedbackStore, "get", slow)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        asked = [pool.submit(httpx.get, f"{served.address}/feedback/x", timeout=60) for _ in range(8)]
-        assert [inside.acquire(timeout=60) for _ in range(state.STORE_THREADS)] == [True] * state.STORE_THREADS
+        asked = [pool.submit(httpx.get, f"{served.address}/feedback/x", timeout=600) for _ in range(8)]
+        assert [inside.acquire(timeout=600) for _ in range(state.STORE_THREADS)] == [True] * state.STORE_THREADS
         assert served.client.get("/health").status_code == 200
         assert served.client.get("/jobs/x").status_code == 404
         go_on.set()

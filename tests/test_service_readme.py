@@ -70,7 +70,7 @@ def served(
 
 def run(command: list[str], folder: Path) -> str:
     (folder / "right.wav").write_bytes(wav())
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=120)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=600)
     assert done.returncode == 0, done.stderr
     assert soundfile.info(folder / "speech.wav").frames > 1000
     return done.stdout

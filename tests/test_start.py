@@ -128,16 +128,20 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return seen
 
 
+PYTEST = ["-X", "warn_default_encoding", "-m", "pytest", "-n", "2"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "asked", "command"),
     [
         ([], "auto", ["-m", "kurdtts_lib.course"]),
         (["run", "--torch", "cpu"], "cpu", ["-m", "kurdtts_lib.course"]),
-        (["test"], "auto", ["-X", "warn_default_encoding", "-m", "pytest"]),
+        (["test"], "auto", PYTEST),
+        (["test", "--slow"], "auto", [*PYTEST, "--slow"]),
         (
             ["test", "-k", "a and b", "tests/x.py", "-x", "--torch=cuda", "--tb=short"],
             "cuda",
-            ["-X", "warn_default_encoding", "-m", "pytest", "-k", "a and b", "tests/x.py", "-x", "--tb=short"],
+            [*PYTEST, "-k", "a and b", "tests/x.py", "-x", "--tb=short"],
         ),
     ],
 )

@@ -206,7 +206,7 @@ def test_the_tests_get_their_packages_and_all_have_the_locked_versions(
     sentinel = project.venv / "sentinel"
     sentinel.touch()
     code, output = run_here(capfd, "test", "-k", "dengê nû", "-x")
-    assert (code, output.splitlines()[-2:]) == (0, ['ECHO ["-k", "deng\\u00ea n\\u00fb", "-x"]', "WARN 1"])
+    assert (code, output.splitlines()[-2:]) == (0, ['ECHO ["-n", "2", "-k", "deng\\u00ea n\\u00fb", "-x"]', "WARN 1"])
     assert "Installing the course and its packages, and those of the tests" in output
     assert "Making the Python environment" not in output and "Installing PyTorch" not in output
     assert list(project.venv.rglob("pytest-1.0.dist-info")) and sentinel.exists()

@@ -469,7 +469,9 @@ def spoil(step: TrainingStep, monkeypatch, what: str) -> None:
     monkeypatch.setattr(module, name, lambda *args: original(*args) * np.nan)
 
 
-@pytest.mark.parametrize(("precision", "parts"), [("no", 1), ("no", 2), ("fp16", 1)])
+@pytest.mark.parametrize(
+    ("precision", "parts"), [("no", 1), pytest.param("no", 2, marks=pytest.mark.slow), ("fp16", 1)]
+)
 @pytest.mark.parametrize(
     ("what", "skipped", "still"),
     [

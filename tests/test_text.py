@@ -1,6 +1,5 @@
 """Spelling and token ids: what is written is what is said, or an error."""
 
-import time
 import unicodedata
 from pathlib import Path
 
@@ -140,30 +139,12 @@ def test_the_changes_tell_the_whole_way_from_the_text_to_its_spoken_form(text):
     assert "".join([*parts, text[place:]]) == result.text
 
 
-@pytest.mark.parametrize(
-    "part", ["1", "a", "a-", "a.", "1.234.", "-", "'", "PKK", "1/2 ", "baş, ", "e\u0302", "Dr. ", "@"]
-)
-def test_time_grows_with_the_length_of_the_text(part):
-    """Eight times the text: linear work takes 8 times as long, quadratic work 64 times."""
-
-    def seconds(length: int) -> float:
-        text = "a " + part * (length // len(part))
-        times = []
-        for _ in range(3):
-            started = time.process_time()
-            spoken_or_none(text)
-            split(text)
-            times.append(time.process_time() - started)
-        return min(times)
-
-    assert seconds(64_000) < 28 * max(seconds(8_000), 0.001)
-
-
 @given(st.integers(0, LARGEST), st.integers(0, 10**6 - 1))
 def test_different_numbers_are_read_differently(one, other):
     assert (spell(one, KMR) == spell(other, KMR)) == (one == other)
 
 
+@pytest.mark.slow
 def test_no_two_integers_below_a_million_are_read_the_same():
     assert len({spell(number, KMR) for number in range(10**6)}) == 10**6
 

@@ -71,7 +71,11 @@ def test_a_training_changes_every_weight_and_reports_every_term(start):
 
 @pytest.mark.parametrize(
     ("stochastic", "accumulation", "precision"),
-    [(False, 1, "no"), (True, 1, "no"), (False, 2, "no"), (True, 2, "fp16"), (True, 1, "bf16")],
+    [
+        (False, 1, "no"),
+        (True, 2, "fp16"),
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in ((True, 1, "no"), (False, 2, "no"), (True, 1, "bf16"))),
+    ],
 )
 def test_an_interrupted_training_ends_with_the_very_same_weights(
     start, make_voice, stochastic, accumulation, precision

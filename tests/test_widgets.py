@@ -5,6 +5,7 @@ import base64
 import dataclasses
 import io
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,12 +21,13 @@ from kurdtts_lib.settings import AudioSettings, TrainingSettings
 from kurdtts_lib.vits.checkpoint import checkpoints
 from kurdtts_lib.vits.health import WINDOW
 from kurdtts_lib.vits.logs import History, StepReport
+from kurdtts_lib.vits.step import StepOutcome, TrainingStep
 from kurdtts_lib.vits.training import Trainer
 from kurdtts_lib.vits.validation import Validation
 from kurdtts_lib.vits.voice import Voice
 from kurdtts_lib.widgets import players, training_panel
 from kurdtts_lib.widgets.players import clip_row, demo_strip, player_row
-from kurdtts_lib.widgets.training_panel import TrainingPanel, curves_html
+from kurdtts_lib.widgets.training_panel import TrainingPanel, curves_html, health_html, notes
 
 QUIET = (0.01 * np.sin(np.arange(1600))).astype(np.float32)
 
@@ -126,25 +128,32 @@ def trainer(
     return Trainer(make_voice(), tone_clips, [], few_steps, audio, tmp_path / "training")
 
 
+def shown(panel: TrainingPanel) -> str:
+    """All texts of the panel: the line, what is wrong, the curves."""
+    row, *rest = panel.widget.children
+    return "\n".join(part.value for part in (*row.children, *rest) if isinstance(getattr(part, "value", None), str))
+
+
 def test_panel_runs_the_training_to_its_end(trainer: Trainer) -> None:
     panel = TrainingPanel(trainer)
     assert asyncio.run(panel.run())
     assert trainer.step == trainer.settings.steps
-    assert panel._line.value.startswith("done")
+    assert shown(panel).startswith("done: step 4 of 4")
 
 
 def test_stop_button_ends_with_a_checkpoint_that_resumes(
     trainer: Trainer, make_voice: Callable[..., Voice], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     panel = TrainingPanel(trainer)
-    ordinary_step = trainer._one_step
+    ordinary = TrainingStep.__call__
 
-    def step_then_click(batches: object) -> StepReport:
+    def step_then_click(step: TrainingStep, *arguments: object, **options: object) -> StepOutcome:
         panel.stop_button.click()
-        return ordinary_step(batches)  # type: ignore[arg-type]
+        return ordinary(step, *arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(trainer, "_one_step", step_then_click)
-    assert not asyncio.run(panel.run())
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingStep, "__call__", step_then_click)
+        assert not asyncio.run(panel.run())
     assert trainer.step == 1
     assert len(checkpoints(trainer.folder)) == 1
     again = Trainer(make_voice(), trainer.reader.clips, [], trainer.settings, trainer.audio, trainer.folder)
@@ -152,45 +161,66 @@ def test_stop_button_ends_with_a_checkpoint_that_resumes(
 
 
 def test_an_error_of_the_training_is_raised_in_the_cell(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(batches: object) -> StepReport:
+    def fail(*_: object, **__: object) -> StepOutcome:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(trainer, "_one_step", fail)
+    monkeypatch.setattr(TrainingStep, "__call__", fail)
     with pytest.raises(OSError, match="No space left"):
         asyncio.run(TrainingPanel(trainer).run())
 
 
 def test_what_is_wrong_stands_in_a_box_until_it_is_over(trainer: Trainer) -> None:
     panel, health = TrainingPanel(trainer), trainer.state.health
-    silent = {"rms_db": -70.0, "real_rms_db": -25.0}
     for _ in range(WINDOW):
-        health.update(silent, skipped=False)
-    panel._show(0.0, 0)
-    assert all(shown in panel._health.value for shown in ("⚠", "almost silent", "learning rate"))
+        health.update({"rms_db": -70.0, "real_rms_db": -25.0}, skipped=False)
+    box = health_html(health.active)
+    assert all(told in box for told in ("⚠", "almost silent", "learning rate"))
+    asyncio.run(panel.run())
+    assert "almost silent" in shown(panel)
     for _ in range(WINDOW):
         health.update({"rms_db": -25.0, "real_rms_db": -25.0}, skipped=False)
-    panel._show(0.0, 0)
-    assert panel._health.value == ""
+    assert "almost silent" not in health_html(health.active)
 
 
-def test_the_line_tells_the_best_voice_the_steps_left_out_and_the_warm_up(trainer: Trainer) -> None:
-    panel, progress = TrainingPanel(trainer), trainer.progress
-    progress.warmup = 3
-    panel._show(0.0, 0)
-    assert panel._line.value.startswith("the discriminator warms up: step 0 of 4") and "best" not in panel._line.value
-    progress.step, progress.best_step, progress.best_score, progress.skipped = 3, 2, 1.5, 1
+def test_the_line_tells_the_warm_up(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    panel, go_on, ordinary = TrainingPanel(trainer), threading.Event(), TrainingStep.__call__
+    trainer.progress.warmup = 3
+
+    def wait_then_step(step: TrainingStep, *arguments: object, **options: object) -> StepOutcome:
+        assert go_on.wait(600)
+        return ordinary(step, *arguments, **options)  # type: ignore[arg-type]
+
+    async def look() -> str:
+        task = asyncio.create_task(panel.run())
+        while not shown(panel):
+            await asyncio.sleep(0)
+        text = shown(panel)
+        go_on.set()
+        await task
+        return text
+
+    monkeypatch.setattr(TrainingStep, "__call__", wait_then_step)
+    text = asyncio.run(look())
+    assert text.startswith("the discriminator warms up: step 0 of 4") and "best" not in text.splitlines()[0]
+
+
+def test_the_line_tells_the_best_voice_and_the_steps_left_out(trainer: Trainer) -> None:
+    progress = trainer.progress
+    progress.best_step, progress.best_score, progress.skipped = 2, 1.5, 1
     trainer.history.steps.append(StepReport(3, 0, {}, 0.1, skipped="loss mel is nan"))
-    panel._show(0.0, 0)
-    for shown in ("training: step 3", "best voice at step 2 (mel distance 1.500)", "1 steps left out", "mel is nan"):
-        assert shown in panel._line.value
+    for told in ("best voice at step 2 (mel distance 1.500)", "1 steps left out", "mel is nan"):
+        assert told in notes(trainer)
+    panel = TrainingPanel(trainer)
+    asyncio.run(panel.run())
+    assert notes(trainer) in shown(panel).splitlines()[0]
 
 
 def test_the_panel_says_when_the_voice_no_longer_becomes_better(trainer: Trainer) -> None:
     trainer.settings = dataclasses.replace(trainer.settings, patience=2)
     trainer.progress.stale = 2
     panel = TrainingPanel(trainer)
-    panel._show(0.0, 0, ended=True)
-    assert panel._line.value.startswith("done, because the voice no longer became better")
+    asyncio.run(panel.run())
+    assert shown(panel).startswith("done, because the voice no longer became better: step 0 of 4")
 
 
 def test_demo_strip_has_the_recording_the_base_voice_and_the_voice_at_each_validation(
@@ -218,6 +248,7 @@ def test_a_long_strip_shows_the_ends_the_best_and_some_between(always: int | Non
 
 def test_a_cancelled_cell_leaves_a_checkpoint(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_panel, "POLL_SECONDS", 0.01)
+    trainer.settings = dataclasses.replace(trainer.settings, steps=100_000)  # it does not end before it is cancelled
 
     async def cancel_soon() -> None:
         task = asyncio.create_task(TrainingPanel(trainer).run())

@@ -1,13 +1,16 @@
 """A tiny training in a process of its own, for `test_processes.py`, which kills it or starts two of them.
 
-    training_process.py FOLDER RUN SETTINGS CHANCE
+    training_process.py FOLDER RUN SETTINGS CHANCE [STEP FILES]
 
 FOLDER holds `base` (a voice) and `data` (a prepared corpus), RUN is the training's folder in it, SETTINGS are JSON.
-CHANCE is `random`, or `still`: then no process needs the other's random numbers.
+CHANCE is `random`, or `still`: then no process needs the other's random numbers. With STEP and FILES it ends as by
+kill -9: after that step, when it opens, renames or deletes the so-manieth file.
 """
 
 import json
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -15,6 +18,7 @@ from two_processes import no_chance
 
 from kurdtts_lib.corpus.clips import read_metadata
 from kurdtts_lib.settings import AudioSettings, TrainingSettings
+from kurdtts_lib.vits.logs import StepReport
 from kurdtts_lib.vits.training import Trainer
 from kurdtts_lib.vits.voice import load_voice
 
@@ -32,10 +36,27 @@ def build(folder: Path, run: str, settings: dict) -> Trainer:
     )
 
 
+def kill(step: int, files: int) -> Callable[[StepReport], None]:
+    """What reports the steps to this kills the process."""
+    left, armed = [files], [False]
+
+    def watch(event: str, _: object) -> None:
+        if armed[0] and event in ("open", "os.rename", "os.remove"):
+            left[0] -= 1
+            if left[0] == 0:
+                os._exit(9)
+
+    def report(entry: StepReport) -> None:
+        armed[0] |= entry.step == step
+
+    sys.addaudithook(watch)
+    return report
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     trainer = build(Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3]))
     if sys.argv[4] == "still":
         no_chance()
-    trainer.run()
+    trainer.run(report=kill(*map(int, sys.argv[5:])) if sys.argv[5:] else None)
     trainer.process.destroy_process_group()
