@@ -28,6 +28,12 @@ def fingerprint_of_clips(reader: ClipReader) -> str:
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
+def fingerprint_of_version_0_1(reader: ClipReader) -> str:
+    """What version 0.1 wrote in place of `fingerprint_of_clips`. Its trainings go on: prepared texts are encoded alike."""
+    rows = [(clip.path.name, clip.text, frames) for clip, frames in zip(reader.clips, reader.frames, strict=True)]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
 def fingerprint_of_voice(voice: Voice) -> str:
     """Changes with any weight of the voice: a training goes on only from the voice that it began with.
 

@@ -18,7 +18,12 @@ from kurdtts_lib.vits.checkpoint import random_state, restore_random_state
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.generator import TrainableVits
 from kurdtts_lib.vits.health import Health
-from kurdtts_lib.vits.identity import check_same, fingerprint_of_clips, fingerprint_of_voice
+from kurdtts_lib.vits.identity import (
+    check_same,
+    fingerprint_of_clips,
+    fingerprint_of_version_0_1,
+    fingerprint_of_voice,
+)
 from kurdtts_lib.vits.step import TrainingStep
 from kurdtts_lib.vits.voice import Voice, apply_decoder_weight_norm
 
@@ -79,6 +84,7 @@ class TrainingState:
             "data": fingerprint_of_clips(reader),
             "origin": fingerprint_of_voice(voice),
         }
+        self._old_data = fingerprint_of_version_0_1(reader)
         if voice.discriminator is None:
             self._add_discriminator()
         apply_decoder_weight_norm(voice.model)
@@ -131,7 +137,8 @@ class TrainingState:
 
     def load_state_dict(self, state: Mapping[str, Any], folder: Path) -> None:
         """Undo `state_dict`. Raises TrainingError, naming `folder`, if it is another training's."""
-        check_same(state, self._identity, folder)
+        old = state["data"] == self._old_data
+        check_same({**state, "data": self._identity["data"]} if old else state, self._identity, folder)
         self.voice.model.load_state_dict(state["generator"])
         try:
             self._discriminator.load_state_dict(state["discriminator"])
@@ -139,6 +146,13 @@ class TrainingState:
             raise TrainingError(f"{folder} holds a training with a discriminator of other sizes: {error}") from error
         self.training_step.load_state_dict(state["step"])
         self.progress = Progress(**state["progress"])
+        if old:
+            self.progress.best_step = self.progress.best_score = None
+            warnings.warn(
+                f"{folder} is a training of version 0.1, which validated on other sentences: the best voice is chosen "
+                "from its later steps.",
+                stacklevel=5,
+            )
         self.health.load_state_dict(state["health"])
         if self.process.process_index < len(state["random"]):
             restore_random_state(state["random"][self.process.process_index])
