@@ -1,5 +1,6 @@
 """Who may use the service: the token, web pages, other names for this machine, and how often."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,46 @@ def test_too_many_requests_are_told_when_to_come_again(monkeypatch: pytest.Monke
         assert 900 < int(response.headers["retry-after"]) <= 1000
         assert served.client.get("/health").status_code == 200, "asking costs nothing"
     assert len(FeedbackStore().corrections()) == 3
+
+
+def class_of_30(minutes: int, address: str) -> list[float]:
+    """How long each request must wait when each of 30 pupils hears, checks and sends a sentence every 12 s."""
+    now = [0.0]
+    buckets = Buckets(lambda: now[0])
+    waits = []
+    for sentence in range(5 * minutes):
+        for number in range(30):
+            now[0] = 12.0 * sentence + (0.4 * number if sentence % 2 else 0.0)  # one after the other, or all at once
+            waits += [buckets.wait_seconds(address) for _ in range(3)]
+    return waits
+
+
+def test_a_class_behind_one_address_is_served_for_a_whole_lesson() -> None:
+    assert class_of_30(45, "192.0.2.1") == [0.0] * 45 * 5 * 30 * 3
+
+
+def test_a_client_is_who_the_named_proxy_asks_for_and_no_other_may_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "BURST", 2)
+    monkeypatch.setattr(limits, "PER_SECOND", 0.001)
+
+    def statuses(*forwarded: str) -> list[int]:
+        headers = [{"X-Forwarded-For": addresses} for addresses in forwarded]
+        return [served.client.post("/feedback/x/accept", headers=header).status_code for header in headers]
+
+    with serving(ServiceSettings(proxies=("127.0.0.1",))) as served:
+        assert statuses("192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.2", "192.0.2.3") == [404] * 5
+        assert statuses("192.0.2.1", "192.0.2.4, 192.0.2.2") == [429] * 2, "who claims another address is still known"
+    for proxies in ((), ("192.0.2.9",)):
+        with serving(ServiceSettings(proxies=proxies)) as served:
+            assert statuses("192.0.2.1", "192.0.2.2", "192.0.2.3") == [404, 404, 429]
+
+
+def test_without_the_token_the_connection_ends_with_the_answer() -> None:
+    with serving(ServiceSettings(token=TOKEN)) as served:
+        with socket.create_connection(("127.0.0.1", served.port), timeout=60) as connection:
+            connection.sendall(head(20_000_000))  # our half stays open: the service must wait for nothing more
+            answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+        assert raw_refusal(answer) == (401, "unauthorized")
 
 
 def test_a_bucket_fills_again_and_each_client_has_its_own() -> None:

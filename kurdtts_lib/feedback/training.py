@@ -4,12 +4,12 @@ import contextlib
 import dataclasses
 import datetime
 import hashlib
-import sqlite3
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from kurdtts_lib import __version__, measures, registry
 from kurdtts_lib.audio import write_wav
@@ -228,13 +228,10 @@ def only_training() -> Iterator[None]:
     """
     folder = home() / "runs"
     folder.mkdir(parents=True, exist_ok=True)
-    # The lock of a database ends with its process on every system, also after kill -9; a lock file would stay.
-    lock = sqlite3.connect(folder / "feedback-lock.sqlite", timeout=0, isolation_level=None)
+    lock = FileLock(folder / "feedback.lock", timeout=0)
     try:
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
+        held = lock.acquire()
+    except Timeout as error:
         raise TrainingError("Another training on corrections is running. Wait until it is done.") from error
-    else:
+    with held:
         yield
-    finally:
-        lock.close()

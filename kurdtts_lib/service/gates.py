@@ -1,7 +1,6 @@
-"""What a request must pass before an endpoint sees it: its host, its web page, its rate, its token, its size."""
+"""What a request must pass before an endpoint sees it: its host, its web page, its token, its size."""
 
 import hmac
-import math
 import re
 from collections.abc import Collection
 
@@ -9,7 +8,6 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kurdtts_lib.service.failures import ServiceError, answer
-from kurdtts_lib.service.limits import Buckets
 
 OPEN_PATHS = ("/health",)
 """These answer without the token; with the page for contributors its files as well."""
@@ -71,23 +69,6 @@ class OriginGate(Gate):
             )
 
 
-class RateGate(Gate):
-    """Only so many POST requests from one client."""
-
-    def __init__(self, app: ASGIApp, buckets: Buckets) -> None:
-        super().__init__(app)
-        self.buckets = buckets
-
-    def check(self, scope: Scope, headers: Headers) -> None:
-        if scope["method"] != "POST":
-            return
-        client = scope["client"][0] if scope.get("client") else ""
-        wait = math.ceil(self.buckets.wait_seconds(client))
-        if wait:
-            message = f"Too many requests. Try again in {wait} s."
-            raise ServiceError(429, "too_many_requests", message, {"Retry-After": str(wait)})
-
-
 class TokenGate(Gate):
     """Only those who know the token."""
 
@@ -109,8 +90,7 @@ class TokenGate(Gate):
 class BodyGate(Gate):
     """Only bodies of an allowed size: by what the header says, before any of it is read, and by what is counted.
 
-    Starlette has such a middleware, too; its answers are plain text and come after the endpoint has begun.
-    The body's end is kept in the request's state as `body_tail`.
+    Starlette's own limit answers in plain text. The body's end is kept in the request's state as `body_tail`.
     """
 
     def __init__(self, app: ASGIApp, most_bytes: int) -> None:
