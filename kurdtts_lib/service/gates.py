@@ -13,6 +13,9 @@ OPEN_PATHS = ("/health",)
 """These answer without the token; with the page for contributors its files as well."""
 TAIL_BYTES = 256
 """The end of a body that is kept to be looked at: longer than the last line of a form, 76 characters at most."""
+DISCARDED_DIGITS = 7
+"""Of a refused body's length: below 10 MB, as any take is, the server throws away what still comes for some seconds,
+so that the client hears why. A connection that is closed before takes the answer with it."""
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 LOCAL_HOST = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?")
 
@@ -84,7 +87,10 @@ class TokenGate(Gate):
         right = hmac.compare_digest(given.strip().encode("latin-1"), self.expected)
         if kind.lower() != "bearer" or not right:
             message = "A token is needed: Authorization: Bearer TOKEN."
-            raise ServiceError(401, "unauthorized", message, {"WWW-Authenticate": "Bearer"})
+            refusal = {"WWW-Authenticate": "Bearer"}
+            if "transfer-encoding" in headers or len(headers.get("content-length", "")) > DISCARDED_DIGITS:
+                refusal["Connection"] = "close"  # nothing more is read
+            raise ServiceError(401, "unauthorized", message, refusal)
 
 
 class BodyGate(Gate):
