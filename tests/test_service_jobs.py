@@ -1,6 +1,7 @@
 """Trainings that the service starts: one at a time, and what is said about them is true, whatever is killed."""
 
 import concurrent.futures
+import dataclasses
 import json
 import sys
 import time
@@ -19,7 +20,7 @@ from kurdtts_lib.errors import TrainingError
 from kurdtts_lib.feedback import training
 from kurdtts_lib.feedback.job import LOCK, PROGRESS, RESULT, STOP, reported
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.feedback.training import only_training
+from kurdtts_lib.feedback.training import FeedbackTraining, only_training
 from kurdtts_lib.files import write_json, write_text
 from kurdtts_lib.service import jobs
 from kurdtts_lib.service.jobs import START, Jobs, training_command
@@ -126,6 +127,9 @@ def test_the_real_command_stops_and_goes_on_and_tells_it_all(
     home: Path, make_audible_voice: Callable[..., Voice], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "ELSEWHERE", 2)
+    usual = FeedbackTraining._settings
+    short = {"steps": 4, "validate_every": 1, "checkpoint_every": 2}
+    monkeypatch.setattr(FeedbackTraining, "_settings", lambda task: dataclasses.replace(usual(task), **short))
     voice, store = make_audible_voice(), FeedbackStore()
     voice.card = {"faults": [], "parent": None, "licence": "CC0"}
     registry.publish(voice, "test", lambda card: "")
