@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from kurdtts_lib.settings import PRESETS, with_preset
 
 if TYPE_CHECKING:
+    from kurdtts_lib.feedback.job import JobReport
     from kurdtts_lib.feedback.records import Correction
 
 # The store loads what checks a recording, which takes seconds; each command imports it, so that --help is quick.
@@ -40,6 +41,12 @@ def add_feedback(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     train.add_argument("--data-dir", type=Path, help="ordinary recordings: prepared data; default: the voice's own")
     train.add_argument("--preset", choices=tuple(PRESETS), help="how this machine computes; full: gpu-8gb")
     train.add_argument("--base-share", type=_share, help="share of ordinary recordings in what the voice hears")
+    train.add_argument(
+        "--job",
+        type=Path,
+        metavar="FOLDER",
+        help="for a program that starts this: progress.json and result.json go there, and a file `stop` there ends it",
+    )
     train.set_defaults(run=_train)
 
     withdraw = actions.add_parser("withdraw", help="remove a correction's sound and text")
@@ -117,6 +124,13 @@ def _accept(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
+    from kurdtts_lib.feedback.job import reported  # before torch: whoever started it looks for the lock
+
+    with reported(options.job) as report:
+        return _train_reported(options, report)
+
+
+def _train_reported(options: argparse.Namespace, report: "JobReport") -> int:
     from kurdtts_lib import registry
     from kurdtts_lib.feedback.store import FeedbackStore
     from kurdtts_lib.feedback.training import FeedbackTraining, only_training
@@ -133,15 +147,17 @@ def _train(options: argparse.Namespace) -> int:
         task = FeedbackTraining(profile, FeedbackStore())
         for id, reason in task.left_out.items():
             print(f"{id} is left out. {reason}")
-        if not run_to_end(task.trainer):
+        if not run_to_end(task.trainer, report.step):
+            report.end("failed", "Stopped as asked; its checkpoint is kept. The next training goes on from there.")
             return 130
         result = task.finish()
+    report.end("done", result.message, result.voice_facts(task.left_out))
     for name in ("learned", "held_out", "elsewhere"):
         if change := getattr(result, name):
             print(
                 f"{name.replace('_', ' '):10} {change.sentences:3d} sentences {change.before:.2f} -> {change.after:.2f}"
             )
-    print(result.message)  # the last line: a service that started this training tells it
+    print(result.message)
     return 0
 
 

@@ -5,7 +5,7 @@ EXTRAS = {
         *("accelerate", "datasets", "huggingface_hub", "librosa", "llvmlite", "matplotlib", "numba", "onnx", "pandas"),
         *("pyarrow", "pystoi", "safetensors", "speechmos", "torch", "transformers"),
     ),
-    "service": ("fastapi", "psutil", "pydantic", "python_multipart", "starlette", "uvicorn"),
+    "service": ("fastapi", "pydantic", "python_multipart", "starlette", "uvicorn"),
     "course": ("IPython", "anywidget", "ipywidgets", "nbclient", "nbconvert", "nbformat", "traitlets"),
 }
 """The packages that this library imports, by the extra that brings them. All others come with kurdtts itself."""

@@ -24,6 +24,13 @@ def add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         metavar="URL",
         help="a web page that may use the service, such as https://example.org; may be repeated",
     )
+    serve.add_argument(
+        "--proxy",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="a proxy in front, such as 127.0.0.1: the address that it forwards is the client's; may be repeated",
+    )
     serve.add_argument("--max-mb", type=_positive, default=25.0, help="of one upload; default: 25")
     serve.add_argument("--collect", action="store_true", help="also serve a page at /collect where people record")
     serve.add_argument(
@@ -56,6 +63,7 @@ def _serve(options: argparse.Namespace) -> int:
     if options.sentences and not options.collect:
         raise KurdTTSError("--sentences is for the page for contributors. Add --collect.")
     sentences = read_sentences(options.sentences) if options.collect else ()
-    settings = ServiceSettings(options.profile, token, origins, round(options.max_mb * 1_000_000), sentences)
+    most_bytes = round(options.max_mb * 1_000_000)
+    settings = ServiceSettings(options.profile, token, origins, most_bytes, sentences, tuple(options.proxy))
     serve(settings, options.host, options.port)
     return 0

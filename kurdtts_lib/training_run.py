@@ -5,7 +5,7 @@ import math
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tqdm import tqdm
 
@@ -15,10 +15,12 @@ from kurdtts_lib.vits.training import Trainer
 
 STOPPING = [number for number in signal.Signals if number.name in ("SIGINT", "SIGTERM", "SIGBREAK")]
 """Windows has no SIGTERM from outside: Ctrl-Break reaches a training that another program started."""
+Watch = Callable[[int, int, str], bool]
+"""Hears each step and event (step, steps, text), and says whether to stop after this step."""
 
 
-def run_to_end(trainer: Trainer) -> bool:
-    """Train until done; False, after telling what is kept, if the reader stopped it.
+def run_to_end(trainer: Trainer, watch: Watch = lambda *_: False) -> bool:
+    """Train until done; False, after telling what is kept, if the reader or `watch` stopped it.
 
     Only for a process that does nothing else: it keeps the memory that it once needed.
     """
@@ -26,7 +28,7 @@ def run_to_end(trainer: Trainer) -> bool:
         lean.keep_freed_memory()
     main_process = trainer.process.is_main_process  # of several, only one speaks
     try:
-        done = _run_with_bar(trainer, quiet=not main_process)
+        done = _run_with_bar(trainer, watch, quiet=not main_process)
     except KeyboardInterrupt:  # the second one: the first lets the step end
         kept = trainer.folder / "checkpoints"
         print(f"Stopped in the middle of a step. The same command goes on from the last checkpoint in {kept}.")
@@ -38,7 +40,7 @@ def run_to_end(trainer: Trainer) -> bool:
     return done
 
 
-def _run_with_bar(trainer: Trainer, quiet: bool) -> bool:
+def _run_with_bar(trainer: Trainer, watch: Watch, quiet: bool) -> bool:
     steps = trainer.settings.steps
     alone = trainer.process.num_processes == 1
     with stop_on_signals(alone) as stop, tqdm(total=steps, initial=trainer.step, unit=" steps", disable=quiet) as bar:
@@ -47,11 +49,15 @@ def _run_with_bar(trainer: Trainer, quiet: bool) -> bool:
             counts = {"skipped": trainer.progress.skipped} if trainer.progress.skipped else {}
             bar.set_postfix(mel=f"{entry.terms.get('mel', math.nan):.3f}", **counts, refresh=False)
             bar.update()
+            if watch(entry.step, steps, ""):
+                stop.set()
             if entry.skipped:
                 bar.write(f"step {entry.step} skipped: {entry.skipped}")
 
         def tell(event: Event) -> None:
             bar.write(f"step {event.step} {event.kind}: {event.text}")
+            if watch(event.step, steps, event.text):
+                stop.set()
 
         return trainer.run(stop, show, tell)
 

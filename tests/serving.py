@@ -35,12 +35,13 @@ class Served:
         data = {name: value for name, value in fields.items() if isinstance(value, str)}
         return self.client.post("/feedback", files=files, data=data)
 
-    def raw(self, *pieces: bytes) -> bytes:
-        """Send bytes as they are, close our half, and give all that comes back."""
+    def raw(self, *pieces: bytes, close: bool = True) -> bytes:
+        """Send bytes as they are, close our half or leave it open, and give all that comes back."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=6000) as connection:
             for piece in pieces:
                 connection.sendall(piece)
-            connection.shutdown(socket.SHUT_WR)
+            if close:
+                connection.shutdown(socket.SHUT_WR)
             return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 

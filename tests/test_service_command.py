@@ -38,6 +38,12 @@ def test_an_origin_that_no_browser_sends_is_refused(origin: str, capsys: pytest.
     assert "https://a.org" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("proxy", ["*", "", "proxy.example", "https://192.0.2.1", "192.0.2.1:80"])
+def test_a_proxy_that_is_no_address_is_refused(proxy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["serve", "--proxy", proxy]) == 1
+    assert "Write it like 127.0.0.1" in capsys.readouterr().err
+
+
 def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         assert cli.main(["serve", "--port", str(other.getsockname()[1])]) == 1
@@ -65,11 +71,14 @@ def test_the_arguments_reach_the_service(monkeypatch: pytest.MonkeyPatch) -> Non
         [
             *("serve", "--host", "::1", "--port", "1", "--profile", "full", "--token", "t", "--max-mb", "0.5"),
             *("--allow-origin", "https://a.example/", "--allow-origin", "http://b.example:81"),
+            *("--proxy", "192.0.2.1", "--proxy", "2001:db8::/32"),
         ]
     )
+    origins = ("https://a.example", "http://b.example:81")
+    full = ServiceSettings("full", "t", origins, 500_000, proxies=("192.0.2.1", "2001:db8::/32"))
     assert given == [
         (ServiceSettings(None, "of the environment", (), 25_000_000), "127.0.0.1", 8765),
-        (ServiceSettings("full", "t", ("https://a.example", "http://b.example:81"), 500_000), "::1", 1),
+        (full, "::1", 1),
     ]
 
 

@@ -36,7 +36,7 @@ OF_THE_PAGE = {("get", "/collect/sentences"), ("post", "/collect/check")}
 @pytest.fixture
 def served(home: Path, make_voice: Callable[..., Voice], monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     monkeypatch.setattr(limits, "BURST", 1e9)
-    monkeypatch.setattr(jobs, "training_command", lambda _: [sys.executable, "-c", ""])
+    monkeypatch.setattr(jobs, "training_command", lambda *_: [sys.executable, "-c", ""])
     monkeypatch.setattr(speaking, "speak", lambda *_, **__: np.zeros(1600, np.float32))  # the text is still checked
     voice = make_voice()
     voice.card = {"faults": [], "parent": None}

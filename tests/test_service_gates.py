@@ -1,9 +1,7 @@
 """Who may use the service: the token, web pages, other names for this machine, and how often."""
 
-from pathlib import Path
-
 import pytest
-from serving import BEARER, TOKEN, form, head, raw_refusal, refusal, serving, wav
+from serving import BEARER, TOKEN, head, raw_refusal, refusal, serving, wav
 
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service import limits
@@ -133,6 +131,49 @@ def test_too_many_requests_are_told_when_to_come_again(monkeypatch: pytest.Monke
     assert len(FeedbackStore().corrections()) == 3
 
 
+def class_of_30(minutes: int, address: str) -> list[float]:
+    """How long each request must wait when each of 30 pupils hears, checks and sends a sentence every 12 s."""
+    now = [0.0]
+    buckets = Buckets(lambda: now[0])
+    waits = []
+    for sentence in range(5 * minutes):
+        for number in range(30):
+            now[0] = 12.0 * sentence + (0.4 * number if sentence % 2 else 0.0)  # one after the other, or all at once
+            waits += [buckets.wait_seconds(address) for _ in range(3)]
+    return waits
+
+
+def test_a_class_behind_one_address_is_served_for_a_whole_lesson() -> None:
+    assert class_of_30(45, "192.0.2.1") == [0.0] * 45 * 5 * 30 * 3
+
+
+def test_a_client_is_who_the_named_proxy_asks_for_and_no_other_may_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "BURST", 2)
+    monkeypatch.setattr(limits, "PER_SECOND", 0.001)
+
+    def statuses(*forwarded: str) -> list[int]:
+        headers = [{"X-Forwarded-For": addresses} for addresses in forwarded]
+        return [served.client.post("/feedback/x/accept", headers=header).status_code for header in headers]
+
+    with serving(ServiceSettings(proxies=("127.0.0.1",))) as served:
+        assert statuses("192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.2", "192.0.2.3") == [404] * 5
+        assert statuses("192.0.2.1", "192.0.2.4, 192.0.2.2") == [429] * 2, "who claims another address is still known"
+    for proxies in ((), ("192.0.2.9",)):
+        with serving(ServiceSettings(proxies=proxies)) as served:
+            assert statuses("192.0.2.1", "192.0.2.2", "192.0.2.3") == [404, 404, 429]
+
+
+@pytest.mark.parametrize("length", [200_000_000, None])
+def test_without_the_token_nothing_more_of_a_large_body_is_read(length: int | None) -> None:
+    keeps_open = head(length).replace(b"Connection: close\r\n", b"")
+    with serving(ServiceSettings(token=TOKEN)) as served:
+        # It ends although our half is open: the service closed the connection with its answer.
+        assert raw_refusal(served.raw(keeps_open, close=False)) == (401, "unauthorized")
+        for take in (wav(), wav(seconds=60.0)):
+            response = served.client.post("/feedback", files={"audio": ("a.wav", take, "audio/wav")}, data=FIELDS)
+            assert refusal(response) == (401, "unauthorized") and "connection" not in response.headers
+
+
 def test_a_bucket_fills_again_and_each_client_has_its_own() -> None:
     now = [0.0]
     buckets = Buckets(lambda: now[0])
@@ -152,10 +193,3 @@ def test_only_so_many_clients_are_remembered(monkeypatch: pytest.MonkeyPatch) ->
     for number in range(1000):
         buckets.wait_seconds(str(number))
     assert len(buckets._buckets) == 10
-
-
-def test_a_form_of_a_page_is_not_stored_by_raw_bytes_either(home: Path) -> None:
-    body = form("xyz", ("text", "", b"Roj"), ("consent", "", b"true"), ("audio", "a.wav", wav()))
-    with serving() as served:
-        assert raw_refusal(served.raw(head(len(body), extra="Origin: https://evil.example\r\n"), body))[0] == 403
-    assert FeedbackStore().corrections() == []

@@ -1,75 +1,73 @@
 """Trainings that the service starts: one at a time, and what is said about them is true, whatever is killed."""
 
 import concurrent.futures
+import dataclasses
 import json
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
-import psutil
+import numpy as np
 import pytest
+from filelock import FileLock
 from serving import Served, refusal, serving
+from speechlike import syllables
 
-from kurdtts_lib.feedback.training import only_training
+from kurdtts_lib import cli, registry
+from kurdtts_lib.errors import TrainingError
+from kurdtts_lib.feedback import training
+from kurdtts_lib.feedback.job import LOCK, PROGRESS, RESULT, STOP, reported
+from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.feedback.training import FeedbackTraining, only_training
+from kurdtts_lib.files import write_json, write_text
 from kurdtts_lib.service import jobs
-from kurdtts_lib.service.jobs import Job, Jobs, training_command
+from kurdtts_lib.service.jobs import START, Jobs, training_command
+from kurdtts_lib.vits.voice import Voice
 
-# What a training leaves behind, without a training: a log, at "go" a voice, at SIGTERM a checkpoint.
+ID = "a" * 32
+
+# What `kurdtts feedback train` does with its job, without a training.
 TRAINER = """
-import json, os, pathlib, signal, sys, time
-home = pathlib.Path(os.environ["KURDTTS_HOME"])
-run = home / "runs" / "feedback-abc"
-run.mkdir(parents=True, exist_ok=True)
+import json, os, sys, time
+from pathlib import Path
+from kurdtts_lib.errors import TrainingError
+from kurdtts_lib.feedback.job import reported
 
-def stop(*_):
-    (run / "checkpoint").write_text("kept", encoding="utf-8")
-    print("Stopped at step 7; everything is saved.", flush=True)
-    sys.exit(130)
-
-signal.signal(signal.SIGTERM, stop)
-(run / "settings.json").write_text(json.dumps({"steps": 40}), encoding="utf-8")
-lines = [{"step": 6, "terms": {}}, {"event": "best", "step": 7, "text": "The best voice so far."}]
-(run / "log.jsonl").write_text("".join(json.dumps(line) + chr(10) for line in lines) + '{"step": 8', encoding="utf-8")
-(run / "environment.json").write_text(json.dumps(dict(os.environ)), encoding="utf-8")
-while not (home / "go").exists():
-    time.sleep(0.01)
-if (home / "go").read_text(encoding="utf-8") == "fail":
-    print("\\r 5 steps\\rkurdtts feedback: There is no room on the disk.", file=sys.stderr)
-    sys.exit(1)
-if (home / "go").read_text(encoding="utf-8") == "nothing":
-    print("elsewhere 12 sentences")
-    print("Nothing better was found: voice 1 stays.")
-    sys.exit(0)
-voice = home / "models" / "voice-0001-sample"
-voice.mkdir(parents=True)
-(voice / "model.safetensors").write_bytes(b"")
-card = {"corrections": ["x"], "faults": [], "learned": {"sentences": 1, "before": 2.0, "after": 1.0}}
-(voice / "voice.json").write_text(json.dumps(card), encoding="utf-8")
+go, folder = Path(os.environ["KURDTTS_HOME"], "go"), Path(sys.argv[1])
+(folder / "environment.json").write_text(json.dumps(dict(os.environ)), encoding="utf-8")
+with reported(folder) as report:
+    report.step(7, 40, "The best voice so far.")
+    while not go.exists():
+        if report.step(7, 40):
+            report.end("failed", "Stopped as asked.")
+            sys.exit(130)
+        time.sleep(0.01)
+    if go.read_text(encoding="utf-8") == "fail":
+        raise TrainingError("There is no room on the disk.")
+    if go.read_text(encoding="utf-8") == "break":
+        print("\\r 5 steps\\rOut of memory at step 7.", flush=True)
+        os._exit(1)
+    report.end("done", "Voice 1 was made.", {"version": 1})
 """
 
 
-WITH_SIGNALS = pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process at once")
-
-
 @pytest.fixture
-def trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def trainer(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A training that needs no voice; none of them outlives its test."""
     (tmp_path / "trainer.py").write_text(TRAINER, encoding="utf-8")
-    monkeypatch.setattr(jobs, "training_command", lambda profile: [sys.executable, str(tmp_path / "trainer.py")])
-    children: set[int] = {child.pid for child in psutil.Process().children()}
+    monkeypatch.setattr(
+        jobs, "training_command", lambda _, folder: [sys.executable, str(tmp_path / "trainer.py"), str(folder)]
+    )
     yield
-    for child in psutil.Process().children():
-        if child.pid not in children:
-            child.kill()
-            child.wait(timeout=60)
+    write_text(home / "go", "")
+    for folder in (home / "runs" / "jobs").glob("*"):
+        FileLock(folder / LOCK).acquire(timeout=60).lock.release()
 
 
 @pytest.fixture
-def served(home: Path, trainer: None) -> Iterator[Served]:
+def served(trainer: None) -> Iterator[Served]:
     with serving() as service:
         yield service
 
@@ -99,17 +97,63 @@ def shown(served: Served, id: str) -> dict:
     return response.json()
 
 
-def test_the_command_is_that_of_the_command_line() -> None:
-    command = [sys.executable, "-m", "kurdtts_lib.cli", "feedback", "train"]
-    assert training_command("full") == [*command, "--profile", "full"]
-    assert training_command(None) == command, "with the profile of the voice"
+def ended(served: Served, id: str) -> dict:
+    return until(lambda: shown(served, id), lambda job: job["state"] != "running")
+
+
+def of_a_killed_service() -> tuple[Jobs, str]:
+    """A service that is gone, whose training has made its steps."""
+    service = Jobs("sample")
+    id = service.start()
+    until(lambda: service.get(id).model_dump(), lambda job: job["step"] == 7)
+    return service, id
+
+
+def test_the_command_is_that_of_the_command_line(tmp_path: Path) -> None:
+    command = [*("-m", "kurdtts_lib.cli", "feedback", "train")]
+    assert training_command("full", tmp_path)[1:] == [*command, "--profile", "full", "--job", str(tmp_path)]
+    assert training_command(None, tmp_path)[1:] == [*command, "--job", str(tmp_path)], "with the profile of the voice"
 
 
 def test_the_real_command_says_why_it_cannot_train(home: Path) -> None:
     with serving() as served:
         id = served.client.post("/feedback/train").json()["job"]
-        job = until(lambda: shown(served, id), lambda job: job["state"] not in ("queued", "running"))
-    assert job["state"] == "failed" and "There is no fine-tuned voice yet" in job["message"], job
+        job = until(lambda: shown(served, id), lambda job: job["state"] != "running")
+    assert job["state"] == "failed" and job["message"].startswith("There is no fine-tuned voice yet"), job
+
+
+@pytest.mark.filterwarnings("ignore:There are no ordinary recordings")
+def test_the_real_command_stops_and_goes_on_and_tells_it_all(
+    home: Path, make_audible_voice: Callable[..., Voice], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "ELSEWHERE", 2)
+    usual = FeedbackTraining._settings
+    short = {"steps": 4, "validate_every": 1, "checkpoint_every": 2}
+    monkeypatch.setattr(FeedbackTraining, "_settings", lambda task: dataclasses.replace(usual(task), **short))
+    voice, store = make_audible_voice(), FeedbackStore()
+    voice.card = {"faults": [], "parent": None, "licence": "CC0"}
+    registry.publish(voice, "test", lambda card: "")
+    for number, text in enumerate(("Roj baş, heval.", "Ez diçim malê.", "Em li vir in.")):
+        sound = syllables(2.0, pitch=150 + 10 * number, seed=number).astype(np.float32)
+        store.accept(store.submit((sound, 16_000), text, consent=True).id)
+    service = Jobs("sample")
+    for id in (ID, "b" * 32):
+        write_json(service.folder / id / START, {"created": "2026-01-01T00:00:00.000+00:00"})
+    (service.folder / ID / STOP).touch()
+
+    assert cli.main(["feedback", "train", "--job", str(service.folder / ID)]) == 130
+    job = service.get(ID)
+    assert (job.state, job.result) == ("failed", None) and "its checkpoint is kept" in job.message
+    assert job.steps and job.step < job.steps
+
+    assert cli.main(["feedback", "train", "--job", str(service.folder / ("b" * 32))]) == 0
+    done = service.get("b" * 32)
+    assert done.state == "done" and done.message == "Voice 2 was made and is the current voice now."
+    assert done.finished and done.created and job.step < done.step <= job.steps
+    card = registry.current().card
+    figures = {name: card[name] for name in ("learned", "held_out", "elsewhere")}
+    known = {"version": 2, "voice": registry.current().folder.name, "faults": [], "left_out": {}}
+    assert done.result == known | figures
 
 
 def test_a_training_runs_tells_how_far_it_is_and_what_came_out(served: Served, home: Path) -> None:
@@ -117,33 +161,22 @@ def test_a_training_runs_tells_how_far_it_is_and_what_came_out(served: Served, h
     job = shown(served, id)
     assert (job["state"], job["step"], job["steps"]) == ("running", 7, 40)
     assert (job["message"], job["result"], job["finished"]) == ("The best voice so far.", None, None)
-    (home / "go").write_text("", encoding="utf-8")
-    job = until(lambda: shown(served, id), lambda job: job["state"] != "running")
-    assert (job["state"], job["message"]) == ("done", "Voice 1 was made.")
-    assert job["result"] == {
-        **{"version": 1, "voice": "voice-0001-sample", "faults": [], "held_out": None, "elsewhere": None},
-        "left_out": {},
-        "learned": {"sentences": 1, "before": 2.0, "after": 1.0},
-    }
+    write_text(home / "go", "")
+    job = ended(served, id)
+    assert (job["state"], job["message"], job["result"]) == ("done", "Voice 1 was made.", {"version": 1})
     assert job["finished"] > job["created"]
     assert served.client.post("/feedback/train").status_code == 202, "and the next one may begin"
 
 
-def test_a_training_that_found_nothing_better_is_done_and_says_so(home: Path, trainer: None) -> None:
-    job = Jobs("sample").start()  # of a service that is gone: the next one never hears the exit code
-    with serving() as served:
-        until(lambda: shown(served, job.id), lambda found: found["step"] == 7)
-        (home / "go").write_text("nothing", encoding="utf-8")
-        found = until(lambda: shown(served, job.id), lambda found: found["state"] != "running")
-    assert (found["state"], found["result"]) == ("done", None)
-    assert found["message"].startswith("Nothing better was found: ")
-
-
-def test_a_training_that_fails_says_its_last_line(served: Served, home: Path) -> None:
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("fail", "There is no room on the disk."), ("break", f"{jobs.GONE} 5 steps Out of memory at step 7.")],
+)
+def test_a_training_that_fails_says_why(served: Served, home: Path, word: str, said: str) -> None:
     id = started(served)
-    (home / "go").write_text("fail", encoding="utf-8")
-    job = until(lambda: shown(served, id), lambda job: job["state"] != "running")
-    assert job["state"] == "failed" and job["message"] == "kurdtts feedback: There is no room on the disk."
+    write_text(home / "go", word)
+    job = ended(served, id)
+    assert (job["state"], job["message"], job["step"]) == ("failed", said, 7)
 
 
 def test_of_many_that_ask_at_once_one_gets_the_training(served: Served, home: Path) -> None:
@@ -151,107 +184,96 @@ def test_of_many_that_ask_at_once_one_gets_the_training(served: Served, home: Pa
         answers = list(pool.map(lambda _: httpx.post(f"{served.address}/feedback/train", timeout=60), range(8)))
     assert sorted(answer.status_code for answer in answers) == [202] + [409] * 7
     assert {refusal(answer) for answer in answers if answer.status_code == 409} == {(409, "training_runs")}
-    assert len(list((home / "runs" / "jobs").glob("*.json"))) == 1
+    assert len(list((home / "runs" / "jobs").iterdir())) == 1
 
 
 def test_while_another_program_trains_none_is_started(served: Served, home: Path) -> None:
     with only_training():
         assert refusal(served.client.post("/feedback/train")) == (409, "training_runs")
-    assert list((home / "runs" / "jobs").glob("*")) == []
+    assert not (home / "runs" / "jobs").exists()
     started(served)
 
 
-@WITH_SIGNALS
-def test_a_training_that_ends_between_two_questions_keeps_its_code(
-    trainer: None, home: Path, monkeypatch: pytest.MonkeyPatch
+def test_another_programs_voice_or_log_is_not_taken_for_the_jobs(
+    served: Served, home: Path, make_voice: Callable[..., Voice]
 ) -> None:
-    runner = Jobs("sample")
-    job = runner.start()
-    process, ordinary = runner._processes[job.id], subprocess.Popen.poll
-
-    def ends_just_after(child: subprocess.Popen) -> int | None:
-        code = ordinary(child)
-        psutil.Process(child.pid).kill()
-        while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
-            time.sleep(0.01)
-        return code
-
-    with monkeypatch.context() as patch:
-        patch.setattr(subprocess.Popen, "poll", ends_just_after)
-        assert runner.get(job.id).state == "running"
-    found = runner.get(job.id)
-    assert found.state == "failed" and "ended with code" in found.message and process.returncode
-
-
-@WITH_SIGNALS
-def test_a_stopped_training_keeps_its_checkpoint(served: Served, home: Path) -> None:
     id = started(served)
-    assert served.client.delete(f"/jobs/{id}").status_code == 202
-    job = until(lambda: shown(served, id), lambda job: job["state"] != "running")
-    assert job["state"] == "failed" and "Stopped as asked; its checkpoint is kept" in job["message"]
-    assert (home / "runs" / "feedback-abc" / "checkpoint").is_file()
-    assert refusal(served.client.delete(f"/jobs/{id}")) == (409, "not_running")
+    other = home / "runs" / "feedback-other" / "log.jsonl"
+    other.parent.mkdir()
+    other.write_text(json.dumps({"step": 39, "text": "Of another training."}) + "\n", encoding="utf-8")
+    voice = make_voice()
+    voice.card = {"faults": [], "parent": None, "corrections": ["x"]}
+    registry.publish(voice, "test", lambda card: "")
+    assert (shown(served, id)["step"], shown(served, id)["message"]) == (7, "The best voice so far.")
+    write_text(home / "go", "fail")
+    assert (ended(served, id)["state"], ended(served, id)["result"]) == ("failed", None)
 
 
-def test_a_killed_training_is_failed_and_not_running(served: Served, home: Path) -> None:
-    id = started(served)
-    psutil.Process(record(home, id).pid).kill()
-    job = until(lambda: shown(served, id), lambda job: job["state"] != "running")
-    assert job["state"] == "failed" and job["step"] == 7
-
-
-@WITH_SIGNALS
-def test_a_service_that_is_closed_stops_its_training(home: Path, trainer: None) -> None:
+def test_a_training_stops_when_it_is_asked_or_its_service_closes(trainer: None) -> None:
     with serving() as served:
         id = started(served)
+        assert served.client.delete(f"/jobs/{id}").status_code == 202
+        assert ended(served, id)["message"] == "Stopped as asked."
+        assert refusal(served.client.delete(f"/jobs/{id}")) == (409, "not_running")
+        id = started(served)
     with serving() as served:
-        job = until(lambda: shown(served, id), lambda job: job["state"] != "running")
-    assert job["state"] == "failed" and "Stopped as asked" in job["message"]
-    assert (home / "runs" / "feedback-abc" / "checkpoint").is_file()
+        assert (ended(served, id)["state"], ended(served, id)["message"]) == ("failed", "Stopped as asked.")
 
 
-def test_a_training_of_a_killed_service_is_known_to_the_next_one(home: Path, trainer: None) -> None:
-    job = Jobs("sample").start()  # of a service that is killed: nobody closes it
+def test_a_training_of_a_killed_service_is_known_to_the_next_one(trainer: None, home: Path) -> None:
+    _, id = of_a_killed_service()
     with serving() as served:
-        until(lambda: shown(served, job.id), lambda found: found["step"] == 7)
-        assert shown(served, job.id)["state"] == "running"
-        assert refusal(served.client.post("/feedback/train")) == (409, "training_runs")
-        (home / "go").write_text("", encoding="utf-8")
-        found = until(lambda: shown(served, job.id), lambda found: found["state"] != "running")
-        assert (found["state"], found["result"]["version"]) == ("done", 1)
+        assert shown(served, id)["state"] == "running"
+        assert served.client.delete("/jobs/" + "0" * 32).status_code == 404
+        write_text(home / "go", "")
+        found = ended(served, id)
+    assert (found["state"], found["result"]) == ("done", {"version": 1})
 
 
-def test_a_process_that_vanished_while_nobody_looked_is_failed(home: Path, trainer: None) -> None:
-    job = Jobs("sample").start()
-    psutil.Process(job.pid).kill()
+def test_the_next_service_can_stop_it(trainer: None) -> None:
+    _, id = of_a_killed_service()
     with serving() as served:
-        found = until(lambda: shown(served, job.id), lambda found: found["state"] != "running")
-        assert found["state"] == "failed" and "Its process is gone" in found["message"]
-        assert shown(served, job.id) == found
+        assert served.client.delete(f"/jobs/{id}").status_code == 202
+        assert ended(served, id)["message"] == "Stopped as asked."
+
+
+def test_a_process_that_was_killed_is_failed_for_every_service(trainer: None) -> None:
+    service, id = of_a_killed_service()
+    service._processes[id].kill()
+    with serving() as served:
+        found = ended(served, id)
+        assert (found["state"], found["message"], found["step"]) == ("failed", jobs.GONE, 7)
+        assert shown(served, id) == found == service.get(id).model_dump()
         assert served.client.post("/feedback/train").status_code == 202
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"pid": None, "process_began": None, "state": "queued"},
-        {"pid": os.getpid(), "process_began": 1.0},  # another process has the number now
-        {"pid": 2**22 + 1, "process_began": 1.0},
-    ],
-)
-def test_a_record_without_its_process_is_failed(served: Served, home: Path, changes: dict) -> None:
-    folder = home / "runs" / "jobs"
-    folder.mkdir(parents=True)
-    job = {"id": "a" * 32, "created": "2026-01-01T00:00:00+00:00", "versions_before": [], "state": "running", **changes}
-    (folder / f"{job['id']}.json").write_text(json.dumps(job), encoding="utf-8")
-    assert shown(served, "a" * 32)["state"] == "failed"
-    assert psutil.pid_exists(os.getpid())
+def test_a_process_that_begins_after_it_was_thought_to_be_gone_does_nothing(home: Path) -> None:
+    service = Jobs("sample")
+    write_json(service.folder / ID / START, {"created": "2026-01-01T00:00:00.000+00:00"})
+    assert service.get(ID).state == "failed"  # of an earlier service, and it has no lock yet
+    before = (service.folder / ID / RESULT).read_bytes()
+    with pytest.raises(TrainingError, match="has ended"), reported(service.folder / ID):
+        raise AssertionError
+    assert (service.folder / ID / RESULT).read_bytes() == before
+
+
+def test_progress_is_written_once_a_second_and_at_each_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [10.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    found = []
+    with reported(tmp_path) as report:
+        for step, second, message in ((1, 0, ""), (2, 0.5, ""), (3, 0.6, "Best."), (4, 1.5, ""), (5, 1.7, "")):
+            now[0] = 10.0 + second
+            assert report.step(step, 9, message) is False
+            found.append(json.loads((tmp_path / PROGRESS).read_text(encoding="utf-8")))
+    assert [each["step"] for each in found] == [1, 1, 3, 3, 5]
+    assert found[-1] == {"step": 5, "steps": 9, "message": "Best."}
 
 
 def test_the_training_does_not_learn_the_token(served: Served, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KURDTTS_TOKEN", "secret")
-    started(served)
-    environment = json.loads((home / "runs" / "feedback-abc" / "environment.json").read_text(encoding="utf-8"))
+    folder = home / "runs" / "jobs" / started(served)
+    environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
     assert "KURDTTS_TOKEN" not in environment and environment["KURDTTS_HOME"] == str(home)
 
 
@@ -259,7 +281,3 @@ def test_the_training_does_not_learn_the_token(served: Served, home: Path, monke
 def test_an_unknown_job_is_not_found(served: Served, id: str) -> None:
     for method in ("GET", "DELETE"):
         assert refusal(served.client.request(method, f"/jobs/{id}"))[0] == 404
-
-
-def record(home: Path, id: str) -> Job:
-    return Job(**json.loads((home / "runs" / "jobs" / f"{id}.json").read_text(encoding="utf-8")))

@@ -24,6 +24,12 @@ from kurdtts_lib.settings import REPOSITORY
 from kurdtts_lib.vits.voice import Voice
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+TRAINER = """
+import pathlib, sys
+from kurdtts_lib.feedback.job import reported
+with reported(pathlib.Path(sys.argv[1])) as report:
+    report.end("done", "Trained.")
+"""
 FLAGS = ["--no-sandbox", "--disable-gpu", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
 
 
@@ -60,7 +66,7 @@ def page() -> Iterator[str]:
 def served(
     home: Path, page: str, make_audible_voice: Callable[..., Voice], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Served]:
-    monkeypatch.setattr(jobs, "training_command", lambda _: [sys.executable, "-c", "print('Trained.')"])
+    monkeypatch.setattr(jobs, "training_command", lambda _, folder: [sys.executable, "-c", TRAINER, str(folder)])
     voice = make_audible_voice()
     voice.card = {"faults": [], "parent": None}
     registry.publish(voice, "test", lambda card: "")

@@ -14,7 +14,7 @@ from serving import Served, refusal, serving
 
 from kurdtts_lib import registry
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.service import speaking, state
+from kurdtts_lib.service import speaking
 from kurdtts_lib.service.speaking import Speaker
 from kurdtts_lib.synthesis import Spoken, encode_sound, speak, stream
 from kurdtts_lib.vits.voice import Voice, load_voice
@@ -251,7 +251,7 @@ def test_only_so_many_texts_wait_and_the_service_answers_meanwhile(
     served: Served, add: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add()
-    monkeypatch.setattr(state, "MOST_WAITING", 2)
+    monkeypatch.setattr(speaking, "MOST_WAITING", 2)
     inside, go_on = threading.Event(), threading.Event()
 
     def slow(*arguments: object, **keywords: object) -> np.ndarray:

@@ -1,12 +1,10 @@
 """What a training on corrections came to, and how its voice tells it."""
 
+import dataclasses
 from dataclasses import dataclass
 
 from kurdtts_lib.cards import HOW_TO_SPEAK, table, voice_head
 from kurdtts_lib.registry import Entry
-
-NOTHING_BETTER = "Nothing better was found"
-"""How a training ends that made no voice."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +38,25 @@ class FeedbackResult:
         version = self.entry.version
         if not self.better:
             return (
-                f"{NOTHING_BETTER}: no step came nearer to the held-out corrections than voice {version}, so it stays "
-                "the current voice, and the corrections stay as they were. More corrections may help."
+                f"Nothing better was found: no step came nearer to the held-out corrections than voice {version}, so "
+                "it stays the current voice, and the corrections stay as they were. More corrections may help."
             )
         if self.entry.faults:
             return f"Voice {version} was made and did not become the current voice: {' '.join(self.entry.faults)}"
         return f"Voice {version} was made and is the current voice now."
+
+    def voice_facts(self, left_out: dict[str, str]) -> dict | None:
+        """The new voice for other programs, with the corrections that were left out; None if no voice was made."""
+        if not self.better:
+            return None
+        figures = {name: getattr(self, name) for name in ("learned", "held_out", "elsewhere")}
+        return {
+            "version": self.entry.version,
+            "voice": self.entry.folder.name,
+            "faults": self.entry.faults,
+            **{name: dataclasses.asdict(change) if change else None for name, change in figures.items()},
+            "left_out": left_out,
+        }
 
 
 def readme(card: dict) -> str:

@@ -1,10 +1,12 @@
 """The service as one ASGI application: its endpoints, and the gates in front of them."""
 
 import contextlib
+import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from fastapi import FastAPI
+from anyio.to_thread import current_default_thread_limiter
+from fastapi import Depends, FastAPI, Request
 from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
@@ -13,14 +15,12 @@ from kurdtts_lib import __version__
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service import collect, collect_endpoints, feedback_endpoints, speech_endpoints
 from kurdtts_lib.service.description import describe_service
-from kurdtts_lib.service.failures import add_handlers
-from kurdtts_lib.service.gates import OPEN_PATHS, BodyGate, HostGate, OriginGate, RateGate, TokenGate
+from kurdtts_lib.service.failures import ServiceError, add_handlers
+from kurdtts_lib.service.gates import OPEN_PATHS, BodyGate, HostGate, OriginGate, TokenGate
 from kurdtts_lib.service.jobs import Jobs
-from kurdtts_lib.service.limits import Buckets
-from kurdtts_lib.service.lingering import Lingering
 from kurdtts_lib.service.logs import RequestLog
 from kurdtts_lib.service.speaking import Speaker
-from kurdtts_lib.service.state import State
+from kurdtts_lib.service.state import THREADS, Shared, State
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class ServiceSettings:
     """Of a body: a minute of sound in the best quality has 17 MB."""
     sentences: tuple[str, ...] = ()
     """That the page for contributors shows; empty: there is no such page."""
+    proxies: tuple[str, ...] = ()
+    """Addresses of proxies, which may say whom they ask for (X-Forwarded-For)."""
 
 
 # An error's message may quote a text; FastAPI would send it to whatever collects measurements on this machine.
@@ -52,6 +54,7 @@ def create_app(settings: ServiceSettings) -> ASGIApp:
         docs_url=None,  # FastAPI's pages for people load their programs from elsewhere
         redoc_url=None,
         lifespan=_lifespan,
+        dependencies=[Depends(_not_too_often)],
     )
     app.state.service = State(FeedbackStore(), Jobs(settings.profile), Speaker())
     app.include_router(feedback_endpoints.router)
@@ -66,7 +69,6 @@ def create_app(settings: ServiceSettings) -> ASGIApp:
     if settings.token:
         open_paths = (*OPEN_PATHS, *(collect.PATHS if settings.sentences else ()))
         app.add_middleware(TokenGate, token=settings.token, open_paths=open_paths)
-    app.add_middleware(RateGate, buckets=Buckets())
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -80,10 +82,20 @@ def create_app(settings: ServiceSettings) -> ASGIApp:
     if not settings.token:  # a page that knows no token gains nothing by another name, and a proxy brings its own
         app.add_middleware(HostGate)
     # Around everything: the answer to a bug is made outside of the middlewares that are added.
-    return RequestLog(Lingering(app))
+    return RequestLog(app)
 
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    current_default_thread_limiter().total_tokens = THREADS
     yield
-    app.state.service.close()
+    app.state.service.jobs.stop_all()
+
+
+async def _not_too_often(shared: Shared, request: Request) -> None:
+    """Raises ServiceError (429) for a POST too many. Its body was read: a client hears a refusal after it has sent."""
+    client = request.client.host if request.client else ""
+    wait = math.ceil(shared.buckets.wait_seconds(client)) if request.method == "POST" else 0
+    if wait:
+        message = f"Too many requests. Try again in {wait} s."
+        raise ServiceError(429, "too_many_requests", message, {"Retry-After": str(wait)})

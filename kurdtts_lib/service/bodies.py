@@ -59,15 +59,16 @@ class JobBody(BaseModel):
     """A training."""
 
     id: str
-    state: Literal["queued", "running", "done", "failed"]
-    created: str
-    finished: str | None
-    step: int
-    steps: int | None = Field(description="How many there are at most; it stops earlier if nothing gets better")
-    message: str
+    state: Literal["running", "done", "failed"]
+    created: str = Field(description="UTC, ISO 8601")
+    finished: str | None = None
+    step: int = 0
+    steps: int | None = Field(None, description="How many there are at most; it stops earlier if nothing gets better")
+    message: str = ""
     result: dict | None = Field(
+        None,
         description="The new voice: version, folder, faults, figures before and after, and by id why corrections were "
-        "left out; null also where the training found nothing better, and then the current voice stays"
+        "left out; null also where the training found nothing better, and then the current voice stays",
     )
 
 

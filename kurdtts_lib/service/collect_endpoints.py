@@ -1,12 +1,11 @@
 """The page for contributors over HTTP, and what it asks besides submitting and speaking."""
 
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 
 from kurdtts_lib import registry
-from kurdtts_lib.feedback.checks import Checks, Finding, check_kept
-from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.feedback.checks import Finding, check_kept
 from kurdtts_lib.feedback.takes import encode_take
 from kurdtts_lib.service import collect
 from kurdtts_lib.service.bodies import CheckedBody, FindingBody, SentencesBody
@@ -24,19 +23,27 @@ def show_page(request: Request) -> Response:
 
 
 @router.get("/collect/sentences", responses=documented(503))
-async def sentences(shared: Shared, request: Request) -> SentencesBody:
+def sentences(shared: Shared, request: Request) -> SentencesBody:
     """Sentences to read aloud, those with the fewest takes first, and the voice that can be heard."""
-    return await shared.work(_sentences, shared.store, request.app.state.sentences)
+    entries = registry.voices()
+    current = next((entry.folder.name for entry in entries if entry.current), None)
+    return SentencesBody(
+        sentences=collect.fewest_first(request.app.state.sentences, shared.store.corrections()),
+        voice=current,
+        why=None if current else registry.why_no_current(entries),
+    )
 
 
 @router.post("/collect/check", dependencies=[Depends(multipart_only)], responses=documented(413, 415, 422, 429))
-async def check(
+def check(
     shared: Shared,
     audio: Annotated[UploadFile, File(description="As for /feedback")],
     text: Annotated[str, Form(description="What is said in it", min_length=1)],
 ) -> CheckedBody:
     """Check a take against its text; nothing of it is kept."""
-    return _checked(await shared.work(_check, audio.file, text))
+    with shared.checking:
+        checks = check_kept(encode_take(audio.file.read()), text)
+    return CheckedBody(seconds=checks.seconds, errors=_bodies(checks.errors), warnings=_bodies(checks.warnings))
 
 
 @router.get("/collect/{name}", include_in_schema=False)
@@ -52,22 +59,5 @@ def _response(file: collect.File) -> Response:
     return Response(file.content, media_type=file.media_type, headers=collect.HEADERS)
 
 
-def _sentences(store: FeedbackStore, sentences: tuple[str, ...]) -> SentencesBody:
-    entries = registry.voices()
-    current = next((entry.folder.name for entry in entries if entry.current), None)
-    return SentencesBody(
-        sentences=collect.fewest_first(sentences, store.corrections()),
-        voice=current,
-        why=None if current else registry.why_no_current(entries),
-    )
-
-
-def _check(audio: BinaryIO, text: str) -> Checks:
-    return check_kept(encode_take(audio.read()), text)
-
-
-def _checked(checks: Checks) -> CheckedBody:
-    def bodies(findings: list[Finding]) -> list[FindingBody]:
-        return [FindingBody(code=finding.code, message=finding) for finding in findings]
-
-    return CheckedBody(seconds=checks.seconds, errors=bodies(checks.errors), warnings=bodies(checks.warnings))
+def _bodies(findings: list[Finding]) -> list[FindingBody]:
+    return [FindingBody(code=finding.code, message=finding) for finding in findings]

@@ -1,8 +1,6 @@
 """Corrections over HTTP: submit, ask, accept, withdraw, train."""
 
-import asyncio
-import dataclasses
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 from python_multipart.multipart import parse_options_header
@@ -12,7 +10,6 @@ from kurdtts_lib.feedback.records import Correction
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service.bodies import CorrectionBody, JobBody, JobStartedBody, Short, SubmittedBody, WithdrawnBody
 from kurdtts_lib.service.failures import ServiceError, documented
-from kurdtts_lib.service.jobs import Job
 from kurdtts_lib.service.state import Shared
 
 router = APIRouter()
@@ -39,7 +36,7 @@ async def multipart_only(request: Request) -> None:
         **documented(413, 415, 422, 429, 503),
     },
 )
-async def submit(
+def submit(
     shared: Shared,
     response: Response,
     audio: Annotated[UploadFile, File(description="WAV, FLAC, MP3 or OGG; 60 s at most. Its file name is not used")],
@@ -52,8 +49,9 @@ async def submit(
     if not consent:
         message = "Consent is needed: the speaker must agree that voices learn from it (consent=true)."
         raise ServiceError(422, "no_consent", message)
-    facts = {"text": text, "contributor": contributor, "consent": consent, "voice": voice}
-    correction = await shared.work(_submit, shared.store, audio.file, facts)
+    with shared.checking:  # read here and not before: uploads that wait lie on the disk, not in the memory
+        content = audio.file.read()
+        correction = shared.store.submit(content, text, contributor=contributor, consent=consent, voice=voice)
     if correction.repeated:
         response.status_code = 200
     response.headers["Location"] = f"/feedback/{correction.id}"
@@ -61,46 +59,41 @@ async def submit(
 
 
 @router.get("/feedback/{id}", responses=documented(404, 503))
-async def show(shared: Shared, id: str) -> CorrectionBody:
+def show(shared: Shared, id: str) -> CorrectionBody:
     """A correction as it is now."""
-    return CorrectionBody(**_public(await shared.work(_find, shared.store, id)))
+    return CorrectionBody(**_public(_find(shared.store, id)))
 
 
 @router.post("/feedback/train", status_code=202, responses=documented(409, 429, 503))
-async def train(shared: Shared) -> JobStartedBody:
+def train(shared: Shared) -> JobStartedBody:
     """Let the current voice learn the accepted corrections: one training at a time, in its own process."""
-    job = await asyncio.to_thread(shared.jobs.start)
-    return JobStartedBody(job=job.id)
+    return JobStartedBody(job=shared.jobs.start())
 
 
 @router.post("/feedback/{id}/accept", responses=documented(404, 409, 429, 503))
-async def accept(shared: Shared, id: str) -> CorrectionBody:
+def accept(shared: Shared, id: str) -> CorrectionBody:
     """Let voices learn from a correction."""
-    return CorrectionBody(**_public(await shared.work(_accept, shared.store, id)))
+    _find(shared.store, id)
+    return CorrectionBody(**_public(shared.store.accept(id)))
 
 
 @router.delete("/feedback/{id}", responses=documented(404, 503))
-async def withdraw(shared: Shared, id: str) -> WithdrawnBody:
+def withdraw(shared: Shared, id: str) -> WithdrawnBody:
     """Remove a correction's sound, text and contributor. May be repeated."""
-    voices = await shared.work(_withdraw, shared.store, id)
-    return WithdrawnBody(id=id, state="withdrawn", voices=voices)
+    _find(shared.store, id)
+    return WithdrawnBody(id=id, state="withdrawn", voices=shared.store.withdraw(id, "over HTTP"))
 
 
 @router.get("/jobs/{id}", responses=documented(404, 503))
-async def job(shared: Shared, id: str) -> JobBody:
+def job(shared: Shared, id: str) -> JobBody:
     """How far a training is."""
-    return _job_body(await asyncio.to_thread(shared.jobs.get, id))
+    return shared.jobs.get(id)
 
 
 @router.delete("/jobs/{id}", status_code=202, responses=documented(404, 409, 503))
-async def stop(shared: Shared, id: str) -> JobBody:
+def stop(shared: Shared, id: str) -> JobBody:
     """Ask a training to stop after its step. It keeps its checkpoint, and the next training goes on from there."""
-    return _job_body(await asyncio.to_thread(shared.jobs.stop, id))
-
-
-def _submit(store: FeedbackStore, audio: BinaryIO, facts: dict) -> Correction:
-    # Read here and not before: uploads that wait for a thread wait on the disk, not in the memory.
-    return store.submit(audio.read(), **facts)
+    return shared.jobs.stop(id)
 
 
 def _find(store: FeedbackStore, id: str) -> Correction:
@@ -110,20 +103,5 @@ def _find(store: FeedbackStore, id: str) -> Correction:
         raise ServiceError(404, "not_found", "There is no correction with this id.") from error
 
 
-def _accept(store: FeedbackStore, id: str) -> Correction:
-    _find(store, id)
-    return store.accept(id)
-
-
-def _withdraw(store: FeedbackStore, id: str) -> list[str]:
-    _find(store, id)
-    return store.withdraw(id, "over HTTP")
-
-
 def _public(correction: Correction) -> dict:
     return {name: getattr(correction, name) for name in CorrectionBody.model_fields}
-
-
-def _job_body(job: Job) -> JobBody:
-    values = dataclasses.asdict(job)
-    return JobBody(**{name: values[name] for name in JobBody.model_fields})

@@ -1,7 +1,6 @@
-"""What a request must pass before an endpoint sees it: its host, its web page, its rate, its token, its size."""
+"""What a request must pass before an endpoint sees it: its host, its web page, its token, its size."""
 
 import hmac
-import math
 import re
 from collections.abc import Collection
 
@@ -9,12 +8,14 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kurdtts_lib.service.failures import ServiceError, answer
-from kurdtts_lib.service.limits import Buckets
 
 OPEN_PATHS = ("/health",)
 """These answer without the token; with the page for contributors its files as well."""
 TAIL_BYTES = 256
 """The end of a body that is kept to be looked at: longer than the last line of a form, 76 characters at most."""
+DISCARDED_DIGITS = 7
+"""Of a refused body's length: below 10 MB, as any take is, the server throws away what still comes for some seconds,
+so that the client hears why. A connection that is closed before takes the answer with it."""
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 LOCAL_HOST = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?")
 
@@ -71,23 +72,6 @@ class OriginGate(Gate):
             )
 
 
-class RateGate(Gate):
-    """Only so many POST requests from one client."""
-
-    def __init__(self, app: ASGIApp, buckets: Buckets) -> None:
-        super().__init__(app)
-        self.buckets = buckets
-
-    def check(self, scope: Scope, headers: Headers) -> None:
-        if scope["method"] != "POST":
-            return
-        client = scope["client"][0] if scope.get("client") else ""
-        wait = math.ceil(self.buckets.wait_seconds(client))
-        if wait:
-            message = f"Too many requests. Try again in {wait} s."
-            raise ServiceError(429, "too_many_requests", message, {"Retry-After": str(wait)})
-
-
 class TokenGate(Gate):
     """Only those who know the token."""
 
@@ -103,14 +87,16 @@ class TokenGate(Gate):
         right = hmac.compare_digest(given.strip().encode("latin-1"), self.expected)
         if kind.lower() != "bearer" or not right:
             message = "A token is needed: Authorization: Bearer TOKEN."
-            raise ServiceError(401, "unauthorized", message, {"WWW-Authenticate": "Bearer"})
+            refusal = {"WWW-Authenticate": "Bearer"}
+            if "transfer-encoding" in headers or len(headers.get("content-length", "")) > DISCARDED_DIGITS:
+                refusal["Connection"] = "close"  # nothing more is read
+            raise ServiceError(401, "unauthorized", message, refusal)
 
 
 class BodyGate(Gate):
     """Only bodies of an allowed size: by what the header says, before any of it is read, and by what is counted.
 
-    Starlette has such a middleware, too; its answers are plain text and come after the endpoint has begun.
-    The body's end is kept in the request's state as `body_tail`.
+    Starlette's own limit answers in plain text. The body's end is kept in the request's state as `body_tail`.
     """
 
     def __init__(self, app: ASGIApp, most_bytes: int) -> None:

@@ -55,7 +55,9 @@ def server_config(settings: ServiceSettings) -> uvicorn.Config:
         create_app(settings),
         log_config=None,
         access_log=False,  # ours says the same, and less of the client
-        proxy_headers=False,  # anybody could claim another address, and escape the limit of requests
+        # From elsewhere than a proxy anyone could claim another address, and escape the limit of requests.
+        proxy_headers=bool(settings.proxies),
+        forwarded_allow_ips=list(settings.proxies),
         http="h11",
         ws="none",
         timeout_graceful_shutdown=LAST_SECONDS,
@@ -73,6 +75,11 @@ def check(settings: ServiceSettings, host: str) -> None:
     for origin in settings.origins:
         if not ORIGIN.fullmatch(origin):
             raise KurdTTSError(f"{origin!r} is not the address of a web page's server. Write it like https://a.org.")
+    for proxy in settings.proxies:
+        try:
+            ipaddress.ip_network(proxy)
+        except ValueError as error:
+            raise KurdTTSError(f"{proxy!r} is not the address of a proxy. Write it like 127.0.0.1.") from error
 
 
 def _only_this_machine(host: str) -> bool:

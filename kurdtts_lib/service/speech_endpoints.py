@@ -8,7 +8,6 @@ from fastapi.responses import StreamingResponse
 
 from kurdtts_lib import __version__, registry
 from kurdtts_lib.errors import VoiceError
-from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service.bodies import HealthBody, SpeechRequest, TtsRequest, VoiceBody
 from kurdtts_lib.service.failures import Failure, ServiceError, documented
 from kurdtts_lib.service.speaking import MEDIA_TYPES
@@ -35,12 +34,12 @@ def _sound(*media_types: str) -> dict:
     dependencies=[Depends(json_only)],
     responses={200: _sound(*MEDIA_TYPES.values()), **documented(404, 413, 415, 422, 429, 503)},
 )
-async def speech(shared: Shared, request: SpeechRequest) -> Response:
+def speech(shared: Shared, request: SpeechRequest) -> Response:
     """Speak a text, in the form of OpenAI's speech service. The form pcm arrives clause by clause."""
     if request.response_format == "pcm":
-        chunks = await shared.raw_speech(str(request.voice), request.input, request.speed)
+        chunks = shared.speaker.raw_speech(str(request.voice), request.input, request.speed)
         return StreamingResponse(chunks, media_type=MEDIA_TYPES["pcm"])
-    content = await shared.speech(str(request.voice), request.input, request.response_format, request.speed)
+    content = shared.speaker.speech(str(request.voice), request.input, request.response_format, request.speed)
     return Response(content, media_type=MEDIA_TYPES[request.response_format])
 
 
@@ -50,26 +49,15 @@ async def speech(shared: Shared, request: SpeechRequest) -> Response:
     dependencies=[Depends(json_only)],
     responses={200: _sound("audio/wav"), **documented(404, 413, 415, 422, 429, 503)},
 )
-async def tts(shared: Shared, request: TtsRequest) -> Response:
+def tts(shared: Shared, request: TtsRequest) -> Response:
     """Speak a text with the current voice, as WAV."""
-    return Response(await shared.speech("current", request.text, "wav", 1.0), media_type="audio/wav")
+    return Response(shared.speaker.speech("current", request.text, "wav", 1.0), media_type="audio/wav")
 
 
 @router.get("/voices", responses=documented(503))
-async def voices(shared: Shared) -> list[VoiceBody]:
+def voices(shared: Shared) -> list[VoiceBody]:
     """All voices, the newest last."""
-    return await shared.work(_voices, shared.store)
-
-
-@router.get("/health", responses={400: {"model": Failure, "description": "Asks for another host"}})
-async def health() -> HealthBody:
-    """Whether the service answers, and with which voice. Needs no token."""
-    voice, why = await asyncio.to_thread(_current)  # also while the store is locked
-    return HealthBody(ok=True, version=__version__, voice=voice, why=why)
-
-
-def _voices(store: FeedbackStore) -> list[VoiceBody]:
-    tainted = store.tainted_voices()
+    tainted = shared.store.tainted_voices()
     return [
         VoiceBody(
             version=entry.version,
@@ -84,6 +72,13 @@ def _voices(store: FeedbackStore) -> list[VoiceBody]:
         )
         for entry in registry.voices()
     ]
+
+
+@router.get("/health", responses={400: {"model": Failure, "description": "Asks for another host"}})
+async def health() -> HealthBody:
+    """Whether the service answers, and with which voice. Needs no token."""
+    voice, why = await asyncio.to_thread(_current)  # also while all other threads wait for the store
+    return HealthBody(ok=True, version=__version__, voice=voice, why=why)
 
 
 def _current() -> tuple[str | None, str | None]:

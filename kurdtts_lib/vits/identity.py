@@ -29,7 +29,7 @@ def fingerprint_of_clips(reader: ClipReader) -> str:
 
 
 def fingerprint_of_version_0_1(reader: ClipReader) -> str:
-    """What version 0.1 wrote in place of `fingerprint_of_clips`. Its trainings go on: prepared texts are encoded alike."""
+    """What version 0.1 wrote in place of `fingerprint_of_clips`: its trainings go on."""
     rows = [(clip.path.name, clip.text, frames) for clip, frames in zip(reader.clips, reader.frames, strict=True)]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
