@@ -153,7 +153,7 @@ def _read_spans(
         if address := re.search(pattern, composed):
             raise TextError(
                 f"{address.group()!r} in {_short(text)} has no one reading ({name}). Write it as you would say it.",
-                TextReason(name),
+                next(reason for reason in TextReason if reason == name),
             )
     digit = re.search("[0-9]", folded) is not None
     for rule in rules(language):

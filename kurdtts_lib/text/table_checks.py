@@ -90,7 +90,9 @@ def _are_letter_pairs(value: Any, alphabet: str) -> bool:
 
 def _is_pause(key: str, value: Any, _: str) -> bool:
     seconds = value.get("seconds") if isinstance(value, dict) and len(value) == 1 else None
-    return len(key) == 1 and type(seconds) in (int, float) and 0 <= seconds <= 10
+    if len(key) != 1 or isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return False
+    return 0 <= seconds <= 10
 
 
 def _is_refusal(key: str, value: Any, _: str) -> bool:
