@@ -31,6 +31,7 @@ from kurdtts_lib.service.app import ServiceSettings, create_app
 from kurdtts_lib.settings import REPOSITORY, load_profile
 from kurdtts_lib.synthesis import speech
 from kurdtts_lib.text import normalize
+from kurdtts_lib.vits import precision
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.scratch import new_model, new_tokenizer
 from kurdtts_lib.vits.training import Trainer
@@ -89,7 +90,7 @@ def losses(folder: Path) -> list[dict[str, float]]:
 def spoken() -> np.ndarray:
     """In float32: processors with bfloat16 would take it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(speech, "best_precision", lambda model: torch.float32)
+        patch.setattr(precision, "best_precision", lambda model: torch.float32)
         return speech.speak(load_voice(REPOSITORY / "models" / "tiny-kmr"), SPEECH)
 
 
