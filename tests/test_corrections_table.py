@@ -17,6 +17,9 @@ from kurdtts_lib.widgets.corrections_table import PAGE, CorrectionsTable
 __all__ = ["store"]  # the fixture
 
 
+CHANGED = "Roj baş heval, ez li vir im"
+
+
 class Sent(list):
     """What the table's player was given: (label, bytes)."""
 
@@ -80,6 +83,49 @@ def test_accept_lets_a_voice_learn_from_one(table: CorrectionsTable, store: Feed
     assert states(store) == ["accepted", "submitted"]
     assert names(table, 0) == ["Play", "Save text", "Withdraw"] and "Accepted" in table.message.value
     assert not table.accept_all.disabled
+
+
+def test_accept_keeps_what_stands_in_the_field(table: CorrectionsTable, store: FeedbackStore) -> None:
+    text_of(table, 0).value = f" {CHANGED} "
+    button(table, 0, "Accept").click()
+    kept = store.corrections()[0]
+    assert (kept.text, kept.state) == (CHANGED, "accepted") and kept.spoken in table.message.value
+    assert text_of(table, 0).value == CHANGED
+
+
+@pytest.mark.parametrize("name", ["Accept", "Accept all"])
+def test_a_text_that_cannot_be_is_not_accepted_and_stays_in_its_field(
+    table: CorrectionsTable, store: FeedbackStore, name: str
+) -> None:
+    text_of(table, 0).value = "روژ"
+    (table.accept_all if name == "Accept all" else button(table, 0, name)).click()
+    assert 'role="alert"' in table.message.value and "ر" in table.message.value
+    assert store.corrections()[0].text == TEXT and states(store)[0] == "submitted"
+    assert text_of(table, 0).value == "روژ"
+
+
+def test_texts_that_are_being_changed_stay_whatever_is_pressed(table: CorrectionsTable, store: FeedbackStore) -> None:
+    for number in range(2, PAGE + 1):
+        submit(store, number)
+    table.refresh.click()
+    text_of(table, 0).value = CHANGED
+    pressed = [table.refresh, button(table, 1, "Save text"), button(table, 1, "Accept"), button(table, 1, "Withdraw")]
+    for each in [*pressed, table.forward]:
+        each.click()
+    assert len(table.rows.children) == 1
+    table.back.click()
+    assert text_of(table, 0).value == CHANGED and store.corrections()[0].text == TEXT
+    table.forward.click()
+    table.accept_all.click()
+    assert store.corrections()[0].text == CHANGED, "it is accepted as its field shows it"
+    assert states(store) == ["accepted"] * (PAGE + 1)
+
+
+def test_a_change_of_a_text_that_is_withdrawn_is_forgotten(table: CorrectionsTable, store: FeedbackStore) -> None:
+    text_of(table, 0).value = CHANGED
+    button(table, 0, "Withdraw").click()
+    button(table, 0, "Really withdraw?").click()
+    assert text_of(table, 0).value == TEXT and table._drafts == {}
 
 
 def test_accept_all_accepts_all_pages(table: CorrectionsTable, store: FeedbackStore) -> None:

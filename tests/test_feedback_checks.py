@@ -48,7 +48,7 @@ def test_every_form_of_a_take_is_read_alike(form: str, tmp_path: Path) -> None:
         ((np.zeros(2 * RATE), RATE), TEXT, "no voice", "Check the microphone"),
         ((1e-4 * VOICE, RATE), "Roj baş " * 20, "no voice", "Check the microphone"),
         ((np.concatenate([GAP, syllables(0.1), GAP]), RATE), "na", "only 0.2 s", "say the whole text"),
-        ((np.zeros(62 * RATE, dtype=np.int16), RATE), TEXT, "62 s long", "one sentence at a time"),
+        ((np.zeros(62 * RATE, dtype=np.int16), RATE), TEXT, "62.0 s long", "one sentence at a time"),
         ((VOICE, RATE), "Roj baş " * 20, "letters and spaces", "Record the whole text"),
         ((VOICE, RATE), "Ez 1.2.3 sêv dixwim", "'1.2.3'", "Write"),
         ((VOICE, RATE), "...", "nothing to say", "Write at least one word"),
@@ -100,12 +100,12 @@ def test_a_long_text_is_refused_before_it_is_read() -> None:
 def test_a_file_of_hours_is_refused_by_its_header() -> None:
     small = encoded(np.zeros(3600 * 8000, dtype=np.int16), 8000, "FLAC")
     assert len(small) < 1_000_000
-    with pytest.raises(TakeError, match="3600 s long"):
+    with pytest.raises(TakeError, match=r"3600\.0 s long"):
         encode_take(small)
 
 
 def test_a_recorder_that_stops_at_the_limit_loses_nothing() -> None:
-    for seconds, kept in ((60.0, True), (60.9, True), (61.1, False)):
+    for seconds, kept in ((60.0, True), (60.1, False)):
         checks = check_take((np.resize(VOICE, round(seconds * RATE)), RATE), "roj baş heval " * 40)
         assert ("60 s is the most" in " ".join(checks.errors)) != kept
 

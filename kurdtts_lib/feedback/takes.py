@@ -14,9 +14,7 @@ Audio = bytes | Path | tuple[np.ndarray, int]
 """A file's bytes, a file, or samples with their rate in Hz: (samples,) or (samples, channels), int16 or float in
 [-1, 1]."""
 LONGEST_SECONDS = 60.0
-"""A correction is a sentence, and a longer take could fill the memory."""
-GRACE_SECONDS = 1.0
-"""A recorder that stops at the limit has heard a moment more by then, and its take must not be lost."""
+"""A correction is a sentence. A recorder stops here by itself."""
 
 
 def encode_take(audio: Audio) -> bytes:
@@ -63,9 +61,9 @@ def _header_seconds(source: bytes | Path) -> float:
 
 
 def _check_length(seconds: float) -> None:
-    if seconds > LONGEST_SECONDS + GRACE_SECONDS:
+    if seconds > LONGEST_SECONDS:
         raise TakeError(
-            f"This recording is {seconds:.0f} s long; {LONGEST_SECONDS:g} s is the most. Record one sentence at a time."
+            f"This recording is {seconds:.1f} s long; {LONGEST_SECONDS:g} s is the most. Record one sentence at a time."
         )
 
 

@@ -23,6 +23,8 @@ class CorrectionsTable:
         self.page = 0
         self._asked = ""
         """The correction whose withdrawal was the last thing asked for; the second click does it."""
+        self._drafts: dict[str, str] = {}
+        """Texts by id as they stand in the fields, where they were changed and are not saved."""
         self.player = PrivatePlayer()
         self.message, self.count = ipywidgets.HTML(), ipywidgets.HTML()
         self.rows = ipywidgets.VBox()
@@ -70,14 +72,15 @@ class CorrectionsTable:
     def _row(self, one: Correction) -> ipywidgets.HBox:
         about = " · ".join(filter(None, (one.state, one.contributor, f"{one.seconds:.1f} s", one.mark)))
         warnings = "".join(map(box_html, one.checks))
-        text = ipywidgets.Text(one.text, layout={"width": "min(440px, 98%)"})
+        text = ipywidgets.Text(self._drafts.get(one.id, one.text), layout={"width": "min(440px, 98%)"})
+        text.observe(lambda change: self._drafts.update({one.id: change["new"]}), "value")
         text.add_class("kurdtts-correction")
         play = _button("Play", "play", f"Hear: {one.text}")
         play.on_click(lambda _: self._play(one))
         parts: list[ipywidgets.Widget] = [
             text,
             play,
-            self._button("Save text", "pencil", "Keep the changed text", functools.partial(self._save, one, text)),
+            self._button("Save text", "pencil", "Keep the changed text", functools.partial(self._save, one)),
         ]
         if one.state == "submitted":
             accept = functools.partial(self._accept, one)
@@ -116,11 +119,18 @@ class CorrectionsTable:
         except KurdTTSError as error:
             self.message.value = box_html(str(error))
 
-    def _save(self, one: Correction, text: ipywidgets.Text) -> str:
-        saved = self.store.edit_text(one.id, text.value.strip())
-        return _status(f"Saved: {kurmanji(html.escape(saved.spoken))}")
+    def _save(self, one: Correction) -> str:
+        return _status(f"Saved: {kurmanji(html.escape(self._keep_text(one).spoken))}")
+
+    def _keep_text(self, one: Correction) -> Correction:
+        """What stands in the field becomes the correction's text."""
+        saved = self.store.edit_text(one.id, self._drafts.get(one.id, one.text).strip())
+        self._drafts.pop(one.id, None)
+        return saved
 
     def _accept(self, one: Correction) -> str:
+        if one.id in self._drafts:
+            self._keep_text(one)
         return _status(f"Accepted: {kurmanji(html.escape(self.store.accept(one.id).spoken))}")
 
     def _accept_all(self) -> str:
@@ -128,13 +138,14 @@ class CorrectionsTable:
         waiting, refused = self.store.corrections("submitted"), []
         for one in waiting:
             try:
-                self.store.accept(one.id)
+                self._accept(one)
             except KurdTTSError as error:
                 refused.append(box_html(str(error)))
         return _status(f"{len(waiting) - len(refused)} accepted.") + "".join(refused)
 
     def _withdraw(self, one: Correction) -> str:
         voices = self.store.withdraw(one.id)
+        self._drafts.pop(one.id, None)
         self.player.clear()
         learned = f" Voices that learned from it: {html.escape(', '.join(voices))}." if voices else ""
         return _status(f"Withdrawn.{learned}")

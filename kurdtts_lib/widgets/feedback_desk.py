@@ -9,7 +9,6 @@ from kurdtts_lib.errors import KurdTTSError
 from kurdtts_lib.feedback.checks import check_take
 from kurdtts_lib.feedback.records import Correction
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.feedback.takes import LONGEST_SECONDS
 from kurdtts_lib.registry import Entry
 from kurdtts_lib.synthesis import speak
 from kurdtts_lib.vits.voice import load_voice
@@ -46,7 +45,7 @@ class FeedbackDesk:
         self.mark = ipywidgets.Text(
             description="What is wrong?", placeholder="for example: ê sounds like i", layout=wide, style=style
         )
-        self.recorder = Recorder(self.sentence.value, language, self._check, LONGEST_SECONDS)
+        self.recorder = Recorder(self.sentence.value, language, self._check)
         self.findings = ipywidgets.HTML()
         self.contributor = ipywidgets.Text(
             description="Who speaks", placeholder="a name, or nothing", layout=wide, style=style
@@ -72,6 +71,7 @@ class FeedbackDesk:
         )
         self.sentence.observe(lambda _: self._new_sentence(), "value")
         self.consent.observe(lambda _: self._allow(), "value")
+        self.recorder.on_clear(self._forget)
         self.hear_button.on_click(lambda _: self._hear())
         self.submit_button.on_click(lambda _: self._submit())
 
@@ -82,8 +82,7 @@ class FeedbackDesk:
 
     def _new_sentence(self) -> None:
         self.recorder.text = self.sentence.value
-        self.speech.value = self.findings.value = self.message.value = self.mark.value = ""
-        self._allow()
+        self.speech.value = self.message.value = self.mark.value = ""
 
     def _hear(self) -> None:
         try:
@@ -99,6 +98,11 @@ class FeedbackDesk:
         self.usable = not checks.errors
         lines = [box_html(line) for line in [*checks.errors, *checks.warnings]]
         self.findings.value = "".join(lines) or '<div role="status">✓ The recording sounds well.</div>'
+        self._allow()
+
+    def _forget(self) -> None:
+        """The take is gone, and with it what was found in it."""
+        self.usable, self.findings.value = False, ""
         self._allow()
 
     def _allow(self) -> None:
@@ -131,6 +135,5 @@ class FeedbackDesk:
         self.submitted.append(correction)
         said = "It was there already" if correction.repeated else "Thank you, it is kept"
         self.recorder.text = self.sentence.value  # the take is handed in: a second click must not do it again
-        self.findings.value = self.mark.value = ""
+        self.mark.value = ""
         self.message.value = f'<div role="status">✓ {said}: {kurmanji(html.escape(correction.spoken))}</div>'
-        self._allow()

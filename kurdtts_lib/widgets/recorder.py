@@ -10,10 +10,12 @@ import anywidget
 import traitlets
 
 from kurdtts_lib.errors import KurdTTSError, TakeError
+from kurdtts_lib.feedback.takes import LONGEST_SECONDS
 from kurdtts_lib.files import read_json
-from kurdtts_lib.widgets.takes import LONGEST_SECONDS, MAX_UPLOAD_BYTES, Receiver, Take
+from kurdtts_lib.widgets.takes import MAX_UPLOAD_BYTES, Take, take_of
 
 STATIC = Path(__file__).absolute().parent / "static"
+CHANGED = "text_changed"
 LABELS: dict[str, dict[str, str]] = read_json(STATIC / "labels.json")
 """Every word and sentence the recorder shows, by language. A speaker can correct the file without programming."""
 
@@ -30,8 +32,8 @@ def module_source() -> str:
 class Recorder(anywidget.AnyWidget):
     """Shows a sentence and records it; the last line of a cell shows it. The sound never enters the notebook's file.
 
-    `text` is to be read; `language` of the buttons and messages: "en" or "kmr"; `on_take` is called with each Take;
-    `longest_seconds`: the recording stops there, and a longer file is refused.
+    `text` is to be read; `language` of the buttons and messages: "en" or "kmr"; `on_take` is called with each Take.
+    A recording stops after `LONGEST_SECONDS`, and a longer file is refused.
     """
 
     _esm = module_source()
@@ -40,24 +42,18 @@ class Recorder(anywidget.AnyWidget):
     _round = traitlets.Int(0).tag(sync=True)
     """Grows with each sentence: a take says to which round it belongs."""
     _kept_seconds = traitlets.Float(0.0).tag(sync=True)
+    """Of the newest take; 0 while there is none."""
     _language = traitlets.Unicode().tag(sync=True)
     _labels = traitlets.Dict().tag(sync=True)
-    _longest_seconds = traitlets.Float().tag(sync=True)
+    _longest_seconds = traitlets.Float(LONGEST_SECONDS).tag(sync=True)
     _max_upload_bytes = traitlets.Int(MAX_UPLOAD_BYTES).tag(sync=True)
     message = traitlets.Unicode("").tag(sync=True)
     """Shown below the buttons, for example what a check found in the take. Goes when a new take begins."""
 
-    def __init__(
-        self,
-        text: str = "",
-        language: str = "en",
-        on_take: Callable[[Take], None] | None = None,
-        longest_seconds: float = LONGEST_SECONDS,
-    ) -> None:
+    def __init__(self, text: str = "", language: str = "en", on_take: Callable[[Take], None] | None = None) -> None:
         if language not in LABELS:
             raise ValueError(f"The recorder speaks {', '.join(LABELS)}, not {language!r}.")
-        super().__init__(_sentence=text, _language=language, _labels=LABELS[language], _longest_seconds=longest_seconds)
-        self._receiver = Receiver(longest_seconds)
+        super().__init__(_sentence=text, _language=language, _labels=LABELS[language])
         self._take: Take | None = None
         self._error: TakeError | None = None
         self._callbacks: list[Callable[[Take], None]] = [on_take] if on_take else []
@@ -70,9 +66,8 @@ class Recorder(anywidget.AnyWidget):
 
     @text.setter
     def text(self, text: str) -> None:
-        self._receiver.new_round()
         with self.hold_sync():
-            self._sentence, self._round = text, self._receiver.round
+            self._sentence, self._round = text, self._round + 1
             self._clear()
 
     @property
@@ -86,24 +81,32 @@ class Recorder(anywidget.AnyWidget):
         """Call `callback` with every take that arrives whole. A KurdTTSError that it raises is shown as `message`."""
         self._callbacks.append(callback)
 
-    def _clear(self) -> None:
-        self._take = self._error = None
+    def on_clear(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when a take goes: another begins or fails to arrive, or the sentence is set."""
+        self.observe(lambda change: None if change["new"] else callback(), "_kept_seconds")
+
+    def _clear(self, error: TakeError | None = None) -> None:
+        self._take, self._error = None, error
         self._kept_seconds, self.message = 0.0, ""
 
     def _receive(self, _: object, message: dict[str, Any], buffers: Sequence[Any]) -> None:
-        if message["kind"] == "start" and message["round"] == self._round:
-            self._clear()  # who records again does not want the take before
+        """A page sends two messages, both with the `round`: `begin`, and later `take`, described in `take_of`."""
+        if message["kind"] == "begin":
+            if message["round"] == self._round:
+                self._clear()  # who records again does not want the take before
+            return
         try:
-            take = self._receiver.receive(message, buffers)
+            if message["round"] != self._round:
+                raise TakeError("The sentence changed meanwhile, so this take is not kept. Record again.", CHANGED)
+            take = take_of(message, buffers)
         except TakeError as error:
             self._refuse(message["take"], error)
-            return
-        if take is not None:
+        else:
             self._keep(message["take"], take)
 
     def _refuse(self, name: str, error: TakeError) -> None:
-        if error.code != "text_changed":  # of the sentence that is shown now nothing has failed
-            self._take, self._error, self._kept_seconds = None, error, 0.0
+        if error.code != CHANGED:  # of the sentence that is shown now nothing has failed
+            self._clear(error)
         self.send({"kind": "failed", "take": name, "code": error.code, "detail": str(error)})
 
     def _keep(self, name: str, take: Take) -> None:

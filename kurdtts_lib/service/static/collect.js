@@ -13,7 +13,7 @@ let sentences = []; // to be read next
 let text = ""; // to be read now
 let voice = null; // the current voice's name
 let take = null; // {audio, text, found, asked}: recorded and not yet kept by the service; found: what the checks say
-let open = null; // the take that is being recorded
+let open = false; // whether a take is being recorded
 let sending = false;
 let count = 0;
 let trouble = null; // what #problem says: {kind, name, values}
@@ -27,32 +27,26 @@ function say(kind, name, values = {}) {
 
 const recorderLabels = () => ({ ...labels[language], ...words[language].recorder });
 
-/** The recorder's other end (see panel.js): puts a take together and has it checked. */
+/** The recorder's other end (see panel.js): has a take checked. */
 const channel = {
-  begin({ source, samplingRate }) {
+  begin() {
     part("voice").pause(); // or the microphone hears it
     this.cancel();
     thanked = null;
-    open = { source, samplingRate, pieces: [] };
+    open = true;
     draw();
   },
-  chunk(piece) {
-    open.pieces.push(piece);
-  },
-  async end({ chunks, size }) {
-    const { source, samplingRate, pieces } = open;
-    open = null;
-    if (pieces.length !== chunks) throw new CaptureError("incomplete");
+  async send({ source, samplingRate, data }) {
+    open = false;
     const spoken = source === "microphone";
-    take = { audio: spoken ? wavBlob(pieces, samplingRate) : new Blob(pieces), text, found: null, asked: null };
-    if (spoken) {
-      examine(take).catch(fail);
-      return size / samplingRate;
-    }
-    return fileSeconds(take);
+    take = { audio: spoken ? wavBlob(data, samplingRate) : new Blob([data]), text, found: null, asked: null };
+    if (!spoken) return fileSeconds(take);
+    examine(take).catch(fail);
+    return data.length / samplingRate;
   },
   cancel() {
-    take = open = trouble = null;
+    take = trouble = null;
+    open = false;
     draw();
   },
 };
@@ -243,7 +237,7 @@ function draw() {
   const ready = take && !take.found?.errors.length && part("consent").checked && !sending;
   part("send").setAttribute("aria-disabled", !ready); // not `disabled`: a press says what is missing
   put(part("send"), say("page", sending ? "sending" : "send"));
-  part("hear").setAttribute("aria-disabled", !voice || !text || open !== null);
+  part("hear").setAttribute("aria-disabled", !voice || !text || open);
   const said = part("voice-note").dataset.said;
   put(part("voice-note"), (said && say("page", said)) || "");
 }

@@ -1,9 +1,14 @@
-// A microphone in a web page: numbered 16-bit chunks, a level, errors as codes. No notebook and no interface in here,
-// so that any page can use it. The codes have their sentences in labels.json.
+// A microphone in a web page: one take of 16-bit samples, a level, errors as codes. No notebook and no interface in
+// here, so that any page can use it. The codes have their sentences in labels.json.
 
-const LOST_MS = 20; // browsers drop blocks of 10; the drift between two clocks is far below 1 in the two seconds compared
-const CHUNK_SECONDS = 1; // a message of 96 kB at 48 kHz, far from the 10 MiB at which a notebook's socket drops
+const SAMPLING_RATE = 48000; // a minute has 5.8 MB: less than the 10 MiB at which a notebook's socket drops
 const PATIENCE_MS = 5000; // a microphone that has sent nothing for so long will send nothing
+const BEHIND_MS = 20; // sound that stays so far behind the clock is lost
+const DRIFT = 0.0005; // how much two clocks of one computer may differ
+const EDGE = 100; // -50 dB of full scale: a pause is quieter, and holds what it likes
+const FADED = 0.2; // a program that silences pauses fades the sound: its last moment is far below the one before
+const HELD = 64; // equal samples in a row: 1.3 ms. No voice does this, and what a browser puts in place of sound is longer
+const REPEATED = 96; // equal to what was there shortly before; the least that a browser repeats is 128
 const WISHES = {
   audio: { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false },
 };
@@ -16,15 +21,15 @@ const CODES = {
   AbortError: "in_use",
 };
 
-// Runs in the browser's sound thread: a busy page loses nothing. A computer so busy that the browser drops sound is
-// found by the clock: of each half second the smallest delay of the samples behind the clock is kept. It wavers when the
-// sound comes in bursts and falls back; where it rises and stays, sound is missing.
-const WORKLET = `
+// Runs in the browser's sound thread, and keeps the whole take there: a busy page loses nothing. A browser stumbles
+// when a microphone opens, so the first quarter of a second is no part of the take. `missing` counts samples between
+// the frame numbers; `delays` holds, of each half second, the least by which the sound is behind the clock, in ms.
+export const WORKLET = `
 class Capture extends AudioWorkletProcessor {
-  constructor() {
+  constructor({ processorOptions }) {
     super();
-    this.chunk = new Int16Array(sampleRate * ${CHUNK_SECONDS});
-    this.filled = this.samples = this.chunks = 0;
+    this.sound = new Int16Array(processorOptions.longest);
+    this.filled = this.missing = 0;
     this.ended = false;
     this.delays = [];
     this.newLevel();
@@ -35,49 +40,40 @@ class Capture extends AudioWorkletProcessor {
   }
   process(inputs) {
     const input = inputs[0][0]; // the node mixes to mono
-    if (!input || this.ended) return !this.ended;
-    for (const value of input) this.add(value);
+    if (this.ended || !input) return !this.ended;
+    this.first ??= currentFrame + sampleRate / 4;
+    if (currentFrame < this.first) return true;
+    if (this.filled) this.missing += Math.abs(currentFrame - this.next);
+    this.next = currentFrame + input.length;
     this.watch();
+    for (const value of input) this.add(value);
     return true;
   }
   watch() {
     const now = Date.now();
     this.start ??= now;
-    const delay = now - this.start - (1000 * this.samples) / sampleRate;
-    const half = Math.floor((2 * this.samples) / sampleRate);
-    const fresh = half >= this.delays.length;
+    const half = Math.floor((2 * this.filled) / sampleRate);
+    const delay = now - this.start - (1000 * this.filled) / sampleRate;
     this.delays[half] = Math.min(this.delays[half] ?? Infinity, delay);
-    if (fresh && this.lost(4)) this.port.postMessage({ lost: true });
-  }
-  lost(after) {
-    const least = (from, to) => Math.min(...this.delays.slice(from, to));
-    const place = this.delays.length - after;
-    return place > 0 && least(place) - least(Math.max(0, place - 4), place) > ${LOST_MS};
   }
   add(value) {
-    this.chunk[this.filled++] = Math.max(-32768, Math.min(32767, Math.round(value * 32768)));
-    this.samples++;
+    if (this.ended) return;
+    this.sound[this.filled++] = Math.max(-32768, Math.min(32767, Math.round(value * 32768)));
     const size = Math.abs(value);
     if (size > this.peak) this.peak = size;
     if (size >= 0.99) this.clipped++;
     if (++this.measured >= sampleRate / 20) {
-      this.port.postMessage({ level: { peak: this.peak, clipped: this.clipped, samples: this.samples } });
+      this.port.postMessage({ level: { peak: this.peak, clipped: this.clipped, samples: this.filled } });
       this.newLevel();
     }
-    if (this.filled === this.chunk.length) this.flush();
+    if (this.filled === this.sound.length) this.end(true);
   }
-  flush() {
-    const part = this.chunk.slice(0, this.filled);
-    this.port.postMessage({ chunk: part }, [part.buffer]);
-    this.filled = 0;
-    this.chunks++;
-  }
-  end() {
+  end(full = false) {
     if (this.ended) return;
     this.ended = true;
-    if (this.filled) this.flush();
-    const lost = [1, 2, 3, 4].some((after) => this.lost(after));
-    this.port.postMessage({ ended: { chunks: this.chunks, samples: this.samples, lost } });
+    const { missing, delays, filled } = this;
+    const sound = this.sound.slice(0, filled);
+    this.port.postMessage({ ended: { sound, filled, full, missing, delays } }, [sound.buffer]);
   }
 }
 registerProcessor("kurdtts-capture", Capture);
@@ -106,72 +102,69 @@ export async function openMicrophone() {
     const bySystem = error.name === "NotAllowedError" && /system/i.test(error.message);
     throw new CaptureError(bySystem ? "refused_system" : (CODES[error.name] ?? "no_sound"), error.message);
   });
-  let context = null;
+  let source = null;
   try {
-    context = contextFor(stream);
+    source = sourceOf(stream);
     const address = URL.createObjectURL(new Blob([WORKLET], { type: "text/javascript" }));
-    await context.audioWorklet.addModule(address).finally(() => URL.revokeObjectURL(address));
-    await context.resume();
+    await source.context.audioWorklet.addModule(address).finally(() => URL.revokeObjectURL(address));
+    await source.context.resume();
   } catch (error) {
     stream.getTracks().forEach((track) => track.stop());
-    context?.close();
+    source?.context.close();
     throw new CaptureError("no_sound", error.message);
   }
-  return new Microphone(stream, context);
+  return new Microphone(stream, source);
 }
 
-function contextFor(stream) {
-  const sampleRate = stream.getAudioTracks()[0].getSettings().sampleRate;
+function sourceOf(stream) {
+  const context = new AudioContext({ sampleRate: SAMPLING_RATE });
   try {
-    return new AudioContext(sampleRate ? { sampleRate } : {}); // the device's own rate: nothing is resampled here
+    return context.createMediaStreamSource(stream);
   } catch (error) {
+    context.close();
     if (error.name !== "NotSupportedError") throw error;
-    return new AudioContext(); // a rate this browser cannot work at: its own choice
+    return new AudioContext().createMediaStreamSource(stream); // a browser that does not resample: the device's rate
   }
 }
 
 class Microphone {
-  constructor(stream, context) {
+  constructor(stream, source) {
     this.stream = stream;
-    this.context = context;
-    this.samplingRate = context.sampleRate;
-    this.chunks = 0;
+    this.source = source;
+    this.context = source.context;
+    this.samplingRate = source.context.sampleRate;
     this.closed = false;
   }
 
   /**
-   * Start recording. `onStart()` is called at the first sound: only now should anybody speak. Then `onChunk(int16,
-   * number)` about once a second and `onLevel({peak, clipped, samples})` twenty times a second, peak in 0..1, clipped
-   * samples of this level, samples so far. `onFailure(code)` ends it; the device is free then.
+   * Start recording, for `longest` samples at most. `onStart()` is called at the first sound: only now should anybody
+   * speak. Then `onLevel({peak, clipped, samples})` twenty times a second, peak in 0..1, clipped samples of this level,
+   * samples so far. `onFull()`: the longest take is there. `onFailure(code)` ends it; the device is free then.
    */
-  start(listener) {
+  start(listener, longest) {
     this.listener = listener;
     this.started = false;
-    this.node = new AudioWorkletNode(this.context, "kurdtts-capture", { channelCount: 1, channelCountMode: "explicit" });
+    this.whole = new Promise((resolve) => (this.ended = resolve));
+    const options = { channelCount: 1, channelCountMode: "explicit", processorOptions: { longest } };
+    this.node = new AudioWorkletNode(this.context, "kurdtts-capture", options);
     this.node.port.onmessage = ({ data }) => this.#hear(data);
     this.node.onprocessorerror = () => this.#fail("no_sound");
     this.stream.getAudioTracks()[0].onended = () => this.#fail("unplugged");
     this.context.onstatechange = () => this.context.state === "running" || this.#fail("unplugged");
     this.timer = setTimeout(() => this.#fail("no_sound"), PATIENCE_MS);
     // Connected to the loudspeaker, because a node that leads nowhere may sleep; it gives out silence.
-    this.context.createMediaStreamSource(this.stream).connect(this.node).connect(this.context.destination);
+    this.source.connect(this.node).connect(this.context.destination);
   }
 
-  /** Stop, and free the device. Gives {chunks, samples} of the whole take; every chunk was handed over before. */
+  /** Stop, and free the device. Gives the take as Int16Array, or throws CaptureError where it is not whole. */
   async stop() {
-    const whole = new Promise((resolve, reject) => {
-      this.ended = resolve;
-      setTimeout(() => reject(new CaptureError("incomplete")), PATIENCE_MS);
-    });
+    const late = new Promise((resolve) => setTimeout(resolve, PATIENCE_MS, null));
     this.node.port.postMessage("end");
-    try {
-      const { chunks, samples, lost } = await whole;
-      if (lost) throw new CaptureError("gap");
-      if (chunks !== this.chunks) throw new CaptureError("incomplete");
-      return { chunks, samples };
-    } finally {
-      this.close();
-    }
+    const take = await Promise.race([this.whole, late]);
+    this.close();
+    if (!take || take.sound.length !== take.filled) throw new CaptureError("incomplete");
+    if (take.missing || fellBehind(take.delays) || isDamaged(take.sound)) throw new CaptureError("gap");
+    return take.sound;
   }
 
   /** Free the device; safe to call twice. */
@@ -188,17 +181,16 @@ class Microphone {
     this.context.close();
   }
 
-  #hear({ chunk, level, ended, lost }) {
+  #hear({ level, ended }) {
     if (this.closed) return;
     clearTimeout(this.timer);
     if (!this.started) {
       this.started = true;
       this.listener.onStart();
     }
-    if (chunk) this.listener.onChunk(chunk, this.chunks++);
     if (level) this.listener.onLevel(level);
     if (ended) this.ended(ended);
-    if (lost) this.#fail("gap");
+    if (ended?.full) this.listener.onFull();
   }
 
   #fail(code) {
@@ -208,13 +200,65 @@ class Microphone {
   }
 }
 
-/** Int16Arrays as one WAV, to hear them in the page. */
-export function wavBlob(parts, samplingRate) {
-  const bytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
+/** Whether the sound fell behind the clock and stayed there. It falls back where it came late and nothing is lost. */
+export function fellBehind(delays) {
+  const least = (from, to) => Math.min(...delays.slice(from, to));
+  const allowed = BEHIND_MS + DRIFT * 500 * delays.length;
+  return delays.slice(0, -2).some((_, i) => least(i + 1) - least(0, i + 1) > allowed); // the last may be a moment only
+}
+
+/** Whether samples are held or repeated in the middle of sound, as a browser or a driver does where some are missing. */
+export function isDamaged(sound) {
+  return isHeld(sound) || isRepeated(sound);
+}
+
+/** A run of one value, where sound ends from one sample to the next. */
+function isHeld(sound) {
+  let begin = 0;
+  for (let i = 1; i <= sound.length; i++) {
+    if (sound[i] === sound[begin]) continue;
+    const clipped = Math.abs(sound[begin]) > 32000;
+    if (i - begin >= HELD && !clipped && isCut(sound, begin)) return true;
+    begin = i;
+  }
+  return false;
+}
+
+function isCut(sound, end) {
+  const peak = (part) => part.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const start = Math.max(0, end - HELD);
+  const last = peak(sound.subarray(start, end));
+  return last > EDGE && last > FADED * peak(sound.subarray(Math.max(0, start - 8 * HELD), start));
+}
+
+/** A piece that stands there twice, exactly: in noise, and a microphone's sound holds noise, this does not happen. */
+function isRepeated(sound) {
+  const places = new Int32Array(2 ** 16).fill(-1); // where four such samples stood last
+  for (let i = 0; i + REPEATED <= sound.length; i++) {
+    const mixed = Math.imul(sound[i], 31) + Math.imul(sound[i + 1], 1009) + Math.imul(sound[i + 2], 40503) + sound[i + 3];
+    const key = mixed & 0xffff;
+    if (places[key] >= 0 && isSame(sound, places[key], i)) return true;
+    places[key] = i;
+  }
+  return false;
+}
+
+function isSame(sound, first, second) {
+  let changes = 0;
+  for (let i = 0; i < REPEATED; i++) {
+    const value = sound[second + i];
+    if (value !== sound[first + i]) return false;
+    if (Math.abs(value) > EDGE && value !== sound[second + i - 1]) changes++;
+  }
+  return changes > REPEATED / 2; // silence and cut peaks are the same everywhere
+}
+
+/** An Int16Array as WAV, to hear it in the page. */
+export function wavBlob(sound, samplingRate) {
   const view = new DataView(new ArrayBuffer(44));
   const text = (offset, word) => [...word].forEach((letter, i) => view.setUint8(offset + i, letter.charCodeAt(0)));
   text(0, "RIFF");
-  view.setUint32(4, 36 + bytes, true);
+  view.setUint32(4, 36 + sound.byteLength, true);
   text(8, "WAVEfmt ");
   view.setUint32(16, 16, true);
   view.setUint16(20, 1, true); // integers
@@ -224,18 +268,6 @@ export function wavBlob(parts, samplingRate) {
   view.setUint16(32, 2, true);
   view.setUint16(34, 16, true);
   text(36, "data");
-  view.setUint32(40, bytes, true);
-  return new Blob([view, ...parts], { type: "audio/wav" });
-}
-
-/** Hand a file over in numbered chunks of a megabyte. Gives {chunks, size}, or throws CaptureError. */
-export async function readInChunks(file, onChunk, chunkSize = 2 ** 20) {
-  let chunks = 0;
-  for (let start = 0; start < file.size; start += chunkSize) {
-    const piece = await file.slice(start, start + chunkSize).arrayBuffer().catch((error) => {
-      throw new CaptureError("unreadable", error.message); // changed or gone since it was chosen
-    });
-    onChunk(new Uint8Array(piece), chunks++);
-  }
-  return { chunks, size: file.size };
+  view.setUint32(40, sound.byteLength, true);
+  return new Blob([view, sound], { type: "audio/wav" });
 }

@@ -1,6 +1,7 @@
 // What a reader sees and presses: a sentence, a level, a few buttons. Works in any page; `channel` brings the take away:
-// begin({source, samplingRate, onFailed, onLate}), chunk(array, number), end({chunks, size}) as a promise, cancel().
-import { CaptureError, obstacle, openMicrophone, readInChunks, wavBlob } from "./capture.js";
+// begin(): the take before no longer counts; send({source, samplingRate, data}, onLate): a promise of its seconds;
+// cancel().
+import { CaptureError, obstacle, openMicrophone, wavBlob } from "./capture.js";
 
 const QUIET_PEAK = 0.03; // -30 dB of full scale: a voice at arm's length reaches -20
 const QUIET_AFTER_SECONDS = 3; // somebody who takes a breath first is not too quiet
@@ -158,32 +159,27 @@ class Panel {
     }
     if (attempt !== this.attempt) return microphone.close(); // another sentence came while the browser asked
     this.microphone = microphone;
-    this.sound = { pieces: [], peak: 0, clipped: 0 };
-    microphone.start({
+    this.sound = { peak: 0, clipped: 0 };
+    const most = Math.min(this.longestSeconds * microphone.samplingRate, this.maxUploadBytes / 2);
+    const listener = {
       onStart: () => this.#begun(),
-      onChunk: (piece, number) => {
-        this.sound.pieces.push(piece);
-        this.channel.chunk(piece, number);
-      },
       onLevel: (level) => this.#measured(level),
+      onFull: () => this.state === "recording" && this.#stop("longest"),
       onFailure: (code) => this.#fail(new CaptureError(code)),
-    });
+    };
+    microphone.start(listener, Math.floor(most));
   }
 
   #begun() {
     this.#forgetSound();
     this.parts.warning.textContent = "";
     this.#time(0);
-    this.#begin("microphone", this.microphone.samplingRate);
     this.#enter("recording");
-  }
-
-  #begin(source, samplingRate) {
-    const onLate = () => {
-      this.#enter("late");
-      this.#error("no_answer");
-    };
-    this.channel.begin({ source, samplingRate, onLate, onFailed: (error) => this.#fail(error) });
+    try {
+      this.channel.begin();
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   #measured({ peak, clipped, samples }) {
@@ -194,7 +190,6 @@ class Panel {
     this.#level(peak);
     this.#time(seconds);
     this.#warn(seconds >= QUIET_AFTER_SECONDS);
-    if (seconds >= this.longestSeconds) this.#stop("longest");
   }
 
   #warn(alsoQuiet) {
@@ -205,12 +200,13 @@ class Panel {
   }
 
   #stop(notice = "") {
-    const { microphone, sound } = this;
+    const { microphone } = this;
     return this.#send(async () => {
-      const { chunks, samples } = await microphone.stop();
+      const data = await microphone.stop();
       this.#level(0);
       this.#warn(true);
-      return { whole: { chunks, size: samples }, sound: wavBlob(sound.pieces, microphone.samplingRate) };
+      const { samplingRate } = microphone;
+      return { source: "microphone", samplingRate, data, sound: wavBlob(data, samplingRate) };
     }, notice);
   }
 
@@ -218,25 +214,29 @@ class Panel {
     const [file] = this.parts.file.files;
     this.parts.file.value = ""; // so that the same file can be chosen again
     if (!file || !STARTABLE.includes(this.state)) return;
-    if (file.size > this.maxUploadBytes) return this.#error("too_big");
     this.#drop();
-    this.#begin("upload", 0);
-    const { attempt } = this;
     await this.#send(async () => {
-      const chunk = (piece, number) => attempt === this.attempt && this.channel.chunk(piece, number);
-      return { whole: await readInChunks(file, chunk), sound: file };
+      this.channel.begin();
+      if (file.size > this.maxUploadBytes) throw new CaptureError("too_big");
+      const content = await file.arrayBuffer().catch((error) => {
+        throw new CaptureError("unreadable", error.message); // changed or gone since it was chosen
+      });
+      return { source: "upload", samplingRate: 0, data: new Uint8Array(content), sound: file };
     });
   }
 
-  /** Wait for the rest, then for the receiver's word that all of it came. `notice`: what to say besides. */
+  /** Bring the take that `finish` gives away, and wait for the word that all of it came. `notice`: what to say besides. */
   async #send(finish, notice = "") {
     const { attempt } = this;
     this.#error("");
     this.#enter("sending");
     try {
-      const { whole, sound } = await finish();
+      const { sound, ...take } = await finish();
       if (attempt !== this.attempt) return;
-      const seconds = await this.channel.end(whole);
+      const seconds = await this.channel.send(take, () => {
+        this.#enter("late");
+        this.#error("no_answer");
+      });
       if (attempt !== this.attempt) return;
       this.player.src = URL.createObjectURL(sound);
       this.keptSeconds = seconds;

@@ -1,4 +1,4 @@
-// The recorder in a notebook: the panel, with the kernel at the other end. `takes.py` describes the messages.
+// The recorder in a notebook: the panel, with the kernel at the other end. `recorder.py` describes the messages.
 import { CaptureError } from "./capture.js";
 import { mountPanel } from "./panel.js";
 
@@ -12,31 +12,27 @@ class KernelChannel {
     model.on("msg:custom", this.listen);
   }
 
-  /** `onFailed(error)`: the kernel refuses the take while it is still under way. */
-  begin({ source, samplingRate, onFailed, onLate }) {
+  begin() {
+    this.cancel();
+    this.round = this.model.get("_round");
+    this.#post({ kind: "begin", round: this.round });
+  }
+
+  send({ source, samplingRate, data }, onLate) {
     this.take = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
-    Object.assign(this, { onFailed, onLate });
-    this.#send({ kind: "start", source, sampling_rate: samplingRate, round: this.model.get("_round") });
-  }
-
-  chunk(array, number) {
-    this.#send({ kind: "chunk", number }, [array.buffer]);
-  }
-
-  /** Resolves to the take's seconds when the kernel has all of it, rejects with CaptureError when it has not. */
-  end({ chunks, size }) {
+    const { take, round } = this;
+    const message = { kind: "take", take, round, source, sampling_rate: samplingRate, size: data.length };
     return new Promise((resolve, reject) => {
       this.onReceived = resolve;
       this.onFailed = reject;
-      this.timer = setTimeout(this.onLate, ANSWER_MS);
-      this.#send({ kind: "end", chunks, size });
+      this.timer = setTimeout(onLate, ANSWER_MS);
+      this.#post(message, [data.buffer]);
     });
   }
 
   cancel() {
-    const { take } = this;
-    this.#done();
-    if (take) this.#send({ kind: "cancel", take });
+    clearTimeout(this.timer);
+    this.take = null;
   }
 
   close() {
@@ -44,26 +40,19 @@ class KernelChannel {
     this.model.off("msg:custom", this.listen);
   }
 
-  #send(message, buffers = []) {
+  #post(message, buffers = []) {
     try {
-      this.model.send({ take: this.take, ...message }, undefined, buffers);
+      this.model.send(message, undefined, buffers);
     } catch (error) {
-      console.warn(error); // the kernel is gone, and with it the other end
-      if (this.take) this.#hear({ kind: "failed", take: this.take, code: "no_answer", detail: error.message });
+      throw new CaptureError("no_answer", error.message); // the kernel is gone, and with it the other end
     }
   }
 
   #hear({ kind, take, seconds, code, detail }) {
     if (take !== this.take) return; // of another view of the same widget
-    const { onReceived, onFailed } = this;
-    this.#done();
-    if (kind === "received") onReceived(seconds);
-    else onFailed(new CaptureError(code, detail));
-  }
-
-  #done() {
-    clearTimeout(this.timer);
-    this.take = null;
+    this.cancel();
+    if (kind === "received") this.onReceived(seconds);
+    else this.onFailed(new CaptureError(code, detail));
   }
 }
 
