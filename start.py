@@ -429,7 +429,7 @@ def command_line(command: str, python: Path, root: Path, extra: "list[str]") -> 
     if command == "lab":
         first = [str(path.relative_to(root)) for path in sorted(root.glob("notebooks/*.ipynb"))[:1]]
         return [str(python), "-m", "jupyterlab", f"--ServerApp.root_dir={root}", *first]
-    return [str(python), "-m", "kurdtts_lib.course"]
+    return [str(python), "-m", "kurdtts_lib.cli.course"]
 
 
 def run_child(command: "list[str]", root: Path) -> int:

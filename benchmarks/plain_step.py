@@ -12,13 +12,13 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize
 from transformers import VitsConfig
 
-from kurdtts_lib.settings import AudioSettings, LossWeights
+from kurdtts_lib.core.settings import AudioSettings, LossWeights
 from kurdtts_lib.vits import losses
 from kurdtts_lib.vits.batches import Batch
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.generator import TrainableVits, mel_term
+from kurdtts_lib.vits.initialisation import new_model
 from kurdtts_lib.vits.mel import linear_spectrogram
-from kurdtts_lib.vits.scratch import new_model
 from kurdtts_lib.vits.voice import apply_decoder_weight_norm
 
 AUDIO = AudioSettings()

@@ -26,10 +26,10 @@ import numpy as np
 import psutil
 import soundfile
 
-from kurdtts_lib.audio import decode, write_wav
-from kurdtts_lib.corpus.sound import Job, Treatment, Work
-from kurdtts_lib.corpus.workers import cores, in_parallel
-from kurdtts_lib.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.audio.io import decode, write_wav
+from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.data.preprocess import Job, Treatment, Work
+from kurdtts_lib.data.workers import cores, in_parallel
 
 RATE, SECONDS = 32_000, 5
 DIFFERENT = 100
@@ -101,7 +101,7 @@ def measure(kind: str, folder: Path) -> None:
     treatment = Treatment.of(CorpusSettings(), AUDIO)
     started = time.perf_counter()
     if kind == "prepare":
-        from kurdtts_lib.corpus.preparation import prepare
+        from kurdtts_lib.data.prepare import prepare
 
         prepare(CorpusSettings(source=str(folder / "corpus")), AUDIO, folder / "prepared")
     else:
@@ -138,7 +138,7 @@ def make_corpus(folder: Path, clips: int) -> None:
 
 def _speech() -> list[np.ndarray]:
     """The sample's clips that were not spoilt on purpose, read by a machine."""
-    from kurdtts_lib.corpus.sources import corpus_table, find_clips
+    from kurdtts_lib.data.sources import corpus_table, find_clips
 
     table = corpus_table(CorpusSettings())
     usable = find_clips(CorpusSettings(), table.loc[table["seconds"].between(1, 10), "number"])

@@ -56,8 +56,8 @@ def main() -> None:
 
 def _folders(name: str, temporary: Path, forms: list[str]) -> dict[str, Path]:
     """Where each form lies; those that are exported are made here."""
-    from kurdtts_lib.export.exporting import FORMS as EXPORTED
-    from kurdtts_lib.export.exporting import export_voice
+    from kurdtts_lib.voices.export.export import FORMS as EXPORTED
+    from kurdtts_lib.voices.export.export import export_voice
 
     voice = REPOSITORY / "models" / "tiny-kmr" if name == "tiny" else _full_size_voice(temporary / "voice")
     folders = {}
@@ -79,8 +79,8 @@ def _full_size_voice(folder: Path) -> Path:
     from transformers import VitsConfig
 
     from kurdtts_lib.text import encode
-    from kurdtts_lib.vits.scratch import new_model, new_tokenizer
-    from kurdtts_lib.vits.synthesis import speak_ids
+    from kurdtts_lib.vits.generation import speak_ids
+    from kurdtts_lib.vits.initialisation import new_model, new_tokenizer
     from kurdtts_lib.vits.voice import Voice, save_voice
 
     torch.manual_seed(1)
@@ -202,8 +202,8 @@ def _with_torch(form: str, folder: Path, threads: int) -> Speaker:
     import torch
 
     from kurdtts_lib.text import encode, split
-    from kurdtts_lib.vits import inference, synthesis
-    from kurdtts_lib.vits.lean import Lean
+    from kurdtts_lib.vits import generation, inference
+    from kurdtts_lib.vits.optimised_ops import Lean
     from kurdtts_lib.vits.voice import load_voice
 
     torch.set_num_threads(threads)
@@ -215,17 +215,17 @@ def _with_torch(form: str, folder: Path, threads: int) -> Speaker:
             return inference.decode(*arguments)
 
     if form == "points":
-        vars(synthesis)["decode"] = decode  # speaking has no such choice: it gains too little
+        vars(generation)["decode"] = decode  # speaking has no such choice: it gains too little
 
     def clauses(text: str) -> Iterator[Any]:
         ids = [encode(piece.text, voice.tokenizer) for piece in split(text)]
-        return (spoken.waveform for spoken in synthesis.speak_ids(voice, ids, precision=precision))
+        return (spoken.waveform for spoken in generation.speak_ids(voice, ids, precision=precision))
 
     return clauses, voice.model.config.sampling_rate
 
 
 def _with_onnx(folder: Path, threads: int) -> Speaker:
-    from kurdtts_lib.export.onnx_voice import OnnxVoice
+    from kurdtts_lib.voices.export.onnx_voice import OnnxVoice
 
     voice = OnnxVoice(folder, threads)
     return voice.clauses, voice.sampling_rate

@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from kurdtts_lib.errors import TextError
+from kurdtts_lib.core.errors import TextError
 from kurdtts_lib.text import normalize, split
 
 REPOSITORY = Path(__file__).resolve().parent.parent

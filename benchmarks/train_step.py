@@ -118,8 +118,8 @@ def _ours(precision: str) -> Callable[[Any], dict[str, float]]:
     from accelerate import PartialState
     from plain_step import full_size_models
 
-    from kurdtts_lib.settings import TrainingSettings
-    from kurdtts_lib.vits.lean import keep_freed_memory
+    from kurdtts_lib.core.settings import TrainingSettings
+    from kurdtts_lib.vits.optimised_ops import keep_freed_memory
     from kurdtts_lib.vits.step import TrainingStep
 
     keep_freed_memory()  # as `kurdtts train` does

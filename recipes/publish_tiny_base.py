@@ -15,22 +15,23 @@ import numpy as np
 import torch
 from train_tiny_base import AUDIO, STAGES, WORK, load_clips, make_voice
 
-from kurdtts_lib import measures
-from kurdtts_lib.audio import decode
-from kurdtts_lib.files import atomic_path
-from kurdtts_lib.settings import REPOSITORY
+from kurdtts_lib.audio import distances
+from kurdtts_lib.audio.io import decode
+from kurdtts_lib.core.files import atomic_path
+from kurdtts_lib.core.settings import REPOSITORY
+from kurdtts_lib.evaluation.validation import validator
+from kurdtts_lib.speech.raw import speak
 from kurdtts_lib.vits.checkpoint import checkpoints
-from kurdtts_lib.vits.logs import History, read_log
-from kurdtts_lib.vits.synthesis import speak
-from kurdtts_lib.vits.training import Trainer
+from kurdtts_lib.vits.log import History, read_log
+from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import Voice, load_voice, save_voice
 
 TARGET = REPOSITORY / "models" / "tiny-kmr"
 SAMPLES = 3
 Measure = Callable[[np.ndarray, np.ndarray], float]
 MEASURES: dict[str, Measure] = {
-    "mel_cepstral_distance": lambda reference, speech: measures.mel_cepstral_distance(reference, speech, AUDIO),
-    "mel_distance": lambda reference, speech: measures.mel_distance(reference, speech, AUDIO),
+    "mel_cepstral_distance": lambda reference, speech: distances.mel_cepstral_distance(reference, speech, AUDIO),
+    "mel_distance": lambda reference, speech: distances.mel_distance(reference, speech, AUDIO),
 }
 
 
@@ -40,13 +41,15 @@ def load_trained() -> Voice:
     voice = make_voice()
     for name, settings in STAGES.items():
         if checkpoints(WORK / name):
-            Trainer(voice, training, validation, settings, AUDIO, WORK / name)
+            Trainer(
+                voice, training, validator(validation, AUDIO, settings.validation_clips), settings, AUDIO, WORK / name
+            )
     return voice
 
 
 def other_sentences(recordings: Sequence[np.ndarray]) -> list[int]:
     """For each recording the one of another sentence whose length is nearest."""
-    lengths = np.array([len(measures.trim(recording)) for recording in recordings], dtype=float)
+    lengths = np.array([len(distances.trim(recording)) for recording in recordings], dtype=float)
     differences = np.abs(lengths[:, None] - lengths[None, :])
     np.fill_diagonal(differences, np.inf)
     return differences.argmin(axis=1).tolist()
@@ -73,9 +76,9 @@ def measure(voice: Voice) -> dict:
             "floor_noise": float(np.mean(noise)),
             "floor_same_voice_other_sentence": float(np.mean(other)),
         }
-    ratios = [measures.duration_ratio(*pair) for pair in zip(recordings, speech, strict=True)]
+    ratios = [distances.duration_ratio(*pair) for pair in zip(recordings, speech, strict=True)]
     figures["duration_ratio"] = {"mean": float(np.mean(ratios)), "standard_deviation": float(np.std(ratios))}
-    loudness = [measures.rms_db(b) - measures.rms_db(a) for a, b in zip(recordings, speech, strict=True)]
+    loudness = [distances.rms_db(b) - distances.rms_db(a) for a, b in zip(recordings, speech, strict=True)]
     figures["loudness_difference_db"] = float(np.mean(loudness))
     figures["pitch"] = {"reader": _median_pitch(recordings), "voice": _median_pitch(speech)}
     return figures
@@ -83,7 +86,7 @@ def measure(voice: Voice) -> dict:
 
 def _median_pitch(waveforms: Sequence[np.ndarray]) -> float:
     """Median F0 in Hertz of the first 20: pYIN is slow."""
-    return float(np.median(np.concatenate([measures.pitch(waveform, AUDIO) for waveform in waveforms[:20]])))
+    return float(np.median(np.concatenate([distances.pitch(waveform, AUDIO) for waveform in waveforms[:20]])))
 
 
 def history() -> History:

@@ -26,16 +26,17 @@ import soxr
 import torch
 from transformers import VitsConfig
 
-from kurdtts_lib import measures
-from kurdtts_lib.corpus.clips import Clip, read_metadata, write_metadata
-from kurdtts_lib.errors import KurdTTSError
-from kurdtts_lib.files import atomic_path
-from kurdtts_lib.settings import REPOSITORY, AudioSettings, LossWeights, TrainingSettings
+from kurdtts_lib.audio import distances
+from kurdtts_lib.core.errors import KurdTTSError
+from kurdtts_lib.core.files import atomic_path
+from kurdtts_lib.core.settings import REPOSITORY, AudioSettings, LossWeights, TrainingSettings
+from kurdtts_lib.data.dataset import Clip, read_metadata, write_metadata
+from kurdtts_lib.evaluation.validation import validator
 from kurdtts_lib.text import normalize
 from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
-from kurdtts_lib.vits.logs import Event, StepReport
-from kurdtts_lib.vits.scratch import new_model, new_tokenizer
-from kurdtts_lib.vits.training import Trainer
+from kurdtts_lib.vits.initialisation import new_model, new_tokenizer
+from kurdtts_lib.vits.log import Event, StepReport
+from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import Voice
 
 WORK = REPOSITORY / "runs" / "tiny-base"
@@ -123,7 +124,7 @@ def _read_aloud(text: str, target: Path) -> float:
     command = ["espeak-ng", *READER, "--stdout", text]
     spoken = subprocess.run(command, check=True, capture_output=True).stdout
     waveform, rate = soundfile.read(io.BytesIO(spoken), dtype="float32")
-    waveform = measures.trim(soxr.resample(waveform, rate, AUDIO.sampling_rate))
+    waveform = distances.trim(soxr.resample(waveform, rate, AUDIO.sampling_rate))
     waveform *= 0.6 / abs(waveform).max()
     with atomic_path(target) as temporary:
         soundfile.write(temporary, waveform, AUDIO.sampling_rate, subtype="PCM_16")
@@ -153,7 +154,9 @@ def train(minutes: float) -> None:
     training, validation, _ = load_clips()
     voice = make_voice()
     for name, settings in STAGES.items():
-        trainer = Trainer(voice, training, validation, settings, AUDIO, WORK / name)
+        trainer = Trainer(
+            voice, training, validator(validation, AUDIO, settings.validation_clips), settings, AUDIO, WORK / name
+        )
         print(f"stage {name}: from step {trainer.step} to {settings.steps}", flush=True)
         if not trainer.run(stop, _print_report, _print_event):
             return

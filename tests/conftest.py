@@ -11,12 +11,13 @@ from hypothesis import settings
 from tiny import AUDIO, SENTENCES, TINY_CONFIG, TINY_DISCRIMINATOR, write_tone
 from transformers import VitsConfig, VitsTokenizer
 
-from kurdtts_lib.corpus.clips import Clip
-from kurdtts_lib.settings import AudioSettings, TrainingSettings
-from kurdtts_lib.vits import lean
+from kurdtts_lib.core.settings import AudioSettings, TrainingSettings
+from kurdtts_lib.data.dataset import Clip
+from kurdtts_lib.evaluation.validation import validator
+from kurdtts_lib.vits import optimised_ops
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
-from kurdtts_lib.vits.scratch import new_model, new_tokenizer
-from kurdtts_lib.vits.training import Trainer
+from kurdtts_lib.vits.initialisation import new_model, new_tokenizer
+from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import Voice
 
 # No deadline: a promise about time would break on a busy machine. Derandomized: every machine tries the same examples.
@@ -38,8 +39,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def keep_freed_memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """A command that trains changes its process for good. That of the tests stays as it is; the real one is given."""
-    real = lean.keep_freed_memory
-    monkeypatch.setattr(lean, "keep_freed_memory", lambda: None)
+    real = optimised_ops.keep_freed_memory
+    monkeypatch.setattr(optimised_ops, "keep_freed_memory", lambda: None)
     return real
 
 
@@ -146,6 +147,7 @@ def start(
         **changes: object,
     ) -> Trainer:
         settings = dataclasses.replace(few_steps, **changes)  # type: ignore[arg-type]
-        return Trainer(voice or make_voice(), clips, held_out, settings, AUDIO, tmp_path / folder)
+        validate = validator(held_out, AUDIO, settings.validation_clips)
+        return Trainer(voice or make_voice(), clips, validate, settings, AUDIO, tmp_path / folder)
 
     return build

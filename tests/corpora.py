@@ -10,8 +10,8 @@ import pyarrow.parquet
 from datasets import Audio, Dataset
 from speechlike import encoded, syllables
 
-from kurdtts_lib.corpus.sources import SourceClip, read_corpus
-from kurdtts_lib.settings import CorpusSettings
+from kurdtts_lib.core.settings import CorpusSettings
+from kurdtts_lib.data.sources import SourceClip, read_corpus
 
 ROWS = [("aaa", "Ez diçim malê.", 2, 0), ("aaa", "Tu li ku yî?", 3, 0), ("bbb", "Roj baş!", 0, 1)]
 SENTENCES = [row[1] for row in ROWS]

@@ -20,12 +20,12 @@ import torch
 import training_process
 from corrections import TEXT, samples, take
 
-from kurdtts_lib import registry
+from kurdtts_lib.core.files import atomic_folder, read_folder
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.files import atomic_folder, read_folder
+from kurdtts_lib.speech.raw import speak
 from kurdtts_lib.vits.checkpoint import load_latest
-from kurdtts_lib.vits.synthesis import speak
 from kurdtts_lib.vits.voice import load_voice
+from kurdtts_lib.voices import registry
 
 SETTINGS = {"batch_size": 2, "segment_samples": 4096, "validate_every": 2, "checkpoint_every": 1, "steps": 100_000}
 SIBLINGS = ("my-base", "my-base-2", "my-base-0123456789ab")

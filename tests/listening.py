@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from speechlike import syllables
 
-from kurdtts_lib.listening.design import SCALES, SPOILT, UNSPOILT, Key, ListeningTest, Place, make_test
-from kurdtts_lib.listening.store import Given, ListeningStore
+from kurdtts_lib.evaluation.listening.design import SCALES, SPOILT, UNSPOILT, Key, ListeningTest, Place, make_test
+from kurdtts_lib.evaluation.listening.store import Given, ListeningStore
 
 RATE = 16_000
 SENTENCES = ("Roj baş.", "Ez li vir im.", "Navê min Azad e.", "Em diçin malê.", "Bi xêr hatî.", "Şev baş.")

@@ -16,10 +16,10 @@ import torch
 from huggingface_hub.errors import LocalEntryNotFoundError
 from tiny import TINY_DISCRIMINATOR
 
-from kurdtts_lib import voices
-from kurdtts_lib.settings import load_profile
-from kurdtts_lib.vits import mms, originals
-from kurdtts_lib.vits.training import this_process
+from kurdtts_lib.core.settings import load_profile
+from kurdtts_lib.vits import conversion, mms
+from kurdtts_lib.vits.trainer import this_process
+from kurdtts_lib.voices import finetune
 
 SHAPES = original.discriminator_shapes(
     TINY_DISCRIMINATOR.scale_channels, TINY_DISCRIMINATOR.scale_groups, TINY_DISCRIMINATOR.period_channels
@@ -40,24 +40,24 @@ def download(repository: str, name: str, *, local_dir: Path) -> str:
 def begin(code: str) -> Any:
     """What `prepare_training` gives to the trainer."""
     base = SimpleNamespace(discriminator=None)
-    voices.load_voice = lambda source: base
+    finetune.load_voice = lambda source: base
     profile = dataclasses.replace(load_profile("sample"), base_voice=f"facebook/mms-tts-{code}")
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", UserWarning)
-        voices.prepare_training(profile)
+        finetune.prepare_training(profile)
     weights = base.discriminator and sum(float(p.detach().sum()) for p in base.discriminator.parameters())
     return [weights, *(str(warning.message) for warning in said if "MMS's discriminator" in str(warning.message))]
 
 
 if __name__ == "__main__":
     process = this_process()
-    originals.PUBLISHED_DISCRIMINATOR = TINY_DISCRIMINATOR
+    conversion.PUBLISHED_DISCRIMINATOR = TINY_DISCRIMINATOR
     mms.hf_hub_download = download
-    voices.clips_of = lambda profile: SimpleNamespace(train=[], validation=[])
-    voices.Trainer = lambda voice, *rest: voice
+    finetune.clips_of = lambda profile: SimpleNamespace(train=[], validation=[])
+    finetune.Trainer = lambda voice, *rest: voice
     found = {code: begin(code) for code in ("there", "offline")}
     if not process.is_main_process:
-        originals.PUBLISHED_DISCRIMINATOR = dataclasses.replace(TINY_DISCRIMINATOR, scale_channels=(4, 8, 8, 8, 8, 4))
+        conversion.PUBLISHED_DISCRIMINATOR = dataclasses.replace(TINY_DISCRIMINATOR, scale_channels=(4, 8, 8, 8, 8, 4))
     found["unreadable"] = begin("unreadable")
     answer = json.dumps({"asked": asked, "found": found})
     (Path(sys.argv[1]) / f"{process.process_index}.json").write_text(answer, encoding="utf-8")

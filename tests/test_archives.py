@@ -14,9 +14,8 @@ from corpora import SENTENCES, SOUNDS, read, source, write, write_common_voice
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kurdtts_lib.corpus import archives
-from kurdtts_lib.corpus.sources import find_clips
-from kurdtts_lib.errors import CorpusError, KurdTTSError
+from kurdtts_lib.core.errors import CorpusError, KurdTTSError
+from kurdtts_lib.data.sources import archives, find_clips
 
 RELEASE = "cv-corpus-1/kmr"
 

@@ -12,8 +12,8 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kurdtts_lib.audio import decode, frame_levels, header, loudness, peak_level_db, trim_silence, write_wav
-from kurdtts_lib.errors import AudioError
+from kurdtts_lib.audio.io import decode, frame_levels, header, loudness, peak_level_db, trim_silence, write_wav
+from kurdtts_lib.core.errors import AudioError
 
 RATE = 16_000
 SUBTYPES = {"WAV": "PCM_16", "FLAC": "PCM_16", "OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}

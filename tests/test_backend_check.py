@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from kurdtts_lib import audio, backend_check
-from kurdtts_lib.settings import REPOSITORY
+from kurdtts_lib.audio import io
+from kurdtts_lib.cli import check as backend_check
+from kurdtts_lib.core.settings import REPOSITORY
 
 
 def test_all_four_formats_survive_a_round_trip() -> None:
@@ -22,7 +23,7 @@ def test_all_four_formats_survive_a_round_trip() -> None:
 
 def test_a_decoder_that_returns_noise_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(0).normal(size=16_000).astype(np.float32)
-    monkeypatch.setattr(audio, "decode", lambda *_: noise)
+    monkeypatch.setattr(io, "decode", lambda *_: noise)
     assert not any(check.ok for check in backend_check.check_decoding())
 
 
@@ -50,9 +51,9 @@ def test_broken_torchcodec_does_not_stop_the_course(tmp_path: Path) -> None:
     broken_package(tmp_path, "torchcodec")
     script = (
         "import dataclasses, pathlib, sys\n"
-        "from kurdtts_lib.corpus.preparation import prepare\n"
-        "from kurdtts_lib.settings import load_profile\n"
-        "import kurdtts_lib.voices\n"
+        "from kurdtts_lib.data.prepare import prepare\n"
+        "from kurdtts_lib.core.settings import load_profile\n"
+        "import kurdtts_lib.voices.finetune\n"
         "profile = load_profile('sample')\n"
         "corpus = dataclasses.replace(profile.corpus, max_samples=20)\n"
         "print(len(prepare(corpus, profile.audio, pathlib.Path(sys.argv[1])).kept))\n"

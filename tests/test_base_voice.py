@@ -7,12 +7,12 @@ import pytest
 import torch
 from transformers import VitsModel, VitsTokenizer
 
-from kurdtts_lib import measures
-from kurdtts_lib.audio import decode
-from kurdtts_lib.files import read_json
-from kurdtts_lib.settings import REPOSITORY, AudioSettings
+from kurdtts_lib.audio import distances as measures
+from kurdtts_lib.audio.io import decode
+from kurdtts_lib.core.files import read_json
+from kurdtts_lib.core.settings import REPOSITORY, AudioSettings
+from kurdtts_lib.speech.raw import speak
 from kurdtts_lib.text import LETTERS, encode
-from kurdtts_lib.vits.synthesis import speak
 from kurdtts_lib.vits.voice import Voice, load_voice
 
 FOLDER = REPOSITORY / "models" / "tiny-kmr"

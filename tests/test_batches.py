@@ -14,9 +14,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kurdtts_lib.corpus.clips import Clip
-from kurdtts_lib.errors import TrainingError
-from kurdtts_lib.settings import TrainingSettings
+from kurdtts_lib.core.errors import TrainingError
+from kurdtts_lib.core.settings import TrainingSettings
+from kurdtts_lib.data.dataset import Clip
 from kurdtts_lib.text import encode
 from kurdtts_lib.vits import batches as batches_module
 from kurdtts_lib.vits.batches import Batch, BatchLoader, ClipReader, LoadedBatch, collate, epoch_batches

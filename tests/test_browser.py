@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from lab import CHROMIUM, FLAGS, PATIENCE_MS, cells_done, errors, open_notebook_page, run_all, running_lab
 
-from kurdtts_lib.corpus.preparation import prepare
-from kurdtts_lib.settings import REPOSITORY, load_profile
+from kurdtts_lib.core.settings import REPOSITORY, load_profile
+from kurdtts_lib.data.prepare import prepare
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

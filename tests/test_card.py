@@ -5,9 +5,9 @@ import re
 import pytest
 import yaml
 
-from kurdtts_lib import voices
-from kurdtts_lib.cards import TRANSFORMERS_VOICE, front_matter
+from kurdtts_lib.core.cards import TRANSFORMERS_VOICE, front_matter
 from kurdtts_lib.vits.voice import load_voice, save_voice
+from kurdtts_lib.voices import finetune
 
 
 def head_of(card: str) -> dict:
@@ -46,7 +46,7 @@ def test_a_fine_tuned_voices_readme_is_a_card_with_the_inherited_licence(licence
         **{"before": figures, "after": figures},
         "differences": {"mel_distance": {"n": 30, "mean": -0.5, "low": -0.75, "high": -0.25}},
     }
-    readme = voices._readme(card)
+    readme = finetune._readme(card)
     assert head_of(readme) == {
         "language": "kmr",
         "license": identifier,
@@ -68,7 +68,7 @@ def test_the_cards_example_speaks(audible_voice, tmp_path):
     more = ("test_clips_of", "steps_trained", "date", "kurdtts")
     card = {key: "x" for key in (*keys, *more)} | {"before": figures, "after": figures}
     card["differences"] = {"mel_distance": {"n": 1, "mean": 0.0, "low": None, "high": None}}
-    (example,) = re.findall(r"```python\n(.*?)```", voices._readme(card), flags=re.DOTALL)
+    (example,) = re.findall(r"```python\n(.*?)```", finetune._readme(card), flags=re.DOTALL)
     found: dict = {}
     exec(example.replace("this folder, or its name on the hub", (tmp_path / "voice").as_posix()), found)
     assert found["speech"]["audio"].std() > 0.01
@@ -80,5 +80,5 @@ def test_a_voice_fine_tuned_from_a_fine_tuned_one_keeps_the_licence(tiny_voice, 
     for generation in ("first", "second"):
         save_voice(voice, tmp_path / generation, "")
         voice = load_voice(tmp_path / generation)
-        voice.card = {"licence": voices.licence_of(voice, str(tmp_path / generation))}
+        voice.card = {"licence": finetune.licence_of(voice, str(tmp_path / generation))}
     assert voice.card["licence"] == "CC BY-NC 4.0"

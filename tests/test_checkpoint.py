@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from kurdtts_lib.errors import TrainingError
+from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.vits.checkpoint import (
     FORMAT,
     bytes_of,
@@ -26,7 +26,7 @@ from kurdtts_lib.vits.checkpoint import (
     save_checkpoint,
     save_step,
 )
-from kurdtts_lib.vits.logs import LOG
+from kurdtts_lib.vits.log import LOG
 
 
 def damaged_versions(whole: bytes) -> dict[str, bytes]:

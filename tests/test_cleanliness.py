@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kurdtts_lib.audio import decode, write_wav
-from kurdtts_lib.corpus.cleanliness import dnsmos
-from kurdtts_lib.corpus.sources import read_corpus
-from kurdtts_lib.errors import CorpusError
-from kurdtts_lib.settings import CorpusSettings
+from kurdtts_lib.audio.io import decode, write_wav
+from kurdtts_lib.core.errors import CorpusError
+from kurdtts_lib.core.settings import CorpusSettings
+from kurdtts_lib.data.dnsmos import dnsmos
+from kurdtts_lib.data.sources import read_corpus
 
 
 def test_noise_lowers_the_score(tmp_path: Path) -> None:

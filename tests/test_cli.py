@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from kurdtts_lib import cli, training_run
-from kurdtts_lib.corpus.clips import read_metadata, split
-from kurdtts_lib.corpus.training_set import corpus_settings
-from kurdtts_lib.settings import with_preset
-from kurdtts_lib.vits import lean
-from kurdtts_lib.vits.logs import StepReport
-from kurdtts_lib.vits.training import Trainer
+from kurdtts_lib.cli import app, training_loop
+from kurdtts_lib.core.settings import with_preset
+from kurdtts_lib.data.dataset import read_metadata, split
+from kurdtts_lib.data.training_set import corpus_settings
+from kurdtts_lib.vits import optimised_ops
+from kurdtts_lib.vits.log import StepReport
+from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import Voice, save_voice
 
 
@@ -31,17 +31,17 @@ def test_prepare_train_and_say_work_one_after_the_other(
     base: Path, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = tmp_path / "prepared"
-    assert cli.main(["prepare", "--output-dir", str(data), "--max-samples", "150"]) == 0
+    assert app.main(["prepare", "--output-dir", str(data), "--max-samples", "150"]) == 0
     printed = capsys.readouterr().out
     assert "kept" in printed and "too few votes" in printed
-    assert cli.main(["train", "--data-dir", str(data), "--base-voice", str(base), "--steps", "1"]) == 0
+    assert app.main(["train", "--data-dir", str(data), "--base-voice", str(base), "--steps", "1"]) == 0
     assert "mel cepstral distance" in capsys.readouterr().out
     assert (home / "models" / "voice-0001-sample" / "model.safetensors").is_file()
     target = tmp_path / "Kurdî ş.wav"
-    assert cli.main(["say", "Roj baş", "-o", str(target)]) == 1
+    assert app.main(["say", "Roj baş", "-o", str(target)]) == 1
     assert "almost silent" in capsys.readouterr().err, "a voice of one step is no voice to speak with by default"
     voice = str(home / "models" / "voice-0001-sample")
-    assert cli.main(["say", "Roj baş", "-o", str(target), "--voice", voice]) == 0
+    assert app.main(["say", "Roj baş", "-o", str(target), "--voice", voice]) == 0
     assert soundfile.info(target).samplerate == 16_000
 
 
@@ -49,15 +49,15 @@ def test_epochs_become_steps_by_the_number_of_training_clips(tmp_path: Path) -> 
     (tmp_path / "preparation.json").write_text('{"corpus": {"held_out_share": 0.1}}', encoding="utf-8")
     lines = [f"wavs/{number}.wav|gotina hejmar {'a' * number}" for number in range(1, 31)]
     (tmp_path / "metadata.csv").write_text("\n".join(lines), encoding="utf-8")
-    options = cli._parser().parse_args(["train", "--data-dir", str(tmp_path), "--epochs", "3"])
-    profile = dataclasses.replace(cli.load_profile("sample"), data_dir=tmp_path)
+    options = app._parser().parse_args(["train", "--data-dir", str(tmp_path), "--epochs", "3"])
+    profile = dataclasses.replace(app.load_profile("sample"), data_dir=tmp_path)
     training = split(read_metadata(tmp_path), 0.1).train
     expected = 3 * -(-len(training) // profile.training.batch_size)
-    assert cli._training_settings(options, profile).steps == expected > 3
+    assert app._training_settings(options, profile).steps == expected > 3
 
 
 def test_say_without_a_voice_says_how_to_get_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["say", "Roj baş", "-o", str(tmp_path / "a.wav")]) == 1
+    assert app.main(["say", "Roj baş", "-o", str(tmp_path / "a.wav")]) == 1
     assert "no fine-tuned voice yet" in capsys.readouterr().err
 
 
@@ -67,13 +67,13 @@ def test_say_without_a_voice_says_how_to_get_one(tmp_path: Path, capsys: pytest.
 def test_text_a_voice_cannot_say_is_named_and_no_file_is_written(
     text: str, named: str, base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["say", text, "-o", str(tmp_path / "a.wav"), "--voice", str(base)]) == 1
+    assert app.main(["say", text, "-o", str(tmp_path / "a.wav"), "--voice", str(base)]) == 1
     assert named in capsys.readouterr().err
     assert not (tmp_path / "a.wav").exists()
 
 
 def test_a_symbol_that_is_not_spoken_is_named(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["say", "Roj baş 🙂", "-o", str(tmp_path / "a.wav"), "--voice", str(base)]) == 0
+    assert app.main(["say", "Roj baş 🙂", "-o", str(tmp_path / "a.wav"), "--voice", str(base)]) == 0
     assert "'🙂' (slightly smiling face) is not spoken" in capsys.readouterr().err
 
 
@@ -81,7 +81,7 @@ def test_a_text_file_is_read_out_with_subtitles(base: Path, tmp_path: Path, caps
     text = tmp_path / "çîrok.txt"
     text.write_text("\ufeffRoj baş, heval!\n\nEz diçim malê 🙂.", encoding="utf-8")
     arguments = ["say", "--file", str(text), "-o", str(tmp_path / "a.mp3"), "--voice", str(base)]
-    assert cli.main([*arguments, "--subtitles", "words", "--speed", "0.5", "--variation", "0", "--seed", "3"]) == 0
+    assert app.main([*arguments, "--subtitles", "words", "--speed", "0.5", "--variation", "0", "--seed", "3"]) == 0
     printed = capsys.readouterr()
     seconds = soundfile.info(tmp_path / "a.mp3").duration
     assert f"a.mp3: {seconds:.0f}" in printed.out and "'🙂' (slightly smiling face) is not spoken" in printed.err
@@ -106,7 +106,7 @@ def test_say_names_what_it_cannot_write_or_read(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("latin.txt").write_bytes("Roj baş".encode("cp1254"))
-    assert cli.main(["say", *arguments, "--voice", str(base)]) == 1
+    assert app.main(["say", *arguments, "--voice", str(base)]) == 1
     assert named in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["latin.txt"]
 
@@ -114,44 +114,44 @@ def test_say_names_what_it_cannot_write_or_read(
 @pytest.mark.parametrize("wrong", [["--speed", "0"], ["--speed", "nan"], ["--variation", "-1"], ["--subtitles", "x"]])
 def test_say_refuses_what_cannot_be(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        cli.main(["say", "Roj baş", "-o", "a.wav", *wrong])
+        app.main(["say", "Roj baş", "-o", "a.wav", *wrong])
     assert wrong[1] in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "many"])
 def test_numbers_below_one_are_refused(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        cli.main(["train", "--steps", wrong])
+        app.main(["train", "--steps", wrong])
     assert "whole number from 1 up" in capsys.readouterr().err
 
 
 def test_training_without_prepared_data_says_how_to_prepare(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["train"]) == 1
+    assert app.main(["train"]) == 1
     assert "kurdtts prepare" in capsys.readouterr().err
 
 
 def test_check_prints_a_line_for_each_check(capsys: pytest.CaptureFixture[str]) -> None:
-    cli.main(["check"])
+    app.main(["check"])
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.startswith(("OK ", "FIX")) for line in lines) >= 9
 
 
 def test_preset_and_tensorboard_change_only_how_the_machine_computes() -> None:
-    profile = cli.load_profile("full")
-    chosen = cli._parser().parse_args(["train", "--preset", "cpu", "--tensorboard", "--steps", "7"])
-    settings = cli._training_settings(chosen, profile)
+    profile = app.load_profile("full")
+    chosen = app._parser().parse_args(["train", "--preset", "cpu", "--tensorboard", "--steps", "7"])
+    settings = app._training_settings(chosen, profile)
     assert (settings.mixed_precision, settings.gradient_checkpointing, settings.tensorboard) == ("no", False, True)
     assert dataclasses.replace(with_preset(settings, "gpu-8gb"), steps=1500, tensorboard=False) == profile.training
 
 
-@pytest.mark.parametrize("number", training_run.STOPPING)  # Ctrl-Break too, where there is one
+@pytest.mark.parametrize("number", training_loop.STOPPING)  # Ctrl-Break too, where there is one
 def test_the_first_signal_sets_the_stop_event_and_the_second_one_is_the_old_handlers(
     number: signal.Signals, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caught: list[int] = []
     before = signal.signal(number, lambda *_: caught.append(number))
     try:
-        with training_run.stop_on_signals(alone=True) as stop:
+        with training_loop.stop_on_signals(alone=True) as stop:
             signal.raise_signal(number)
             assert stop.is_set() and not caught
             assert "Stopping after this step" in capfd.readouterr().err
@@ -162,7 +162,7 @@ def test_the_first_signal_sets_the_stop_event_and_the_second_one_is_the_old_hand
 
 
 def test_a_launcher_may_pass_a_signal_on_as_often_as_it_likes() -> None:
-    with training_run.stop_on_signals(alone=False) as stop:
+    with training_loop.stop_on_signals(alone=False) as stop:
         for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
             signal.raise_signal(number)
         assert stop.is_set()
@@ -170,7 +170,7 @@ def test_a_launcher_may_pass_a_signal_on_as_often_as_it_likes() -> None:
 
 def test_handlers_come_back_when_no_signal_came() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with training_run.stop_on_signals(alone=True) as stop:
+    with training_loop.stop_on_signals(alone=True) as stop:
         assert not stop.is_set()
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
@@ -179,7 +179,7 @@ def test_a_stopped_training_says_so_and_the_same_command_goes_on(
     base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = tmp_path / "prepared"
-    assert cli.main(["prepare", "--output-dir", str(data), "--max-samples", "150"]) == 0
+    assert app.main(["prepare", "--output-dir", str(data), "--max-samples", "150"]) == 0
     command = ["train", "--data-dir", str(data), "--base-voice", str(base), "--steps", "3"]
     ordinary = Trainer._one_step
 
@@ -188,9 +188,9 @@ def test_a_stopped_training_says_so_and_the_same_command_goes_on(
         return ordinary(trainer, batches)  # type: ignore[arg-type]
 
     tuned: list[bool] = []
-    monkeypatch.setattr(lean, "keep_freed_memory", lambda: tuned.append(True))
+    monkeypatch.setattr(optimised_ops, "keep_freed_memory", lambda: tuned.append(True))
     monkeypatch.setattr(Trainer, "_one_step", step_then_signal)
-    assert cli.main(command) == 130 and tuned == [True]
+    assert app.main(command) == 130 and tuned == [True]
     assert "Stopped at step 1; everything is saved" in capsys.readouterr().out
 
     def step_twice_interrupted(trainer: Trainer, batches: object) -> StepReport:
@@ -199,10 +199,10 @@ def test_a_stopped_training_says_so_and_the_same_command_goes_on(
         raise AssertionError("the second one must not be waited for")
 
     monkeypatch.setattr(Trainer, "_one_step", step_twice_interrupted)
-    assert cli.main(command) == 130
+    assert app.main(command) == 130
     assert "goes on from the last checkpoint" in capsys.readouterr().out
     monkeypatch.setattr(Trainer, "_one_step", ordinary)
-    assert cli.main(command) == 0
+    assert app.main(command) == 0
     printed = capsys.readouterr().out
     assert "resumed: Goes on from step 1" in printed and "best:" in printed and "mel cepstral distance" in printed
 
@@ -210,7 +210,7 @@ def test_a_stopped_training_says_so_and_the_same_command_goes_on(
 def test_kurmanji_letters_reach_a_console_that_lacks_them(monkeypatch: pytest.MonkeyPatch) -> None:
     console = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(console, encoding="cp1252", errors="strict"))
-    cli.utf8_console()
+    app.utf8_console()
     print("Roj baş, şev xweş", flush=True)
     assert console.getvalue().decode("utf-8").strip() == "Roj baş, şev xweş"
 
@@ -218,7 +218,7 @@ def test_kurmanji_letters_reach_a_console_that_lacks_them(monkeypatch: pytest.Mo
 def test_help_needs_no_torch() -> None:
     import subprocess
 
-    script = "import sys; import kurdtts_lib.cli as cli\ntry: cli.main(['--help'])\nexcept SystemExit: pass\n"
+    script = "import sys; import kurdtts_lib.cli.app as cli\ntry: cli.main(['--help'])\nexcept SystemExit: pass\n"
     script += "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, env=dict(os.environ))
     assert result.returncode == 0, result.stderr.decode("utf-8", "replace")
@@ -226,7 +226,7 @@ def test_help_needs_no_torch() -> None:
 
 def test_settings_of_the_corpus_can_be_given_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     changes = ["--set", "pace_mads=none", "--set", "max_seconds=2.2", "--set", "one_clip_per_sentence=false"]
-    assert cli.main(["prepare", "--output-dir", str(tmp_path / "out"), *changes]) == 0
+    assert app.main(["prepare", "--output-dir", str(tmp_path / "out"), *changes]) == 0
     corpus = corpus_settings(tmp_path / "out")
     assert (corpus.pace_mads, corpus.max_seconds, corpus.one_clip_per_sentence) == (None, 2.2, False)
     said = capsys.readouterr().out
@@ -234,5 +234,5 @@ def test_settings_of_the_corpus_can_be_given_by_name(tmp_path: Path, capsys: pyt
 
 
 def test_settings_that_cannot_be_are_a_clear_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["prepare", "--set", "held_out_share=3"]) == 1
+    assert app.main(["prepare", "--set", "held_out_share=3"]) == 1
     assert "held_out_share=3.0 must lie between 0 and 1" in capsys.readouterr().err

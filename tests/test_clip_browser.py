@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from kurdtts_lib.corpus.sources import SourceClip, corpus_table
-from kurdtts_lib.corpus.speakers import speaker_name
-from kurdtts_lib.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.data.sources import SourceClip, corpus_table
+from kurdtts_lib.data.speakers import speaker_name
 from kurdtts_lib.widgets import clip_browser
 from kurdtts_lib.widgets.clip_browser import ClipBrowser
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from kurdtts_lib.corpus.clips import Clip, Parts, part_of, read_metadata, split, write_metadata
-from kurdtts_lib.errors import CorpusError
+from kurdtts_lib.core.errors import CorpusError
+from kurdtts_lib.data.dataset import Clip, Parts, part_of, read_metadata, split, write_metadata
 
 
 def test_split_depends_on_the_sentence_alone_and_keeps_about_the_share() -> None:

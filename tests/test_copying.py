@@ -5,8 +5,8 @@ import pytest
 import torch
 from speechlike import syllables
 
-from kurdtts_lib.judging.copying import copy, stoi
-from kurdtts_lib.settings import AudioSettings
+from kurdtts_lib.core.settings import AudioSettings
+from kurdtts_lib.evaluation.resynthesis import copy, stoi
 from kurdtts_lib.vits.mel import linear_spectrogram
 from kurdtts_lib.vits.voice import Voice
 

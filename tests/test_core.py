@@ -13,11 +13,11 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from kurdtts_lib import cli
-from kurdtts_lib.errors import KurdTTSError
-from kurdtts_lib.export.exporting import export_voice
-from kurdtts_lib.packages import EXTRAS, missing_package
-from kurdtts_lib.settings import REPOSITORY, home, load_profile
+from kurdtts_lib.cli import app
+from kurdtts_lib.cli.packages import EXTRAS, missing_package
+from kurdtts_lib.core.errors import KurdTTSError
+from kurdtts_lib.core.settings import REPOSITORY, home, load_profile
+from kurdtts_lib.voices.export.export import export_voice
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # Every import of a package that no core package needs fails, as it does where only the core is installed.
@@ -121,9 +121,9 @@ def test_a_missing_package_that_no_extra_brings_is_a_bug_and_keeps_its_traceback
     def broken(_: object) -> int:
         raise ModuleNotFoundError("No module named 'nonsense'", name="nonsense")
 
-    monkeypatch.setattr(cli, "_check", broken)
+    monkeypatch.setattr(app, "_check", broken)
     with pytest.raises(ModuleNotFoundError):
-        cli.main(["check"])
+        app.main(["check"])
     assert missing_package(ModuleNotFoundError("x", name="torch.nn")) is not None
     assert missing_package(ModuleNotFoundError("x")) is None
 
@@ -148,7 +148,7 @@ def test_every_import_of_the_library_is_of_the_core_or_of_an_extra_that_is_known
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the library lay in site-packages, on a computer whose user's folder is `tmp_path`."""
-    monkeypatch.setattr("kurdtts_lib.settings.REPOSITORY", tmp_path / "site-packages")
+    monkeypatch.setattr("kurdtts_lib.core.settings.REPOSITORY", tmp_path / "site-packages")
     monkeypatch.delenv("KURDTTS_HOME")
     for name in ("LOCALAPPDATA", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)

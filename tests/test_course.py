@@ -11,8 +11,8 @@ import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError
 
-from kurdtts_lib import course
-from kurdtts_lib.files import write_json
+from kurdtts_lib.cli import course
+from kurdtts_lib.core.files import write_json
 
 
 def notebook(path: Path, *cells: str) -> Path:
@@ -89,7 +89,7 @@ def test_summary_shows_what_the_corrections_did_beside_the_first_voice(tmp_path:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send Ctrl-C to one child process")
 def test_ctrl_c_ends_with_one_line_and_no_traceback() -> None:
-    script = "import time; from kurdtts_lib.course import interruptible\n"
+    script = "import time; from kurdtts_lib.cli.course import interruptible\n"
     script += "raise SystemExit(interruptible(lambda: print('begun', flush=True) or time.sleep(3600)))"
     child = subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"

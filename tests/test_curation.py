@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kurdtts_lib.corpus import curation
-from kurdtts_lib.corpus.curation import EXPLAINED, KEPT, Fate, judge_sound, judge_text, reasons_table
-from kurdtts_lib.corpus.reasons import SOURCE_FAULT, Reason
-from kurdtts_lib.corpus.sources import SourceClip
-from kurdtts_lib.corpus.training_set import COLUMNS
-from kurdtts_lib.errors import TextError, TextReason
-from kurdtts_lib.settings import CorpusSettings
+from kurdtts_lib.core.errors import TextError, TextReason
+from kurdtts_lib.core.settings import CorpusSettings
+from kurdtts_lib.data import filters
+from kurdtts_lib.data.filters import EXPLAINED, KEPT, Fate, judge_sound, judge_text, reasons_table
+from kurdtts_lib.data.reasons import SOURCE_FAULT, Reason
+from kurdtts_lib.data.sources import SourceClip
+from kurdtts_lib.data.training_set import COLUMNS
 
 SETTINGS = CorpusSettings()
 
@@ -125,7 +125,7 @@ def fate(number: int, text: str = "roj baş", **changes: object) -> Fate:
 
 def test_of_equal_sounds_the_first_stays() -> None:
     fates = [fate(0, digest="x"), fate(1, "ez", digest="x"), fate(2), fate(3, digest="x", reason="silent")]
-    curation.leave_out_same_sounds(fates)
+    filters.leave_out_same_sounds(fates)
     assert [one["reason"] for one in fates] == [KEPT, "same sound as another clip", KEPT, "silent"]
     assert fates[1]["detail"] == "clip 0"
 
@@ -141,7 +141,7 @@ def test_of_equal_sounds_the_first_stays() -> None:
 def test_of_several_readings_the_best_stays_wherever_it_stands(better: dict, worse: dict) -> None:
     for first, second in ((better, worse), (worse, better)):
         fates = [fate(0, **first), fate(1, **second), fate(2, "other"), fate(3, speaker="t")]
-        curation.leave_out_repeated(fates)
+        filters.leave_out_repeated(fates)
         assert fates[0 if first is better else 1]["reason"] == KEPT
         assert fates[1 if first is better else 0]["reason"] == "sentence read better in another clip"
         assert fates[2]["reason"] == fates[3]["reason"] == KEPT
@@ -149,14 +149,14 @@ def test_of_several_readings_the_best_stays_wherever_it_stands(better: dict, wor
 
 def test_of_equal_readings_the_first_stays() -> None:
     fates = [fate(0), fate(1)]
-    curation.leave_out_repeated(fates)
+    filters.leave_out_repeated(fates)
     assert [one["reason"] for one in fates] == [KEPT, "sentence read better in another clip"]
 
 
 @given(st.lists(st.integers(1, 60), min_size=25, max_size=40), st.floats(0.5, 5))
 def test_the_pace_rule_is_the_median_and_scaled_deviation(letters: list[int], mads: float) -> None:
     fates = [fate(number, "a" * count) for number, count in enumerate(letters)]
-    curation.judge_pace(fates, dataclasses.replace(SETTINGS, pace_mads=mads))
+    filters.judge_pace(fates, dataclasses.replace(SETTINGS, pace_mads=mads))
     paces = sorted(count / 2.0 for count in letters)
     middle = (paces[(len(paces) - 1) // 2] + paces[len(paces) // 2]) / 2
     deviations = sorted(abs(pace - middle) for pace in paces)
@@ -171,16 +171,16 @@ def test_each_speaker_has_an_own_pace() -> None:
     slow = [fate(number, "a" * (20 + number % 3), speaker="slow") for number in range(30)]
     fast = [fate(number, "a" * (40 + number % 3), speaker="fast") for number in range(30)]
     odd = [fate(99, "a" * 40, speaker="slow"), fate(98, "a" * 40, speaker="new")]
-    curation.judge_pace([*slow, *fast, *odd], SETTINGS)
+    filters.judge_pace([*slow, *fast, *odd], SETTINGS)
     assert {one["reason"] for one in slow + fast} == {KEPT}
     assert [one["reason"] for one in odd] == ["pace too far from the usual", KEPT]
 
 
 def test_few_clips_have_no_pace_and_the_rule_can_be_switched_off() -> None:
     few = [fate(number, "a" * (3 if number else 50)) for number in range(19)]
-    curation.judge_pace(few, SETTINGS)
+    filters.judge_pace(few, SETTINGS)
     many = [fate(number, "a" * (3 if number else 50)) for number in range(40)]
-    curation.judge_pace(many, dataclasses.replace(SETTINGS, pace_mads=None))
+    filters.judge_pace(many, dataclasses.replace(SETTINGS, pace_mads=None))
     assert {one["reason"] for one in few + many} == {KEPT}
     assert many[0]["letters_per_second"] == 25.0
 
@@ -216,5 +216,5 @@ def test_a_faulty_lexicon_is_no_fault_of_a_sentence(monkeypatch: pytest.MonkeyPa
 
 def test_what_is_nearly_the_usual_pace_stays_however_alike_the_others_are() -> None:
     fates = [fate(number, "a" * 40) for number in range(25)] + [fate(30, "a" * 43), fate(31, "a" * 45)]
-    curation.judge_pace(fates, SETTINGS)
+    filters.judge_pace(fates, SETTINGS)
     assert [one["reason"] for one in fates[25:]] == [KEPT, "pace too far from the usual"]

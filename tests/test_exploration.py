@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kurdtts_lib.corpus.exploration import (
+from kurdtts_lib.core.settings import CorpusSettings
+from kurdtts_lib.data.exploration import (
     by_answer,
     find_words,
     hours,
@@ -18,7 +19,6 @@ from kurdtts_lib.corpus.exploration import (
     votes,
     words,
 )
-from kurdtts_lib.settings import CorpusSettings
 from kurdtts_lib.text import LETTERS
 
 SENTENCES = ["Ez diçim malê.", "Mala me mezin e!", "Malbata wî li Diyarbakır e.", "Sê sêv û 12 hêk.", "E\u0302 baş e."]

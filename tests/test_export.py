@@ -15,18 +15,18 @@ import original_vits as original
 import pytest
 import torch
 
-from kurdtts_lib import cli
-from kurdtts_lib.errors import KurdTTSError, TextError, VoiceError
-from kurdtts_lib.export import checking, exporting
-from kurdtts_lib.export.checking import SENTENCES, Loss, check_speaking, measure_loss, snr_db
-from kurdtts_lib.export.exporting import Exported, export_voice
-from kurdtts_lib.export.graph import SpeakingGraph, plain_model, write_graph
-from kurdtts_lib.export.onnx_voice import MODEL, graph_inputs, open_session
-from kurdtts_lib.export.sherpa import speak_with_sherpa
-from kurdtts_lib.files import read_json
+from kurdtts_lib.cli import app
+from kurdtts_lib.core.errors import KurdTTSError, TextError, VoiceError
+from kurdtts_lib.core.files import read_json
 from kurdtts_lib.text import encode
-from kurdtts_lib.vits.originals import convert
+from kurdtts_lib.vits.conversion import convert
 from kurdtts_lib.vits.voice import Voice, load_voice, save_voice
+from kurdtts_lib.voices.export import export, verification
+from kurdtts_lib.voices.export.export import Exported, export_voice
+from kurdtts_lib.voices.export.graph import SpeakingGraph, plain_model, write_graph
+from kurdtts_lib.voices.export.onnx_voice import MODEL, graph_inputs, open_session
+from kurdtts_lib.voices.export.sherpa import speak_with_sherpa
+from kurdtts_lib.voices.export.verification import SENTENCES, Loss, check_speaking, measure_loss, snr_db
 
 
 @pytest.fixture(scope="session")
@@ -115,7 +115,7 @@ def test_noise_that_is_too_short_is_taken_again(graph, model, tokenizer):
 def test_the_ratio_of_speech_to_difference_is_that_of_the_formula():
     speech = np.sin(np.arange(1000)).astype(np.float32)
     assert snr_db(speech, 1.01 * speech) == pytest.approx(40, abs=0.01)
-    assert snr_db(speech, speech) == checking.HIGHEST_SNR_DB and snr_db(0 * speech, speech) == -np.inf
+    assert snr_db(speech, speech) == verification.HIGHEST_SNR_DB and snr_db(0 * speech, speech) == -np.inf
 
 
 class Wrong:
@@ -125,7 +125,7 @@ class Wrong:
         self._graph, self._change = graph, change
 
     def run(self, names: object, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-        outputs = [values.copy() for values in checking.speak_with_torch(self._graph, inputs)]
+        outputs = [values.copy() for values in verification.speak_with_torch(self._graph, inputs)]
         self._change(outputs)
         return outputs
 
@@ -145,7 +145,7 @@ def noisy(outputs: list[np.ndarray]) -> None:
 @pytest.mark.parametrize(("change", "said"), [(longer, "durations"), (moved, "durations"), (noisy, "54 dB")])
 def test_a_graph_that_says_something_else_is_refused(graph, tokenizer, change, said):
     rows = [encode("roj baş", tokenizer)]
-    assert check_speaking(Wrong(graph, lambda outputs: None), graph, rows).least_snr_db == checking.HIGHEST_SNR_DB
+    assert check_speaking(Wrong(graph, lambda outputs: None), graph, rows).least_snr_db == verification.HIGHEST_SNR_DB
     with pytest.raises(VoiceError, match=said):
         check_speaking(Wrong(graph, change), graph, rows)
 
@@ -175,7 +175,7 @@ def test_the_folder_holds_all_that_a_reader_needs(voice_folder, tmp_path):
 
 
 def test_an_export_that_fails_leaves_nothing(voice_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(checking, "LEAST_SNR_DB", 500.0)
+    monkeypatch.setattr(verification, "LEAST_SNR_DB", 500.0)
     with pytest.raises(VoiceError, match="at least 500 are needed"):
         export_voice(voice_folder, tmp_path / "out")
     assert list(tmp_path.glob("*out*")) == []
@@ -193,7 +193,7 @@ def test_what_cannot_be_exported_is_an_error_that_says_why(voice_folder, make_vo
     ):
         with pytest.raises(error, match=said):
             export_voice(source, tmp_path / folder, form)
-    monkeypatch.setattr(exporting.checking, "SENTENCES", ("Roj 日.",))
+    monkeypatch.setattr(export.checking, "SENTENCES", ("Roj 日.",))
     with pytest.raises(TextError, match="日"):
         export_voice(voice_folder, tmp_path / "out")
     assert not (tmp_path / "out").exists() and (tmp_path / "full" / "mine.txt").is_file()
@@ -201,7 +201,7 @@ def test_what_cannot_be_exported_is_an_error_that_says_why(voice_folder, make_vo
 
 def test_eight_bits_are_small_keep_the_rhythm_and_tell_their_loss(voice_folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(logging.root.manager, "disable", logging.DEBUG)  # as a program of the user's may have it
-    assert cli.main(["export", str(voice_folder), "-o", str(tmp_path / "out"), "--form", "onnx-int8"]) == 0
+    assert app.main(["export", str(voice_folder), "-o", str(tmp_path / "out"), "--form", "onnx-int8"]) == 0
     assert logging.root.manager.disable == logging.DEBUG
     said, card = capsys.readouterr().out, read_json(tmp_path / "out" / "export.json")
     assert "licence CC BY 4.0" in said and "agree with the voice to" in said and "8 bits take" in said
@@ -240,7 +240,7 @@ def test_sherpa_onnx_says_what_the_voice_says(sherpa, graph, tokenizer):
     ]
     np.testing.assert_array_equal(small, large)
     inputs = graph_inputs(encode("nan û şîr", tokenizer), np.random.default_rng(0), 16, 1.0, 0.0)
-    assert snr_db(checking.speak_with_torch(graph, inputs)[0], small) > 90
+    assert snr_db(verification.speak_with_torch(graph, inputs)[0], small) > 90
     assert 0.5 < len(noisy) / len(small) < 2 and not np.array_equal(noisy, again[: len(noisy)])
     lines = (sherpa.folder / "tokens.txt").read_text("utf-8").splitlines()
     assert lines[0] == "n 0" and "  31" in lines and {"ş 30", "Ş 30"} <= set(lines) and "N 0" not in lines
@@ -265,7 +265,7 @@ def test_what_sherpa_onnx_cannot_read_is_an_error_and_not_the_end_of_this_progra
 
 def test_the_command_says_what_is_wrong(voice_folder, tmp_path, capsys):
     (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
-    assert cli.main(["export", str(voice_folder), "-o", str(tmp_path)]) == 1
+    assert app.main(["export", str(voice_folder), "-o", str(tmp_path)]) == 1
     assert "holds other files" in capsys.readouterr().err
-    assert cli.main(["export", "-o", str(tmp_path / "other")]) == 1
+    assert app.main(["export", "-o", str(tmp_path / "other")]) == 1
     assert "There is no fine-tuned voice yet" in capsys.readouterr().err

@@ -17,11 +17,11 @@ import pytest
 from lab import CHROMIUM, PATIENCE_MS, cells_done, errors, open_notebook_page, run_all, running_lab
 from microphone import RATE, as_samples, button, is_whole, launch, new_page, played, pretend, said_for, state
 
-from kurdtts_lib import registry
+from kurdtts_lib.core.settings import REPOSITORY
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.feedback.takes import decode_take
-from kurdtts_lib.settings import REPOSITORY
 from kurdtts_lib.vits.voice import load_voice
+from kurdtts_lib.voices import registry
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from speechlike import encoded, syllables
 
-from kurdtts_lib.errors import AudioError, TakeError, TextError
+from kurdtts_lib.core.errors import AudioError, TakeError, TextError
 from kurdtts_lib.feedback.checks import MOST_LETTERS, Checks, check_take, speakable
 from kurdtts_lib.feedback.takes import decode_take, digest_of, encode_take
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from speechlike import encoded, syllables
 
-from kurdtts_lib import cli
+from kurdtts_lib.cli import app
+from kurdtts_lib.core.settings import REPOSITORY
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.settings import REPOSITORY
 
 TEXT = "Roj baş heval, ez li vir im"
 Capture = pytest.CaptureFixture[str]
@@ -23,7 +23,7 @@ def take(tmp_path: Path) -> Path:
 
 
 def add(take: Path, *more: str) -> int:
-    return cli.main(["feedback", "add", "--audio", str(take), "--text", TEXT, *more])
+    return app.main(["feedback", "add", "--audio", str(take), "--text", TEXT, *more])
 
 
 def test_a_correction_goes_its_way(take: Path, home: Path, capsys: Capture) -> None:
@@ -32,14 +32,14 @@ def test_a_correction_goes_its_way(take: Path, home: Path, capsys: Capture) -> N
     store = FeedbackStore(home / "data" / "feedback")
     correction = store.get(id)
     assert (correction.contributor, correction.voice, correction.mark) == ("Şîlan", "v1", "baş")
-    assert cli.main(["feedback", "accept", id]) == 0
+    assert app.main(["feedback", "accept", id]) == 0
     assert "accepted" in capsys.readouterr().out
-    assert cli.main(["feedback", "list", "--state", "submitted"]) == 0
+    assert app.main(["feedback", "list", "--state", "submitted"]) == 0
     assert capsys.readouterr().out == "0 corrections\n"
-    assert cli.main(["feedback", "list"]) == 0
+    assert app.main(["feedback", "list"]) == 0
     assert capsys.readouterr().out == f"{id}  accepted     2.0 s  {TEXT}\n1 corrections\n"
     store.mark_used([id], "voice-2")
-    assert cli.main(["feedback", "withdraw", id, "--why", "na"]) == 0
+    assert app.main(["feedback", "withdraw", id, "--why", "na"]) == 0
     printed = capsys.readouterr().out
     assert "is withdrawn" in printed and "voice-2. Train them again" in printed
     assert store.history(id)[-1].detail == "na" and list(store.sounds.iterdir()) == []
@@ -59,35 +59,35 @@ def test_the_same_again_is_said(take: Path, capsys: Capture) -> None:
 
 
 def test_an_unknown_id_is_said(capsys: Capture) -> None:
-    assert cli.main(["feedback", "accept", "abc"]) == 1
+    assert app.main(["feedback", "accept", "abc"]) == 1
     assert "no correction 'abc'" in capsys.readouterr().err
 
 
 def test_verify_mends_and_tells_what_is_left(take: Path, home: Path, capsys: Capture) -> None:
     add(take, "--consent")
-    assert cli.main(["feedback", "verify"]) == 0
+    assert app.main(["feedback", "verify"]) == 0
     sounds = home / "data" / "feedback" / "sounds"
     (sound,) = sounds.iterdir()
     sound.rename(sounds / "other.flac")
-    assert cli.main(["feedback", "verify"]) == 0
+    assert app.main(["feedback", "verify"]) == 0
     assert "MENDED" in capsys.readouterr().out and sound.is_file()
     sound.unlink()
-    assert cli.main(["feedback", "verify"]) == 1
+    assert app.main(["feedback", "verify"]) == 1
     assert "FIX" in capsys.readouterr().out
 
 
 def test_export_and_import(take: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     add(take, "--consent")
     folder = tmp_path / "derxistin ş"
-    assert cli.main(["feedback", "export", str(folder)]) == 0
+    assert app.main(["feedback", "export", str(folder)]) == 0
     monkeypatch.setenv("KURDTTS_HOME", str(tmp_path / "another home"))
-    assert cli.main(["feedback", "import", str(folder)]) == 1
+    assert app.main(["feedback", "import", str(folder)]) == 1
     assert "Consent is needed" in capsys.readouterr().err
-    assert cli.main(["feedback", "import", str(folder), "--consent"]) == 0
+    assert app.main(["feedback", "import", str(folder), "--consent"]) == 0
     assert "1 taken, 0 refused" in capsys.readouterr().out
     (folder / "x.wav").write_bytes(b"no sound")
     (folder / "x.txt").write_text("Roj baş", encoding="utf-8")
-    assert cli.main(["feedback", "import", str(folder), "--consent"]) == 1
+    assert app.main(["feedback", "import", str(folder), "--consent"]) == 1
     printed = capsys.readouterr()
     assert "x.wav: " in printed.err and "1 taken, 1 refused" in printed.out
 

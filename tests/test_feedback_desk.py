@@ -10,12 +10,12 @@ from speechlike import encoded
 from test_recorder import Message, Page, messages, upload
 from widget_states import assert_holds_no_sound, forget_widgets
 
-from kurdtts_lib import registry
 from kurdtts_lib.feedback import database
 from kurdtts_lib.feedback.database import NAME
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.feedback.takes import LONGEST_SECONDS
 from kurdtts_lib.vits.voice import Voice
+from kurdtts_lib.voices import registry
 from kurdtts_lib.widgets.feedback_desk import FeedbackDesk
 
 __all__ = ["store"]  # the fixture

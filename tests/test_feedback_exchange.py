@@ -7,7 +7,7 @@ import pytest
 from corrections import RATE, TEXT, store, submit, take
 from speechlike import encoded
 
-from kurdtts_lib.errors import FeedbackError, KurdTTSError
+from kurdtts_lib.core.errors import FeedbackError, KurdTTSError
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.feedback.takes import encode_take
 

@@ -12,8 +12,8 @@ import pytest
 from corrections import TEXT, files, samples, store, take
 from speechlike import syllables
 
+from kurdtts_lib.core.settings import REPOSITORY
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.settings import REPOSITORY
 
 __all__ = ["store"]  # the fixture
 PYTHONPATH = os.pathsep.join(map(str, (REPOSITORY, REPOSITORY / "tests")))

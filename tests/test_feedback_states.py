@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 
-from kurdtts_lib.errors import FeedbackError
+from kurdtts_lib.core.errors import FeedbackError
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.feedback.takes import digest_of, encode_take
 

@@ -15,8 +15,8 @@ import soundfile
 from corrections import OTHER, RATE, TEXT, files, samples, store, submit, take
 from speechlike import encoded, syllables
 
-from kurdtts_lib.errors import AudioError, FeedbackError, NotFoundError, TakeError, TextError
-from kurdtts_lib.feedback import database, rows
+from kurdtts_lib.core.errors import AudioError, FeedbackError, NotFoundError, TakeError, TextError
+from kurdtts_lib.feedback import database, queries
 from kurdtts_lib.feedback.database import NAME
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.feedback.takes import decode_take
@@ -125,7 +125,7 @@ def test_a_text_that_was_edited_after_the_voice_read_it_is_not_used(store: Feedb
         store.accept(id)
     store.edit_text(before, OTHER)
     time.sleep(0.002)
-    read_at = rows.now()
+    read_at = queries.now()
     store.edit_text(after, OTHER)
     for _ in range(2):  # the marking of a voice is repeated before every training
         assert store.mark_used([before, after, never], "v2", read_at) == []

@@ -14,18 +14,20 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from speechlike import common_voice, syllables
 
-from kurdtts_lib import cli, measures, registry
-from kurdtts_lib.corpus.clips import Clip, part_of
-from kurdtts_lib.corpus.preparation import prepare
-from kurdtts_lib.errors import TrainingError, VoiceError
-from kurdtts_lib.feedback import training
-from kurdtts_lib.feedback.mixing import BASE_CLIPS, hold_out, mix, ordinary_sentences
+from kurdtts_lib.audio import distances
+from kurdtts_lib.cli import app
+from kurdtts_lib.core.errors import TrainingError, VoiceError
+from kurdtts_lib.core.settings import REPOSITORY, CorpusSettings, FeedbackSettings, Profile, TrainingSettings
+from kurdtts_lib.data.dataset import Clip, part_of
+from kurdtts_lib.data.prepare import prepare
+from kurdtts_lib.evaluation.validation import validate
+from kurdtts_lib.feedback import finetune
+from kurdtts_lib.feedback.finetune import FeedbackTraining, only_training
+from kurdtts_lib.feedback.replay import BASE_CLIPS, hold_out, mix, ordinary_sentences
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.feedback.training import FeedbackTraining, only_training
-from kurdtts_lib.settings import REPOSITORY, CorpusSettings, FeedbackSettings, Profile, TrainingSettings
 from kurdtts_lib.text import normalize
-from kurdtts_lib.vits.validation import validate
 from kurdtts_lib.vits.voice import Voice
+from kurdtts_lib.voices import registry
 
 TEXTS = ["Roj baş, heval.", "Ez diçim malê.", "Navê min Azad e.", "Em li vir in.", "Av sar e îro."]
 words = st.lists(st.text("abcdeş", min_size=1, max_size=4), min_size=1, max_size=12, unique=True)
@@ -120,7 +122,7 @@ def current(make_audible_voice: Callable[..., Voice]) -> registry.Entry:
 def learning(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two steps of a tiny voice improve it or not, as it happens; here the last one counts as the best."""
     monkeypatch.setattr(
-        "kurdtts_lib.vits.training.validate",
+        "kurdtts_lib.evaluation.validation.validate",
         lambda voice, step, *rest: dataclasses.replace(validate(voice, step, *rest), mel_distance=9.0 - step),
     )
 
@@ -147,7 +149,7 @@ def test_corrections_become_a_new_version_that_says_where_it_comes_from(
     assert sorted(card["corrections"]) == sorted(one.id for one in store.corrections())
     assert {one.state for one in store.corrections()} == {"used"}
     assert result.learned.sentences + (result.held_out.sentences if result.held_out else 0) == len(TEXTS)
-    assert result.elsewhere.sentences == min(training.ELSEWHERE, len(task.base.test))
+    assert result.elsewhere.sentences == min(finetune.ELSEWHERE, len(task.base.test))
     readme = (result.entry.folder / "README.md").read_text(encoding="utf-8")
     assert "version 2" in readme and f"| ordinary sentences | {result.elsewhere.sentences} |" in readme
 
@@ -160,7 +162,7 @@ def test_a_voice_that_forgot_is_kept_and_not_current(
     for distance, may_be_current in ((1.051, False), (1.049, True)):
         task = FeedbackTraining(profile, store)
         task.trainer.run()
-        figures = iter([training._Likeness(5, at, 0.0, 0.0) for at in (1.0, distance, *[1.0] * 4)])
+        figures = iter([finetune._Likeness(5, at, 0.0, 0.0) for at in (1.0, distance, *[1.0] * 4)])
         monkeypatch.setattr(task, "_likeness", lambda *_, found=figures: next(found))
         result = task.finish(lambda line: None)
         assert result.better and ("did not become" in result.message) == (not may_be_current)
@@ -193,14 +195,14 @@ def test_only_what_decides_is_measured_and_it_is_what_the_measures_say(
         raise AssertionError("this is measured and not used")
 
     for name in ("pitch", "mel_cepstral_distance", "speaker_distance", "duration_ratio"):
-        monkeypatch.setattr(measures, name, slow)
+        monkeypatch.setattr(distances, name, slow)
     task = FeedbackTraining(profile, store)
     task.trainer.run()
     assert task.finish(lambda line: None).better
     clips = task.base.test[:3]
     speech = [np.full(16_000, 0.1, np.float32), *(syllables(1.0, seed=n).astype(np.float32) for n in (1, 2))]
     found = task._likeness(speech, clips)
-    recordings = [training.load([clip], profile.audio)[0] for clip in clips]
+    recordings = [finetune.load([clip], profile.audio)[0] for clip in clips]
     energies = [[float(np.mean(np.float64(sound) ** 2)) for sound in sounds] for sounds in (recordings, speech)]
     louder = [10 * np.log10(spoken / recorded) for recorded, spoken in zip(*energies, strict=True)]
     assert found.loudness_difference_db == pytest.approx(np.mean(louder), abs=1e-3) and found.sentences == 3
@@ -223,7 +225,7 @@ def test_what_is_too_long_or_was_edited_during_the_training_stays_accepted(
     edited, *others = store.corrections()[: len(TEXTS)]
     store.edit_text(edited.id, "Roj baş, hevala min.")
     entry = task.finish(lambda line: None).entry
-    training.mark_voices(store)
+    finetune.mark_voices(store)
     assert entry.card["corrections_left_out"] == task.left_out
     assert sorted(entry.card["corrections"]) == sorted(one.id for one in (edited, *others))
     assert {one.id for one in store.corrections("accepted")} == {correction.id, edited.id}
@@ -239,7 +241,7 @@ def test_without_recordings_the_voice_practises_its_own_speech_and_says_so(
 ) -> None:
     with pytest.warns(UserWarning, match="its own earlier speech"):
         task = FeedbackTraining(profile, store)
-    assert task.rehearsal and len(task.base.test) == training.ELSEWHERE < len(task.base.train)
+    assert task.rehearsal and len(task.base.test) == finetune.ELSEWHERE < len(task.base.train)
     assert {clip.path.parent.name for clip in task.base.train} == {"own-speech"}
 
 
@@ -283,11 +285,11 @@ def test_withdrawing_marks_the_voice_that_learned_also_after_a_kill_before_the_m
     task = FeedbackTraining(profile, store)
     task.trainer.run()
     with monkeypatch.context() as patch:
-        patch.setattr(training, "mark_voices", lambda store: None)  # killed between the voice and its mark
+        patch.setattr(finetune, "mark_voices", lambda store: None)  # killed between the voice and its mark
         entry = task.finish(lambda line: None).entry
     chosen = store.corrections()[0].id
     assert store.history(chosen)[-1].what == "accepted"
-    training.mark_voices(store)
+    finetune.mark_voices(store)
     assert store.withdraw(chosen) == [entry.folder.name]
     assert store.tainted_voices() == {entry.folder.name: [chosen]}
 
@@ -295,7 +297,7 @@ def test_withdrawing_marks_the_voice_that_learned_also_after_a_kill_before_the_m
 def test_a_voice_of_another_store_changes_nothing(store: FeedbackStore, current: registry.Entry) -> None:
     card = current.folder / "voice.json"
     card.write_text('{"faults": [], "corrections": ["0123456789abcdef0123456789abcdef"]}', encoding="utf-8")
-    training.mark_voices(store)
+    finetune.mark_voices(store)
     assert store.tainted_voices() == {} and {one.state for one in store.corrections()} == {"accepted"}
 
 
@@ -335,28 +337,28 @@ def test_settings_of_the_trainer_are_those_of_the_feedback(
 def test_the_command_line_trains_and_says_what_became_of_it(
     store: FeedbackStore, current: registry.Entry, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["feedback", "train"]) == 1 and "does not say which profile" in capsys.readouterr().err
-    assert cli.main(["feedback", "train", "--profile", "sample"]) == 0
+    assert app.main(["feedback", "train"]) == 1 and "does not say which profile" in capsys.readouterr().err
+    assert app.main(["feedback", "train", "--profile", "sample"]) == 0
     said = capsys.readouterr().out
     assert "elsewhere" in said and "held out" in said
     assert said.splitlines()[-1] == "Voice 2 was made and is the current voice now."
-    assert cli.main(["voices"]) == 0
+    assert app.main(["voices"]) == 0
     listed = capsys.readouterr().out.splitlines()
     assert len([line for line in listed if line.startswith("*")]) == 2, "the current voice, and what the star means"
     store.withdraw(store.corrections()[0].id)
-    assert cli.main(["voices"]) == 0
+    assert app.main(["voices"]) == 0
     assert "withdrawn since" in capsys.readouterr().out
 
 
 def test_voices_can_be_chosen_and_taken_back(
     make_voice: Callable[..., Voice], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["voices"]) == 0 and "no voice yet" in capsys.readouterr().out
+    assert app.main(["voices"]) == 0 and "no voice yet" in capsys.readouterr().out
     voice = make_voice()
     for _ in range(2):
         voice.card = {"faults": [], "parent": None}
         registry.publish(voice, "test", lambda card: "")
-    assert cli.main(["voices", "use", "1"]) == 0 and registry.current().version == 1
-    assert cli.main(["voices", "rollback"]) == 0 and registry.current().version == 2
-    assert cli.main(["voices", "use", "9"]) == 1
+    assert app.main(["voices", "use", "1"]) == 0 and registry.current().version == 1
+    assert app.main(["voices", "rollback"]) == 0 and registry.current().version == 2
+    assert app.main(["voices", "use", "9"]) == 1
     assert "There are: 1, 2" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from corrections import OTHER, TEXT, files, samples, store, submit, take, used
 
-from kurdtts_lib.errors import FeedbackError
+from kurdtts_lib.core.errors import FeedbackError
 from kurdtts_lib.feedback.database import NAME
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.feedback.takes import encode_take

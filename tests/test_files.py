@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kurdtts_lib import files
-from kurdtts_lib.errors import KurdTTSError
-from kurdtts_lib.files import (
+from kurdtts_lib.core import files
+from kurdtts_lib.core.errors import KurdTTSError
+from kurdtts_lib.core.files import (
     ASIDE,
     LOCK,
     atomic_folder,

@@ -11,9 +11,9 @@ import pytest
 from corpora import SOUNDS
 from transformers.utils import logging as transformers_logging
 
-from kurdtts_lib.corpus.sources import read_corpus
-from kurdtts_lib.files import ASIDE
-from kurdtts_lib.settings import CorpusSettings, home
+from kurdtts_lib.core.files import ASIDE
+from kurdtts_lib.core.settings import CorpusSettings, home
+from kurdtts_lib.data.sources import read_corpus
 from kurdtts_lib.vits.voice import load_voice, save_voice
 
 

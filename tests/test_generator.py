@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kurdtts_lib.errors import TrainingError
+from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.vits import losses
 from kurdtts_lib.vits.batches import Batch, ClipReader, collate
 from kurdtts_lib.vits.generator import TrainableVits, mel_term

@@ -19,23 +19,25 @@ from test_readings import read_table
 from tiny import AUDIO, SENTENCES, TINY_CONFIG, TINY_DISCRIMINATOR, write_tone
 from transformers import VitsConfig
 
-from kurdtts_lib import cli, settings
-from kurdtts_lib.corpus.clips import read_metadata, split
-from kurdtts_lib.corpus.preparation import prepare
-from kurdtts_lib.errors import TextError
+from kurdtts_lib.cli import app as cli
+from kurdtts_lib.core import settings
+from kurdtts_lib.core.errors import TextError
+from kurdtts_lib.core.settings import REPOSITORY, load_profile
+from kurdtts_lib.data.dataset import read_metadata, split
+from kurdtts_lib.data.prepare import prepare
+from kurdtts_lib.evaluation.listening.results import results
+from kurdtts_lib.evaluation.listening.store import ListeningStore
+from kurdtts_lib.evaluation.validation import validator
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.listening.results import results
-from kurdtts_lib.listening.store import ListeningStore
-from kurdtts_lib.registry import current
 from kurdtts_lib.service.app import ServiceSettings, create_app
-from kurdtts_lib.settings import REPOSITORY, load_profile
-from kurdtts_lib.synthesis import speech
+from kurdtts_lib.speech import synthesis
 from kurdtts_lib.text import normalize
 from kurdtts_lib.vits import precision
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
-from kurdtts_lib.vits.scratch import new_model, new_tokenizer
-from kurdtts_lib.vits.training import Trainer
+from kurdtts_lib.vits.initialisation import new_model, new_tokenizer
+from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import Voice, load_voice
+from kurdtts_lib.voices.registry import current
 
 GOLDEN = Path(__file__).parent / "golden"
 SPEECH = "Roj baş, ez bi kurmancî diaxivim."
@@ -82,7 +84,7 @@ def losses(folder: Path) -> list[dict[str, float]]:
     training = settings.TrainingSettings(
         steps=5, batch_size=2, learning_rate=1e-4, segment_samples=4096, checkpoint_every=100, discriminator_warmup=0
     )
-    trainer = Trainer(voice, clips, [], training, AUDIO, folder / "run")
+    trainer = Trainer(voice, clips, None, training, AUDIO, folder / "run")
     trainer.run()
     return [step.terms for step in trainer.history.steps]
 
@@ -91,7 +93,7 @@ def spoken() -> np.ndarray:
     """In float32: processors with bfloat16 would take it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(precision, "best_precision", lambda model: torch.float32)
-        return speech.speak(load_voice(REPOSITORY / "models" / "tiny-kmr"), SPEECH)
+        return synthesis.speak(load_voice(REPOSITORY / "models" / "tiny-kmr"), SPEECH)
 
 
 def commands(parser: argparse.ArgumentParser | None = None) -> dict[str, Any]:
@@ -185,7 +187,7 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_an_old_home_has_its_voice_corrections_and_listening_test(old: Path) -> None:
     assert (current().version, current().name) == (1, "full")
-    assert len(speech.speak(load_voice(current().folder), "roj baş")) > 4000
+    assert len(synthesis.speak(load_voice(current().folder), "roj baş")) > 4000
     store = FeedbackStore()
     assert sorted(one.state for one in store.corrections()) == ["accepted", "submitted", "used"]
     assert all(store.sound(one).stat().st_size > 10_000 for one in store.corrections())
@@ -200,7 +202,7 @@ def test_an_old_stopped_training_goes_on_with_its_old_data(old: Path) -> None:
     trainer = Trainer(
         load_voice(old / "base"),
         parts.train,
-        parts.validation,
+        validator(parts.validation, AUDIO, 1),
         settings.TrainingSettings(**training, weights=weights, betas=betas),
         AUDIO,
         old / "home" / "runs" / "training-stopped",
@@ -210,13 +212,13 @@ def test_an_old_stopped_training_goes_on_with_its_old_data(old: Path) -> None:
 
 @pytest.mark.parametrize("form", ["onnx", "onnx-int8"])
 def test_old_exports_speak(old: Path, form: str) -> None:
-    from kurdtts_lib.export.onnx_voice import OnnxVoice
+    from kurdtts_lib.voices.export.onnx_voice import OnnxVoice
 
     assert np.abs(OnnxVoice(old / "exports" / form).speak("roj baş")).max() > 0.01
 
 
 def test_an_old_export_for_sherpa_speaks(old: Path) -> None:
-    from kurdtts_lib.export.sherpa import speak_with_sherpa
+    from kurdtts_lib.voices.export.sherpa import speak_with_sherpa
 
     assert np.abs(speak_with_sherpa(old / "exports" / "sherpa", ["roj baş"])[0]).max() > 0.01
 

@@ -8,11 +8,11 @@ import threading
 import pytest
 import torch
 
-from kurdtts_lib import cli
-from kurdtts_lib.setting_arguments import _types
-from kurdtts_lib.settings import TrainingSettings, load_profile
-from kurdtts_lib.vits.health import BEGIN_AGAIN, CONDITIONS, WINDOW, Health
-from kurdtts_lib.vits.identity import FREE
+from kurdtts_lib.cli import app
+from kurdtts_lib.cli.setting_arguments import _types
+from kurdtts_lib.core.settings import TrainingSettings, load_profile
+from kurdtts_lib.vits.fingerprint import FREE
+from kurdtts_lib.vits.monitor import BEGIN_AGAIN, CONDITIONS, WINDOW, Health
 from kurdtts_lib.vits.step import TrainingStep
 
 HEALTHY = {
@@ -178,7 +178,7 @@ def test_what_is_advised_can_be_set_and_a_training_goes_on_with_it():
         assert "go on" not in condition.advice or named[condition.name] <= FREE
         assert "begin again" not in condition.advice or BEGIN_AGAIN in condition.advice
     rates = ["--set", "learning_rate=2e-4", "--set", "discriminator_learning_rate=1e-4"]
-    options = cli._parser().parse_args(["train", *rates, "--set", "mixed_precision=no"])
-    settings = cli._training_settings(options, load_profile("full"))
+    options = app._parser().parse_args(["train", *rates, "--set", "mixed_precision=no"])
+    settings = app._training_settings(options, load_profile("full"))
     assert (settings.learning_rate, settings.discriminator_learning_rate) == (2e-4, 1e-4)
     assert settings.mixed_precision == "no" and settings.gradient_checkpointing

@@ -18,10 +18,9 @@ from datasets.data_files import EmptyDatasetError
 from datasets.exceptions import DataFilesNotFoundError, DatasetGenerationError, DatasetNotFoundError
 from huggingface_hub import errors as hub_errors
 
-from kurdtts_lib.corpus import hub
-from kurdtts_lib.corpus.sources import corpus_table, find_clips, read_corpus
-from kurdtts_lib.errors import CorpusError
-from kurdtts_lib.settings import CorpusSettings
+from kurdtts_lib.core.errors import CorpusError
+from kurdtts_lib.core.settings import CorpusSettings
+from kurdtts_lib.data.sources import corpus_table, find_clips, hub, read_corpus
 
 NAME = "somebody/corpus"
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kurdtts_lib import cli, registry
-from kurdtts_lib.corpus.preparation import prepare
-from kurdtts_lib.judging import extras, recognising
-from kurdtts_lib.settings import CorpusSettings, load_profile
+from kurdtts_lib.cli import app
+from kurdtts_lib.core.settings import CorpusSettings, load_profile
+from kurdtts_lib.data.prepare import prepare
+from kurdtts_lib.evaluation import optional_metrics, recognition
 from kurdtts_lib.vits.voice import Voice, save_voice
+from kurdtts_lib.voices import registry
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def voices(make_audible_voice: Callable[..., Voice], make_voice: Callable[..., V
 @pytest.fixture(autouse=True)
 def no_slow_guess(monkeypatch: pytest.MonkeyPatch) -> None:
     """DNSMOS has its own test; here it would take most of the time."""
-    monkeypatch.setattr(extras, "cleanliness", lambda: lambda waveform, rate: 2.5)
+    monkeypatch.setattr(optional_metrics, "cleanliness", lambda: lambda waveform, rate: 2.5)
 
 
 def test_voices_are_judged_by_folder_and_number_with_a_recogniser(
@@ -45,10 +46,10 @@ def test_voices_are_judged_by_folder_and_number_with_a_recogniser(
         assert name == "somebody/recogniser"
         return lambda waveform, rate: "hewa germ e"  # whoever speaks
 
-    monkeypatch.setattr(recognising, "load_recogniser", load)
+    monkeypatch.setattr(recognition, "load_recogniser", load)
     out = tmp_path / "out"
     command = ["judge", str(voices), "1", "--data-dir", str(prepared), "--output-dir", str(out), "--sentences", "2"]
-    assert cli.main([*command, "--recogniser", "somebody/recogniser"]) == 0
+    assert app.main([*command, "--recogniser", "somebody/recogniser"]) == 0
     said = capsys.readouterr().out
     assert f"Report: {out / 'report.html'}" in said and "leaves out 0" in said
     rate = said.split("character error rate")[1].splitlines()
@@ -65,11 +66,13 @@ def test_voices_are_judged_by_folder_and_number_with_a_recogniser(
 def test_without_names_the_base_and_the_current_voice_are_judged(
     prepared: Path, voices: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
-    monkeypatch.setattr("kurdtts_lib.judging.judge.speak_spoken", lambda voice, text: np.full(8000, 0.1, np.float32))
-    assert cli.main(["judge", "--data-dir", str(prepared), "--sentences", "1"]) == 1
+    monkeypatch.setattr(
+        "kurdtts_lib.evaluation.evaluate.speak_spoken", lambda voice, text: np.full(8000, 0.1, np.float32)
+    )
+    assert app.main(["judge", "--data-dir", str(prepared), "--sentences", "1"]) == 1
     assert "Voice 1 does not say which profile" in capsys.readouterr().err
     command = ["judge", "--sentences", "1", "--output-dir", str(home)]
-    assert cli.main([*command, "--profile", "sample", "--data-dir", str(prepared)]) == 0
+    assert app.main([*command, "--profile", "sample", "--data-dir", str(prepared)]) == 0
     numbers = json.loads((home / "figures.json").read_text(encoding="utf-8"))
     assert numbers["voices"] == ["tiny-kmr", "voice-0001-mine"]
     assert "no recogniser" in capsys.readouterr().out or "none was named" in numbers["left_out"]["character_error_rate"]
@@ -91,7 +94,7 @@ def test_what_cannot_be_judged_is_told_in_a_sentence(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     data = [] if "--data-dir" in arguments else ["--data-dir", str(prepared)]
-    assert cli.main(["judge", *arguments, *data]) == 1
+    assert app.main(["judge", *arguments, *data]) == 1
     assert told in capsys.readouterr().err
 
 
@@ -99,12 +102,12 @@ def test_a_recogniser_that_cannot_be_had_stops_before_anybody_speaks(
     prepared: Path, voices: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["judge", str(voices), "--data-dir", str(prepared), "--recogniser", str(tmp_path / "none")]
-    assert cli.main(command) == 1
+    assert app.main(command) == 1
     told = capsys.readouterr()
     assert "The recogniser" in told.err and "cannot be had" in told.err and "speaks" not in told.out
 
 
 def test_numbers_of_sentences_below_one_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        cli.main(["judge", "--sentences", "0"])
+        app.main(["judge", "--sentences", "0"])
     assert "whole number from 1 up" in capsys.readouterr().err

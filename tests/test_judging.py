@@ -14,22 +14,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from speechlike import syllables
 
-from kurdtts_lib.corpus.clips import read_metadata, sentence_hash, split
-from kurdtts_lib.corpus.preparation import prepare
-from kurdtts_lib.errors import CorpusError, JudgingError, VoiceError
-from kurdtts_lib.judging import Reference
-from kurdtts_lib.judging import held_out as held_out_module
-from kurdtts_lib.judging import judge as judging_module
-from kurdtts_lib.judging.contestants import contestants
-from kurdtts_lib.judging.estimates import FEWEST, Estimate, estimate, shown
-from kurdtts_lib.judging.extras import all_extras
-from kurdtts_lib.judging.figures import MEASURES, OF_RECORDINGS
-from kurdtts_lib.judging.held_out import SPEAKER_CLIPS, TEST_SENTENCES, HeldOut, LikenessBaselines, held_out
-from kurdtts_lib.judging.judge import RECORDING, Extra, Judging, judge
-from kurdtts_lib.judging.meanings import MEANINGS, explained
-from kurdtts_lib.judging.report import NUMBERS, PAGE, as_text, figures, missing, verdicts, write_report
-from kurdtts_lib.settings import AudioSettings, load_profile
+from kurdtts_lib.core.errors import CorpusError, JudgingError, VoiceError
+from kurdtts_lib.core.settings import AudioSettings, load_profile
+from kurdtts_lib.data.dataset import read_metadata, sentence_hash, split
+from kurdtts_lib.data.prepare import prepare
+from kurdtts_lib.evaluation import Reference
+from kurdtts_lib.evaluation import evaluate as judging_module
+from kurdtts_lib.evaluation import held_out as held_out_module
+from kurdtts_lib.evaluation.confidence import FEWEST, Estimate, estimate, shown
+from kurdtts_lib.evaluation.evaluate import RECORDING, Extra, Judging, judge
+from kurdtts_lib.evaluation.held_out import SPEAKER_CLIPS, TEST_SENTENCES, HeldOut, LikenessBaselines, held_out
+from kurdtts_lib.evaluation.metric_descriptions import MEANINGS, explained
+from kurdtts_lib.evaluation.metrics import MEASURES, OF_RECORDINGS
+from kurdtts_lib.evaluation.optional_metrics import all_extras
+from kurdtts_lib.evaluation.report import NUMBERS, PAGE, as_text, figures, missing, verdicts, write_report
 from kurdtts_lib.vits.voice import Voice, save_voice
+from kurdtts_lib.voices.systems import contestants
 
 TEXTS = ["rojbaş heval", "ez diçim malê", "jin û jiyan", "em li vir in"]
 

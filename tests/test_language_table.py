@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
-from kurdtts_lib.errors import TextError
+from kurdtts_lib.core.errors import TextError
 from kurdtts_lib.text import load_language, normalize
 from kurdtts_lib.text.language import TABLES
 from kurdtts_lib.text.table_checks import KEYS, PLAIN, ROWS, SECTIONS, RuleName, check_table

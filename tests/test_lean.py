@@ -11,16 +11,16 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm as torch_weight_norm
 
-from kurdtts_lib.vits import lean
-from kurdtts_lib.vits.lean import Lean, weight_norm
+from kurdtts_lib.vits import optimised_ops
+from kurdtts_lib.vits.optimised_ops import Lean, weight_norm
 
 
 @pytest.fixture
 def taken(monkeypatch) -> list:
     """Shapes of the convolutions that went through points."""
     shapes = []
-    apply = lean.ToomCook.apply
-    monkeypatch.setattr(lean.ToomCook, "apply", lambda *a: (shapes.append(a[3]), apply(*a))[1])
+    apply = optimised_ops.ToomCook.apply
+    monkeypatch.setattr(optimised_ops.ToomCook, "apply", lambda *a: (shapes.append(a[3]), apply(*a))[1])
     return shapes
 
 
@@ -166,12 +166,12 @@ def test_a_process_that_keeps_freed_memory_is_one_that_asked_for_it():
 
 
 def test_other_systems_keep_their_ways(keep_freed_memory, monkeypatch):
-    monkeypatch.setattr(lean, "ctypes", None)  # would raise
-    monkeypatch.setattr(lean.sys, "platform", "win32")
+    monkeypatch.setattr(optimised_ops, "ctypes", None)  # would raise
+    monkeypatch.setattr(optimised_ops.sys, "platform", "win32")
     keep_freed_memory()
 
 
 def test_a_training_of_the_library_leaves_the_processs_memory_as_it_is(keep_freed_memory, start, monkeypatch):
-    monkeypatch.setattr(lean, "keep_freed_memory", keep_freed_memory)
-    monkeypatch.setattr(lean, "ctypes", None)  # would raise
+    monkeypatch.setattr(optimised_ops, "keep_freed_memory", keep_freed_memory)
+    monkeypatch.setattr(optimised_ops, "ctypes", None)  # would raise
     assert start(steps=1).run()

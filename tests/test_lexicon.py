@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kurdtts_lib.errors import TextError
+from kurdtts_lib.core.errors import TextError
 from kurdtts_lib.text import encode, normalize
 from kurdtts_lib.text.lexicon import _refuse_chains, lexicon_path, remove_correction, save_correction, user_lexicon
 

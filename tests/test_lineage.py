@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kurdtts_lib import cli, registry
-from kurdtts_lib.errors import KurdTTSError, VoiceError
-from kurdtts_lib.lineage import LOCAL, Origin, check_profile, common_profile, origin_of, outdated, profile_of
-from kurdtts_lib.registry import Entry, models, publish, voices
-from kurdtts_lib.settings import Profile, load_profile
+from kurdtts_lib.cli import app
+from kurdtts_lib.core.errors import KurdTTSError, VoiceError
+from kurdtts_lib.core.settings import Profile, load_profile
 from kurdtts_lib.vits.voice import Voice
+from kurdtts_lib.voices import registry
+from kurdtts_lib.voices.lineage import LOCAL, Origin, check_profile, common_profile, origin_of, outdated, profile_of
+from kurdtts_lib.voices.registry import Entry, models, publish, voices
 
 SAMPLE, FULL = (Origin(name, f"./data/prepared-{name}", "") for name in ("sample", "full"))
 Add = Callable[..., Entry]
@@ -113,15 +114,15 @@ def test_prune_by_hand_shows_the_space_and_asks(
     add(None)
     for answer in ("\n", ""):
         monkeypatch.setattr("sys.stdin", io.StringIO(answer))
-        assert cli.main(["voices", "prune", "2"]) == 0 and len(voices()) == 4
+        assert app.main(["voices", "prune", "2"]) == 0 and len(voices()) == 4
     said = capsys.readouterr().out
     assert "hours of training" in said and "4  " in said and "the current voice" in said and " MB" in said
-    assert cli.main(["voices", "prune", "4", "--yes"]) == 1 and "is not removed" in capsys.readouterr().err
+    assert app.main(["voices", "prune", "4", "--yes"]) == 1 and "is not removed" in capsys.readouterr().err
     registry.use(3)
-    assert cli.main(["voices", "prune", "1", "4", "--yes"]) == 0
+    assert app.main(["voices", "prune", "1", "4", "--yes"]) == 0
     assert [entry.version for entry in voices()] == [2, 3]
     add(FULL)
-    assert cli.main(["voices", "prune", "--yes"]) == 0
+    assert app.main(["voices", "prune", "--yes"]) == 0
     assert [entry.version for entry in voices()] == [3, 4] and "1 of 3 voices go" in capsys.readouterr().out
 
 

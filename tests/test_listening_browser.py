@@ -13,13 +13,13 @@ import pytest
 from lab import CHROMIUM, FLAGS, PATIENCE_MS, cells_done, errors, open_notebook_page, run_all, running_lab
 from listening import sharp, small_test
 
-from kurdtts_lib.files import read_json
-from kurdtts_lib.listening.answers import import_answers
-from kurdtts_lib.listening.design import Key, ListeningTest
-from kurdtts_lib.listening.results import results
-from kurdtts_lib.listening.store import ListeningStore
-from kurdtts_lib.settings import REPOSITORY
-from kurdtts_lib.widgets.listening_folder import LABELS, write_folder
+from kurdtts_lib.core.files import read_json
+from kurdtts_lib.core.settings import REPOSITORY
+from kurdtts_lib.evaluation.listening.answers import import_answers
+from kurdtts_lib.evaluation.listening.design import Key, ListeningTest
+from kurdtts_lib.evaluation.listening.results import results
+from kurdtts_lib.evaluation.listening.store import ListeningStore
+from kurdtts_lib.widgets.listening_page import LABELS, write_folder
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from listening import NOW
 
-from kurdtts_lib import cli
-from kurdtts_lib.audio import write_wav
-from kurdtts_lib.corpus.clips import Clip, Parts
-from kurdtts_lib.listening import material
-from kurdtts_lib.listening.answers import FORMAT
-from kurdtts_lib.listening.design import SPOILT, UNSPOILT
-from kurdtts_lib.listening.store import ListeningStore
-from kurdtts_lib.settings import CorpusSettings, load_profile
+from kurdtts_lib.audio.io import write_wav
+from kurdtts_lib.cli import app
+from kurdtts_lib.core.settings import CorpusSettings, load_profile
+from kurdtts_lib.data.dataset import Clip, Parts
+from kurdtts_lib.evaluation.listening.answers import FORMAT
+from kurdtts_lib.evaluation.listening.design import SPOILT, UNSPOILT
+from kurdtts_lib.evaluation.listening.store import ListeningStore
 from kurdtts_lib.vits.voice import Voice, save_voice
+from kurdtts_lib.voices import listening_material
 
 Capture = pytest.CaptureFixture[str]
 
@@ -35,8 +35,8 @@ def voices(make_audible_voice: Callable[..., Voice], tmp_path: Path) -> list[str
 @pytest.fixture
 def prepared(tone_clips: list[Clip], monkeypatch: pytest.MonkeyPatch) -> list[Clip]:
     """The tone clips stand for the test part of the bundled sample, prepared; in the order in which they are taken."""
-    monkeypatch.setattr(material, "clips_of", lambda profile: Parts([], [], tone_clips))
-    monkeypatch.setattr(material, "corpus_settings", lambda folder: CorpusSettings())
+    monkeypatch.setattr(listening_material, "clips_of", lambda profile: Parts([], [], tone_clips))
+    monkeypatch.setattr(listening_material, "corpus_settings", lambda folder: CorpusSettings())
     return sorted(tone_clips, key=lambda clip: hashlib.sha256(clip.text.encode()).hexdigest())
 
 
@@ -61,7 +61,7 @@ def sent_back(store: ListeningStore, tmp_path: Path, number: int) -> Path:
 def test_a_test_goes_its_way(voices: list[str], prepared: list[Clip], tmp_path: Path, capsys: Capture) -> None:
     folder = tmp_path / "bo guhdaran"
     command = ["listen", "make", str(folder), "--profile", "sample", "--sentences", "3", "--listeners", "3"]
-    assert cli.main([*command, "--voices", *voices]) == 0
+    assert app.main([*command, "--voices", *voices]) == 0
     printed = capsys.readouterr().out
     store = ListeningStore()
     key = store.key()
@@ -74,20 +74,20 @@ def test_a_test_goes_its_way(voices: list[str], prepared: list[Clip], tmp_path: 
     assert anchors == {clip.text for clip in prepared[3:5]}, "of other sentences than the test's"
 
     files = [str(sent_back(store, tmp_path, number)) for number in range(2)]
-    assert cli.main(["listen", "import", *files]) == 0
+    assert app.main(["listen", "import", *files]) == 0
     assert "13 of 13 answers, 13 of them new" in capsys.readouterr().out
-    assert cli.main(["listen", "import", files[0], str(folder / "index.html")]) == 1
+    assert app.main(["listen", "import", files[0], str(folder / "index.html")]) == 1
     printed = capsys.readouterr()
     assert "13 answers, 0 of them new" in printed.out and "1 files taken, 1 refused" in printed.out
     assert "index.html is damaged or no file of answers" in printed.err
-    assert cli.main(["listen", "results"]) == 0
+    assert app.main(["listen", "results"]) == 0
     printed = capsys.readouterr().out
     assert "read by a machine" in printed and "All 2 listeners" in printed and "MOS" in printed and "Clark" in printed
 
 
 def test_lines_of_a_text_file(voices: list[str], text: Path, tmp_path: Path) -> None:
     command = ["listen", "make", str(tmp_path / "a"), "--voices", *voices, "--kind", "abx", "--text", str(text)]
-    assert cli.main([*command, "--sentences", "2", "--language", "en"]) == 0
+    assert app.main([*command, "--sentences", "2", "--language", "en"]) == 0
     key = ListeningStore().key()
     assert (key.kind, key.systems, key.sentences) == ("abx", ["yek", "du"], ["Roj baş.", "Ez li vir im."])
     assert "no recordings; the anchors are speech of yek" in key.note
@@ -99,13 +99,13 @@ def test_pairs_with_recordings_only_beside_a_single_voice(
     for given, systems in ((voices, ["yek", "du"]), (voices[:1], ["yek", "recordings"])):
         folder = tmp_path / f"test {len(given)}"
         command = ["listen", "make", str(folder), "--profile", "sample", "--kind", "cmos", "--sentences", "2"]
-        assert cli.main([*command, "--voices", *given]) == 0
+        assert app.main([*command, "--voices", *given]) == 0
         assert ListeningStore().key().systems == systems
 
 
 def test_what_cannot_be_is_told(voices: list[str], text: Path, tmp_path: Path, capsys: Capture) -> None:
     def told(*arguments: str) -> str:
-        assert cli.main(["listen", *arguments]) == 1
+        assert app.main(["listen", *arguments]) == 1
         printed = capsys.readouterr()
         assert printed.err.startswith("kurdtts listen: ") and len(printed.err.splitlines()) == 1
         return printed.err
@@ -123,7 +123,7 @@ def test_what_cannot_be_is_told(voices: list[str], text: Path, tmp_path: Path, c
     assert "no listening test yet" in told("results")
     assert not (tmp_path / "test").exists()
     with pytest.raises(SystemExit):
-        cli.main(["listen", *make, *voices, "--sentences", "0"])
+        app.main(["listen", *make, *voices, "--sentences", "0"])
 
 
 def test_voices_of_other_rates_meet_at_the_highest(
@@ -132,7 +132,7 @@ def test_voices_of_other_rates_meet_at_the_highest(
     save_voice(make_audible_voice(sampling_rate=22_050), tmp_path / "sê", "test\n")
     sound = np.sin(np.arange(32_000))
     write_wav(prepared[0].path, sound, 32_000)
-    found = material.from_recordings([voices[0], str(tmp_path / "sê")], load_profile("sample"), 1, "mos")
+    found = listening_material.from_recordings([voices[0], str(tmp_path / "sê")], load_profile("sample"), 1, "mos")
     assert found.sampling_rate == 22_050
     assert len(found.systems["recordings"][prepared[0].text]) == 22_050
     low, high = (len(found.systems[name][prepared[0].text]) for name in ("yek", "sê"))

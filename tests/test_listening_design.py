@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from listening import RATE, SENTENCES, small_test, spoken, systems
 from speechlike import syllables
 
-from kurdtts_lib.audio import loudness
-from kurdtts_lib.errors import ListeningError
-from kurdtts_lib.listening.design import SPOILT, UNSPOILT, Key, make_test
-from kurdtts_lib.listening.order import order, variants
-from kurdtts_lib.listening.sounds import TONE_RATE, headphone_trials, same_loudness, spoil
+from kurdtts_lib.audio.io import loudness
+from kurdtts_lib.core.errors import ListeningError
+from kurdtts_lib.evaluation.listening.design import SPOILT, UNSPOILT, Key, make_test
+from kurdtts_lib.evaluation.listening.order import order, variants
+from kurdtts_lib.evaluation.listening.stimuli import TONE_RATE, headphone_trials, same_loudness, spoil
 
 
 @given(units=st.integers(1, 6), sentences=st.integers(1, 8), anchors=st.integers(0, 4), seed=st.integers(0, 99))

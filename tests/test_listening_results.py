@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from listening import answer_all, sharp, small_test
 
-from kurdtts_lib.errors import ListeningError
-from kurdtts_lib.judging.estimates import Estimate
-from kurdtts_lib.listening.design import SCALES, SPOILT, UNSPOILT, Key, Place
-from kurdtts_lib.listening.results import Results, results
-from kurdtts_lib.listening.statistics import Rating, alpha, interval, share
-from kurdtts_lib.listening.store import Given, ListeningStore
+from kurdtts_lib.core.errors import ListeningError
+from kurdtts_lib.evaluation.confidence import Estimate
+from kurdtts_lib.evaluation.listening.design import SCALES, SPOILT, UNSPOILT, Key, Place
+from kurdtts_lib.evaluation.listening.results import Results, results
+from kurdtts_lib.evaluation.listening.statistics import Rating, alpha, interval, share
+from kurdtts_lib.evaluation.listening.store import Given, ListeningStore
 
 # Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", section E: four observers, twelve units, gaps.
 PUBLISHED = (

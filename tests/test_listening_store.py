@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from listening import NOW, answer_all, given, sharp, small_test
 
-from kurdtts_lib.errors import ListeningError
-from kurdtts_lib.listening import store as store_module
-from kurdtts_lib.listening.answers import FORMAT, import_answers
-from kurdtts_lib.listening.design import Key
-from kurdtts_lib.listening.store import NAME, Given, ListeningStore
+from kurdtts_lib.core.errors import ListeningError
+from kurdtts_lib.evaluation.listening import store as store_module
+from kurdtts_lib.evaluation.listening.answers import FORMAT, import_answers
+from kurdtts_lib.evaluation.listening.design import Key
+from kurdtts_lib.evaluation.listening.store import NAME, Given, ListeningStore
 
 WORTH = sharp({"voice-a": 5, "voice-b": 2})
 

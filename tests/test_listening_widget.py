@@ -9,10 +9,10 @@ import pytest
 from listening import NOW, small_test
 from widget_states import forget_widgets, live_states
 
-from kurdtts_lib.errors import KurdTTSError, ListeningError
-from kurdtts_lib.listening.design import ListeningTest
-from kurdtts_lib.listening.store import ListeningStore
-from kurdtts_lib.widgets.listening_folder import LABELS, STATIC, write_folder
+from kurdtts_lib.core.errors import KurdTTSError, ListeningError
+from kurdtts_lib.evaluation.listening.design import ListeningTest
+from kurdtts_lib.evaluation.listening.store import ListeningStore
+from kurdtts_lib.widgets.listening_page import LABELS, STATIC, write_folder
 from kurdtts_lib.widgets.listening_test import ListeningWidget
 
 

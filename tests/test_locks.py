@@ -2,7 +2,7 @@
 
 import pytest
 
-from kurdtts_lib.errors import TrainingError
+from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.vits.checkpoint import load_latest
 
 

@@ -6,9 +6,8 @@ import math
 
 import pytest
 
-from kurdtts_lib.errors import TrainingError
-from kurdtts_lib.vits.logs import LOG, Event, History, StepReport, TrainingLog, cut_log, read_log
-from kurdtts_lib.vits.validation import Validation
+from kurdtts_lib.core.errors import TrainingError
+from kurdtts_lib.vits.log import LOG, Event, History, StepReport, TrainingLog, Validation, cut_log, read_log
 
 STEPS = [
     StepReport(1, 0, {"mel": 1.5}, 0.25, 0.01, {"generator": 3.0}, {"dc": 0.001}, loss_scale=1024.0),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributions import MultivariateNormal, kl_divergence
 
-from kurdtts_lib import measures
+from kurdtts_lib.audio import distances as measures
 
 RATE = 16_000
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from kurdtts_lib.settings import AudioSettings
+from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.vits.mel import linear_spectrogram, log_mel, mel_spectrogram
 
 

@@ -18,13 +18,13 @@ from safetensors.torch import load_file
 from test_distributed import LAUNCH
 from tiny import TINY_DISCRIMINATOR
 
-from kurdtts_lib import voices
-from kurdtts_lib.errors import VoiceError
-from kurdtts_lib.settings import load_profile
-from kurdtts_lib.vits import mms, originals
+from kurdtts_lib.core.errors import VoiceError
+from kurdtts_lib.core.settings import load_profile
+from kurdtts_lib.vits import conversion, mms
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.mms import mms_code, mms_discriminator
 from kurdtts_lib.vits.voice import Voice
+from kurdtts_lib.voices import finetune
 
 KURMANJI = "facebook/mms-tts-kmr-script_latin"
 SHAPES = original.discriminator_shapes(
@@ -35,7 +35,7 @@ SHAPES = original.discriminator_shapes(
 @pytest.fixture(autouse=True)
 def tiny_discriminator(monkeypatch: pytest.MonkeyPatch) -> None:
     """The published discriminator has 46.7 M weights; here it has the tests' own sizes."""
-    monkeypatch.setattr(originals, "PUBLISHED_DISCRIMINATOR", TINY_DISCRIMINATOR)
+    monkeypatch.setattr(conversion, "PUBLISHED_DISCRIMINATOR", TINY_DISCRIMINATOR)
 
 
 @pytest.fixture
@@ -148,10 +148,10 @@ def prepared(monkeypatch: pytest.MonkeyPatch, make_voice: Callable[..., Voice]) 
         base = make_voice()
         if not with_discriminator:
             base.discriminator = None
-        monkeypatch.setattr(voices, "load_voice", lambda source: base)
-        monkeypatch.setattr(voices, "clips_of", lambda profile: SimpleNamespace(train=[], validation=[]))
-        monkeypatch.setattr(voices, "Trainer", lambda voice, *rest: voice)
-        return voices.prepare_training(dataclasses.replace(load_profile("sample"), base_voice=name))
+        monkeypatch.setattr(finetune, "load_voice", lambda source: base)
+        monkeypatch.setattr(finetune, "clips_of", lambda profile: SimpleNamespace(train=[], validation=[]))
+        monkeypatch.setattr(finetune, "Trainer", lambda voice, *rest: voice)
+        return finetune.prepare_training(dataclasses.replace(load_profile("sample"), base_voice=name))
 
     return prepare
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from kurdtts_lib.errors import TextError, VoiceError
-from kurdtts_lib.export.exporting import export_voice
-from kurdtts_lib.export.onnx_voice import OnnxVoice
-from kurdtts_lib.settings import REPOSITORY
+from kurdtts_lib.core.errors import TextError, VoiceError
+from kurdtts_lib.core.settings import REPOSITORY
+from kurdtts_lib.voices.export.export import export_voice
+from kurdtts_lib.voices.export.onnx_voice import OnnxVoice
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,12 @@ from tiny import TINY_DISCRIMINATOR
 from torch import Tensor
 from transformers import VitsModel, VitsTokenizer
 
-from kurdtts_lib import cli
-from kurdtts_lib.errors import KurdTTSError, VoiceError
-from kurdtts_lib.vits import originals
+from kurdtts_lib.cli import app
+from kurdtts_lib.core.errors import KurdTTSError, VoiceError
+from kurdtts_lib.vits import conversion
+from kurdtts_lib.vits.conversion import convert, read_discriminator, read_generator
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
-from kurdtts_lib.vits.originals import convert, read_discriminator, read_generator
-from kurdtts_lib.vits.training import Trainer
+from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import load_voice
 
 TINY_SHAPES = original.discriminator_shapes(
@@ -58,7 +58,7 @@ def make_original(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def tiny_discriminator(monkeypatch: pytest.MonkeyPatch) -> None:
     """The published discriminator has 46.7 M weights; here it has the tests' own sizes."""
-    monkeypatch.setattr(originals, "PUBLISHED_DISCRIMINATOR", TINY_DISCRIMINATOR)
+    monkeypatch.setattr(conversion, "PUBLISHED_DISCRIMINATOR", TINY_DISCRIMINATOR)
 
 
 def weights_of(path: Path) -> dict[str, Tensor]:
@@ -70,7 +70,7 @@ def test_plain_transformers_says_with_a_converted_voice_what_the_original_says(
     make_original, tmp_path, monkeypatch, stochastic
 ):
     path = make_original(stochastic)
-    assert cli.main(["convert", str(path), str(tmp_path / "voice")]) == 0
+    assert app.main(["convert", str(path), str(tmp_path / "voice")]) == 0
     model, tokenizer = VitsModel.from_pretrained(tmp_path / "voice"), VitsTokenizer.from_pretrained(tmp_path / "voice")
     ids = tokenizer("jin û jiyan", return_tensors="pt").input_ids
     duration_noise, noise = torch.randn(1, 2, ids.shape[1]), torch.randn(original.LATENT, 2000)
@@ -154,10 +154,10 @@ def test_a_voice_for_romanised_text_says_so(make_original):
 def test_a_converted_voice_can_be_trained(make_original, tiny_discriminator, tone_clips, few_steps, audio, tmp_path):
     path = make_original()
     discriminator = save(original.make_discriminator_weights(TINY_SHAPES), path.with_name("D_100000.pth"))
-    assert cli.main(["convert", str(path), str(tmp_path / "voice"), "--discriminator", str(discriminator)]) == 0
+    assert app.main(["convert", str(path), str(tmp_path / "voice"), "--discriminator", str(discriminator)]) == 0
     voice = load_voice(tmp_path / "voice")
     before = {name: value.clone() for name, value in voice.model.state_dict().items() if "decoder" not in name}
-    assert Trainer(voice, tone_clips, [], few_steps, audio, tmp_path / "run").run()
+    assert Trainer(voice, tone_clips, None, few_steps, audio, tmp_path / "run").run()
     after = voice.model.state_dict()
     still = {name for name, value in before.items() if torch.equal(after[name], value)}
     assert len(before) > 300 and still == set()
@@ -185,9 +185,11 @@ def test_a_discriminator_of_the_published_size_has_the_published_names_and_shape
             ("weight_g", torch.empty(shape[0], *[1] * (len(shape) - 1))),
             ("weight_v", torch.empty(shape)),
         )}  # fmt: skip
-        discriminator = VitsDiscriminator(originals.PUBLISHED_DISCRIMINATOR)
+        discriminator = VitsDiscriminator(conversion.PUBLISHED_DISCRIMINATOR)
     assert len(published) == 111
-    originals._fill(discriminator, {originals._renamed_parts(name): value for name, value in published.items()}, Path())
+    conversion._fill(
+        discriminator, {conversion._renamed_parts(name): value for name, value in published.items()}, Path()
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from speechlike import common_voice, syllables
 
-from kurdtts_lib import cli, registry, training_run
-from kurdtts_lib.feedback.mixing import ordinary_sentences
+from kurdtts_lib.cli import app, training_loop
+from kurdtts_lib.core.settings import load_profile
+from kurdtts_lib.feedback.replay import ordinary_sentences
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.lineage import profile_of
-from kurdtts_lib.settings import load_profile
-from kurdtts_lib.vits.training import Trainer
+from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import Voice, save_voice
+from kurdtts_lib.voices import registry
+from kurdtts_lib.voices.lineage import profile_of
 
 OFFLINE = [["export", "99", "-o", "x"], ["say", "roj", "-o", "x.wav", "--voice", "99"], ["train", "--base-voice", "99"]]
 
@@ -25,9 +26,9 @@ def corpus(make_audible_voice: Callable[..., Voice], tmp_path: Path) -> Path:
     folder = common_voice(tmp_path / "dengê min", [{"sentence": text, "seconds": 4.5} for text in sentences])
     save_voice(make_audible_voice(), tmp_path / "base", "base\n")
     profile = ["--profile", str(folder)]
-    assert cli.main(["prepare", *profile, "--set", "pace_mads=none", "--set", "held_out_share=0.3"]) == 0
+    assert app.main(["prepare", *profile, "--set", "pace_mads=none", "--set", "held_out_share=0.3"]) == 0
     base = ["--base-voice", str(tmp_path / "base")]
-    assert cli.main(["train", *profile, *base, "--steps", "1", "--preset", "cpu", "--name", "min"]) == 0
+    assert app.main(["train", *profile, *base, "--steps", "1", "--preset", "cpu", "--name", "min"]) == 0
     return folder
 
 
@@ -40,8 +41,8 @@ def test_a_feedback_training_takes_the_rate_and_the_data_of_the_voices_own_profi
     store, sound = FeedbackStore(), syllables(2.0, seed=1).astype(np.float32)
     store.accept(store.submit((sound, 16_000), "Roj baş, heval.", consent=True).id)
     trainers: list[Trainer] = []
-    monkeypatch.setattr(training_run, "run_to_end", lambda trainer: trainers.append(trainer))
-    assert cli.main(["feedback", "train"]) == 130
+    monkeypatch.setattr(training_loop, "run_to_end", lambda trainer: trainers.append(trainer))
+    assert app.main(["feedback", "train"]) == 130
     (trainer,) = trainers
     feedback = load_profile("full").feedback
     assert (trainer.settings.learning_rate, trainer.settings.steps) == (5e-6, feedback.steps)
@@ -56,7 +57,7 @@ def test_a_feedback_training_takes_the_rate_and_the_data_of_the_voices_own_profi
             (["--profile", "full"], "not full"),
             (["--data-dir", str(tmp_path / "other")], "was trained on"),
         ):
-            assert cli.main([*command, *asked]) == 1
+            assert app.main([*command, *asked]) == 1
             assert told in capsys.readouterr().err
 
 
@@ -69,5 +70,5 @@ def test_a_number_that_no_voice_has_is_told_without_asking_the_hub(
 
     monkeypatch.setattr("kurdtts_lib.vits.voice.VitsModel.from_pretrained", asked)
     monkeypatch.setattr("huggingface_hub.file_download.hf_hub_download", asked)
-    assert cli.main(command) == 1
+    assert app.main(command) == 1
     assert "There is no voice 99. There are: none yet" in capsys.readouterr().err

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from kurdtts_lib.settings import REPOSITORY
-from kurdtts_lib.synthesis import stream
+from kurdtts_lib.core.settings import REPOSITORY
+from kurdtts_lib.speech import stream
 from kurdtts_lib.text import encode
 from kurdtts_lib.vits import precision
+from kurdtts_lib.vits.generation import speak_ids
 from kurdtts_lib.vits.inference import decode, encode_text, predict_durations
 from kurdtts_lib.vits.precision import Bfloat16, best_precision, check_bfloat16, has_bfloat16, sound_in
-from kurdtts_lib.vits.synthesis import speak_ids
 from kurdtts_lib.vits.voice import Voice, load_voice
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from kurdtts_lib.corpus import cleanliness as dnsmos_module
-from kurdtts_lib.errors import CorpusError, JudgingError
-from kurdtts_lib.judging.predicting import cleanliness, naturalness
+from kurdtts_lib.core.errors import CorpusError, JudgingError
+from kurdtts_lib.data import dnsmos as dnsmos_module
+from kurdtts_lib.evaluation.mos_prediction import cleanliness, naturalness
 
 
 def seconds_heard(monkeypatch: pytest.MonkeyPatch) -> list[float]:

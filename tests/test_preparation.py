@@ -15,16 +15,17 @@ import pytest
 import yaml
 from speechlike import common_voice, encoded, syllables
 
-from kurdtts_lib.corpus import baselines, preparation, sound_store, training_set
-from kurdtts_lib.corpus.clips import read_metadata
-from kurdtts_lib.corpus.ledger import open_ledger
-from kurdtts_lib.corpus.preparation import prepare
-from kurdtts_lib.corpus.sound import Treatment, treat
-from kurdtts_lib.corpus.sources import read_corpus
-from kurdtts_lib.corpus.speakers import speaker_name
-from kurdtts_lib.corpus.training_set import COLUMNS, corpus_settings
-from kurdtts_lib.errors import CorpusError, KurdTTSError
-from kurdtts_lib.settings import REPOSITORY, AudioSettings, CorpusSettings, load_profile
+from kurdtts_lib.core.errors import CorpusError, KurdTTSError
+from kurdtts_lib.core.settings import REPOSITORY, AudioSettings, CorpusSettings, load_profile
+from kurdtts_lib.data import audio_cache, other_speakers, training_set
+from kurdtts_lib.data import prepare as preparation
+from kurdtts_lib.data.cache import open_ledger
+from kurdtts_lib.data.dataset import read_metadata
+from kurdtts_lib.data.prepare import prepare
+from kurdtts_lib.data.preprocess import Treatment, treat
+from kurdtts_lib.data.sources import read_corpus
+from kurdtts_lib.data.speakers import speaker_name
+from kurdtts_lib.data.training_set import COLUMNS, corpus_settings
 
 AUDIO = AudioSettings()
 SAMPLE = load_profile("sample").corpus
@@ -61,7 +62,7 @@ def test_a_full_disk_keeps_the_old_tables_and_sounds(tmp_path: Path, monkeypatch
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("kurdtts_lib.corpus.sound.write_wav", full)
+    monkeypatch.setattr("kurdtts_lib.data.preprocess.write_wav", full)
     with pytest.raises(CorpusError, match=r"No space left.*goes on where it stopped"):
         prepare(corpus, AUDIO, tmp_path / "out")
     assert contents(tmp_path / "out") == before
@@ -267,7 +268,7 @@ def test_missing_unreadable_and_large_files_are_counted(tmp_path: Path, monkeypa
     result = prepare(CorpusSettings(source=str(corpus)), AUDIO, tmp_path / "out")
     assert (result.clips["reason"][2], result.clips["detail"][2]) == ("cannot be read", "Permission denied")
     assert result.clips["reason"][3] == "no audio beside it" and len(result.kept) == 4
-    monkeypatch.setattr(sound_store, "LARGE_BYTES", 1)  # each is read by its worker then, to the same digests
+    monkeypatch.setattr(audio_cache, "LARGE_BYTES", 1)  # each is read by its worker then, to the same digests
     assert prepare(CorpusSettings(source=str(corpus)), AUDIO, tmp_path / "out").treated == 1
 
 
@@ -394,7 +395,7 @@ def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_bytes(tmp_path: 
 
 def test_other_speakers_are_usable_clips_of_other_people(tmp_path: Path) -> None:
     result = prepare(SAMPLE, AUDIO, tmp_path / "out")
-    speech = baselines.other_speakers(tmp_path / "out", AUDIO, 5)
+    speech = other_speakers.other_speakers(tmp_path / "out", AUDIO, 5)
     assert len(speech) == 4 and not set(result.speakers) & set(speech)
     treatment = Treatment.of(SAMPLE, AUDIO)
     for name, heard in speech.items():
@@ -407,13 +408,13 @@ def test_without_its_source_there_are_no_other_speakers_and_it_is_told(tmp_path:
     people = [row | {"client_id": "ab"[number % 2]} for number, row in enumerate(rows(12))]
     corpus = common_voice(tmp_path / "corpus", people)
     prepare(CorpusSettings(source=str(corpus)), AUDIO, tmp_path / "out")
-    assert len(baselines.other_speakers(tmp_path / "out", AUDIO, 2)) == 1
+    assert len(other_speakers.other_speakers(tmp_path / "out", AUDIO, 2)) == 1
     lines = (corpus / "validated.tsv").read_text(encoding="utf-8").splitlines()
     changed = "\n".join([lines[0], *reversed(lines[1:])]) + "\n"
     (corpus / "validated.tsv").write_text(changed, encoding="utf-8")
     for _ in range(2):
         with pytest.warns(UserWarning, match="no other speakers"):
-            assert baselines.other_speakers(tmp_path / "out", AUDIO, 2) == {}
+            assert other_speakers.other_speakers(tmp_path / "out", AUDIO, 2) == {}
         corpus.rename(tmp_path / "elsewhere") if corpus.exists() else None
 
 
@@ -424,7 +425,7 @@ def test_dnsmos_scores_are_kept_and_leave_out_what_is_unclean(tmp_path: Path, mo
         asked.append(path.name)
         return 3.5 if len(asked) % 2 else 1.5
 
-    monkeypatch.setattr(sound_store, "dnsmos", judge)
+    monkeypatch.setattr(audio_cache, "dnsmos", judge)
     settings = CorpusSettings(source=str(common_voice(tmp_path / "corpus", rows(6))), min_dnsmos=2.5)
     result = prepare(settings, AUDIO, tmp_path / "out")
     assert result.reasons.to_dict() == {"kept": 3, "not clean enough": 3} and (result.kept["dnsmos"] == 3.5).all()

@@ -13,8 +13,8 @@ import training_process
 import two_processes
 from test_distributed import LAUNCH
 
-from kurdtts_lib.corpus.clips import Clip, write_metadata
-from kurdtts_lib.files import locked
+from kurdtts_lib.core.files import locked
+from kurdtts_lib.data.dataset import Clip, write_metadata
 from kurdtts_lib.vits.checkpoint import load_latest
 from kurdtts_lib.vits.voice import Voice, save_voice
 

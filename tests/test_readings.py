@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from kurdtts_lib.errors import TextError
+from kurdtts_lib.core.errors import TextError
 from kurdtts_lib.text import normalize
 
 TABLE = Path(__file__).parent / "kurmanji_readings.tsv"

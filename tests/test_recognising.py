@@ -12,16 +12,10 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
-from kurdtts_lib.errors import JudgingError
-from kurdtts_lib.judging.extras import all_extras
-from kurdtts_lib.judging.recognising import (
-    MMS_LANGUAGE,
-    character_error_rate,
-    comparable,
-    edits,
-    load_recogniser,
-)
-from kurdtts_lib.settings import AudioSettings
+from kurdtts_lib.core.errors import JudgingError
+from kurdtts_lib.core.settings import AudioSettings
+from kurdtts_lib.evaluation.optional_metrics import all_extras
+from kurdtts_lib.evaluation.recognition import MMS_LANGUAGE, character_error_rate, comparable, edits, load_recogniser
 
 LETTERS = "abcçdeêfghiîjklmnopqrsştuûvwxyz"
 VOCABULARY = {letter: number for number, letter in enumerate(["<pad>", "<unk>", "|", *LETTERS])}

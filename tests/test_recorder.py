@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from kurdtts_lib.errors import AudioError, CorpusError, TakeError
+from kurdtts_lib.core.errors import AudioError, CorpusError, TakeError
 from kurdtts_lib.feedback.takes import LONGEST_SECONDS
 from kurdtts_lib.widgets import takes
 from kurdtts_lib.widgets.recorder import LABELS, STATIC, Recorder, module_source

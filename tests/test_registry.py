@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kurdtts_lib import registry
-from kurdtts_lib.errors import VoiceError
-from kurdtts_lib.judging import Figures
-from kurdtts_lib.registry import faults_of, models, publish, rollback, use, voices
+from kurdtts_lib.core.errors import VoiceError
+from kurdtts_lib.evaluation import Figures
 from kurdtts_lib.vits.voice import Voice, load_voice
+from kurdtts_lib.voices import registry
+from kurdtts_lib.voices.registry import faults_of, models, publish, rollback, use, voices
 
 GOOD = Figures(5, 5.0, 0.9, 2.0, 200.0, -1.0, 1.0, 100.0, 0.1, 0.1, 0.0)
 

@@ -10,25 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from kurdtts_lib.settings import REPOSITORY
+import kurdtts_lib
+from kurdtts_lib.core.settings import REPOSITORY
 
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 MODULES = sorted((REPOSITORY / "kurdtts_lib").rglob("*.py"))
-# Left to right. A module imports only from its own layer or from layers to its left.
-LAYERS = [
-    ("cards", "errors", "files", "packages", "progress", "setting_arguments", "settings", "sqlite"),
-    ("audio", "measures", "plots", "text"),
-    ("corpus",),
-    ("vits",),
-    ("synthesis",),
-    ("lineage", "registry"),
-    ("judging",),
-    ("voices",),
-    ("export", "feedback", "listening", "training_run"),
-    ("widgets",),
-    ("backend_check", "service"),
-    ("cli", "course"),
-]
+# From the top down, as the library itself draws them.
+ROOMS = re.findall(r"^    (\w+)  ", kurdtts_lib.__doc__ or "", flags=re.MULTILINE)
 
 
 def run(*command: str) -> subprocess.CompletedProcess:
@@ -47,11 +35,9 @@ def test_the_type_checker_finds_nothing() -> None:
     assert result.returncode == 0, result.stdout
 
 
-def layer_of(module: str) -> int:
+def room_of(module: str) -> int:
     part = module.split(".")[1] if "." in module else ""
-    if part.endswith("_commands"):
-        part = "cli"
-    return next((number for number, names in enumerate(LAYERS) if part in names), -1)
+    return ROOMS.index(part) if part in ROOMS else -1
 
 
 def imports(path: Path, root: Path) -> set[str]:
@@ -70,8 +56,8 @@ def imports(path: Path, root: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
 def test_arrows_point_one_way(path: Path) -> None:
-    own = layer_of(".".join(path.relative_to(REPOSITORY).with_suffix("").parts))
-    assert {name for name in imports(path, REPOSITORY) if layer_of(name) > own >= 0} == set()
+    own = room_of(".".join(path.relative_to(REPOSITORY).with_suffix("").parts))
+    assert {name for name in imports(path, REPOSITORY) if room_of(name) > own >= 0} == set()
 
 
 @pytest.mark.parametrize(
@@ -92,13 +78,12 @@ def test_every_form_of_an_import_is_seen(line: str, tmp_path: Path) -> None:
     path = tmp_path / "kurdtts_lib" / "text" / "language.py"
     path.parent.mkdir(parents=True)
     path.write_text(line, encoding="utf-8")
-    assert {layer_of(name) for name in imports(path, tmp_path)} == {layer_of("kurdtts_lib.vits")}
+    assert {room_of(name) for name in imports(path, tmp_path)} == {room_of("kurdtts_lib.vits")}
 
 
-def test_every_module_belongs_to_a_layer() -> None:
+def test_there_are_at_most_twelve_rooms_and_every_module_is_in_one() -> None:
     names = {path.relative_to(REPOSITORY / "kurdtts_lib").with_suffix("").parts[0] for path in MODULES}
-    commands = {name for name in names if name.endswith("_commands")}
-    assert names - {"__init__"} - commands == {name for layer in LAYERS for name in layer}
+    assert names - {"__init__"} == set(ROOMS) and len(ROOMS) == 12
 
 
 def test_readme_names_every_notebook() -> None:

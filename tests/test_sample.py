@@ -12,11 +12,11 @@ import pytest
 import soundfile
 from datasets import Audio, load_dataset
 
-from kurdtts_lib.corpus.preparation import KEPT, Preparation, prepare
-from kurdtts_lib.corpus.sources import corpus_table, read_corpus
-from kurdtts_lib.corpus.speakers import speaker_name
-from kurdtts_lib.files import read_json
-from kurdtts_lib.settings import REPOSITORY, load_profile
+from kurdtts_lib.core.files import read_json
+from kurdtts_lib.core.settings import REPOSITORY, load_profile
+from kurdtts_lib.data.prepare import KEPT, Preparation, prepare
+from kurdtts_lib.data.sources import corpus_table, read_corpus
+from kurdtts_lib.data.speakers import speaker_name
 from kurdtts_lib.text import LETTERS, normalize
 
 SAMPLE = REPOSITORY / "data" / "sample"

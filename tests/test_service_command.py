@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from kurdtts_lib import cli
+from kurdtts_lib.cli import app
 from kurdtts_lib.service import server
 from kurdtts_lib.service.app import ServiceSettings
 
@@ -22,7 +22,7 @@ def test_another_host_needs_a_token_and_it_is_said_how_to_make_one(
 ) -> None:
     monkeypatch.delenv("KURDTTS_TOKEN", raising=False)
     for token in ([], ["--token", ""]):
-        assert cli.main(["serve", "--host", host, *token]) == 1
+        assert app.main(["serve", "--host", host, *token]) == 1
         assert "secrets.token_urlsafe(32)" in capsys.readouterr().err
 
 
@@ -34,31 +34,31 @@ def test_this_machine_needs_none(host: str) -> None:
 
 @pytest.mark.parametrize("origin", ["*", "https://*.example", "page.example", "https://a.example/x", "file:///x", ""])
 def test_an_origin_that_no_browser_sends_is_refused(origin: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["serve", "--allow-origin", origin]) == 1
+    assert app.main(["serve", "--allow-origin", origin]) == 1
     assert "https://a.org" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("proxy", ["*", "", "proxy.example", "https://192.0.2.1", "192.0.2.1:80"])
 def test_a_proxy_that_is_no_address_is_refused(proxy: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["serve", "--proxy", proxy]) == 1
+    assert app.main(["serve", "--proxy", proxy]) == 1
     assert "Write it like 127.0.0.1" in capsys.readouterr().err
 
 
 def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        assert cli.main(["serve", "--port", str(other.getsockname()[1])]) == 1
+        assert app.main(["serve", "--port", str(other.getsockname()[1])]) == 1
     assert "--port 8766" in capsys.readouterr().err
-    assert cli.main(["serve", "--port", "70000"]) == 1
+    assert app.main(["serve", "--port", "70000"]) == 1
 
 
 @pytest.mark.parametrize("size", ["0", "-1", "many", "nan"])
 def test_a_size_that_cannot_be_is_refused(size: str) -> None:
     with pytest.raises(SystemExit):
-        cli.main(["serve", "--max-mb", size])
+        app.main(["serve", "--max-mb", size])
 
 
 def test_a_profile_that_there_is_not_is_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["serve", "--profile", "big"]) == 1
+    assert app.main(["serve", "--profile", "big"]) == 1
     assert "'sample' or 'full'" in capsys.readouterr().err
 
 
@@ -66,8 +66,8 @@ def test_the_arguments_reach_the_service(monkeypatch: pytest.MonkeyPatch) -> Non
     given: list[tuple] = []
     monkeypatch.setattr(server, "serve", lambda *arguments: given.append(arguments))
     monkeypatch.setenv("KURDTTS_TOKEN", "of the environment")
-    cli.main(["serve"])
-    cli.main(
+    app.main(["serve"])
+    app.main(
         [
             *("serve", "--host", "::1", "--port", "1", "--profile", "full", "--token", "t", "--max-mb", "0.5"),
             *("--allow-origin", "https://a.example/", "--allow-origin", "http://b.example:81"),

@@ -15,16 +15,17 @@ from filelock import FileLock
 from serving import Served, refusal, serving
 from speechlike import syllables
 
-from kurdtts_lib import cli, registry
-from kurdtts_lib.errors import TrainingError
-from kurdtts_lib.feedback import training
+from kurdtts_lib.cli import app
+from kurdtts_lib.core.errors import TrainingError
+from kurdtts_lib.core.files import write_json, write_text
+from kurdtts_lib.feedback import finetune
+from kurdtts_lib.feedback.finetune import FeedbackTraining, only_training
 from kurdtts_lib.feedback.job import LOCK, PROGRESS, RESULT, STOP, reported
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.feedback.training import FeedbackTraining, only_training
-from kurdtts_lib.files import write_json, write_text
 from kurdtts_lib.service import jobs
 from kurdtts_lib.service.jobs import START, Jobs, training_command
 from kurdtts_lib.vits.voice import Voice
+from kurdtts_lib.voices import registry
 
 ID = "a" * 32
 
@@ -126,7 +127,7 @@ def test_the_real_command_says_why_it_cannot_train(home: Path) -> None:
 def test_the_real_command_stops_and_goes_on_and_tells_it_all(
     home: Path, make_audible_voice: Callable[..., Voice], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "ELSEWHERE", 2)
+    monkeypatch.setattr(finetune, "ELSEWHERE", 2)
     usual = FeedbackTraining._settings
     short = {"steps": 4, "validate_every": 1, "checkpoint_every": 2}
     monkeypatch.setattr(FeedbackTraining, "_settings", lambda task: dataclasses.replace(usual(task), **short))
@@ -141,12 +142,12 @@ def test_the_real_command_stops_and_goes_on_and_tells_it_all(
         write_json(service.folder / id / START, {"created": "2026-01-01T00:00:00.000+00:00"})
     (service.folder / ID / STOP).touch()
 
-    assert cli.main(["feedback", "train", "--job", str(service.folder / ID)]) == 130
+    assert app.main(["feedback", "train", "--job", str(service.folder / ID)]) == 130
     job = service.get(ID)
     assert (job.state, job.result) == ("failed", None) and "its checkpoint is kept" in job.message
     assert job.steps and job.step < job.steps
 
-    assert cli.main(["feedback", "train", "--job", str(service.folder / ("b" * 32))]) == 0
+    assert app.main(["feedback", "train", "--job", str(service.folder / ("b" * 32))]) == 0
     done = service.get("b" * 32)
     assert done.state == "done" and done.message == "Voice 2 was made and is the current voice now."
     assert done.finished and done.created and job.step < done.step <= job.steps

@@ -16,12 +16,12 @@ import soundfile
 from serving import Served, serving, wav
 from speechlike import encoded, syllables
 
-from kurdtts_lib import registry
+from kurdtts_lib.core.settings import REPOSITORY
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service import jobs
 from kurdtts_lib.service.app import ServiceSettings
-from kurdtts_lib.settings import REPOSITORY
 from kurdtts_lib.vits.voice import Voice
+from kurdtts_lib.voices import registry
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 TRAINER = """

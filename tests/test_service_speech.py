@@ -12,12 +12,12 @@ import pytest
 import soundfile
 from serving import Served, refusal, serving
 
-from kurdtts_lib import registry
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.service import speaking
-from kurdtts_lib.service.speaking import Speaker
-from kurdtts_lib.synthesis import Spoken, encode_sound, speak, stream
+from kurdtts_lib.service import speech
+from kurdtts_lib.service.speech import Speaker
+from kurdtts_lib.speech import Spoken, encode_sound, speak, stream
 from kurdtts_lib.vits.voice import Voice, load_voice
+from kurdtts_lib.voices import registry
 
 SENTENCE = "ez diçim malê, roj baş"
 
@@ -99,7 +99,7 @@ def test_raw_samples_arrive_while_the_rest_is_still_spoken(
         assert heard.wait(600), "nothing arrived before the second clause was spoken"
         yield from clauses
 
-    monkeypatch.setattr(speaking, "stream", waits)
+    monkeypatch.setattr(speech, "stream", waits)
     body = {"input": SENTENCE, "response_format": "pcm"}
     with httpx.stream("POST", f"{served.address}/v1/audio/speech", json=body, timeout=600) as response:
         chunks = response.iter_raw()
@@ -251,7 +251,7 @@ def test_only_so_many_texts_wait_and_the_service_answers_meanwhile(
     served: Served, add: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add()
-    monkeypatch.setattr(speaking, "MOST_WAITING", 2)
+    monkeypatch.setattr(speech, "MOST_WAITING", 2)
     inside, go_on = threading.Event(), threading.Event()
 
     def slow(*arguments: object, **keywords: object) -> np.ndarray:
@@ -259,7 +259,7 @@ def test_only_so_many_texts_wait_and_the_service_answers_meanwhile(
         assert go_on.wait(600)
         return speak(*arguments, **keywords)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(speaking, "speak", slow)
+    monkeypatch.setattr(speech, "speak", slow)
 
     def listen(_: int) -> int:
         return httpx.post(f"{served.address}/tts", json={"text": "roj baş"}, timeout=600).status_code
@@ -294,4 +294,4 @@ def test_minutes_of_speech_and_samples_beyond_full_scale_are_encoded_whole(form:
         return
     found, rate = soundfile.read(io.BytesIO(content))
     assert rate == 16_000 and abs(len(found) - len(noise)) < 2500 and found.std() > 0.3
-    assert set(speaking.MEDIA_TYPES) == {"wav", "flac", "mp3", "opus", "pcm"}
+    assert set(speech.MEDIA_TYPES) == {"wav", "flac", "mp3", "opus", "pcm"}

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from kurdtts_lib import cli
-from kurdtts_lib.errors import KurdTTSError
-from kurdtts_lib.setting_arguments import add_set, changed
-from kurdtts_lib.settings import CorpusSettings, TrainingSettings, load_profile
+from kurdtts_lib.cli import app
+from kurdtts_lib.cli.setting_arguments import add_set, changed
+from kurdtts_lib.core.errors import KurdTTSError
+from kurdtts_lib.core.settings import CorpusSettings, TrainingSettings, load_profile
 
 
 def parsed(kind: type, *texts: str) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def test_a_wrong_setting_says_which_there_are_and_what_they_take(
     command: str, wrong: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
-        cli.main([command, "--set", wrong])
+        app.main([command, "--set", wrong])
     assert said in " ".join(capsys.readouterr().err.split())
 
 
@@ -79,6 +79,6 @@ def test_a_value_that_cannot_be_is_a_clear_error(wrong: str, said: str) -> None:
 
 def test_a_training_takes_its_preset_then_its_settings() -> None:
     arguments = ["train", "--preset", "gpu-8gb", "--steps", "9", "--set", "accumulation=8", "--set", "patience=2"]
-    settings = cli._training_settings(cli._parser().parse_args(arguments), load_profile("sample"))
+    settings = app._training_settings(app._parser().parse_args(arguments), load_profile("sample"))
     assert (settings.accumulation, settings.mixed_precision) == (8, "fp16")
     assert (settings.steps, settings.patience, settings.batch_size) == (9, 2, 8)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kurdtts_lib.errors import KurdTTSError
-from kurdtts_lib.files import read_json
-from kurdtts_lib.settings import (
+from kurdtts_lib.core.errors import KurdTTSError
+from kurdtts_lib.core.files import read_json
+from kurdtts_lib.core.settings import (
     PRESETS,
     REPOSITORY,
     AudioSettings,
@@ -17,8 +17,8 @@ from kurdtts_lib.settings import (
     load_profile,
     with_preset,
 )
-from kurdtts_lib.settings import home as home_folder
-from kurdtts_lib.vits.identity import FREE
+from kurdtts_lib.core.settings import home as home_folder
+from kurdtts_lib.vits.fingerprint import FREE
 
 
 def test_unknown_profile_names_the_known_ones() -> None:

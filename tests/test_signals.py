@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from kurdtts_lib import measures
+from kurdtts_lib.audio import distances as measures
 from kurdtts_lib.vits.batches import Batch
-from kurdtts_lib.vits.signals import in_decibels, path_shape, path_signals, slice_signals
+from kurdtts_lib.vits.diagnostics import in_decibels, path_shape, path_signals, slice_signals
 
 
 def shape_of(*paths: list[int], extra_positions: int = 0, extra_frames: int = 0) -> list[tuple[float, float]]:

@@ -10,9 +10,9 @@ import pytest
 import soundfile
 from speechlike import encoded, syllables
 
-from kurdtts_lib.audio import loudness
-from kurdtts_lib.corpus.sound import LOWEST_DB, PEAK, Treatment, treat
-from kurdtts_lib.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.audio.io import loudness
+from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.data.preprocess import LOWEST_DB, PEAK, Treatment, treat
 
 RATE = AudioSettings().sampling_rate
 TREATMENT = Treatment.of(CorpusSettings(), AudioSettings())
@@ -155,7 +155,7 @@ def test_a_recording_of_many_minutes_is_not_decoded(monkeypatch: pytest.MonkeyPa
     def never(*_: object) -> None:
         raise AssertionError("decoded")
 
-    monkeypatch.setattr("kurdtts_lib.corpus.sound.read", never)
+    monkeypatch.setattr("kurdtts_lib.data.preprocess.read", never)
     long = encoded(np.zeros(601 * 8000, np.float32), 8000, "FLAC")
     assert treat(long, TREATMENT).fault == "far too long"
 
@@ -164,5 +164,5 @@ def test_another_treatment_or_library_has_another_recipe(monkeypatch: pytest.Mon
     first = TREATMENT.recipe()
     assert first == dataclasses.replace(TREATMENT).recipe()
     assert first != dataclasses.replace(TREATMENT, pad_seconds=0.06).recipe()
-    monkeypatch.setattr("kurdtts_lib.corpus.sound.version", lambda name: "99")
+    monkeypatch.setattr("kurdtts_lib.data.preprocess.version", lambda name: "99")
     assert first != TREATMENT.recipe()

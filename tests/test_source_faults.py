@@ -18,10 +18,10 @@ from corpora import (
     write_common_voice,
 )
 
-from kurdtts_lib.corpus.preparation import prepare
-from kurdtts_lib.corpus.sources import corpus_table, read_corpus
-from kurdtts_lib.errors import CorpusError
-from kurdtts_lib.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.core.errors import CorpusError
+from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.data.prepare import prepare
+from kurdtts_lib.data.sources import corpus_table, read_corpus
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from corpora import FORMS, SOUNDS, read, source, write, write_common_voice
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kurdtts_lib.corpus.preparation import prepare
-from kurdtts_lib.corpus.sources import SourceClip, corpus_table, find_clips, read_corpus
-from kurdtts_lib.errors import CorpusError, KurdTTSError
-from kurdtts_lib.settings import AudioSettings
+from kurdtts_lib.core.errors import CorpusError, KurdTTSError
+from kurdtts_lib.core.settings import AudioSettings
+from kurdtts_lib.data.prepare import prepare
+from kurdtts_lib.data.sources import SourceClip, corpus_table, find_clips, read_corpus
 
 # Each example writes the same files anew, so one folder serves them all.
 same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

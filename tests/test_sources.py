@@ -21,11 +21,11 @@ from corpora import (
     write_parquet,
 )
 
-from kurdtts_lib.audio import header
-from kurdtts_lib.corpus.preparation import prepare
-from kurdtts_lib.corpus.sources import corpus_table, find_clips, read_corpus
-from kurdtts_lib.errors import CorpusError
-from kurdtts_lib.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.audio.io import header
+from kurdtts_lib.core.errors import CorpusError
+from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.data.prepare import prepare
+from kurdtts_lib.data.sources import corpus_table, find_clips, read_corpus
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import pandas
 import pytest
 import soundfile
 
-from kurdtts_lib import plots
-from kurdtts_lib.corpus.sources import corpus_table
-from kurdtts_lib.corpus.speakers import MEASURED, choose_speakers, speaker_name
-from kurdtts_lib.errors import CorpusError
-from kurdtts_lib.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.core.errors import CorpusError
+from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.data import plots
+from kurdtts_lib.data.sources import corpus_table
+from kurdtts_lib.data.speakers import MEASURED, choose_speakers, speaker_name
 from kurdtts_lib.widgets import speaker_chooser
 from kurdtts_lib.widgets.speaker_chooser import SpeakerChooser
 

@@ -14,9 +14,11 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kurdtts_lib.corpus import speakers
-from kurdtts_lib.corpus.sources import corpus_table
-from kurdtts_lib.corpus.speakers import (
+from kurdtts_lib.core.errors import CorpusError
+from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.data import speakers
+from kurdtts_lib.data.sources import corpus_table
+from kurdtts_lib.data.speakers import (
     NOT_SAID,
     choice_line,
     choose_speakers,
@@ -26,8 +28,6 @@ from kurdtts_lib.corpus.speakers import (
     survey,
     usable_clips,
 )
-from kurdtts_lib.errors import CorpusError
-from kurdtts_lib.settings import AudioSettings, CorpusSettings
 
 PITCHES = {"low": 110.0, "high": 220.0}
 

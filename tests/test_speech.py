@@ -14,13 +14,13 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kurdtts_lib.audio import loudness
-from kurdtts_lib.errors import AudioError, TextError
-from kurdtts_lib.synthesis import FORMATS, Spoken, save_speech, speak, speech, srt, stream
-from kurdtts_lib.synthesis.clauses import LONGEST, clauses_of, words_of
+from kurdtts_lib.audio.io import loudness
+from kurdtts_lib.core.errors import AudioError, TextError
+from kurdtts_lib.speech import FORMATS, Spoken, save_speech, speak, srt, stream, synthesis
+from kurdtts_lib.speech.clauses import LONGEST, clauses_of, words_of
 from kurdtts_lib.text import load_language, normalize
-from kurdtts_lib.vits import synthesis as vits_synthesis
-from kurdtts_lib.vits.synthesis import Utterance
+from kurdtts_lib.vits import generation as vits_synthesis
+from kurdtts_lib.vits.generation import Utterance
 from kurdtts_lib.vits.voice import Voice
 
 RATE, HOP = 16_000, 256
@@ -161,7 +161,7 @@ def test_pauses_are_those_of_the_marks_measured_between_the_sounds(spelling_voic
             assert not sound[round(before.end * RATE) : round(after.start * RATE)].any()
         # The silence at the edges of a clause is what is stated, whatever the voice left there.
         heard = np.flatnonzero(np.abs(sound) > 1e-3) / RATE
-        assert heard[0] <= speech.PAD_SECONDS + 0.015 and heard[-1] >= spoken[-1].end - speech.PAD_SECONDS - 0.015
+        assert heard[0] <= synthesis.PAD_SECONDS + 0.015 and heard[-1] >= spoken[-1].end - synthesis.PAD_SECONDS - 0.015
 
 
 @pytest.mark.parametrize("gain_db", [-8.0, 0.0, 20.0])
@@ -169,29 +169,31 @@ def test_loud_and_quiet_clauses_come_to_one_loudness(gain_db: float) -> None:
     rng = np.random.default_rng(1)
     syllables = np.repeat(rng.uniform(0.02, 0.1, 20), RATE // 10)
     waveform = (rng.normal(size=len(syllables)) * syllables * 10 ** (gain_db / 20)).astype(np.float32)
-    assert loudness(speech.level(waveform, RATE), RATE) == pytest.approx(speech.LOUDNESS_LUFS, abs=0.1)
+    assert loudness(synthesis.level(waveform, RATE), RATE) == pytest.approx(synthesis.LOUDNESS_LUFS, abs=0.1)
 
 
 def test_a_voice_that_is_almost_silent_stays_quiet_and_silence_silent() -> None:
     noise = 1e-3 * np.random.default_rng(1).normal(size=RATE).astype(np.float32)
-    raised = loudness(speech.level(noise, RATE), RATE) - loudness(noise, RATE)
-    assert raised == pytest.approx(speech.MOST_GAIN_DB, abs=0.1)
-    assert not speech.level(np.zeros(RATE, np.float32), RATE).any()
+    raised = loudness(synthesis.level(noise, RATE), RATE) - loudness(noise, RATE)
+    assert raised == pytest.approx(synthesis.MOST_GAIN_DB, abs=0.1)
+    assert not synthesis.level(np.zeros(RATE, np.float32), RATE).any()
 
 
 @given(st.integers(1, 400), st.floats(1e-4, 30.0), st.integers(0, 9))
 def test_nothing_is_ever_clipped(samples: int, peak: float, seed: int) -> None:
     waveform = np.random.default_rng(seed).normal(size=samples) ** 5
     waveform = (waveform * peak / np.abs(waveform).max()).astype(np.float32)
-    result = speech.level(waveform, RATE)
+    result = synthesis.level(waveform, RATE)
     assert result.dtype == np.float32 and len(result) == samples
-    assert np.abs(result).max() <= speech.PEAK + 1e-6
+    assert np.abs(result).max() <= synthesis.PEAK + 1e-6
 
 
 def test_a_soft_first_sound_is_not_cut() -> None:
     soft, loud = (a * np.sin(2 * np.pi * 440 * np.arange(RATE // 5) / RATE) for a in (0.004, 0.3))
     waveform = np.concatenate([np.zeros(RATE), soft, loud, np.zeros(RATE)])
-    kept = speech.voiced_part(speech.frame_levels(waveform, RATE), RATE, speech.SILENCE_DB, speech.PAD_SECONDS)
+    kept = synthesis.voiced_part(
+        synthesis.frame_levels(waveform, RATE), RATE, synthesis.SILENCE_DB, synthesis.PAD_SECONDS
+    )
     assert RATE - 0.06 * RATE < kept.start <= RATE and kept.stop >= 1.4 * RATE
 
 

@@ -134,8 +134,8 @@ PYTEST = ["-X", "warn_default_encoding", "-m", "pytest", "-n", "2"]
 @pytest.mark.parametrize(
     ("arguments", "asked", "command"),
     [
-        ([], "auto", ["-m", "kurdtts_lib.course"]),
-        (["run", "--torch", "cpu"], "cpu", ["-m", "kurdtts_lib.course"]),
+        ([], "auto", ["-m", "kurdtts_lib.cli.course"]),
+        (["run", "--torch", "cpu"], "cpu", ["-m", "kurdtts_lib.cli.course"]),
         (["test"], "auto", PYTEST),
         (["test", "--slow"], "auto", [*PYTEST, "--slow"]),
         (

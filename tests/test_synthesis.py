@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from kurdtts_lib.speech.raw import speak
 from kurdtts_lib.text import encode
-from kurdtts_lib.vits.synthesis import speak
 from kurdtts_lib.vits.voice import Voice
 
 SENTENCE = "ez diçim malê"

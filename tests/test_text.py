@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kurdtts_lib.errors import TextError, TextReason
+from kurdtts_lib.core.errors import TextError, TextReason
 from kurdtts_lib.text import LETTERS, coverage, encode, load_language, normalize, split
 from kurdtts_lib.text.number_rules import roman_number
 from kurdtts_lib.text.numbers import LARGEST, spell

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kurdtts_lib.errors import TextError
-from kurdtts_lib.settings import REPOSITORY
+from kurdtts_lib.core.errors import TextError
+from kurdtts_lib.core.settings import REPOSITORY
 from kurdtts_lib.text import Language, load_language, normalize
 from kurdtts_lib.text.language import TABLES
 from kurdtts_lib.text.lexicon import _checked

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kurdtts_lib.vits import toom_cook
-from kurdtts_lib.vits.toom_cook import POINTS, Shape, ToomCook, points_for, transform
+from kurdtts_lib.vits.winograd import transform as toom_cook
+from kurdtts_lib.vits.winograd.transform import POINTS, Shape, ToomCook, points_for, transform
 
 
 def direct(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, shape: Shape) -> np.ndarray:

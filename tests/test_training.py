@@ -12,17 +12,16 @@ import numpy as np
 import pytest
 import torch
 
-from kurdtts_lib.corpus.clips import Clip
-from kurdtts_lib.errors import TrainingError
-from kurdtts_lib.settings import AudioSettings, LossWeights
+from kurdtts_lib.core.errors import TrainingError
+from kurdtts_lib.core.settings import AudioSettings, LossWeights
+from kurdtts_lib.data.dataset import Clip
 from kurdtts_lib.text.lexicon import save_correction, user_lexicon
-from kurdtts_lib.vits import state, training
+from kurdtts_lib.vits import state
 from kurdtts_lib.vits.checkpoint import checkpoints, load_latest
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
-from kurdtts_lib.vits.logs import Event, StepReport
+from kurdtts_lib.vits.log import Event, StepReport, Validation
 from kurdtts_lib.vits.step import TrainingStep
-from kurdtts_lib.vits.training import MAX_SKIPPED_IN_A_ROW, Trainer
-from kurdtts_lib.vits.validation import Validation
+from kurdtts_lib.vits.trainer import MAX_SKIPPED_IN_A_ROW, Trainer
 from kurdtts_lib.vits.voice import Voice
 
 TERMS = {"mel", "kl", "duration", "generator", "feature_matching", "discriminator"}
@@ -277,7 +276,7 @@ def test_a_text_that_a_voice_encodes_in_another_way_is_another_training(
 @pytest.mark.parametrize("changes", [{"sampling_rate": 22_050}, {"hop_length": 128}, {"n_fft": 2048}])
 def test_audio_settings_that_are_not_the_voices_are_an_error(make_voice, tone_clips, few_steps, tmp_path, changes):
     with pytest.raises(TrainingError, match="Change the audio settings"):
-        Trainer(make_voice(), tone_clips, [], few_steps, AudioSettings(**changes), tmp_path)
+        Trainer(make_voice(), tone_clips, None, few_steps, AudioSettings(**changes), tmp_path)
 
 
 # --- what is taught when ------------------------------------------------------------------------------------
@@ -366,7 +365,8 @@ def scores(monkeypatch):
     def set_scores(*values: float) -> None:
         found = iter(values)
         monkeypatch.setattr(
-            training, "validate", lambda voice, step, clips, audio, folder: Validation(step, next(found), 0.0)
+            "kurdtts_lib.evaluation.validation.validate",
+            lambda voice, step, clips, audio, folder: Validation(step, next(found), 0.0),
         )
 
     return set_scores
@@ -470,7 +470,7 @@ def test_weights_that_are_not_finite_never_replace_a_checkpoint(start):
 
 def test_a_voice_whose_sound_is_not_a_number_ends_the_training(start, tone_clips, monkeypatch):
     broken = np.full(16_000, np.nan, np.float32)
-    monkeypatch.setattr("kurdtts_lib.vits.validation.speak_spoken", lambda voice, text: broken)
+    monkeypatch.setattr("kurdtts_lib.evaluation.validation.speak_spoken", lambda voice, text: broken)
     with pytest.raises(TrainingError, match="sound is not a number"):
         start(held_out=tone_clips[5:]).run()
 

@@ -13,10 +13,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import VitsModel, VitsTokenizer, pipeline
 
-from kurdtts_lib.errors import TextError, VoiceError
+from kurdtts_lib.core.errors import TextError, VoiceError
+from kurdtts_lib.speech.raw import speak
 from kurdtts_lib.text import encode
-from kurdtts_lib.vits.synthesis import speak
-from kurdtts_lib.vits.training import Trainer
+from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import Voice, apply_decoder_weight_norm, load_voice, save_voice
 
 SENTENCE = "ez diçim malê"
@@ -70,7 +70,7 @@ def test_plain_transformers_speaks_a_trained_voice_as_before(
 ):
     voice = make_audible_voice(use_stochastic_duration_prediction=stochastic)
     settings = dataclasses.replace(few_steps, steps=2, learning_rate=3e-3)
-    Trainer(voice, tone_clips, [], settings, audio, tmp_path / "run").run()
+    Trainer(voice, tone_clips, None, settings, audio, tmp_path / "run").run()
     halves = voice.model.decoder.upsampler[0].parametrizations.weight
     norms = halves.original1.flatten(1).norm(dim=1)
     assert not torch.allclose(halves.original0.flatten(), norms, rtol=1e-3)  # the length is not the direction's norm

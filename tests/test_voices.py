@@ -8,20 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from kurdtts_lib import voices
-from kurdtts_lib.audio import decode
-from kurdtts_lib.corpus.clips import Clip
-from kurdtts_lib.corpus.preparation import prepare
-from kurdtts_lib.errors import CorpusError, TrainingError
-from kurdtts_lib.files import read_json
-from kurdtts_lib.judging import Reference, compare
-from kurdtts_lib.judging import judge as judging
-from kurdtts_lib.judging.estimates import Estimate
-from kurdtts_lib.settings import AudioSettings, Profile, load_profile, with_preset
-from kurdtts_lib.vits import training
-from kurdtts_lib.vits.synthesis import speak
-from kurdtts_lib.vits.validation import Validation
+from kurdtts_lib.audio.io import decode
+from kurdtts_lib.core.errors import CorpusError, TrainingError
+from kurdtts_lib.core.files import read_json
+from kurdtts_lib.core.settings import AudioSettings, Profile, load_profile, with_preset
+from kurdtts_lib.data.dataset import Clip
+from kurdtts_lib.data.prepare import prepare
+from kurdtts_lib.evaluation import Reference, compare
+from kurdtts_lib.evaluation import evaluate as judging
+from kurdtts_lib.evaluation.confidence import Estimate
+from kurdtts_lib.speech.raw import speak
+from kurdtts_lib.vits.log import Validation
 from kurdtts_lib.vits.voice import Voice, load_voice, save_voice
+from kurdtts_lib.voices import finetune
 
 
 @pytest.fixture
@@ -43,10 +42,10 @@ def profile(make_voice: Callable[..., Voice], tmp_path: Path) -> Profile:
 
 def test_a_fine_tuned_voice_carries_its_origin_figures_and_sounds(profile: Profile) -> None:
     prepare(profile.corpus, profile.audio, profile.prepared_dir)
-    trainer = voices.prepare_training(profile)
+    trainer = finetune.prepare_training(profile)
     assert trainer.run()
     told: list[str] = []
-    result = voices.finish_training(trainer, profile, told.append)
+    result = finetune.finish_training(trainer, profile, told.append)
 
     card = read_json(result.folder / "voice.json")
     assert (card["base_voice"], card["licence"], card["steps_trained"]) == ("base", "CC0 1.0", 2)
@@ -57,15 +56,15 @@ def test_a_fine_tuned_voice_carries_its_origin_figures_and_sounds(profile: Profi
     assert "CC0 1.0" in readme and f"Measured on {card['test_clips']} other" in readme
     # Card, README, page and numbers are of one run, and say the same.
     numbers = read_json(result.folder / "figures.json")
-    for kind, name in (("before", voices.BEFORE), ("after", voices.AFTER)):
+    for kind, name in (("before", finetune.BEFORE), ("after", finetune.AFTER)):
         assert {key: value["mean"] for key, value in numbers["figures"][name].items()} == {
             key: value if key != "pitch" or value else None for key, value in card[kind].items() if key != "sentences"
         }
-    assert numbers["differences"][voices.AFTER] == card["differences"]
+    assert numbers["differences"][finetune.AFTER] == card["differences"]
     difference = str(Estimate(**card["differences"]["mel_distance"]))
     page = (result.folder / "report.html").read_text(encoding="utf-8")
     assert difference in readme and difference in page and "machine-read" in page
-    assert len(list((result.folder / "samples").glob("*.wav"))) == 3 * voices.SAMPLES
+    assert len(list((result.folder / "samples").glob("*.wav"))) == 3 * finetune.SAMPLES
     # Real speech of the same speaker is nearer than any other speaker: the measure can tell voices apart.
     assert result.baselines.same_voice < 0.5 * result.baselines.other_voices
     assert load_voice(result.folder).card == card
@@ -77,7 +76,7 @@ def test_the_published_voice_is_the_best_one_and_its_figures_are_of_sentences_th
     few = dataclasses.replace(profile.corpus, held_out_share=0.2, max_samples=60)
     profile = dataclasses.replace(profile, corpus=few)
     prepare(profile.corpus, profile.audio, profile.prepared_dir)
-    parts = voices.clips_of(profile)
+    parts = finetune.clips_of(profile)
     scores = iter([3.0, 1.0, 2.0])
     heard = []
 
@@ -85,13 +84,13 @@ def test_the_published_voice_is_the_best_one_and_its_figures_are_of_sentences_th
         heard.extend(clips)
         return Validation(step, next(scores), 0.0)
 
-    monkeypatch.setattr(training, "validate", validate)
+    monkeypatch.setattr("kurdtts_lib.evaluation.validation.validate", validate)
     profile = dataclasses.replace(profile, training=dataclasses.replace(profile.training, validate_every=1))
-    trainer = voices.prepare_training(profile)
+    trainer = finetune.prepare_training(profile)
     trainer.run()
     judged: list[str] = []
     monkeypatch.setattr(judging, "speak_spoken", lambda voice, text: (judged.append(text), speak(voice, text))[1])
-    result = voices.finish_training(trainer, profile, lambda line: None)
+    result = finetune.finish_training(trainer, profile, lambda line: None)
 
     assert set(judged) == {clip.text for clip in parts.test}
     assert not set(judged) & {clip.text for clip in [*heard, *parts.train]}
@@ -107,7 +106,7 @@ def test_a_training_without_one_of_the_three_parts_is_refused(profile: Profile, 
     everything = dataclasses.replace(profile.corpus, held_out_share=share)
     prepare(everything, profile.audio, profile.prepared_dir)
     with pytest.raises(TrainingError, match=r"clips to learn from, \d+ to validate and \d+ to test"):
-        voices.prepare_training(profile)
+        finetune.prepare_training(profile)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="for machines without a card")
@@ -115,15 +114,15 @@ def test_the_graphics_cards_preset_is_refused_where_there_is_none(profile: Profi
     prepare(profile.corpus, profile.audio, profile.prepared_dir)
     fast = dataclasses.replace(profile, training=with_preset(profile.training, "gpu-8gb"))
     with pytest.raises(TrainingError, match="--preset cpu"):
-        voices.prepare_training(fast)
+        finetune.prepare_training(fast)
 
 
 def test_licence_is_inherited_from_the_base(make_voice: Callable[..., Voice]) -> None:
     voice = make_voice()
-    assert voices.licence_of(voice, "facebook/mms-tts-kmr-script_latin") == "CC BY-NC 4.0"
-    assert voices.licence_of(voice, "somebody/voice").startswith("unknown")
+    assert finetune.licence_of(voice, "facebook/mms-tts-kmr-script_latin") == "CC BY-NC 4.0"
+    assert finetune.licence_of(voice, "somebody/voice").startswith("unknown")
     voice.card = {"licence": "CC BY 4.0"}
-    assert voices.licence_of(voice, "facebook/mms-tts-kmr-script_latin") == "CC BY 4.0"
+    assert finetune.licence_of(voice, "facebook/mms-tts-kmr-script_latin") == "CC BY 4.0"
 
 
 def test_a_recording_judged_against_itself_is_perfect(tone_clips: list[Clip], audio: AudioSettings) -> None:

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from starting import ROOT, start
 from test_core import core_packages
 
-from kurdtts_lib.export.exporting import export_voice
+from kurdtts_lib.voices.export.export import export_voice
 
 pytestmark = pytest.mark.slow
 
@@ -97,7 +97,7 @@ def test_the_core_has_its_own_packages_only_and_keeps_its_promises(programs: Pat
     sentence = "kurdtts train: This needs the packages of `pip install kurdtts[train]` ("
     assert refused.returncode == 1 and refused.stderr.startswith(sentence)
     assert len(refused.stderr.splitlines()) == 1
-    code = "from kurdtts_lib.settings import home; print(home())"
+    code = "from kurdtts_lib.core.settings import home; print(home())"
     assert Path(run(python, "-c", code, XDG_DATA_HOME=str(tmp_path), LOCALAPPDATA=str(tmp_path)).stdout.strip()).name
     assert "site-packages" not in succeed(python, "-c", code)
 

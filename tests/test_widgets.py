@@ -14,16 +14,16 @@ import pandas
 import pytest
 import soundfile
 
-from kurdtts_lib import plots
-from kurdtts_lib.corpus.clips import Clip
-from kurdtts_lib.corpus.sources import SourceClip
-from kurdtts_lib.settings import AudioSettings, TrainingSettings
+from kurdtts_lib.core.settings import AudioSettings, TrainingSettings
+from kurdtts_lib.data import plots
+from kurdtts_lib.data.dataset import Clip
+from kurdtts_lib.data.sources import SourceClip
+from kurdtts_lib.evaluation import plots as evaluation_plots
 from kurdtts_lib.vits.checkpoint import checkpoints
-from kurdtts_lib.vits.health import WINDOW
-from kurdtts_lib.vits.logs import History, StepReport
+from kurdtts_lib.vits.log import History, StepReport, Validation
+from kurdtts_lib.vits.monitor import WINDOW
 from kurdtts_lib.vits.step import StepOutcome, TrainingStep
-from kurdtts_lib.vits.training import Trainer
-from kurdtts_lib.vits.validation import Validation
+from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import Voice
 from kurdtts_lib.widgets import players, training_panel
 from kurdtts_lib.widgets.players import clip_row, demo_strip, player_row
@@ -93,13 +93,13 @@ def test_a_picture_for_a_widget_tells_its_meaning() -> None:
 
 def test_spectrograms_share_their_time_axis(audio: AudioSettings) -> None:
     long, short = np.zeros(32_000, np.float32), np.zeros(16_000, np.float32)
-    figure = plots.spectrograms({"a": long, "b": short}, audio)
+    figure = evaluation_plots.spectrograms({"a": long, "b": short}, audio)
     assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()
 
 
 def test_before_after_has_a_panel_a_measure_and_a_bar_a_voice() -> None:
     table = pandas.DataFrame({"base": [8.0, 2.0], "tuned": [5.0, 1.0]}, index=["mcd", "mel"])
-    figure = plots.before_after(table)
+    figure = evaluation_plots.before_after(table)
     assert [[bar.get_height() for bar in axes.patches] for axes in figure.axes] == [[8, 5], [2, 1]]
 
 
@@ -115,7 +115,7 @@ def test_curves_show_the_last_value_and_only_terms_that_exist() -> None:
 
 
 def test_final_picture_has_a_panel_a_curve() -> None:
-    figure = plots.curves({"mel": [(1, 2.0), (2, 1.0)], "kl": [(1, 1.0), (2, 0.5)]}, "done")
+    figure = evaluation_plots.curves({"mel": [(1, 2.0), (2, 1.0)], "kl": [(1, 1.0), (2, 0.5)]}, "done")
     drawn = [axes for axes in figure.axes if axes.get_visible()]
     assert [list(axes.lines[0].get_ydata()) for axes in drawn] == [[2.0, 1.0], [1.0, 0.5]]
 
@@ -125,7 +125,7 @@ def trainer(
     make_voice: Callable[..., Voice], tone_clips: list[Clip], few_steps: TrainingSettings, audio: AudioSettings,
     tmp_path: Path,
 ) -> Trainer:  # fmt: skip
-    return Trainer(make_voice(), tone_clips, [], few_steps, audio, tmp_path / "training")
+    return Trainer(make_voice(), tone_clips, None, few_steps, audio, tmp_path / "training")
 
 
 def shown(panel: TrainingPanel) -> str:
@@ -156,7 +156,7 @@ def test_stop_button_ends_with_a_checkpoint_that_resumes(
         assert not asyncio.run(panel.run())
     assert trainer.step == 1
     assert len(checkpoints(trainer.folder)) == 1
-    again = Trainer(make_voice(), trainer.reader.clips, [], trainer.settings, trainer.audio, trainer.folder)
+    again = Trainer(make_voice(), trainer.reader.clips, None, trainer.settings, trainer.audio, trainer.folder)
     assert again.step == 1 and again.run()
 
 

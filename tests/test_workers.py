@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from kurdtts_lib.corpus import workers
-from kurdtts_lib.corpus.workers import BATCH, WORTH_A_WORKER, in_parallel
-from kurdtts_lib.errors import KurdTTSError
+from kurdtts_lib.core.errors import KurdTTSError
+from kurdtts_lib.data import workers
+from kurdtts_lib.data.workers import BATCH, WORTH_A_WORKER, in_parallel
 
 
 def square(number: int) -> tuple[int, int]:

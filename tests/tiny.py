@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from kurdtts_lib.corpus.clips import Clip
-from kurdtts_lib.settings import AudioSettings
+from kurdtts_lib.core.settings import AudioSettings
+from kurdtts_lib.data.dataset import Clip
 from kurdtts_lib.vits.discriminator import DiscriminatorSettings
 
 AUDIO = AudioSettings()

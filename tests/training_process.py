@@ -16,10 +16,11 @@ from pathlib import Path
 import torch
 from two_processes import no_chance
 
-from kurdtts_lib.corpus.clips import read_metadata
-from kurdtts_lib.settings import AudioSettings, TrainingSettings
-from kurdtts_lib.vits.logs import StepReport
-from kurdtts_lib.vits.training import Trainer
+from kurdtts_lib.core.settings import AudioSettings, TrainingSettings
+from kurdtts_lib.data.dataset import read_metadata
+from kurdtts_lib.evaluation.validation import validator
+from kurdtts_lib.vits.log import StepReport
+from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import load_voice
 
 
@@ -29,7 +30,7 @@ def build(folder: Path, run: str, settings: dict) -> Trainer:
     return Trainer(
         load_voice(folder / "base"),
         training,
-        [validation],
+        validator([validation], AudioSettings(), 1),
         TrainingSettings(**settings),
         AudioSettings(),
         folder / run,

@@ -12,12 +12,12 @@ from tiny import AUDIO, TINY_CONFIG, TINY_DISCRIMINATOR
 from torch import Tensor
 from transformers import VitsConfig
 
-from kurdtts_lib.settings import TrainingSettings
+from kurdtts_lib.core.settings import TrainingSettings
 from kurdtts_lib.vits.batches import Batch, Example, collate
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.generator import TrainableVits
+from kurdtts_lib.vits.initialisation import new_model
 from kurdtts_lib.vits.mel import linear_spectrogram
-from kurdtts_lib.vits.scratch import new_model
 from kurdtts_lib.vits.step import TrainingStep
 
 SEGMENT = 4096

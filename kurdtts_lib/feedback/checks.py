@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kurdtts_lib.audio import frame_levels, voiced_frames
-from kurdtts_lib.corpus.clips import alignment_sizes
-from kurdtts_lib.corpus.sound import LOWEST_DB, Sound, Treatment, treat
-from kurdtts_lib.errors import AudioError, TextError
+from kurdtts_lib.audio.io import frame_levels, voiced_frames
+from kurdtts_lib.core.errors import AudioError, TextError
+from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.data.dataset import alignment_sizes
+from kurdtts_lib.data.preprocess import LOWEST_DB, Sound, Treatment, treat
 from kurdtts_lib.feedback.takes import LONGEST_SECONDS, Audio, encode_take
-from kurdtts_lib.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.text import Normalized, normalize
 
 # Where the corpus has a threshold, it is the corpus's. These are for what only a reader at the microphone can mend.

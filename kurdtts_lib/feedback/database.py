@@ -5,8 +5,8 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from kurdtts_lib import sqlite
-from kurdtts_lib.errors import FeedbackError
+from kurdtts_lib.core import sqlite
+from kurdtts_lib.core.errors import FeedbackError
 
 NAME = "feedback.sqlite"
 TIMEOUT_SECONDS = sqlite.TIMEOUT_SECONDS

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import soundfile
 
-from kurdtts_lib.errors import AudioError, FeedbackError, TextError
+from kurdtts_lib.core.errors import AudioError, FeedbackError, TextError
+from kurdtts_lib.core.files import atomic_folder, check_own
 from kurdtts_lib.feedback.records import Correction
 from kurdtts_lib.feedback.takes import decode_take
-from kurdtts_lib.files import atomic_folder, check_own
 
 TABLE = "metadata.csv"
 SOUNDS = frozenset((".wav", ".flac", ".mp3", ".ogg"))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from kurdtts_lib.errors import KurdTTSError, TrainingError
-from kurdtts_lib.files import write_json
+from kurdtts_lib.core.errors import KurdTTSError, TrainingError
+from kurdtts_lib.core.files import write_json
 
 PROGRESS = "progress.json"
 RESULT = "result.json"

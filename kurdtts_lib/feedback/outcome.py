@@ -3,8 +3,8 @@
 import dataclasses
 from dataclasses import dataclass
 
-from kurdtts_lib.cards import HOW_TO_SPEAK, table, voice_head
-from kurdtts_lib.registry import Entry
+from kurdtts_lib.core.cards import HOW_TO_SPEAK, table, voice_head
+from kurdtts_lib.voices.registry import Entry
 
 
 @dataclass(frozen=True)

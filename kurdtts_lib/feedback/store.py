@@ -5,14 +5,14 @@ import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
-from kurdtts_lib.errors import FeedbackError, TakeError
-from kurdtts_lib.feedback import exchange, rows, verifying
+from kurdtts_lib.core.errors import FeedbackError, TakeError
+from kurdtts_lib.core.files import atomic_path
+from kurdtts_lib.core.settings import home
+from kurdtts_lib.feedback import exchange, queries, verification
 from kurdtts_lib.feedback.checks import Checks, check_kept, speakable
 from kurdtts_lib.feedback.database import transaction
 from kurdtts_lib.feedback.records import STATES, Correction, Event, Verification
 from kurdtts_lib.feedback.takes import Audio, digest_of, encode_take
-from kurdtts_lib.files import atomic_path
-from kurdtts_lib.settings import home
 
 REPEATED = "This recording with this text was submitted before; it is kept once."
 
@@ -54,20 +54,20 @@ class FeedbackStore:
 
     def get(self, id: str) -> Correction:
         with transaction(self.folder, write=False) as database:
-            return rows.find(database, id)
+            return queries.find(database, id)
 
     def corrections(self, state: str | None = None) -> list[Correction]:
         """All, or those of a state, the oldest first."""
         if state is not None and state not in STATES:
             raise FeedbackError(f"There is no state {state!r}. There are: {', '.join(STATES)}.")
         with transaction(self.folder, write=False) as database:
-            return rows.listed(database, state)
+            return queries.listed(database, state)
 
     def history(self, id: str) -> list[Event]:
         """What happened to a correction, in order."""
         with transaction(self.folder, write=False) as database:
-            rows.find(database, id)
-            return rows.history(database, id)
+            queries.find(database, id)
+            return queries.history(database, id)
 
     def sound(self, correction: Correction) -> Path:
         """Its FLAC file."""
@@ -80,7 +80,7 @@ class FeedbackStore:
     def accept(self, id: str) -> Correction:
         """A submitted correction may now be learned from; an accepted one stays as it is."""
         with transaction(self.folder) as database:
-            correction = rows.find(database, id)
+            correction = queries.find(database, id)
             if correction.state == "accepted":
                 return correction
             if correction.state != "submitted":
@@ -91,8 +91,8 @@ class FeedbackStore:
                 )
             _need_consent(correction.consent)
             self.sound(correction)
-            rows.change(database, id, {"state": "accepted"}, "accepted")
-            return rows.find(database, id)
+            queries.change(database, id, {"state": "accepted"}, "accepted")
+            return queries.find(database, id)
 
     def edit_text(self, id: str, text: str) -> Correction:
         """Another text for the same sound; a used correction becomes accepted, because no voice knows the new text.
@@ -103,17 +103,17 @@ class FeedbackStore:
         correction = self.get(id)
         checks = _checked(self._read(correction), text)
         with transaction(self.folder) as database:
-            correction = rows.find(database, id)
+            correction = queries.find(database, id)
             self.sound(correction)  # not withdrawn in the meantime
             if correction.text == text:
                 return correction
-            for other in rows.with_sound(database, correction.digest):
+            for other in queries.with_sound(database, correction.digest):
                 if other.text == text:
                     raise FeedbackError(f"Correction {other.id} is this sound with this text. Withdraw one of the two.")
             state = "accepted" if correction.state == "used" else correction.state
             values = {"text": text, "spoken": spoken, "state": state, "checks": checks.warnings}
-            rows.change(database, id, values, rows.EDITED)
-            return rows.find(database, id)
+            queries.change(database, id, values, queries.EDITED)
+            return queries.find(database, id)
 
     def mark_used(self, ids: Iterable[str], voice: str, read_at: str | None = None) -> list[str]:
         """`voice` was trained with these accepted or used corrections: all of them are marked, or none.
@@ -125,19 +125,19 @@ class FeedbackStore:
         if not voice:
             raise FeedbackError("The voice that learned from the corrections needs a name.")
         with transaction(self.folder) as database:
-            corrections = [rows.find(database, id) for id in dict.fromkeys(ids)]
+            corrections = [queries.find(database, id) for id in dict.fromkeys(ids)]
             for correction in corrections:
                 if correction.state == "submitted":
                     raise FeedbackError(
                         f"Correction {correction.id} is not accepted yet, so no voice may learn from it."
                     )
                 keeps = correction.state == "withdrawn" or (
-                    read_at is not None and rows.edited_since(database, correction.id, read_at)
+                    read_at is not None and queries.edited_since(database, correction.id, read_at)
                 )
                 state = correction.state if keeps else "used"
-                if state != correction.state or voice not in rows.voices_of(database, correction.id):
-                    rows.use(database, correction.id, voice)
-                    rows.change(database, correction.id, {"state": state}, "used", voice)
+                if state != correction.state or voice not in queries.voices_of(database, correction.id):
+                    queries.use(database, correction.id, voice)
+                    queries.change(database, correction.id, {"state": state}, "used", voice)
         return [correction.id for correction in corrections if correction.state == "withdrawn"]
 
     def withdraw(self, id: str, why: str = "") -> list[str]:
@@ -146,24 +146,24 @@ class FeedbackStore:
         The sound stays while another correction has the same. Only the id, the times and the history are left.
         """
         with transaction(self.folder) as database:
-            correction = rows.find(database, id)
+            correction = queries.find(database, id)
             if correction.state != "withdrawn":
-                rows.change(database, id, rows.WITHDRAWN, "withdrawn", why)
-            voices = rows.voices_of(database, id)
+                queries.change(database, id, queries.WITHDRAWN, "withdrawn", why)
+            voices = queries.voices_of(database, id)
         # After the row: killed in between, `verify` finds a sound that only a withdrawn row names, and removes it.
         with transaction(self.folder) as database:
-            if not rows.with_sound(database, correction.digest):
+            if not queries.with_sound(database, correction.digest):
                 _delete(self._path(correction.digest))
         return voices
 
     def tainted_voices(self) -> dict[str, list[str]]:
         """The voices that were trained with corrections that are withdrawn by now, and the ids of these."""
         with transaction(self.folder, write=False) as database:
-            return rows.tainted(database)
+            return queries.tainted(database)
 
     def verify(self, mend: bool = True) -> Verification:
         """Look for rows and sounds that do not belong together, and `mend` what can be mended; see `verifying`."""
-        return verifying.verify(self.folder, self.sounds, mend)
+        return verification.verify(self.folder, self.sounds, mend)
 
     def export(self, folder: Path) -> int:
         """Write WAV, TXT and `metadata.csv` into a new or empty folder; returns how many. See `exchange`."""
@@ -206,19 +206,19 @@ class FeedbackStore:
 
 def _enter(database: sqlite3.Connection, values: dict) -> Correction:
     """A new row, or the one that is there already, or the one that `verify` made for this sound, completed."""
-    known = rows.with_sound(database, values["digest"])
+    known = queries.with_sound(database, values["digest"])
     same = [correction for correction in known if correction.text == values["text"]]
     without_text = [correction for correction in known if not correction.text]
     if not same and not without_text:
-        return rows.find(database, rows.insert(database, values, "submitted", values["voice"]))
+        return queries.find(database, queries.insert(database, values, "submitted", values["voice"]))
     correction = (same or without_text)[0]
     if not correction.consent:
-        rows.change(database, correction.id, values, "submitted", "its sound was here already")
-        return rows.find(database, correction.id)
+        queries.change(database, correction.id, values, "submitted", "its sound was here already")
+        return queries.find(database, correction.id)
     if values["mark"] not in correction.mark:
         mark = "; ".join(filter(None, (correction.mark, values["mark"])))
-        rows.change(database, correction.id, {"mark": mark}, "submitted again", values["voice"])
-        correction = rows.find(database, correction.id)
+        queries.change(database, correction.id, {"mark": mark}, "submitted again", values["voice"])
+        correction = queries.find(database, correction.id)
     return dataclasses.replace(correction, repeated=True, checks=[REPEATED, *correction.checks])
 
 

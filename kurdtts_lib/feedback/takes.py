@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from kurdtts_lib.audio import header, read
-from kurdtts_lib.errors import AudioError, TakeError
+from kurdtts_lib.audio.io import header, read
+from kurdtts_lib.core.errors import AudioError, TakeError
 
 Audio = bytes | Path | tuple[np.ndarray, int]
 """A file's bytes, a file, or samples with their rate in Hz: (samples,) or (samples, channels), int16 or float in

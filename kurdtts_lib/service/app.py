@@ -14,12 +14,12 @@ from starlette.types import ASGIApp
 from kurdtts_lib import __version__
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service import collect, collect_endpoints, feedback_endpoints, speech_endpoints
-from kurdtts_lib.service.description import describe_service
-from kurdtts_lib.service.failures import ServiceError, add_handlers
-from kurdtts_lib.service.gates import OPEN_PATHS, BodyGate, HostGate, OriginGate, TokenGate
+from kurdtts_lib.service.errors import ServiceError, add_handlers
 from kurdtts_lib.service.jobs import Jobs
 from kurdtts_lib.service.logs import RequestLog
-from kurdtts_lib.service.speaking import Speaker
+from kurdtts_lib.service.middleware import OPEN_PATHS, BodyGate, HostGate, OriginGate, TokenGate
+from kurdtts_lib.service.openapi import describe_service
+from kurdtts_lib.service.speech import Speaker
 from kurdtts_lib.service.state import THREADS, Shared, State
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kurdtts_lib import widgets
-from kurdtts_lib.errors import KurdTTSError, TextError
+from kurdtts_lib.core.errors import KurdTTSError, TextError
 from kurdtts_lib.feedback.checks import speakable
-from kurdtts_lib.feedback.mixing import sentences_to_read
 from kurdtts_lib.feedback.records import Correction
+from kurdtts_lib.feedback.replay import sentences_to_read
 from kurdtts_lib.feedback.takes import LONGEST_SECONDS
 
 OWN = Path(__file__).absolute().parent / "static"

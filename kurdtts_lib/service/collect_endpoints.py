@@ -4,14 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 
-from kurdtts_lib import registry
 from kurdtts_lib.feedback.checks import Finding, check_kept
 from kurdtts_lib.feedback.takes import encode_take
 from kurdtts_lib.service import collect
-from kurdtts_lib.service.bodies import CheckedBody, FindingBody, SentencesBody
-from kurdtts_lib.service.failures import ServiceError, documented
+from kurdtts_lib.service.errors import ServiceError, documented
 from kurdtts_lib.service.feedback_endpoints import multipart_only
+from kurdtts_lib.service.schemas import CheckedBody, FindingBody, SentencesBody
 from kurdtts_lib.service.state import Shared
+from kurdtts_lib.voices import registry
 
 router = APIRouter()
 

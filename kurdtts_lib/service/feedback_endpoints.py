@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 from python_multipart.multipart import parse_options_header
 
-from kurdtts_lib.errors import NotFoundError
+from kurdtts_lib.core.errors import NotFoundError
 from kurdtts_lib.feedback.records import Correction
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.service.bodies import CorrectionBody, JobBody, JobStartedBody, Short, SubmittedBody, WithdrawnBody
-from kurdtts_lib.service.failures import ServiceError, documented
+from kurdtts_lib.service.errors import ServiceError, documented
+from kurdtts_lib.service.schemas import CorrectionBody, JobBody, JobStartedBody, Short, SubmittedBody, WithdrawnBody
 from kurdtts_lib.service.state import Shared
 
 router = APIRouter()

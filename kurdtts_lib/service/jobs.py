@@ -12,13 +12,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from kurdtts_lib.errors import TrainingError
+from kurdtts_lib.core.errors import TrainingError
+from kurdtts_lib.core.files import read_json, write_json
+from kurdtts_lib.core.settings import home
+from kurdtts_lib.feedback.finetune import only_training
 from kurdtts_lib.feedback.job import LOCK, PROGRESS, RESULT, STOP, JobReport
-from kurdtts_lib.feedback.training import only_training
-from kurdtts_lib.files import read_json, write_json
-from kurdtts_lib.service.bodies import JobBody
-from kurdtts_lib.service.failures import ServiceError
-from kurdtts_lib.settings import home
+from kurdtts_lib.service.errors import ServiceError
+from kurdtts_lib.service.schemas import JobBody
 
 log = logging.getLogger("kurdtts.service")
 ID = re.compile(r"[0-9a-f]{32}")

@@ -7,7 +7,7 @@ import socket
 
 import uvicorn
 
-from kurdtts_lib.errors import KurdTTSError
+from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.service.app import ServiceSettings, create_app
 from kurdtts_lib.service.logs import start_logging
 

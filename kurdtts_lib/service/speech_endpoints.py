@@ -6,12 +6,13 @@ import logging
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 
-from kurdtts_lib import __version__, registry
-from kurdtts_lib.errors import VoiceError
-from kurdtts_lib.service.bodies import HealthBody, SpeechRequest, TtsRequest, VoiceBody
-from kurdtts_lib.service.failures import Failure, ServiceError, documented
-from kurdtts_lib.service.speaking import MEDIA_TYPES
+from kurdtts_lib import __version__
+from kurdtts_lib.core.errors import VoiceError
+from kurdtts_lib.service.errors import Failure, ServiceError, documented
+from kurdtts_lib.service.schemas import HealthBody, SpeechRequest, TtsRequest, VoiceBody
+from kurdtts_lib.service.speech import MEDIA_TYPES
 from kurdtts_lib.service.state import Shared
+from kurdtts_lib.voices import registry
 
 log = logging.getLogger("kurdtts.service")
 router = APIRouter()

@@ -8,8 +8,8 @@ from fastapi import Depends, Request
 
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service.jobs import Jobs
-from kurdtts_lib.service.limits import Buckets
-from kurdtts_lib.service.speaking import Speaker
+from kurdtts_lib.service.rate_limit import Buckets
+from kurdtts_lib.service.speech import Speaker
 
 THREADS = 100
 """Requests that are worked on at a time: all texts that may wait, a class that sends its takes, and some more."""

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kurdtts_lib.errors import TextError
+from kurdtts_lib.core.errors import TextError
 from kurdtts_lib.text.table_checks import SECTIONS, check_table
 
 TABLES = Path(__file__).parent / "languages"

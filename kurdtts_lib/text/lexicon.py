@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from kurdtts_lib.errors import TextError
-from kurdtts_lib.files import write_text
-from kurdtts_lib.settings import home
+from kurdtts_lib.core.errors import TextError
+from kurdtts_lib.core.files import write_text
+from kurdtts_lib.core.settings import home
 from kurdtts_lib.text.language import load_language
 
 HEADER = "# written<TAB>spoken: read when data is prepared and when a voice speaks. Notebook 2 writes it; so may you.\n"

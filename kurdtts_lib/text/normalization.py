@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
-from kurdtts_lib.errors import TextError, TextReason
+from kurdtts_lib.core.errors import TextError, TextReason
 from kurdtts_lib.text.language import Language, alternatives, load_language, small_letters
 from kurdtts_lib.text.lexicon import user_lexicon
 from kurdtts_lib.text.rules import rules, vowelless

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from kurdtts_lib.errors import TextError, TextReason
+from kurdtts_lib.core.errors import TextError, TextReason
 from kurdtts_lib.text.language import Language, alternatives
 from kurdtts_lib.text.numbers import add_suffix, digits, number_pattern, read, spell
 from kurdtts_lib.text.table_checks import RuleName

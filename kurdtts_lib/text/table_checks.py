@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
-from kurdtts_lib.errors import TextError, TextReason
+from kurdtts_lib.core.errors import TextError, TextReason
 
 RuleName = Literal[
     "date", "time", "phone number", "percent", "currency", "fraction", "unit", "Roman numeral", "range", "ordinal",

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from transformers import VitsTokenizer
 
-from kurdtts_lib.corpus.clips import Clip
-from kurdtts_lib.errors import TextError, TrainingError
-from kurdtts_lib.settings import AudioSettings, TrainingSettings
+from kurdtts_lib.core.errors import TextError, TrainingError
+from kurdtts_lib.core.settings import AudioSettings, TrainingSettings
+from kurdtts_lib.data.dataset import Clip
 from kurdtts_lib.text import encode_spoken
 from kurdtts_lib.vits.mel import linear_spectrogram
 

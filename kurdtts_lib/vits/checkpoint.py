@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kurdtts_lib.errors import TrainingError
-from kurdtts_lib.files import atomic_path
+from kurdtts_lib.core.errors import TrainingError
+from kurdtts_lib.core.files import atomic_path
 
 FORMAT = 2
 FOLDER = "checkpoints"

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import VitsModel
 
-from kurdtts_lib.errors import TrainingError
-from kurdtts_lib.settings import AudioSettings
+from kurdtts_lib.core.errors import TrainingError
+from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.vits import losses
 from kurdtts_lib.vits.alignment import expand_by_durations, prior_log_likelihood, search_durations
 from kurdtts_lib.vits.batches import Batch

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kurdtts_lib.settings import AudioSettings
+from kurdtts_lib.core.settings import AudioSettings
 
 LOG_FLOOR = 1e-5
 """Mel amplitudes below this count as this: -115 dB, far below any recording's noise."""

@@ -13,10 +13,10 @@ from huggingface_hub.errors import HTTPError, XetDownloadError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from kurdtts_lib.errors import VoiceError
-from kurdtts_lib.files import atomic_path, locked
-from kurdtts_lib.settings import home
-from kurdtts_lib.vits import originals
+from kurdtts_lib.core.errors import VoiceError
+from kurdtts_lib.core.files import atomic_path, locked
+from kurdtts_lib.core.settings import home
+from kurdtts_lib.vits import conversion
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
 
 REPOSITORY = "facebook/mms-tts"
@@ -45,7 +45,7 @@ def mms_discriminator(base_voice: str) -> VitsDiscriminator:
     with locked(cached):  # another training that comes meanwhile waits, and finds it
         if not cached.is_file():
             _fetch(code, cached)
-    discriminator = VitsDiscriminator(originals.PUBLISHED_DISCRIMINATOR)
+    discriminator = VitsDiscriminator(conversion.PUBLISHED_DISCRIMINATOR)
     try:
         discriminator.load_state_dict(load_file(cached))
     except (OSError, RuntimeError, SafetensorError) as error:
@@ -63,7 +63,7 @@ def _fetch(code: str, cached: Path) -> None:
         reason = str(error).strip().split("\n")[0]
         raise VoiceError(f"MMS's discriminator for {code} cannot be downloaded: {reason}") from error
     try:
-        weights = originals.read_discriminator(Path(download)).state_dict()
+        weights = conversion.read_discriminator(Path(download)).state_dict()
         with atomic_path(cached) as temporary:
             save_file(weights, temporary, {"format": "pt"})
     finally:

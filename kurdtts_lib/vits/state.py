@@ -11,19 +11,19 @@ from accelerate import PartialState
 from accelerate.utils import gather_object, set_seed
 from transformers import VitsModel
 
-from kurdtts_lib.errors import TrainingError
-from kurdtts_lib.settings import AudioSettings, TrainingSettings, describe
+from kurdtts_lib.core.errors import TrainingError
+from kurdtts_lib.core.settings import AudioSettings, TrainingSettings, describe
 from kurdtts_lib.vits.batches import ClipReader
 from kurdtts_lib.vits.checkpoint import random_state, restore_random_state
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
-from kurdtts_lib.vits.generator import TrainableVits
-from kurdtts_lib.vits.health import Health
-from kurdtts_lib.vits.identity import (
+from kurdtts_lib.vits.fingerprint import (
     check_same,
     fingerprint_of_clips,
     fingerprint_of_version_0_1,
     fingerprint_of_voice,
 )
+from kurdtts_lib.vits.generator import TrainableVits
+from kurdtts_lib.vits.monitor import Health
 from kurdtts_lib.vits.step import TrainingStep
 from kurdtts_lib.vits.voice import Voice, apply_decoder_weight_norm
 

@@ -9,16 +9,16 @@ from accelerate import PartialState
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from kurdtts_lib.errors import TrainingError
-from kurdtts_lib.settings import TrainingSettings
+from kurdtts_lib.core.errors import TrainingError
+from kurdtts_lib.core.settings import TrainingSettings
 from kurdtts_lib.vits import losses
 from kurdtts_lib.vits.batches import Batch
 from kurdtts_lib.vits.checkpoint import random_state, restore_random_state
+from kurdtts_lib.vits.diagnostics import in_decibels, path_signals, slice_signals
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.generator import GeneratorOutputs, TrainableVits, mel_term
-from kurdtts_lib.vits.lean import Lean
-from kurdtts_lib.vits.parts import HalfOutcome, Part, Sums, parts_of, sum_gradients
-from kurdtts_lib.vits.signals import in_decibels, path_signals, slice_signals
+from kurdtts_lib.vits.micro_batches import HalfOutcome, Part, Sums, parts_of, sum_gradients
+from kurdtts_lib.vits.optimised_ops import Lean
 
 AUTOCAST_TYPES = {"no": None, "fp16": torch.float16, "bf16": torch.bfloat16}
 FIRST_LOSS_SCALE = 2.0**10

@@ -19,9 +19,9 @@ from torch.nn.utils.parametrizations import weight_norm
 from transformers import VitsModel, VitsTokenizer
 from transformers.utils import logging as transformers_logging
 
-from kurdtts_lib.audio import write_wav
-from kurdtts_lib.errors import VoiceError
-from kurdtts_lib.files import atomic_folder, check_own, read_folder, read_json, write_json, write_text
+from kurdtts_lib.audio.io import write_wav
+from kurdtts_lib.core.errors import VoiceError
+from kurdtts_lib.core.files import atomic_folder, check_own, read_folder, read_json, write_json, write_text
 from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
 from kurdtts_lib.vits.utterance import Utterance
 
@@ -65,8 +65,8 @@ class Voice:
         self, clauses: Iterable[Sequence[int]], seed: int, speed: float, variation: float
     ) -> Iterator[Utterance]:
         """`vits.synthesis.speak_ids` in the precision that is best for this voice on this machine."""
+        from kurdtts_lib.vits.generation import speak_ids
         from kurdtts_lib.vits.precision import best_precision
-        from kurdtts_lib.vits.synthesis import speak_ids
 
         return speak_ids(self, clauses, seed, speed, variation, best_precision(self.model))
 

@@ -6,13 +6,14 @@ import math
 import ipywidgets
 import pandas
 
-from kurdtts_lib import plots
-from kurdtts_lib.audio import decode
-from kurdtts_lib.corpus.exploration import find_words, words
-from kurdtts_lib.corpus.sources import SourceClip, find_clips
-from kurdtts_lib.corpus.speakers import speaker_name
-from kurdtts_lib.errors import AudioError
-from kurdtts_lib.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.audio.io import decode
+from kurdtts_lib.core.errors import AudioError
+from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.data import plots
+from kurdtts_lib.data.exploration import find_words, words
+from kurdtts_lib.data.sources import SourceClip, find_clips
+from kurdtts_lib.data.speakers import speaker_name
+from kurdtts_lib.evaluation.plots import spectrograms
 from kurdtts_lib.widgets.players import player_row
 from kurdtts_lib.widgets.text_explorer import box_html, kurmanji
 
@@ -134,6 +135,6 @@ def clip_html(clip: SourceClip, row: pandas.Series, settings: CorpusSettings, au
         return head + box_html(str(error))
     sound = player_row({f"{row['seconds']:.1f} s": waveform}, audio.sampling_rate).data
     picture = plots.as_html(
-        plots.spectrograms({"": waveform}, audio), f"Mel spectrogram of clip {clip.number}, {row['seconds']:.1f} s"
+        spectrograms({"": waveform}, audio), f"Mel spectrogram of clip {clip.number}, {row['seconds']:.1f} s"
     )
     return head + sound + picture

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import ipywidgets
 
-from kurdtts_lib.errors import KurdTTSError
+from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.feedback.checks import check_take
 from kurdtts_lib.feedback.records import Correction
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.registry import Entry
-from kurdtts_lib.synthesis import speak
+from kurdtts_lib.speech import speak
 from kurdtts_lib.vits.voice import load_voice
+from kurdtts_lib.voices.registry import Entry
 from kurdtts_lib.widgets.players import player_row
 from kurdtts_lib.widgets.recorder import Recorder
 from kurdtts_lib.widgets.takes import Take

@@ -6,10 +6,10 @@ from typing import Any
 import anywidget
 import traitlets
 
-from kurdtts_lib.errors import KurdTTSError, ListeningError
-from kurdtts_lib.listening.design import ListeningTest
-from kurdtts_lib.listening.store import Given, ListeningStore
-from kurdtts_lib.widgets.listening_folder import LABELS, STATIC
+from kurdtts_lib.core.errors import KurdTTSError, ListeningError
+from kurdtts_lib.evaluation.listening.design import ListeningTest
+from kurdtts_lib.evaluation.listening.store import Given, ListeningStore
+from kurdtts_lib.widgets.listening_page import LABELS, STATIC
 
 
 class ListeningWidget(anywidget.AnyWidget):

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from IPython.display import HTML, Audio
 
-from kurdtts_lib.audio import decode, wav_bytes
-from kurdtts_lib.corpus.curation import KEPT, reasons_table
-from kurdtts_lib.corpus.preparation import Preparation
-from kurdtts_lib.corpus.sources import SourceClip, find_clips
-from kurdtts_lib.errors import AudioError
-from kurdtts_lib.settings import CorpusSettings
-from kurdtts_lib.vits.training import Trainer
-from kurdtts_lib.vits.validation import DEMOS, demo_path
+from kurdtts_lib.audio.io import decode, wav_bytes
+from kurdtts_lib.core.errors import AudioError
+from kurdtts_lib.core.settings import CorpusSettings
+from kurdtts_lib.data.filters import KEPT, reasons_table
+from kurdtts_lib.data.prepare import Preparation
+from kurdtts_lib.data.sources import SourceClip, find_clips
+from kurdtts_lib.evaluation.validation import DEMOS, Validator, demo_path
+from kurdtts_lib.vits.trainer import Trainer
 
 
 def player(waveform: np.ndarray, sampling_rate: int) -> Audio:
@@ -59,9 +59,10 @@ def demo_strip(trainer: Trainer, sentences: int = 2, steps: int = 6) -> HTML:
     Step 0 is the base voice. Of more than `steps` validations the first, the last, the best and some between are shown.
     """
     rows = []
+    clips = trainer.validate.clips if isinstance(trainer.validate, Validator) else []
     audio, folder = trainer.audio, trainer.folder / "demos"
     chosen = _spread([found.step for found in trainer.history.validations], steps, trainer.progress.best_step)
-    for number, clip in enumerate(trainer.validation_clips[: min(sentences, DEMOS)], 1):
+    for number, clip in enumerate(clips[: min(sentences, DEMOS)], 1):
         sounds = {"recording": decode(clip.path, audio.sampling_rate)}
         for step in chosen:
             label = f"step {step}" + (", best" if step == trainer.progress.best_step else "")

@@ -9,9 +9,9 @@ from typing import Any
 import anywidget
 import traitlets
 
-from kurdtts_lib.errors import KurdTTSError, TakeError
+from kurdtts_lib.core.errors import KurdTTSError, TakeError
+from kurdtts_lib.core.files import read_json
 from kurdtts_lib.feedback.takes import LONGEST_SECONDS
-from kurdtts_lib.files import read_json
 from kurdtts_lib.widgets.takes import MAX_UPLOAD_BYTES, Take, take_of
 
 STATIC = Path(__file__).absolute().parent / "static"

@@ -7,10 +7,10 @@ import html
 import ipywidgets
 import pandas
 
-from kurdtts_lib import plots
-from kurdtts_lib.corpus.sources import SourceClip, find_clips
-from kurdtts_lib.corpus.speakers import MOST_SURVEYED, choice_line, choose_speakers, speaker_name, speaker_table
-from kurdtts_lib.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.data import plots
+from kurdtts_lib.data.sources import SourceClip, find_clips
+from kurdtts_lib.data.speakers import MOST_SURVEYED, choice_line, choose_speakers, speaker_name, speaker_table
 from kurdtts_lib.widgets.players import clip_row
 
 PRESETS = {"one": "One speaker", "group": "A group", "all": "Everybody"}

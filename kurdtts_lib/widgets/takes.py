@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kurdtts_lib import audio
-from kurdtts_lib.errors import AudioError, TakeError
+from kurdtts_lib.audio import io
+from kurdtts_lib.core.errors import AudioError, TakeError
 from kurdtts_lib.feedback.takes import LONGEST_SECONDS
 
 MAX_UPLOAD_BYTES = 9 * 2**20
@@ -61,15 +61,15 @@ def _recorded(content: bytes, sampling_rate: int) -> Take:
 def _uploaded(file: bytes) -> Take:
     """Raises TakeError with the AudioError's own sentence where the file cannot be decoded."""
     try:
-        _check_length(audio.header(file)[0])  # before it is decoded: a small file can hold hours of silence
-        channels, rate = audio.read(file)
+        _check_length(io.header(file)[0])  # before it is decoded: a small file can hold hours of silence
+        channels, rate = io.read(file)
         if not len(channels):
             raise AudioError(f"This audio ({len(file)} bytes) holds no sound at all. Choose another file.")
     except TakeError:
         raise
     except AudioError as error:
         raise TakeError(str(error)) from error
-    return _take(audio.to_mono(channels), rate, "upload", file)
+    return _take(io.to_mono(channels), rate, "upload", file)
 
 
 def _take(waveform: np.ndarray, rate: int, source: Source, original: bytes | None) -> Take:

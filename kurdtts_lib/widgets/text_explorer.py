@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import ipywidgets
 
-from kurdtts_lib.errors import TextError
+from kurdtts_lib.core.errors import TextError
 from kurdtts_lib.text import Change, normalize
 from kurdtts_lib.text.lexicon import remove_correction, save_correction, user_lexicon
 from kurdtts_lib.text.normalization import SILENT_RULES

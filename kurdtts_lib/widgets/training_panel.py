@@ -10,10 +10,10 @@ import ipywidgets
 import numpy as np
 from IPython.display import DisplayHandle
 
-from kurdtts_lib import plots
-from kurdtts_lib.vits.health import Condition
-from kurdtts_lib.vits.logs import History
-from kurdtts_lib.vits.training import Trainer
+from kurdtts_lib.evaluation import plots
+from kurdtts_lib.vits.log import History
+from kurdtts_lib.vits.monitor import Condition
+from kurdtts_lib.vits.trainer import Trainer
 
 CURVES = {
     "mel": "Mel: distance to the recording",

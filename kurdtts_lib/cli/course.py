@@ -1,0 +1,195 @@
+"""Run all notebooks top to bottom and leave a record: `python start.py` ends up here.
+
+Everything of one run (prepared data, voice, executed notebooks as .ipynb and .html) lies in `runs/<date-time>/`, so
+that no run overwrites another's.
+"""
+
+import argparse
+import datetime
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbconvert import HTMLExporter
+
+from kurdtts_lib.cli.app import utf8_console
+from kurdtts_lib.core.files import read_json, write_text
+from kurdtts_lib.core.settings import REPOSITORY
+
+CELL_TIMEOUT_SECONDS = 4 * 3600
+
+
+class Display:
+    """One live line on a terminal, one line a notebook elsewhere."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._live = stream.isatty()
+        self._started = time.monotonic()
+
+    def step(self, notebook: str, cell: int, cells: int, title: str) -> None:
+        if self._live:
+            columns = shutil.get_terminal_size().columns - 1
+            line = f"  {self._clock()}  {notebook}  {cell}/{cells}  {title}"
+            self._stream.write(f"\r{line[:columns]:<{columns}}")
+            self._stream.flush()
+
+    def done(self, notebook: str, cells: int, seconds: float) -> None:
+        self.say(f"  {self._clock()}  {notebook}  {cells} cells in {seconds:.0f} s")
+
+    def say(self, text: str) -> None:
+        columns = shutil.get_terminal_size().columns - 1
+        self._stream.write(f"\r{' ' * columns}\r{text}\n" if self._live else f"{text}\n")
+        self._stream.flush()
+
+    def _clock(self) -> str:
+        elapsed = int(time.monotonic() - self._started)
+        return f"{elapsed // 60:02d}:{elapsed % 60:02d}"
+
+
+def run_notebook(source: Path, target: Path, display: Display) -> None:
+    """Execute `source` cell by cell and write `target` as .ipynb and .html, also when a cell fails.
+
+    Raises CellExecutionError with the failing cell's traceback.
+    """
+    notebook: Any = nbformat.read(source, as_version=4)
+    code = [index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+    titles = _titles(notebook.cells)
+    started = time.monotonic()
+
+    def on_cell_start(cell: Any, cell_index: int) -> None:
+        if cell_index in code:
+            display.step(source.stem, code.index(cell_index) + 1, len(code), titles[cell_index])
+
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT_SECONDS,
+        kernel_name="python3",
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],  # its warnings are for servers and frighten readers
+        on_cell_start=on_cell_start,
+        store_widget_state=False,  # without a kernel a widget is dead: its picture is shown in its place
+        resources={"metadata": {"path": str(source.parent)}},
+    )
+    try:
+        client.execute()
+    finally:
+        write_text(target.with_suffix(".ipynb"), nbformat.writes(notebook))
+        html, _ = HTMLExporter().from_notebook_node(notebook)
+        write_text(target.with_suffix(".html"), html)
+    display.done(source.stem, len(code), time.monotonic() - started)
+
+
+def _titles(cells: Sequence[Any]) -> list[str]:
+    """For each cell the last heading above it."""
+    titles, current = [], ""
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            headings = [line.lstrip("# ") for line in cell.source.splitlines() if line.startswith("#")]
+            current = headings[-1] if headings else current
+        titles.append(current)
+    return titles
+
+
+def run_course(folder: Path, display: Display) -> int:
+    """Run every notebook with `folder` as its home; 0 if all cells passed."""
+    os.environ["KURDTTS_HOME"] = str(folder)
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # a debugger's warning that frightens readers
+    notebooks = sorted((REPOSITORY / "notebooks").glob("[0-9]*.ipynb"))
+    display.say(f"The course: {len(notebooks)} notebooks on the bundled sample. Results go to {folder}")
+    for source in notebooks:
+        try:
+            run_notebook(source, folder / source.name, display)
+        except (CellExecutionError, DeadKernelError) as error:
+            display.say(f"\n{source.name} stopped:\n{str(error)[-1500:]}")
+            display.say(f"The notebook up to this point: {(folder / source.name).with_suffix('.html')}")
+            return 1
+    display.say(summary(folder))
+    return 0
+
+
+def summary(folder: Path) -> str:
+    """What the run achieved, from the cards of the fine-tuned voice and of the one that learned its corrections."""
+    cards = {path.parent: read_json(path) for path in sorted((folder / "models").glob("voice-*/voice.json"))}
+    voice, card = next((voice, card) for voice, card in cards.items() if "likeness_baselines" in card)
+    before, after, likeness = card["before"], card["after"], card["likeness_baselines"]
+    rows = [
+        ("mel cepstral distance, dB (less is better)", "mel_cepstral_distance"),
+        ("mel distance (less is better)", "mel_distance"),
+        ("speaker distance (less is more alike) *", "speaker_distance"),
+        ("median pitch, Hz", "pitch"),
+        ("loudness against the recording, dB", "loudness_difference_db"),
+    ]
+    other = likeness["other_voices"]
+    nearest = f"the nearest other speaker {other:.2f}" if other is not None else "no other speaker to compare with"
+    table = "\n".join(f"  {title:44}{before[key]:9.2f}{after[key]:9.2f}" for title, key in rows)
+    return f"""
+Your voice was fine-tuned: {card["steps"]} steps on {card["training_clips"]} clips.
+Measured on {card["test_clips"]} sentences that it never saw, against the recordings of them:
+
+  {"":44}{"before":>9}{"after":>9}
+{table}
+  * for comparison: the same speaker's other sentences {likeness["same_voice"]:.2f}, {nearest}
+{_corrections(cards)}
+Listen to recording, before and after:  {voice / "samples"}
+Read the notebooks with their results:  {folder / "01_backend_check.html"} and its neighbours
+The voice itself:                       {voice}
+Let it speak: kurdtts say "Roj baş" -o roj-bas.wav --voice "{voice}"
+
+The sample was read by a machine, so this voice sounds like one. Next:
+  python start.py lab     and set PROFILE in the first cell of each notebook: "full" takes Kurmanji recordings from the
+                          hub and the big MMS voice; the path of a folder takes your copy of Common Voice
+"""
+
+
+def _corrections(cards: dict[Path, dict]) -> str:
+    """What the newest voice with corrections learned; nothing if there is none."""
+    learned = [(voice, card) for voice, card in cards.items() if card.get("held_out")]
+    if not learned:
+        return ""
+    voice, card = learned[-1]
+    rows = [("corrections that it did not learn from", "held_out"), ("ordinary sentences", "elsewhere")]
+    table = "\n".join(f"  {title:44}{card[key]['before']:9.2f}{card[key]['after']:9.2f}" for title, key in rows)
+    return f"""
+Then it learned {card["data"]} and became {voice.name}. Mel distance, less is nearer:
+
+  {"":44}{"before":>9}{"after":>9}
+{table}
+"""
+
+
+def interruptible(work: Callable[[], int]) -> int:
+    """Run `work` in a thread and return its result, or 130 after Ctrl-C.
+
+    In the main thread nbclient puts its own handler on Ctrl-C and answers with one of several tracebacks. When this
+    process ends, the notebook's kernel notices and ends as well.
+    """
+    outcome: list[int] = []
+    worker = threading.Thread(target=lambda: outcome.append(work()), daemon=True)
+    try:
+        worker.start()
+        while worker.is_alive():
+            worker.join(0.5)
+    except KeyboardInterrupt:
+        print("\nStopped. What was finished lies in the run's folder; `python start.py` begins a new run.")
+        return 130
+    return outcome[0] if outcome else 1  # an unexpected error was printed by the thread
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Run every notebook of the course on the bundled sample.")
+    parser.parse_args(arguments)
+    utf8_console()
+    stamp = datetime.datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    return interruptible(lambda: run_course(REPOSITORY / "runs" / stamp, Display(sys.stdout)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

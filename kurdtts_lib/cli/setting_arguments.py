@@ -1,0 +1,83 @@
+"""`--set NAME=VALUE`: any setting of a command, by its name."""
+
+import argparse
+import dataclasses
+import functools
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from kurdtts_lib.core.errors import KurdTTSError
+
+Settings = TypeVar("Settings")
+READERS: dict[type, Callable[[str], object]] = {
+    bool: lambda text: {"true": True, "false": False}[text.lower()],
+    int: int,
+    float: float,
+    str: str,
+}
+
+
+def add_set(parser: argparse.ArgumentParser, kind: type, example: str) -> None:
+    """Add `--set` for the settings of the class `kind`: a list of names with their values, for `changed`."""
+    parser.add_argument(
+        "--set",
+        type=functools.partial(_setting, kind),
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"another value of a setting, e.g. {example}",
+    )
+
+
+def changed(settings: Settings, given: Mapping[str, Any]) -> Settings:
+    """`settings` with other values; `weights.mel` is the setting `mel` of the setting `weights`.
+
+    Raises KurdTTSError if a value cannot be.
+    """
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        outer, _, inner = name.partition(".")
+        values[outer] = changed(values.get(outer, getattr(settings, outer)), {inner: value}) if inner else value
+    try:
+        return dataclasses.replace(settings, **values)  # type: ignore[type-var]
+    except ValueError as error:
+        raise KurdTTSError(f"These settings cannot be: {error}.") from error
+
+
+def _setting(kind: type, text: str) -> tuple[str, object]:
+    """A setting and its value, of the type that it has."""
+    name, equals, value = text.partition("=")
+    known = _types(kind)
+    if name not in known or not equals:
+        names = ", ".join(f"{name} ({_title(type_)})" for name, type_ in known.items())
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE of one of: {names}")
+    try:
+        return name, _read(value, known[name])
+    except (KeyError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{name} takes {_title(known[name])}, not {value!r}") from error
+
+
+def _types(kind: type, prefix: str = "") -> dict[str, Any]:
+    """The type of each setting by its name, nested ones as `weights.mel`."""
+    found: dict[str, Any] = {}
+    for name, type_ in typing.get_type_hints(kind).items():
+        nested = isinstance(type_, type) and dataclasses.is_dataclass(type_)
+        found |= _types(type_, f"{name}.") if nested else {prefix + name: type_}
+    return found
+
+
+def _read(value: str, kind: Any) -> object:
+    parts = typing.get_args(kind)
+    if typing.get_origin(kind) is tuple:
+        return tuple(_read(one, part) for one, part in zip(value.split(","), parts, strict=True))
+    if types.NoneType in parts and value.lower() == "none":
+        return None
+    return READERS[parts[0] if parts else kind](value)
+
+
+def _title(kind: Any) -> str:
+    """A type in words: `float or none`, `float,float`."""
+    names = ["none" if part is types.NoneType else part.__name__ for part in typing.get_args(kind) or (kind,)]
+    return ("," if typing.get_origin(kind) is tuple else " or ").join(names)

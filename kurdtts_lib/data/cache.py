@@ -1,0 +1,125 @@
+"""What is known of sounds that were already worked on, so that a second run works only on what is new."""
+
+import contextlib
+import hashlib
+import json
+import sqlite3
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from kurdtts_lib.core.errors import CorpusError
+from kurdtts_lib.core.files import locked
+
+NAME = "work.sqlite"
+COMMIT_SECONDS = 2.0
+
+
+class Entry(NamedTuple):
+    """A treated sound: why there is none, or its figures."""
+
+    fault: str
+    detail: str
+    figures: dict[str, float] | None
+
+
+class Ledger:
+    """Entries by digest. May be deleted after a preparation: the next treats all sounds again, to the same bytes."""
+
+    def __init__(self, folder: Path, recipe: str) -> None:
+        self._path = folder / NAME
+        self._recipe = recipe
+        try:
+            self._database = self._open()
+        except sqlite3.OperationalError as error:
+            raise _explained(self._path, error) from error
+        except sqlite3.DatabaseError as error:
+            warnings.warn(f"{self._path} was damaged ({error}); every clip is worked on again.", stacklevel=2)
+            self._path.unlink()
+            self._database = self._open()
+        self._committed = time.monotonic()
+
+    def _open(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self._path, timeout=5)
+        try:
+            if database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+                raise sqlite3.DatabaseError("a page is damaged")
+            database.execute("CREATE TABLE IF NOT EXISTS sounds (digest TEXT PRIMARY KEY, recipe TEXT, entry TEXT)")
+            database.execute("CREATE TABLE IF NOT EXISTS scores (digest TEXT PRIMARY KEY, recipe TEXT, dnsmos REAL)")
+            database.commit()
+        except sqlite3.DatabaseError:
+            database.close()
+            raise
+        return database
+
+    def digest(self, content: bytes | Path) -> str:
+        """The name of a sound under this recipe: 24 hexadecimal digits."""
+        digest = hashlib.sha256(self._recipe.encode("utf-8") + b"\0")
+        if isinstance(content, bytes):
+            digest.update(content)
+        else:
+            with content.open("rb") as file:
+                while block := file.read(2**20):
+                    digest.update(block)
+        return digest.hexdigest()[:24]
+
+    def get(self, digest: str) -> Entry | None:
+        row = self._database.execute("SELECT entry FROM sounds WHERE digest = ?", (digest,)).fetchone()
+        return Entry(*json.loads(row[0])) if row else None
+
+    def put(self, digest: str, entry: Entry) -> None:
+        """Keep an entry; it is safe from a killed program within two seconds."""
+        self._database.execute(
+            "INSERT OR REPLACE INTO sounds VALUES (?, ?, ?)", (digest, self._recipe, json.dumps(list(entry)))
+        )
+        self._commit_now_and_then()
+
+    def score(self, digest: str) -> float | None:
+        row = self._database.execute("SELECT dnsmos FROM scores WHERE digest = ?", (digest,)).fetchone()
+        return row[0] if row else None
+
+    def put_score(self, digest: str, dnsmos: float) -> None:
+        self._database.execute("INSERT OR REPLACE INTO scores VALUES (?, ?, ?)", (digest, self._recipe, dnsmos))
+        self._commit_now_and_then()
+
+    def _commit_now_and_then(self) -> None:
+        if time.monotonic() - self._committed > COMMIT_SECONDS:
+            self._database.commit()
+            self._committed = time.monotonic()
+
+    def forget_other_recipes(self) -> None:
+        for table in ("sounds", "scores"):
+            self._database.execute(f"DELETE FROM {table} WHERE recipe != ?", (self._recipe,))
+
+    def close(self) -> None:
+        self._database.commit()
+        self._database.close()
+
+    def abandon(self) -> None:
+        """Close it after an error, with what can still be kept."""
+        with contextlib.suppress(sqlite3.Error):  # closed already, or the disk is full: the error itself is on its way
+            self.close()
+
+
+@contextlib.contextmanager
+def open_ledger(folder: Path, recipe: str) -> Iterator[Ledger]:
+    """The folder's ledger, closed with everything kept, also after an error or Ctrl-C.
+
+    While it is open no other preparation can use the folder: CorpusError.
+    """
+    busy = CorpusError(f"Another preparation is working in {folder}. Wait until it is done.")
+    with locked(folder, busy):
+        ledger = Ledger(folder, recipe)
+        try:
+            yield ledger
+            ledger.close()
+        except sqlite3.OperationalError as error:
+            raise _explained(folder / NAME, error) from error
+        finally:
+            ledger.abandon()
+
+
+def _explained(path: Path, error: sqlite3.OperationalError) -> CorpusError:
+    return CorpusError(f"{path} cannot be written ({error}). Is the disk full? Make room, then run the same again.")

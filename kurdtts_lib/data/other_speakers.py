@@ -1,0 +1,63 @@
+"""Speech of other people: what makes a figure of speaker likeness mean something."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas
+
+from kurdtts_lib.core.errors import CorpusError
+from kurdtts_lib.core.settings import AudioSettings
+from kurdtts_lib.data import filters
+from kurdtts_lib.data.dataset import sentence_hash
+from kurdtts_lib.data.filters import KEPT
+from kurdtts_lib.data.preprocess import Treatment, treat
+from kurdtts_lib.data.reasons import Reason
+from kurdtts_lib.data.sources import changed, pick_clips
+from kurdtts_lib.data.training_set import corpus_settings
+
+
+def other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) -> dict[str, list[np.ndarray]]:
+    """Speech of the corpus's other speakers, by name: baselines for speaker likeness.
+
+    At most four speakers, those with the most clips, each with `clips_per_speaker` usable ones among twice as many
+    chosen by the hash of the sentence; a speaker with fewer is not returned, because so little speech says little about
+    a voice. Empty, with a warning, if the source is gone or has changed since: a finished training must not be lost for
+    want of a baseline.
+    """
+    try:
+        return _other_speakers(folder, audio, clips_per_speaker)
+    except CorpusError as error:
+        warnings.warn(f"There are no other speakers to compare the voice with. {error}", stacklevel=2)
+        return {}
+
+
+def _other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) -> dict[str, list[np.ndarray]]:
+    settings = corpus_settings(folder)
+    texts = {"speaker": str, "sentence": str, "text": str, "reason": str}
+    table = pandas.read_csv(
+        folder / "clips.csv", keep_default_na=False, dtype=texts, encoding="utf-8", usecols=[*texts, "number"]
+    )
+    others = table[table["reason"] == Reason.ANOTHER_SPEAKER].set_index("number")
+    speech: dict[str, list[np.ndarray]] = {name: [] for name in others["speaker"].value_counts().index[:4]}
+    if not speech:
+        return {}
+    others = others[others["speaker"].isin(speech)].sort_values("sentence", key=lambda texts: texts.map(sentence_hash))
+    others = others.groupby("speaker").head(2 * clips_per_speaker)
+    treatment = Treatment.of(settings, audio)
+    for clip in pick_clips(settings, others.index):
+        row = others.loc[clip.number]
+        if clip.sentence != row["sentence"]:
+            raise changed(settings)
+        heard = speech[row["speaker"]]
+        if len(heard) == clips_per_speaker:
+            continue
+        sound = treat(clip.audio, treatment)
+        if sound.figures is not None and sound.waveform is not None:
+            fate = {"reason": KEPT, "text": row["text"], **sound.figures}
+            filters.judge_sound(fate, settings, audio.hop_length, audio.sampling_rate)
+            if fate["reason"] == KEPT:
+                heard.append(sound.waveform)
+        if all(len(heard) == clips_per_speaker for heard in speech.values()):
+            break
+    return {name: heard for name, heard in speech.items() if len(heard) == clips_per_speaker}

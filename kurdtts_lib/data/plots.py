@@ -1,0 +1,160 @@
+"""Pictures of a corpus. Colours are Okabe and Ito's, which colour-blind people can tell apart."""
+
+import base64
+import html
+import io
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter, StrMethodFormatter
+
+BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
+GENDER_MARKS = {"female": ("o", ORANGE), "male": ("s", BLUE), "not said": ("^", GREEN)}
+"""Shape and colour of a speaker's point: the shape alone tells it, too."""
+OTHER_MARK = ("D", PURPLE)
+
+
+def literal(labels: pandas.Index) -> list[str]:
+    """Labels as they are: a dollar sign would begin a formula."""
+    return [str(label).replace("$", r"\$") for label in labels]
+
+
+def bars(counts: pandas.Series, title: str, unit: str) -> Figure:
+    """Horizontal bars, the largest on top, each with its number. counts: label -> number."""
+    ordered = counts.sort_values(kind="stable")
+    figure, axes = plt.subplots(figsize=(8, 0.6 + 0.32 * len(ordered)), layout="constrained")
+    axes.bar_label(axes.barh(literal(ordered.index), ordered.to_numpy(), color=BLUE), fmt="%.4g", padding=3)
+    axes.set(title=title, xlabel=unit)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.margins(x=0.1)
+    plt.close(figure)
+    return figure
+
+
+def histogram(values: Sequence[float], title: str, unit: str) -> Figure:
+    """How often each value occurs; values that are not numbers are left out and counted in the title."""
+    known = np.asarray(values, dtype=float)
+    missing = int(np.isnan(known).sum())
+    figure, axes = plt.subplots(figsize=(8, 2.6), layout="constrained")
+    axes.hist(known[~np.isnan(known)], bins=30, color=BLUE, edgecolor="white")
+    axes.set(title=title + (f" ({missing} unknown)" if missing else ""), xlabel=unit, ylabel="clips")
+    axes.spines[["top", "right"]].set_visible(False)
+    plt.close(figure)
+    return figure
+
+
+def letters(counts: Mapping[str, int]) -> Figure:
+    """A bar a letter, in the alphabet's order."""
+    figure, axes = plt.subplots(figsize=(8, 2.6), layout="constrained")
+    axes.bar(list(counts), list(counts.values()), color=BLUE)
+    axes.set(title="Letters in the sentences", ylabel="times")
+    axes.spines[["top", "right"]].set_visible(False)
+    plt.close(figure)
+    return figure
+
+
+def letter_pairs(pairs: pandas.DataFrame) -> Figure:
+    """A heat map, dark is rare, white is never. pairs: (31, 31), rows the first letter, columns the second.
+
+    The colours grow with the logarithm of the count: the few frequent pairs would hide all others.
+    """
+    figure, axes = plt.subplots(figsize=(8, 6.6), layout="constrained")
+    shown = pairs.where(pairs > 0)  # NaN is drawn as nothing
+    most = max(2, int(pairs.to_numpy().max(initial=0)))
+    picture = axes.imshow(shown, cmap="cividis", norm=LogNorm(1, most))
+    axes.set(title="Which letter follows which", xlabel="second letter", ylabel="first letter")
+    axes.set_xticks(range(len(pairs.columns)), pairs.columns)
+    axes.set_yticks(range(len(pairs.index)), pairs.index)
+    axes.xaxis.tick_top()
+    axes.xaxis.set_label_position("top")
+    bar = figure.colorbar(picture, label="times (white: never)")
+    bar.ax.yaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
+    bar.ax.yaxis.set_minor_formatter(NullFormatter())
+    plt.close(figure)
+    return figure
+
+
+def speakers(table: pandas.DataFrame, chosen: Sequence[str] = ()) -> Figure:
+    """A point a speaker: pitch against minutes, a ring around the chosen ones. table: from `speaker_table`.
+
+    A speaker without a pitch has no place here and is counted in the title.
+    """
+    known = table[table["pitch"].notna()]
+    missing = len(table) - len(known)
+    figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
+    for gender, group in known.groupby("gender"):
+        marker, colour = GENDER_MARKS.get(str(gender), OTHER_MARK)
+        axes.scatter(group["pitch"], group["minutes"], marker=marker, color=colour, s=60, label=gender)
+    ringed = known[known.index.isin(chosen)]
+    if len(ringed):
+        axes.scatter(
+            ringed["pitch"],
+            ringed["minutes"],
+            s=230,
+            facecolors="none",
+            edgecolors="black",
+            linewidths=2,
+            label="chosen",
+        )
+    named = known.loc[[*ringed.index, *known.index.difference(ringed.index, sort=False)][:5]].sort_values("pitch")
+    for row, (name, place) in enumerate(named[["pitch", "minutes"]].iterrows()):
+        # above and below by turns: neighbours' names would lie on each other
+        axes.annotate(str(name), tuple(place), (9, (6, -12)[row % 2]), textcoords="offset points", fontsize=7)
+    axes.set(xscale="log", xlim=_pitch_limits(known["pitch"]), xlabel="pitch in Hz (median)", ylabel="usable minutes")
+    axes.set_ylim(0, max(0.1, 1.15 * known["minutes"].max()) if len(known) else 1)
+    axes.set_title("Pitch and minutes of the speakers" + (f" ({missing} without a pitch)" if missing else ""))
+    axes.xaxis.set_major_locator(FixedLocator([60, 80, 100, 125, 150, 200, 250, 300, 400, 500]))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.spines[["top", "right"]].set_visible(False)
+    if len(known):
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, labelspacing=1)
+    plt.close(figure)
+    return figure
+
+
+def _pitch_limits(pitches: pandas.Series) -> tuple[float, float]:
+    return (min(80.0, pitches.min() / 1.1), max(320.0, pitches.max() * 1.3)) if len(pitches) else (60, 500)
+
+
+def groups(tables: Mapping[str, pandas.DataFrame], unit: str) -> Figure:
+    """Bars beside each other: a panel a table, a bar a row. tables: title -> table with the column `unit`."""
+    figure, panels = plt.subplots(1, len(tables), figsize=(9, 2.6), squeeze=False, layout="constrained")
+    for axes, (title, table) in zip(panels[0], tables.items(), strict=True):
+        drawn = axes.barh(literal(table.index)[::-1], table[unit].to_numpy()[::-1], color=BLUE)
+        axes.bar_label(drawn, fmt=lambda number: f"{number:.1f}".removesuffix(".0"), padding=3)
+        axes.set(title=title, xlabel=unit)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.margins(x=0.15)
+    plt.close(figure)
+    return figure
+
+
+def loudness(figures: pandas.DataFrame) -> Figure:
+    """A point a clip, a row a speaker, the loudest on top. figures: from `survey`."""
+    known = figures[figures["loudness"].notna()]
+    order = known.groupby("speaker")["loudness"].median().sort_values().index[-20:]
+    figure, axes = plt.subplots(figsize=(8, 0.9 + 0.3 * len(order)), layout="constrained")
+    for row, name in enumerate(order):
+        values = known.loc[known["speaker"] == name, "loudness"]
+        axes.plot(values, [row] * len(values), marker="o", linestyle="", color=BLUE, alpha=0.5)
+        axes.plot(values.median(), row, marker="|", markersize=16, markeredgewidth=3, color="black")
+    axes.set_yticks(range(len(order)), order)
+    axes.set_ylim(-0.6, len(order) - 0.4)
+    axes.set(title="Loudness of clips; the line is the speaker's median", xlabel="dB of full scale")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="x", alpha=0.3)
+    plt.close(figure)
+    return figure
+
+
+def as_html(figure: Figure, meaning: str) -> str:
+    """A picture for a widget's HTML; `meaning` is read to those who do not see it."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=90)
+    encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return f'<img style="max-width:100%" alt="{html.escape(meaning)}" src="data:image/png;base64,{encoded}">'

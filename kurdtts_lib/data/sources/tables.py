@@ -1,0 +1,221 @@
+"""Corpora with one table of texts beside their sound files: Common Voice, `metadata.csv`, `metadata.jsonl`.
+
+Tables are read as lines of bytes, ended by a line feed alone: a damaged line (bytes that are not UTF-8, NUL, a lone
+carriage return, a quotation mark without its pair) costs itself and never its neighbours. An empty line is no row.
+"""
+
+import csv
+import json
+import unicodedata
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from kurdtts_lib.core.cards import CC0
+from kurdtts_lib.core.errors import CorpusError
+from kurdtts_lib.core.settings import CorpusSettings
+from kurdtts_lib.data.reasons import Reason
+from kurdtts_lib.data.sources.base import (
+    FILE_NAMES,
+    ONE_SPEAKER,
+    SPEAKER_NAMES,
+    TEXT_NAMES,
+    Source,
+    SourceClip,
+    find_column,
+    has_columns,
+    is_file,
+    is_inside,
+    make_clip,
+    readable,
+)
+
+BOM = b"\xef\xbb\xbf"
+
+
+class Table(Source):
+    """A table whose rows name a text and a sound file."""
+
+    def __init__(self, table: Path, settings: CorpusSettings) -> None:
+        self.table, self.settings = table, settings
+
+    @abstractmethod
+    def _entries(self) -> Iterator[tuple[dict[str, Any], str]]:
+        """(row with the keys `file`, `sentence` and perhaps `client_id` and others, fault or empty) of each line."""
+
+    def _clip(self, number: int, entry: tuple[dict[str, Any], str]) -> SourceClip:
+        row, fault = entry
+        name = str(row.get("file") or "")
+        audio, no_audio = self._find(name) if name else (b"", Reason.MISSING_COLUMNS)
+        return make_clip(number, name or f"row-{number}", audio, {"client_id": ONE_SPEAKER, **row}, fault or no_audio)
+
+    def _find(self, name: str) -> tuple[bytes | Path, str]:
+        """(path, no fault) of a sound file, or (nothing, fault)."""
+        if not is_inside(name):
+            return b"", Reason.OUTSIDE
+        # A Mac may write a letter and its mark apart in a file's name, where the table has one letter, or reversely.
+        forms = dict.fromkeys([name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))])
+        places = (self.table.parent / place for form in forms for place in self._places(form))
+        found = next(filter(is_file, places), None)
+        return (found, "") if found else (b"", Reason.NO_AUDIO_FILE)
+
+    def _places(self, name: str) -> Sequence[str]:
+        """Where a file of this name may lie, the likeliest first. Tables in LJSpeech's form name it without suffix."""
+        return name, f"wavs/{name}", f"{name}.wav", f"wavs/{name}.wav"
+
+    def _lines(self) -> Iterator[bytes]:
+        with readable(self.table), self.table.open("rb") as file:
+            for number, line in enumerate(file):
+                content = line.removeprefix(BOM) if number == 0 else line
+                if content := content.removesuffix(b"\n").removesuffix(b"\r"):
+                    yield content
+
+    def _first_line(self) -> str:
+        """Raises CorpusError if there is none or it is not text."""
+        try:
+            return next(self._lines(), b"").decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise CorpusError(
+                f"{self.table} does not begin with UTF-8 text ({error}). Save it as UTF-8, then try again."
+            ) from error
+
+
+class CommonVoice(Table):
+    """`validated.tsv` of a Common Voice release, its sound in `clips`: cells end at tabs, quotes are characters."""
+
+    licence = CC0
+
+    def __init__(self, table: Path, settings: CorpusSettings) -> None:
+        super().__init__(table, settings)
+        self._names = self._first_line().split("\t")
+        self._columns = {
+            "file": settings.audio_column or "path",
+            "sentence": settings.text_column or "sentence",
+            "client_id": settings.speaker_column or "client_id",
+        }
+        if missing := sorted(set(self._columns.values()) - set(self._names)):
+            raise CorpusError(
+                f"{table} has no column {', '.join(missing)}. Is it a Common Voice table? {has_columns(self._names)}"
+            )
+
+    def _entries(self) -> Iterator[tuple[dict[str, Any], str]]:
+        return _cells(islice(self._lines(), 1, None), self._names, self._columns, lambda line: line.split("\t"))
+
+    def _places(self, name: str) -> Sequence[str]:
+        return (f"clips/{name}",)
+
+
+class MetadataCsv(Table):
+    """`metadata.csv`: lines of `file|text`, or a first line that names its columns, divided by `|` or `,`.
+
+    Between bars quotation marks are characters; between commas a cell may stand in them, as spreadsheets write it.
+    """
+
+    def __init__(self, table: Path, settings: CorpusSettings) -> None:
+        super().__init__(table, settings)
+        first = self._first_line()
+        self._split = _split_commas if "," in first and "|" not in first else _split_bars
+        self._names = [name.strip() for name in self._split(first) or ()]
+        self._columns = _find_columns(self._names, settings, str(table))
+        self._has_names = bool(self._columns)
+        if not self._has_names:
+            if len(self._names) != 2 or self._split is _split_commas:
+                raise CorpusError(
+                    f"The first line of {table} is neither `file|text` nor names of columns such as `file_name` and "
+                    f"`text`: {first[:80]!r}. Without a line of names two columns are expected, divided by `|`."
+                )
+            self._names = ["file", "sentence"]
+            self._columns = {name: name for name in self._names}
+
+    def _entries(self) -> Iterator[tuple[dict[str, Any], str]]:
+        return _cells(islice(self._lines(), int(self._has_names), None), self._names, self._columns, self._split)
+
+
+class MetadataJsonl(Table):
+    """`metadata.jsonl`: an object a line; the first one shows which keys hold the file, the text and the speaker."""
+
+    def __init__(self, table: Path, settings: CorpusSettings) -> None:
+        super().__init__(table, settings)
+        first = next((row for row, fault in map(_parse, self._lines()) if not fault), None)
+        if first is None:
+            raise CorpusError(f"{table} holds no line with a JSON object.")
+        self._columns = _find_columns(list(first), settings, str(table))
+        if not self._columns:
+            raise CorpusError(
+                f"{table} names no file or no text. {has_columns(first)} Name the right ones in the settings "
+                "`audio_column` and `text_column`."
+            )
+
+    def _entries(self) -> Iterator[tuple[dict[str, Any], str]]:
+        for row, fault in map(_parse, self._lines()):
+            whole = all(isinstance(row.get(column), str | int | float) for column in self._columns.values())
+            yield _with_keys(row, self._columns), fault or ("" if whole else Reason.MISSING_COLUMNS)
+
+
+def _find_columns(names: Sequence[str], settings: CorpusSettings, where: str) -> dict[str, str]:
+    """Which columns hold the keys `file`, `sentence`, `client_id`; nothing if the names are no such names."""
+    file = find_column(names, settings.audio_column, FILE_NAMES, "audio_column", where)
+    others = [name for name in names if name != file]
+    text = find_column(others, settings.text_column, TEXT_NAMES, "text_column", where)
+    speaker = find_column(others, settings.speaker_column, SPEAKER_NAMES, "speaker_column", where)
+    if not file or not text:
+        return {}
+    return {"file": file, "sentence": text, **({"client_id": speaker} if speaker else {})}
+
+
+def _with_keys(row: dict[str, Any], columns: dict[str, str]) -> dict[str, Any]:
+    return {**row, **{key: row[column] for key, column in columns.items() if column in row}}
+
+
+def _cells(
+    lines: Iterable[bytes], names: Sequence[str], columns: dict[str, str], split: Callable[[str], list[str] | None]
+) -> Iterator[tuple[dict[str, Any], str]]:
+    """Rows of a table with delimiters; as much as can be read of a row with a fault, to show it."""
+    for line in lines:
+        text = line.decode("utf-8", errors="replace")
+        cells = split(text)
+        fault = ""
+        if cells is None:
+            fault, cells = Reason.DAMAGED_QUOTES, []
+        elif len(cells) != len(names):
+            fault = Reason.MISSING_COLUMNS if len(cells) < len(names) else Reason.MORE_COLUMNS
+        if not _is_utf8(line):
+            fault = Reason.NOT_UTF8
+        yield _with_keys(dict(zip(names, cells, strict=False)), columns), fault
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _split_bars(line: str) -> list[str]:
+    return line.split("|")
+
+
+def _split_commas(line: str) -> list[str] | None:
+    """None if quotation marks do not match: the cell might go on in the next line, and its text would be cut."""
+    usual = csv.field_size_limit()  # refuses texts of more than 131,072 characters
+    csv.field_size_limit(max(usual, len(line)))
+    try:
+        return next(csv.reader([line], strict=True), [])
+    except csv.Error:
+        return None
+    finally:
+        csv.field_size_limit(usual)
+
+
+def _parse(line: bytes) -> tuple[dict[str, Any], str]:
+    """(object, fault or empty) of a line of JSON."""
+    if not _is_utf8(line):
+        return {}, Reason.NOT_UTF8
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):  # brackets by the thousand
+        return {}, Reason.NOT_JSON
+    return (row, "") if isinstance(row, dict) else ({}, Reason.NOT_JSON)

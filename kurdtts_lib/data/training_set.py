@@ -1,0 +1,154 @@
+"""A training set's files: written together, read by everyone."""
+
+import csv
+import dataclasses
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas
+
+from kurdtts_lib.core.cards import public_name
+from kurdtts_lib.core.errors import CorpusError
+from kurdtts_lib.core.files import read_json, rename, write_json, write_text
+from kurdtts_lib.core.settings import AudioSettings, CorpusSettings, describe
+from kurdtts_lib.data.cache import NAME
+from kurdtts_lib.data.card import card
+from kurdtts_lib.data.dataset import Parts, write_metadata
+from kurdtts_lib.data.filters import KEPT, Fate
+from kurdtts_lib.data.report import report
+
+RECORD = "preparation.json"
+LOCAL = "local.json"
+"""Where the source lies on this computer; everything else in the folder may be given away."""
+STAGE = ".new"
+COLUMNS = {
+    "number": "row of the clip in the source, from 0",
+    "name": "the clip's name in the source",
+    "speaker": "who read it: a name made from the source's id",
+    "age": "as the source says",
+    "gender": "as the source says",
+    "up_votes": "listeners who found it right",
+    "down_votes": "listeners who found it wrong",
+    "sentence": "as it is written",
+    "text": "as it is said: what the voice learns",
+    "reason": "`kept`, or why it was left out",
+    "detail": "where, or how far",
+    "mended": "what was mended in its text or sound",
+    "source_seconds": "length of the source",
+    "source_rate": "sampling rate of the source, Hz",
+    "channels": "channels of the source",
+    "dc_offset": "constant offset of the source, full scale is 1",
+    "clipped_share": "share of the source's samples at full scale",
+    "seconds": "length after trimming",
+    "peak_level_db": "level of the loudest 50 ms before the gain, dB of full scale",
+    "level_range_db": "from quiet moments (10 % of 50 ms are quieter) to loud ones (5 % are louder), dB",
+    "source_lufs": "loudness before the gain, LUFS",
+    "gain_db": "what was added to the loudness, dB",
+    "lufs": "loudness of the result, LUFS",
+    "letters_per_second": "pace",
+    "dnsmos": "guess of the program DNSMOS how clean it sounds, 1 to 5; empty where nobody asked it",
+    "part": "`train`, `validation` or `test`",
+    "file": "the sound",
+}
+TEXTS = ("name", "speaker", "age", "gender", "sentence", "text", "reason", "detail", "mended", "part", "file")
+
+
+def table_of(fates: Iterable[Fate], settings: CorpusSettings) -> pandas.DataFrame:
+    """One row a clip, `COLUMNS` in their order; texts are never missing, figures are NaN where there is no sound."""
+    table = pandas.DataFrame(fates).reindex(columns=list(COLUMNS))
+    if not settings.keep_client_ids:  # folders are often called after who speaks in them
+        table["name"] = table["name"].str.rsplit("/", n=1).str[-1]
+    return table.astype(dict.fromkeys(TEXTS, "str") | {"dnsmos": "float64"}).fillna(dict.fromkeys(TEXTS, ""))
+
+
+def write_training_set(
+    folder: Path, clips: pandas.DataFrame, speakers: list[str], settings: CorpusSettings, audio: AudioSettings
+) -> None:
+    """Write everything but the sounds, which are there already. clips: from `table_of`.
+
+    - `metadata.csv`, and the same in parts as `train.csv`, `validation.csv`, `test.csv`: `file|text`
+    - `metadata.parquet`: the kept clips with every column of `COLUMNS`
+    - `clips.csv`: every clip of the source, with its reason
+    - `speakers.csv`: the voice's speakers
+    - `report.html`, `README.md` (the data set's card), `preparation.json` (settings and counts)
+    - `local.json`: the source's path on this computer
+
+    The files are made beside the old ones and then take their places; `preparation.json` is the last, and without it
+    the folder counts as unfinished.
+    """
+    stage = folder / STAGE
+    shutil.rmtree(stage, ignore_errors=True)  # of a run that was killed
+    stage.mkdir()
+    shown = _without_ids(settings, speakers)
+    kept = clips[clips["reason"] == KEPT]
+    write_metadata(stage / "metadata.csv", zip(kept["file"], kept["text"], strict=True))
+    for part in Parts._fields:
+        rows = kept[kept["part"] == part]
+        write_metadata(stage / f"{part}.csv", zip(rows["file"], rows["text"], strict=True))
+    kept.to_parquet(stage / "metadata.parquet", index=False)
+    write_text(stage / "clips.csv", clips.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC))
+    write_text(stage / "speakers.csv", _speakers(kept, speakers).to_csv(lineterminator="\n"))
+    write_text(stage / "report.html", report(clips, shown, audio))
+    write_text(stage / "README.md", card(clips, COLUMNS, shown, audio))
+    source = str(Path(settings.source).absolute()) if Path(settings.source).exists() else settings.source
+    write_json(stage / LOCAL, {"source": source})
+    corpus = describe(shown) | {"source": public_name(settings.source)}
+    record = {"corpus": corpus, "audio": describe(audio), "speakers": speakers, "reasons": _counts(clips)}
+    write_json(stage / RECORD, record)
+    _publish(stage, folder)
+
+
+def _publish(stage: Path, folder: Path) -> None:
+    """Move the new files over the old ones; raises KurdTTSError if another program holds one of them open (Windows)."""
+    files = sorted(stage.iterdir(), key=lambda path: path.name == RECORD)
+    for target in (folder / path.name for path in files):
+        if target.is_file():
+            rename(target, target)  # changes nothing, and fails now rather than half-way if somebody has it open
+    (folder / RECORD).unlink(missing_ok=True)
+    for path in files:
+        rename(path, folder / path.name)
+    stage.rmdir()
+
+
+def _without_ids(settings: CorpusSettings, speakers: list[str]) -> CorpusSettings:
+    """The settings as others may read them: speakers by the names that stand in the tables."""
+    if settings.speaker in ("one", "group", "all"):
+        return settings
+    return dataclasses.replace(settings, speaker=",".join(speakers))
+
+
+def _counts(clips: pandas.DataFrame) -> dict[str, int]:
+    return {reason: int(count) for reason, count in clips["reason"].value_counts().items()}
+
+
+def _speakers(kept: pandas.DataFrame, speakers: list[str]) -> pandas.DataFrame:
+    groups = kept.groupby("speaker")
+    table = pandas.DataFrame({"clips": groups.size(), "minutes": (groups["seconds"].sum() / 60).round(3)})
+    return table.reindex(speakers, fill_value=0)
+
+
+def corpus_settings(folder: Path) -> CorpusSettings:
+    """The settings a prepared folder was made with. Raises CorpusError if `folder` is not one, or is unfinished."""
+    record = folder / RECORD
+    if not record.is_file():
+        if (folder / NAME).is_file():
+            raise CorpusError(
+                f"The preparation of {folder} did not finish. Run notebook 3 or `kurdtts prepare` again: it goes on "
+                "where it stopped."
+            )
+        raise CorpusError(f"{record} does not exist. Prepare the data first: notebook 3, or `kurdtts prepare`.")
+    local = read_json(folder / LOCAL) if (folder / LOCAL).is_file() else {}
+    try:
+        return CorpusSettings(**read_json(record)["corpus"] | local)
+    except TypeError as error:  # a setting that this version does not know
+        raise CorpusError(f"{record} was written by another version of the course. Prepare the data again.") from error
+
+
+def is_sample(source: str) -> bool:
+    """Whether prepared data comes from the bundled sample, which a program read.
+
+    A prepared folder that was given away names its source without the path.
+    """
+    sample = Path(CorpusSettings().source)
+    return source == public_name(str(sample)) or Path(source).resolve() == sample.resolve()

@@ -1,0 +1,225 @@
+"""What the listeners said, with and without those who did not listen, and whether it means anything."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas
+
+from kurdtts_lib.core.errors import ListeningError
+from kurdtts_lib.evaluation.confidence import FEWEST, Estimate
+from kurdtts_lib.evaluation.listening.design import SPOILT, UNSPOILT, Key
+from kurdtts_lib.evaluation.listening.statistics import Rating, alpha, interval, share
+from kurdtts_lib.evaluation.listening.store import Answer, ListeningStore
+
+CHANCE = 0.05
+"""How often listeners who hear no difference may be said to hear one, over all pairs of a test together."""
+RATED = """\
+Intervals hold for other listeners and other sentences (Clark 1973, min F'). Those of differences are wider where more
+than one pair is compared, so that all together are wrong one time in twenty (Bonferroni)."""
+METHOD = {"mos": RATED, "cmos": RATED, "abx": "Intervals and p are exact (Clopper and Pearson 1934; binomial test)."}
+ENDED = {True: "passed", False: "failed", None: "not reached"}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What some of the listeners said."""
+
+    codes: list[str]
+    table: pandas.DataFrame
+    """mos: a row for each system. cmos, abx: a row for each pair. Intervals are 95 % ones."""
+    agreement: float
+    """Krippendorff's alpha of the ratings; NaN for abx, where each listener hears another X, or if it is unknown."""
+    verdicts: list[str]
+    """For each pair of systems a sentence that says whether the difference is real."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that came back for one test."""
+
+    key: Key
+    listeners: pandas.DataFrame
+    """A row for each code that answered: answers, of how many, the anchors, the headphones check."""
+    everybody: Summary
+    attentive: Summary
+    """Only those who put every spoilt anchor below the sound it was made from."""
+
+    def __str__(self) -> str:
+        key, failed = self.key, int((self.listeners["anchors"] == "failed").sum())
+        head = f"Listening test {key.test} ({key.kind}), {len(key.sentences)} sentences: {', '.join(key.systems)}."
+        lines = [head, *filter(None, [key.note]), "", self.listeners.to_string(), ""]
+        lines += [f"All {len(self.everybody.codes)} listeners:", *_told(self.everybody), ""]
+        rest = len(self.everybody.codes) - len(self.attentive.codes) - failed
+        without = f"Without {failed} who failed the hidden anchors and {rest} who did not reach them:"
+        return "\n".join([*lines, without, *_told(self.attentive), "", METHOD[key.kind]])
+
+
+def results(store: ListeningStore, test: str | None = None) -> Results:
+    """Of `test`; None: of the newest. Raises ListeningError if nobody has answered yet."""
+    key = store.key(test)
+    answers = store.answers(key.test)
+    if not answers:
+        raise ListeningError(f"Nobody has answered the listening test {key.test} yet. Import the listeners' files.")
+    headphones = store.headphones(key.test)
+    codes = list(dict.fromkeys(answer.code for answer in answers))
+    passed = {code: passes([answer for answer in answers if answer.code == code], key.kind) for code in codes}
+    rows = [
+        {
+            "code": code,
+            "answers": sum(answer.code == code for answer in answers),
+            "of": len(key.plan(code)),
+            "anchors": ENDED[passed[code]],
+            "headphones": _headphones(headphones, code, len(key.trials)),
+        }
+        for code in codes
+    ]
+    good = [code for code in codes if passed[code]]
+    table = pandas.DataFrame(rows).set_index("code")
+    return Results(key, table, summarize(key, answers, codes), summarize(key, answers, good))
+
+
+def passes(answers: Sequence[Answer], kind: str) -> bool | None:
+    """Whether one listener put each spoilt anchor below its unspoilt form; None if no such pair is answered yet.
+
+    With two pairs, who answers by chance passes one time in six (mos, cmos) or in four (abx).
+    """
+    anchors = [answer for answer in answers if answer.systems[0] in (SPOILT, UNSPOILT)]
+    if kind == "mos":
+        rated = {(answer.systems[0], answer.sentence): answer.answer for answer in anchors}
+        pairs = [(rated.get((SPOILT, text)), rated.get((UNSPOILT, text))) for text in {text for _, text in rated}]
+        right = [spoilt < unspoilt for spoilt, unspoilt in pairs if spoilt is not None and unspoilt is not None]
+    elif kind == "cmos":
+        right = [_preference(answer, UNSPOILT) > 0 for answer in anchors]
+    else:
+        right = [_is_right(answer) for answer in anchors]
+    return all(right) if right else None
+
+
+def summarize(key: Key, answers: Sequence[Answer], codes: Sequence[str]) -> Summary:
+    """The figures of these listeners, anchors left out."""
+    heard = [answer for answer in answers if answer.code in codes and answer.systems[0] not in (SPOILT, UNSPOILT)]
+    return {"mos": _mos, "cmos": _cmos, "abx": _abx}[key.kind](key, heard, list(codes))
+
+
+def _mos(key: Key, answers: list[Answer], codes: list[str]) -> Summary:
+    by_system = {system: _ratings(answers, system) for system in key.systems}
+    table = _table({name: _row("MOS", interval(ratings)) for name, ratings in by_system.items()})
+    pairs, level = _pairs(key)
+    verdicts = []
+    for first, second in pairs:
+        other = {(rating.listener, rating.sentence): rating.value for rating in by_system[second]}
+        both = [rating for rating in by_system[first] if rating[:2] in other]
+        difference = interval([Rating(*rating[:2], rating.value - other[rating[:2]]) for rating in both], level)
+        verdicts.append(_verdict(first, second, difference, _counts(both), level, "the difference of their MOS is"))
+    agreement = alpha((answer.item, answer.answer) for answer in answers)
+    return Summary(codes, table, agreement, verdicts)
+
+
+def _cmos(key: Key, answers: list[Answer], codes: list[str]) -> Summary:
+    rows: dict[str, dict[str, float]] = {}
+    verdicts = []
+    pairs, level = _pairs(key)
+    for first, second in pairs:
+        theirs = [answer for answer in answers if set(answer.systems) == {first, second}]
+        ratings = [Rating(answer.code, answer.sentence, _preference(answer, first)) for answer in theirs]
+        rows[f"{first} over {second}"] = _row("CMOS", interval(ratings))
+        wide = interval(ratings, level)
+        verdicts.append(_verdict(first, second, wide, _counts(ratings), level, "the CMOS is"))
+    sides = ((answer.item, _preference(answer, min(answer.systems))) for answer in answers)
+    return Summary(codes, _table(rows), alpha(sides), verdicts)
+
+
+def _abx(key: Key, answers: list[Answer], codes: list[str]) -> Summary:
+    rows: dict[str, dict[str, float]] = {}
+    verdicts = []
+    pairs, _ = _pairs(key)
+    for first, second in pairs:
+        right = [_is_right(answer) for answer in answers if set(answer.systems) == {first, second}]
+        if not right:
+            rows[f"{first}, {second}"] = {"right": 0, "answers": 0}
+            verdicts.append(f"Nobody has compared {first} and {second} yet.")
+            continue
+        found = share(sum(right), len(right))
+        rows[f"{first}, {second}"] = {
+            "right": found.right,
+            "answers": found.answers,
+            "share": found.right / found.answers,
+            "low": found.low,
+            "high": found.high,
+            "p": found.p_value,
+        }
+        real = found.p_value < CHANCE / len(pairs)
+        verdicts.append(
+            f"With {_count(len(codes), 'listener')}, {first} and {second} {'can' if real else 'cannot'} be told "
+            f"apart: {found.right} of {found.answers} answers were right; guessing would be as good with a probability "
+            f"of {found.p_value:.2g}."
+        )
+    return Summary(codes, _table(rows), float("nan"), verdicts)
+
+
+def _ratings(answers: list[Answer], system: str) -> list[Rating]:
+    return [Rating(answer.code, answer.sentence, answer.answer) for answer in answers if answer.systems == [system]]
+
+
+def _preference(answer: Answer, system: str) -> int:
+    """How much better `system` sounded than the other one."""
+    return answer.answer if answer.systems[1] == system else -answer.answer
+
+
+def _is_right(answer: Answer) -> bool:
+    return answer.systems[answer.answer] == answer.systems[2]
+
+
+def _pairs(key: Key) -> tuple[list[tuple[str, str]], float]:
+    """All pairs, and the level of each one's interval: together they are wrong one time in twenty (Bonferroni)."""
+    pairs = list(itertools.combinations(key.systems, 2))
+    return pairs, 1 - CHANCE / len(pairs)
+
+
+def _table(rows: dict[str, dict[str, float]]) -> pandas.DataFrame:
+    return pandas.DataFrame.from_dict(rows, orient="index")
+
+
+def _row(name: str, found: Estimate) -> dict[str, float]:
+    values = {name: found.mean, "low": found.low, "high": found.high}
+    return {key: np.nan if value is None else value for key, value in values.items()} | {"ratings": found.n}
+
+
+def _counts(ratings: Sequence[Rating]) -> tuple[int, int]:
+    return len({rating.listener for rating in ratings}), len({rating.sentence for rating in ratings})
+
+
+def _verdict(first: str, second: str, found: Estimate, counts: tuple[int, int], level: float, measure: str) -> str:
+    with_ = f"With {_count(counts[0], 'listener')} and {_count(counts[1], 'sentence')}"
+    if found.mean is None:
+        return f"Nobody has compared {first} and {second} yet."
+    if found.low is None or found.high is None:
+        why = "all answers are alike" if min(counts) >= FEWEST else "these are too few"
+        return (
+            f"{with_}, {measure} {found.mean:+.2f} between {first} and {second}; {why} to know what others would say."
+        )
+    range_ = f"{measure} {found.mean:+.2f} ({level:.1%} interval {found.low:+.2f} to {found.high:+.2f})"
+    if not found.differs:
+        return f"{with_}, {first} and {second} cannot be told apart: {range_}."
+    better, worse = (first, second) if found.mean > 0 else (second, first)
+    return f"{with_}, listeners prefer {better} to {worse}: {range_}."
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _headphones(found: dict[str, int | None], code: str, trials: int) -> str:
+    if code not in found:
+        return "not asked"
+    return "left out" if found[code] is None else f"{found[code]} of {trials}"
+
+
+def _told(summary: Summary) -> list[str]:
+    if not summary.codes:
+        return ["Nobody is left."]
+    agreement = [] if np.isnan(summary.agreement) else [f"Agreement (Krippendorff's alpha): {summary.agreement:.2f}"]
+    table = summary.table.to_string(na_rep="unknown", float_format="{:.2f}".format, formatters={"p": "{:.2g}".format})
+    return [table, *agreement, *summary.verdicts]

@@ -1,0 +1,100 @@
+"""Pictures of trainings and evaluations, in the colours of `data.plots`."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas
+from matplotlib.figure import Figure
+
+from kurdtts_lib.audio.distances import log_mel
+from kurdtts_lib.core.settings import AudioSettings
+from kurdtts_lib.data.plots import BLUE, GREEN, ORANGE, PURPLE, literal
+
+
+def spectrograms(sounds: Mapping[str, np.ndarray], audio: AudioSettings) -> Figure:
+    """Mel spectrograms under each other on one time axis and one colour scale."""
+    mels = {label: log_mel(waveform, audio).T for label, waveform in sounds.items()}
+    seconds = max(mel.shape[1] for mel in mels.values()) * audio.hop_length / audio.sampling_rate
+    figure, rows = plt.subplots(
+        len(mels), figsize=(8, 1.7 * len(mels)), sharex=True, squeeze=False, layout="constrained"
+    )
+    for axes, (label, mel) in zip(rows[:, 0], mels.items(), strict=True):
+        length = mel.shape[1] * audio.hop_length / audio.sampling_rate
+        axes.imshow(
+            mel,
+            origin="lower",
+            aspect="auto",
+            cmap="magma",
+            vmin=-9,
+            vmax=1,
+            extent=(0, length, 0, audio.n_mels),
+        )
+        axes.set(title=label, ylabel="mel band", xlim=(0, seconds))
+    rows[-1, 0].set_xlabel("seconds")
+    plt.close(figure)
+    return figure
+
+
+def curves(points: Mapping[str, Sequence[tuple[int, float]]], title: str) -> Figure:
+    """A small panel a curve, four in a row. points: title -> (step, value) pairs."""
+    rows = max(1, -(-len(points) // 4))
+    figure, panels = plt.subplots(rows, 4, figsize=(11, 1.9 * rows + 0.4), squeeze=False, layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    for axes in panels.flat[len(points) :]:
+        axes.set_visible(False)
+    for axes, (name, pairs) in zip(panels.flat, points.items(), strict=False):
+        axes.plot(*zip(*pairs, strict=True), color=BLUE, marker="." if len(pairs) < 20 else "")
+        axes.set_title(name, fontsize=8, wrap=True)
+        axes.tick_params(labelsize=7)
+        axes.spines[["top", "right"]].set_visible(False)
+    plt.close(figure)
+    return figure
+
+
+def before_after(figures: pandas.DataFrame) -> Figure:
+    """One small panel a measure, a bar a voice. figures: rows are measures, columns voices."""
+    figure, panels = plt.subplots(
+        1, len(figures), figsize=(2.7 * len(figures), 2.8), squeeze=False, layout="constrained"
+    )
+    colours = [ORANGE, BLUE, GREEN, PURPLE][: figures.shape[1]]
+    for axes, (measure, row) in zip(panels[0], figures.iterrows(), strict=True):
+        axes.bar_label(axes.bar(row.index, row.to_numpy(dtype=float), color=colours), fmt="%.2f")
+        axes.set_title(str(measure), fontsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.margins(y=0.15)
+        axes.tick_params(axis="x", rotation=20)
+    plt.close(figure)
+    return figure
+
+
+Interval = tuple[Sequence[float], float, float, float]
+"""Values of single sentences, their mean, and the lower and upper end of its interval."""
+
+
+def intervals(panels: Mapping[str, Mapping[str, Interval]], title: str, zero: bool = False) -> Figure:
+    """A small panel a figure, a row a voice: sentences as grey points, the mean with its interval in black.
+
+    panels: title of the figure -> voice -> `Interval`. zero: draw the line at 0, for differences.
+    """
+    voices = max(map(len, panels.values()), default=1)
+    rows = max(1, -(-len(panels) // 3))
+    size = (11, (1.1 + 0.3 * voices) * rows + 0.4)
+    figure, places = plt.subplots(rows, 3, figsize=size, squeeze=False, layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    for axes in places.flat[len(panels) :]:
+        axes.set_visible(False)
+    for axes, (name, found) in zip(places.flat, panels.items(), strict=False):
+        for row, (values, mean, low, high) in enumerate(found.values()):
+            axes.plot(values, [row] * len(values), marker="o", linestyle="", color="grey", alpha=0.4, markersize=4)
+            axes.plot([low, high], [row, row], color="black", linewidth=2)
+            axes.plot(mean, row, marker="D", color=BLUE, markeredgecolor="black")
+        if zero:
+            axes.axvline(0, color=ORANGE, linewidth=1.5)
+        axes.set_yticks(range(len(found)), literal(pandas.Index(list(found))), fontsize=7)
+        axes.set_ylim(len(found) - 0.4, -0.6)
+        axes.set_title(name, fontsize=8)
+        axes.tick_params(axis="x", labelsize=7)
+        axes.spines[["top", "right"]].set_visible(False)
+    plt.close(figure)
+    return figure

@@ -1,0 +1,69 @@
+"""How good a voice is in the middle of its training: it speaks held-out sentences."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from kurdtts_lib.audio import distances as measures
+from kurdtts_lib.audio.io import decode, write_wav
+from kurdtts_lib.core.errors import TrainingError
+from kurdtts_lib.core.settings import AudioSettings
+from kurdtts_lib.data.dataset import Clip, sampled
+from kurdtts_lib.speech.raw import speak_spoken
+from kurdtts_lib.vits.checkpoint import write_error
+from kurdtts_lib.vits.log import Validation
+from kurdtts_lib.vits.voice import Voice
+
+DEMOS = 4
+"""Sentences whose sound is kept at each validation: enough to hear progress, little on the disk."""
+
+
+@dataclass(frozen=True)
+class Validator:
+    """What a `Trainer` calls at each validation."""
+
+    clips: Sequence[Clip]
+    audio: AudioSettings
+
+    def __call__(self, voice: Voice, step: int, folder: Path) -> Validation:
+        return validate(voice, step, self.clips, self.audio, folder)
+
+
+def validator(clips: Sequence[Clip], audio: AudioSettings, most: int) -> Validator | None:
+    """Validates on at most `most` of the clips, chosen by the hash of their sentences; None without clips."""
+    return Validator(sampled(clips, most), audio) if clips else None
+
+
+def validate(voice: Voice, step: int, clips: Sequence[Clip], audio: AudioSettings, folder: Path) -> Validation:
+    """Speak every clip's sentence and measure it against the recording; keep the first ones as sound in `folder`.
+
+    Raises TrainingError if the voice's sound is not finite, or if the sound cannot be written.
+    """
+    distances, loudness = [], []
+    for number, clip in enumerate(clips, 1):
+        speech, recording = speak_spoken(voice, clip.text), decode(clip.path, audio.sampling_rate)
+        if not np.isfinite(speech).all():
+            raise TrainingError(
+                f"After step {step} the voice's sound is not a number. The last checkpoint is whole: start again with "
+                "half the learning rate."
+            )
+        if number <= DEMOS:
+            _keep(demo_path(folder, step, number), speech, audio)
+        distances.append(measures.mel_distance(recording, speech, audio))
+        loudness.append(measures.rms_db(speech) - measures.rms_db(recording))
+    return Validation(step, float(np.mean(distances)), float(np.mean(loudness)))
+
+
+def _keep(path: Path, speech: np.ndarray, audio: AudioSettings) -> None:
+    try:
+        write_wav(path, speech, audio.sampling_rate)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise write_error(path, error, 2 * len(speech)) from error
+
+
+def demo_path(folder: Path, step: int, number: int) -> Path:
+    """Where the sound of sentence `number` (from 1) after `step` steps lies."""
+    return folder / f"step-{step:06d}-{number}.wav"

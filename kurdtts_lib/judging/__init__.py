@@ -1,5 +1,0 @@
-"""How voices do on sentences they never saw, against the recordings of them."""
-
-from kurdtts_lib.judging.figures import Figures, Reference, compare, load
-
-__all__ = ["Figures", "Reference", "compare", "load"]

@@ -1,0 +1,62 @@
+"""A new voice without a base: sizes and first weights."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import init
+from torch.nn.utils import parametrize
+from transformers import VitsConfig, VitsModel, VitsTokenizer
+
+from kurdtts_lib.core.files import write_json
+from kurdtts_lib.text import LETTERS
+
+DECODER_STD = 0.01
+
+
+@torch.no_grad()
+def new_model(config: VitsConfig) -> VitsModel:
+    """A `VitsModel` with the first weights of the published VITS.
+
+    transformers' own initialisation leaves a decoder whose output is stuck near +1, which no training removes: the
+    mel loss cannot see a constant offset. Draws from torch's global generator; seed it first.
+    """
+    model = VitsModel(config)
+    for module in model.modules():
+        if isinstance(module, nn.Conv1d | nn.ConvTranspose1d):
+            _set_weight(module, lambda weight: init.kaiming_uniform_(weight, a=5**0.5))
+            if module.bias is not None:
+                init.zeros_(module.bias)
+    for block in [*model.decoder.upsampler, *model.decoder.resblocks.modules(), model.decoder.conv_post]:
+        if isinstance(block, nn.Conv1d | nn.ConvTranspose1d):
+            _set_weight(block, lambda weight: init.normal_(weight, 0.0, DECODER_STD))
+    for flow in model.flow.flows:  # each coupling starts as the identity
+        _set_weight(cast(nn.Conv1d, flow.conv_post), init.zeros_)
+    return model
+
+
+def _set_weight(module: nn.Module, initialise: Callable[[Tensor], Tensor]) -> None:
+    weight = initialise(torch.empty_like(cast(Tensor, module.weight)))
+    # Where the weight is parametrized, torch splits what is assigned into the parametrization's two halves.
+    module.weight = weight if parametrize.is_parametrized(module, "weight") else nn.Parameter(weight)
+
+
+def new_tokenizer(folder: Path) -> VitsTokenizer:
+    """A tokenizer that behaves as MMS's for Kurmanji: n is token 0, and with it pad and blank.
+
+    Writes `vocab.json` into `folder`: transformers reads the vocabulary from a file only.
+    """
+    symbols = ["n", *sorted(set(LETTERS) - {"n"}), " ", "-", "'", "_"]
+    write_json(folder / "vocab.json", {symbol: index for index, symbol in enumerate(symbols)})
+    return VitsTokenizer(
+        str(folder / "vocab.json"),
+        pad_token="n",
+        unk_token="<unk>",
+        language="kmr-script_latin",
+        add_blank=True,
+        normalize=True,
+        phonemize=False,
+        is_uroman=False,
+    )

@@ -1,0 +1,189 @@
+"""What a training tells: one JSON line for each step and each event, and the same for TensorBoard where asked."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from kurdtts_lib.core.errors import TrainingError
+from kurdtts_lib.core.files import write_text
+from kurdtts_lib.vits.checkpoint import write_error
+
+LOG = "log.jsonl"
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """One step as it is logged and shown."""
+
+    step: int
+    epoch: int
+    terms: dict[str, float]
+    """The unweighted losses by name."""
+    seconds: float
+    """The whole step, reading of the clips included; without validating and saving."""
+    wait_seconds: float = 0.0
+    """How much of it the training waited for the clips."""
+    gradient_norms: dict[str, float] = field(default_factory=dict)
+    signals: dict[str, float] = field(default_factory=dict)
+    """See `vits.step.StepOutcome`."""
+    loss_scale: float | None = None
+    skipped: str | None = None
+    """Why the step changed nothing, if so."""
+    warming_up: bool = False
+    """Only the discriminator learnt."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Means over the validation sentences after `step` steps; step 0 is the base voice."""
+
+    step: int
+    mel_distance: float
+    """The score, in nepers: `distances.mel_distance`. The voice with the lowest one is the best voice."""
+    loudness_difference_db: float
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened after `step` steps: resumed, stopped, best, warning, ..."""
+
+    step: int
+    kind: str
+    text: str
+    """For people: a sentence."""
+
+
+class TrainingLog:
+    """Writes `log.jsonl`, line by line, and with `tensorboard` event files in `tensorboard/`.
+
+    Writing raises TrainingError if the disk is full.
+    """
+
+    def __init__(self, folder: Path, step: int, tensorboard: bool) -> None:
+        """step: where the training stands. Raises TrainingError if TensorBoard is asked for and not installed."""
+        self._folder = folder
+        self._board = _open_board(folder / "tensorboard", step) if tensorboard else None
+        # Unbuffered: what a full disk refused must not be tried again when the file is closed.
+        self._file = (folder / LOG).open("ab", buffering=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        if self._board:
+            with _writing(self._folder) if error is None else suppress(OSError):  # a full disk was told already
+                self._board.close()
+
+    def write_step(self, report: StepReport) -> None:
+        self._write(dataclasses.asdict(report))
+        self._draw("loss", report.terms, report.step)
+        self._draw("gradient_norm", report.gradient_norms, report.step)
+        self._draw("signal", report.signals, report.step)
+        self._draw("time", {"seconds": report.seconds, "wait_seconds": report.wait_seconds}, report.step)
+
+    def write_validation(self, validation: Validation) -> None:
+        self._write({"event": "validation", **dataclasses.asdict(validation)})
+        figures = {name: value for name, value in dataclasses.asdict(validation).items() if name != "step"}
+        self._draw("validation", figures, validation.step)
+
+    def write_event(self, event: Event) -> None:
+        self._write({"event": event.kind, "step": event.step, "text": event.text})
+        if self._board:
+            with _writing(self._folder):
+                self._board.add_text(event.kind, event.text, event.step)
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        data = (json.dumps(_finite(line), ensure_ascii=False, allow_nan=False) + "\n").encode()
+        with _writing(self._folder / LOG):
+            if self._file.write(data) != len(data):
+                raise OSError("the line was written in part only")
+
+    def _draw(self, group: str, values: Mapping[str, float], step: int) -> None:
+        if self._board:
+            with _writing(self._folder):
+                for name, value in values.items():
+                    self._board.add_scalar(f"{group}/{name}", value, step)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
+def _open_board(folder: Path, step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise TrainingError(
+            "TensorBoard is not installed. Install it with `python -m pip install tensorboard`, or train without it."
+        ) from error
+    # What a killed training drew after this step will be drawn again.
+    return SummaryWriter(str(folder), purge_step=step + 1)
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN and no infinity: they become null."""
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@dataclass
+class History:
+    """All that the log of a training holds, oldest first."""
+
+    steps: list[StepReport] = field(default_factory=list)
+    validations: list[Validation] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+
+def read_log(folder: Path, until: float = math.inf) -> History:
+    """The log of the training in `folder` up to the step `until`; empty if there is none."""
+    history = History()
+    for line in _whole_lines(folder / LOG):
+        entry = json.loads(line)
+        if entry["step"] > until:
+            continue
+        kind = entry.pop("event", None)
+        if kind is None:
+            numbers = {name: _known(entry[name]) for name in ("terms", "gradient_norms", "signals")}
+            history.steps.append(StepReport(**{**entry, **numbers}))
+        elif kind == "validation":
+            history.validations.append(Validation(**entry))
+        else:
+            history.events.append(Event(kind=kind, **entry))
+    return history
+
+
+def cut_log(folder: Path, step: int) -> None:
+    """Drop the lines after `step`: these steps will be done, and logged, again."""
+    kept = [line for line in _whole_lines(folder / LOG) if json.loads(line)["step"] <= step]
+    write_text(folder / LOG, "".join(f"{line}\n" for line in kept))
+
+
+def _whole_lines(log: Path) -> list[str]:
+    if not log.is_file():
+        return []
+    lines = log.read_text(encoding="utf-8", errors="replace").rstrip("\n").split("\n")
+    for number, line in enumerate(lines):
+        try:
+            json.loads(line)
+        except json.JSONDecodeError:  # kill -9 may leave half a line, and nothing behind it
+            return lines[:number]
+    return lines
+
+
+def _known(values: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: float("nan") if value is None else value for name, value in values.items()}

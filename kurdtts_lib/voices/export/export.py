@@ -1,0 +1,118 @@
+"""A voice as a folder that speaks without torch, checked before it appears."""
+
+import datetime
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kurdtts_lib import __version__
+from kurdtts_lib.core.cards import public_name
+from kurdtts_lib.core.errors import VoiceError
+from kurdtts_lib.core.files import atomic_folder, check_own, write_json, write_text
+from kurdtts_lib.core.settings import AudioSettings
+from kurdtts_lib.text import encode, normalize
+from kurdtts_lib.vits.voice import Voice, load_voice
+from kurdtts_lib.voices.export import verification
+from kurdtts_lib.voices.export.card import readme
+from kurdtts_lib.voices.export.graph import SherpaGraph, SpeakingGraph, plain_model, write_graph
+from kurdtts_lib.voices.export.onnx_voice import CARD, MODEL, VOCABULARY, graph_inputs, open_session
+from kurdtts_lib.voices.export.quantisation import quantize
+from kurdtts_lib.voices.export.sherpa import TOKENS, metadata, write_tokens
+from kurdtts_lib.voices.finetune import licence_of
+
+FORMS = ("onnx", "onnx-int8", "sherpa")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A folder that was written, what its card says, and what its maker should read."""
+
+    folder: Path
+    card: dict[str, Any]
+    warnings: list[str]
+
+
+def export_voice(source: str | Path, folder: Path, form: str = "onnx") -> Exported:
+    """Write the voice `source`, a folder or a name on the hub, into the new folder `folder`.
+
+    form: `onnx` and `onnx-int8` are spoken by `OnnxVoice`, `sherpa` by the programs of sherpa-onnx.
+    Raises VoiceError if the form or the voice cannot be had, or if the export does not say what the voice says;
+    KurdTTSError if the folder holds something. Nothing is left behind then.
+    """
+    if form not in FORMS:
+        raise VoiceError(f"There is no form {form!r}. Choose one of: {', '.join(FORMS)}.")
+    check_own(folder)
+    voice = load_voice(source)
+    graph = SpeakingGraph(plain_model(voice.model))
+    about = _about(voice, str(source), form)
+    with atomic_folder(folder) as temporary:
+        found = {"onnx": _write_onnx, "onnx-int8": _write_int8, "sherpa": _write_sherpa}[form](voice, graph, temporary)
+        warnings = [found.pop("warning")] if found.get("warning") else []
+        card = {**about, "bytes": (temporary / MODEL).stat().st_size, **found}
+        write_json(temporary / CARD, card)
+        write_text(temporary / "LICENCE", f"{card['licence']}\n")
+        write_text(temporary / "README.md", readme(card, warnings))
+    return Exported(folder, card, warnings)
+
+
+def _about(voice: Voice, source: str, form: str) -> dict[str, Any]:
+    return {
+        "form": form,
+        "voice": public_name(source),
+        "licence": licence_of(voice, source),
+        "language": voice.tokenizer.language or "kmr",
+        "sampling_rate": voice.model.config.sampling_rate,
+        "flow_size": voice.model.config.flow_size,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "kurdtts": __version__,
+        "packages": {name: version(name) for name in ("torch", "transformers", "onnx", "onnxruntime")},
+        "machine": f"{platform.machine()}, {platform.system()}",
+    }
+
+
+def _rows(voice: Voice, sentences: tuple[str, ...]) -> list[list[int]]:
+    """Raises TextError if the voice lacks letters of Kurmanji."""
+    return [encode(sentence, voice.tokenizer) for sentence in sentences]
+
+
+def _write_onnx(voice: Voice, graph: SpeakingGraph, folder: Path) -> dict[str, Any]:
+    write_graph(graph, folder / MODEL, {"sampling_rate": voice.model.config.sampling_rate})
+    write_json(folder / VOCABULARY, voice.tokenizer.get_vocab())
+    agreement = verification.check_speaking(open_session(folder / MODEL), graph, _rows(voice, verification.SENTENCES))
+    return {"agreement": asdict(agreement)}
+
+
+def _write_int8(voice: Voice, graph: SpeakingGraph, folder: Path) -> dict[str, Any]:
+    found = _write_onnx(voice, graph, folder)
+    exact = (folder / MODEL).rename(folder / "exact.onnx")
+    flow_size = graph.model.config.flow_size
+    examples = [
+        graph_inputs(row, np.random.default_rng(seed), flow_size, 1.0, 1.0)
+        for seed, row in enumerate(_rows(voice, verification.CALIBRATION), 1000)
+    ]
+    quantize(exact, folder / MODEL, examples)
+    loss = verification.measure_loss(
+        open_session(exact, threads=1),
+        open_session(folder / MODEL, threads=1),
+        graph,
+        _rows(voice, verification.SENTENCES[1:]),
+        AudioSettings(sampling_rate=voice.model.config.sampling_rate),
+    )
+    float_bytes = exact.stat().st_size
+    exact.unlink()
+    return {**found, "float_bytes": float_bytes, "loss": asdict(loss), "warning": loss.warning}
+
+
+def _write_sherpa(voice: Voice, graph: SpeakingGraph, folder: Path) -> dict[str, Any]:
+    about = metadata(voice.tokenizer.language or "kmr", voice.model.config.sampling_rate)
+    write_graph(SherpaGraph(graph.model), folder / MODEL, about)
+    write_tokens(voice.tokenizer.get_vocab(), folder / TOKENS)
+    rows = _rows(voice, verification.SENTENCES)
+    agreement = verification.check_sherpa(open_session(folder / MODEL), graph, rows)
+    texts = [normalize(sentence).text for sentence in verification.SENTENCES[2:4]]
+    proof = verification.check_program(folder, graph, texts, rows[2:4])
+    return {"agreement": asdict(agreement), "sherpa_onnx": {"version": version("sherpa-onnx"), **asdict(proof)}}

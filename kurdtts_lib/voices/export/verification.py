@@ -1,0 +1,197 @@
+"""Does an exported graph say what the voice says? Sample by sample, and as one hears it."""
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+
+from kurdtts_lib.audio import distances
+from kurdtts_lib.core.errors import VoiceError
+from kurdtts_lib.core.settings import AudioSettings
+from kurdtts_lib.voices.export.graph import SherpaGraph, SpeakingGraph
+from kurdtts_lib.voices.export.onnx_voice import graph_inputs
+from kurdtts_lib.voices.export.sherpa import speak_with_sherpa
+
+SENTENCES = (
+    "Na.",
+    "Roj baş!",
+    "Navê min Berfîn e.",
+    "Ez îro zû ji xew rabûm û çûm bazarê.",
+    "Xwişka min nan û penîr dixwe, birayê min çay vedixwe.",
+    "Zarokên gund her sibe bi hev re diçin dibistanê, û êvarê li ber çem dilîzin heta ku roj diçe ava.",
+)
+CALIBRATION = (
+    "Îro hewa pir xweş e.",
+    "Ez ê sibê werim mala te, em ê bi hev re xwarinê çêkin.",
+    "Pisîka reş li ser dîwarê bexçe razaye.",
+    "Çima tu wisa zû diçî, hêj şev dirêj e?",
+    "Kurê wî xwendekar e û fizîkê dixwîne.",
+    "Li gundê me havîn germ e, zivistan jî pir sar e.",
+    "Keçikê gul û giya ji zozanê anîn.",
+    "Jin, jiyan, azadî.",
+)
+"""What tells the range of numbers in each layer; none of it is checked."""
+LEAST_SNR_DB = 60.0
+"""The error is then a thousandth of the speech. Both compute in float32 and differ by rounding alone: 115 to 130 dB."""
+HIGHEST_SNR_DB = 200.0
+"""Of two that are the same."""
+SPEEDS = (1.0, 0.8, 1.3)
+BORDER_SPEED = 1.013
+"""Tried where durations differ: a duration that is a whole number but for rounding is not one at another speed."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """An exported graph against torch, with the same noise."""
+
+    sentences: int
+    least_snr_db: float
+    at_a_border: int
+    """Sentences in which rounding made a duration one frame longer or shorter, and which were said again faster."""
+
+
+def snr_db(reference: np.ndarray, other: np.ndarray) -> float:
+    """Power of the reference over that of the difference, in dB; at most `HIGHEST_SNR_DB`."""
+    power, error = (float(np.square(values, dtype=np.float64).sum()) for values in (reference, reference - other))
+    if not error:
+        return HIGHEST_SNR_DB
+    return min(HIGHEST_SNR_DB, 10 * math.log10(power / error)) if power else -math.inf
+
+
+def check_speaking(session: onnxruntime.InferenceSession, graph: SpeakingGraph, ids: Sequence[list[int]]) -> Agreement:
+    """Speak the rows of token ids with both, at several speeds, some without variation.
+
+    Raises VoiceError if a sentence differs more than by rounding.
+    """
+    return _check(graph, ids, lambda inputs: session.run(list(graph.outputs), inputs), (1.0, 1.0, 1.0, 0.0))
+
+
+def check_sherpa(session: onnxruntime.InferenceSession, graph: SpeakingGraph, ids: Sequence[list[int]]) -> Agreement:
+    """The same of a `SherpaGraph`, without variation: it draws its own numbers."""
+
+    def speak(inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        scales = [np.array([value], dtype=np.float32) for value in (0.0, 1 / inputs["speed"], 0.0)]
+        values = [inputs["input_ids"], np.array([inputs["input_ids"].shape[1]]), *scales]
+        return [session.run(None, dict(zip(SherpaGraph.inputs, values, strict=True)))[0][0, 0]]
+
+    return _check(graph, ids, speak, (0.0,))
+
+
+def check_program(folder: Path, graph: SpeakingGraph, texts: Sequence[str], ids: Sequence[list[int]]) -> Agreement:
+    """The same, spoken by the package sherpa-onnx itself from `texts`, whose ids these are."""
+    texts_of = {tuple(row): text for row, text in zip(ids, texts, strict=True)}
+
+    def speak(inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        text = texts_of[tuple(inputs["input_ids"][0].tolist())]
+        return speak_with_sherpa(folder, [text], variation=0.0, speed=float(inputs["speed"]))
+
+    return _check(graph, ids, speak, (0.0,))
+
+
+def _check(
+    graph: SpeakingGraph,
+    ids: Sequence[list[int]],
+    exported: Callable[[dict[str, np.ndarray]], list[np.ndarray]],
+    variations: Sequence[float],
+) -> Agreement:
+    """exported: the waveform and, if it tells them, the durations."""
+    worst, borders = HIGHEST_SNR_DB, 0
+    for number, row in enumerate(ids):
+        speed, variation = SPEEDS[number % len(SPEEDS)], variations[number % len(variations)]
+        for faster in (1.0, BORDER_SPEED):
+            inputs = _inputs(graph, row, number, speed * faster, variation)
+            expected, spoken = speak_with_torch(graph, inputs), exported(inputs)
+            if len(expected[0]) == len(spoken[0]) and all(map(np.array_equal, expected[1:], spoken[1:])):
+                break
+            borders += 1
+        else:
+            raise VoiceError("The exported graph gives other durations than the voice. The export is refused.")
+        worst = min(worst, snr_db(expected[0], spoken[0]))
+    if not worst >= LEAST_SNR_DB:
+        raise VoiceError(
+            f"The exported graph differs from the voice ({worst:.0f} dB, at least {LEAST_SNR_DB:.0f} are needed). "
+            "The export is refused."
+        )
+    return Agreement(len(ids), round(worst, 1), borders)
+
+
+def _inputs(graph: SpeakingGraph, row: list[int], seed: int, speed: float, variation: float) -> dict[str, np.ndarray]:
+    return graph_inputs(row, np.random.default_rng(seed), graph.model.config.flow_size, speed, variation)
+
+
+def speak_with_torch(graph: SpeakingGraph, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Waveform and durations."""
+    with torch.inference_mode():
+        waveform, durations = graph(*(torch.from_numpy(inputs[name]) for name in graph.inputs))
+    return waveform.numpy(), durations.numpy()
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What 8 bits cost and bring, against the same graph in float32 with the same noise. Means over sentences."""
+
+    sentences: int
+    snr_db: float
+    mel_distance: float
+    """Nepers."""
+    mel_cepstral_distance: float
+    """dB."""
+    readings_mel_cepstral_distance: float
+    """dB, of two readings of a sentence by the float32 graph: what the voice differs from itself."""
+    time_ratio: float
+    """Time of 8 bits over time of float32 on the machine that exported; median of pairs."""
+
+    @property
+    def warning(self) -> str:
+        """Empty for a loss that is smaller than the difference between two readings of the voice itself."""
+        if self.mel_cepstral_distance <= self.readings_mel_cepstral_distance:
+            return ""
+        return (
+            f"8 bits change this voice by {self.mel_cepstral_distance:.2f} dB (mel cepstral distance), more than two "
+            f"of its readings of one sentence differ ({self.readings_mel_cepstral_distance:.2f} dB). Listen before "
+            "you use it, or export with `--form onnx`."
+        )
+
+
+def measure_loss(
+    exact: onnxruntime.InferenceSession,
+    small: onnxruntime.InferenceSession,
+    graph: SpeakingGraph,
+    ids: Sequence[list[int]],
+    audio: AudioSettings,
+) -> Loss:
+    """Speak the rows with both. Raises VoiceError if the durations differ: those parts stay in float32."""
+    figures, ratios = [], []
+    for number, row in enumerate(ids):
+        for speed in (1.0, BORDER_SPEED):
+            inputs = _inputs(graph, row, number, speed, 1.0)
+            (expected, durations), exact_seconds = _timed(exact, inputs)
+            (waveform, small_durations), small_seconds = _timed(small, inputs)
+            if np.array_equal(durations, small_durations):
+                break
+        else:
+            raise VoiceError("In 8 bits the voice has other durations. The export is refused; take `--form onnx`.")
+        ratios.append(small_seconds / exact_seconds)
+        again = exact.run(None, _inputs(graph, row, number + len(ids), 1.0, 1.0))[0]
+        figures.append(
+            (
+                snr_db(expected, waveform),
+                distances.mel_distance(expected, waveform, audio),
+                distances.mel_cepstral_distance(expected, waveform, audio),
+                distances.mel_cepstral_distance(expected, again, audio),
+            )
+        )
+    snr, mel, cepstral, readings = (round(float(np.mean(values)), 3) for values in zip(*figures, strict=True))
+    return Loss(len(ids), snr, mel, cepstral, readings, round(statistics.median(ratios), 3))
+
+
+def _timed(session: onnxruntime.InferenceSession, inputs: dict[str, np.ndarray]) -> tuple[list[np.ndarray], float]:
+    started = time.perf_counter()
+    outputs = session.run(None, inputs)
+    return outputs, time.perf_counter() - started

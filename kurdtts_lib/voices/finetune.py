@@ -1,0 +1,214 @@
+"""From a prepared corpus and a base voice to a published voice with honest figures on its card."""
+
+import datetime
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate.utils import gather_object
+
+from kurdtts_lib import __version__
+from kurdtts_lib.core.cards import HOW_TO_SPEAK, UNKNOWN_LICENCE, public_name, table, voice_head
+from kurdtts_lib.core.errors import TrainingError, VoiceError
+from kurdtts_lib.core.settings import Profile, describe
+from kurdtts_lib.data.dataset import Parts, read_metadata, split
+from kurdtts_lib.data.training_set import corpus_settings
+from kurdtts_lib.evaluation import Figures
+from kurdtts_lib.evaluation.confidence import Estimate, shown
+from kurdtts_lib.evaluation.evaluate import RECORDING, Judging, judge
+from kurdtts_lib.evaluation.held_out import LikenessBaselines, counted, held_out
+from kurdtts_lib.evaluation.metric_descriptions import MEANINGS
+from kurdtts_lib.evaluation.report import as_files
+from kurdtts_lib.evaluation.validation import validator
+from kurdtts_lib.vits.discriminator import VitsDiscriminator
+from kurdtts_lib.vits.mms import mms_code, mms_discriminator
+from kurdtts_lib.vits.trainer import Trainer, this_process
+from kurdtts_lib.vits.voice import Voice, load_voice
+from kurdtts_lib.voices import registry
+from kurdtts_lib.voices.lineage import origin_of
+
+MMS_LICENCE = "CC BY-NC 4.0"
+BEFORE, AFTER = "base voice", "new voice"
+"""What a finished training's two voices are called in its report."""
+SAMPLES = 5
+"""Test sentences kept beside the voice as sound."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished fine-tuning, measured on the test sentences: they taught nothing and chose nothing."""
+
+    folder: Path
+    before: Figures
+    after: Figures
+    judging: Judging
+    """Where these figures come from, with the intervals and the differences."""
+    faults: list[str]
+    """Why the voice did not become the current one; empty if it did."""
+
+    @property
+    def baselines(self) -> LikenessBaselines:
+        """What the speaker distances must be compared with."""
+        return self.judging.held_out.baselines
+
+
+def check_machine(profile: Profile) -> None:
+    """Raise TrainingError if this machine cannot compute as the profile asks."""
+    if profile.training.mixed_precision == "fp16" and not torch.cuda.is_available():
+        raise TrainingError(
+            "This training computes in fp16, which needs an NVIDIA card; on a processor it would take many times "
+            "longer. Take a machine with a card, or compute in fp32: `kurdtts train --preset cpu`; in a notebook "
+            'profile = dataclasses.replace(profile, training=with_preset(profile.training, "cpu")).'
+        )
+
+
+def prepare_training(profile: Profile) -> Trainer:
+    """A trainer for the profile's base voice and prepared data, resumed where its folder holds a checkpoint.
+
+    Raises TrainingError if the data or this machine cannot do what the profile asks for.
+    """
+    parts = clips_of(profile)
+    check_machine(profile)
+    base = load_voice(profile.base_voice)
+    if base.discriminator is None and mms_code(profile.base_voice):
+        base.discriminator = _published_discriminator(profile.base_voice)
+    validate = validator(parts.validation, profile.audio, profile.training.validation_clips)
+    return Trainer(base, parts.train, validate, profile.training, profile.audio, profile.training_dir)
+
+
+def _published_discriminator(base_voice: str) -> VitsDiscriminator | None:
+    """MMS's, in all processes of this training or in none: the main one fetches it, then the others read it."""
+    process = this_process()
+    found: VitsDiscriminator | None = None
+    faults: list[str] = []
+    for turn_of_main in (True, False):
+        if process.is_main_process is turn_of_main and not faults:
+            try:
+                found = mms_discriminator(base_voice)
+            except VoiceError as error:
+                faults = [str(error)]
+        faults = gather_object(faults)
+    if not faults:
+        return found
+    warnings.warn(f"The training begins without MMS's discriminator. {faults[0]}", stacklevel=3)
+    return None
+
+
+def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], None] = print) -> Result:
+    """Judge the base and the best fine-tuned voice on test sentences, then publish the latter with its card.
+
+    The best voice is the one with the lowest mel distance on the validation sentences. `tell` is called with a line
+    before each part of the work, which takes minutes on a large corpus.
+    """
+    parts = clips_of(profile)
+    voice, step = trainer.best_voice()
+    tell(f"The best voice is that of step {step} (of {trainer.step}), by the validation sentences.")
+    tell("Measuring the recordings ...")
+    sentences = held_out(profile)
+    tell(f"Test sentences: {sentences.size}.")
+    base = load_voice(profile.base_voice)
+    base.model.to(device=voice.model.device)  # type: ignore[call-arg]
+    judging = judge({BEFORE: base, AFTER: voice}, sentences, progress=_telling(tell))
+    before, after = judging.figures(BEFORE), judging.figures(AFTER)
+    parent = next(iter(registry.known([profile.base_voice])), None)
+    voice.card = {
+        "name": f"kurdtts {profile.name}",
+        "base_voice": public_name(profile.base_voice),
+        "licence": licence_of(voice, profile.base_voice),
+        "data": public_name(corpus_settings(profile.prepared_dir).source),
+        "training_clips": len(parts.train),
+        "validation_clips": len(parts.validation),
+        "test_clips": len(sentences.texts),
+        "test_clips_of": sentences.of,
+        "steps": step,
+        "steps_trained": trainer.step,
+        "training_seconds": trainer.seconds,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "kurdtts": __version__,
+        "settings": describe(profile.training),
+        "before": asdict(before),
+        "after": asdict(after),
+        "differences": {name: asdict(found) for name, found in judging.differences[AFTER].items()},
+        "likeness_baselines": asdict(sentences.baselines),
+        "parent": parent.version if parent else None,
+        "faults": registry.faults_of(
+            judging.sounds[AFTER], after, before.mel_distance, registry.MUCH_WORSE * before.mel_distance
+        ),
+    }
+    origin = origin_of(profile, parent)
+    entry = registry.publish(voice, profile.name, _readme, _samples(judging), as_files(judging), origin, tell)
+    return Result(entry.folder, before, after, judging, entry.faults)
+
+
+def _telling(tell: Callable[[str], None]) -> Callable[[int, str, int], None]:
+    """A progress that tells what begins, not every sentence of it."""
+    told: set[str] = set()
+
+    def progress(done: int, name: str, of: int) -> None:
+        if name not in told:
+            told.add(name)
+            tell(f"{name[0].upper()}{name[1:]}, {of} sentences ...")
+
+    return progress
+
+
+def _samples(judging: Judging) -> dict[str, np.ndarray]:
+    """Some sentences as recorded, before and after, by file name."""
+    return {
+        f"{number:02d}-{kind}.wav": waveform
+        for kind, name in (("recording", RECORDING), ("before", BEFORE), ("after", AFTER))
+        for number, waveform in enumerate(judging.sounds[name][:SAMPLES], 1)
+    }
+
+
+def clips_of(profile: Profile) -> Parts:
+    """The prepared clips in three parts, as the prepared folder's own settings split them.
+
+    Raises TrainingError if a part is empty: there would be no training, no best voice, or no honest figure.
+    """
+    parts = split(read_metadata(profile.prepared_dir), corpus_settings(profile.prepared_dir).held_out_share)
+    if not all(parts):
+        raise TrainingError(
+            f"{profile.prepared_dir} has {len(parts.train)} clips to learn from, {len(parts.validation)} to "
+            f"validate and {len(parts.test)} to test; each part needs one at least. Prepare more clips, or with "
+            "another held_out_share."
+        )
+    return parts
+
+
+def licence_of(voice: Voice, base_voice: str) -> str:
+    """A fine-tuned voice inherits its base's licence."""
+    if "licence" in voice.card:
+        return voice.card["licence"]
+    return MMS_LICENCE if base_voice.startswith("facebook/mms-tts") else UNKNOWN_LICENCE
+
+
+def _readme(card: dict) -> str:
+    rows = [
+        (MEANINGS[name].title, shown(card["before"][name]), shown(after), str(Estimate(**card["differences"][name])))
+        for name, after in card["after"].items()
+        if name in MEANINGS
+    ]
+    measured_on = counted(card["test_clips"], card["test_clips_of"])
+    return f"""{voice_head(card)}
+# {card["name"]}
+
+A Kurmanji voice, fine-tuned from `{card["base_voice"]}`. It speaks with transformers alone, and takes its place in
+whatever speaks with a VITS voice:
+
+{HOW_TO_SPEAK}
+
+- Licence: {card["licence"]} (inherited from the base voice)
+- Data: {card["data"]}, {card["training_clips"]} clips
+- Training: {card["steps"]} steps, {card["date"]}, kurdtts {card["kurdtts"]}; {card["validation_clips"]} held-out
+  sentences chose this step out of {card["steps_trained"]}
+
+Measured on {measured_on} other held-out sentences, which chose nothing, against the real recordings:
+
+{table(("figure", "base voice", "this voice", "difference (95 % interval)"), rows)}
+
+What each figure hears and what it is deaf to stands in `report.html`, with the sentences to hear.
+"""

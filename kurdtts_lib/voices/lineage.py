@@ -1,0 +1,198 @@
+"""Where a voice comes from: the profile, data and base voice of its training; and which voices are old enough to go.
+
+Voices of one origin are a lineage: the chain of parents back to one base voice and one folder of prepared data.
+"""
+
+import dataclasses
+import json
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kurdtts_lib.core.errors import VoiceError
+from kurdtts_lib.core.files import read_json
+from kurdtts_lib.core.settings import PRESETS, Profile, home, load_profile
+
+if TYPE_CHECKING:
+    from kurdtts_lib.voices.registry import Entry
+
+LOCAL = "local.json"
+"""Beside the card, which may be given away: folders of this computer, those under the home relative to it."""
+NEWEST = 3
+"""Voices of a lineage that stay, whatever they are."""
+LONG_SECONDS = 3600
+"""A training of more than this is not thrown away unasked."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What `local.json` holds. A folder begins with `./` if it lies under the home."""
+
+    profile: str
+    """`Profile.key`."""
+    data: str
+    """The folder of prepared data."""
+    base_voice: str
+    """A folder, or a name on the hub; empty: the profile's own."""
+
+    def json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=2) + "\n"
+
+
+def read_origin(folder: Path) -> Origin | None:
+    """The origin of the voice in `folder`; None where it is not known, as of a voice of an earlier version."""
+    path = folder / LOCAL
+    if not path.is_file():
+        return None
+    try:
+        return Origin(**read_json(path))
+    except (OSError, ValueError, TypeError) as error:
+        warnings.warn(f"{path} cannot be read ({error}): where this voice comes from is not known.", stacklevel=2)
+        return None
+
+
+def origin_of(profile: Profile, parent: "Entry | None") -> Origin:
+    """The origin of a voice that was trained with `profile`, from the voice `parent` if that is of the registry."""
+    base = _profile_of(parent, parent.origin).base_voice if parent and parent.origin else profile.base_voice
+    own = base == _built_in(profile.key).base_voice
+    return Origin(profile.key, _portable(profile.prepared_dir), "" if own else _portable(base))
+
+
+def profile_of(entry: "Entry", asked: str | None = None, data_dir: Path | None = None) -> Profile:
+    """The profile for work on the voice `entry`, by default the one that it was trained with, on the same data.
+
+    asked: a profile, as `load_profile` takes it. data_dir: prepared data.
+    Raises VoiceError if these contradict the voice's origin, or if neither says which profile to take.
+    """
+    if entry.origin is None:
+        if asked is None:
+            raise VoiceError(
+                f"Voice {entry.version} does not say which profile it was trained with. Name it: --profile sample, "
+                "--profile full, or --profile with the folder of the recordings."
+            )
+        return dataclasses.replace(load_profile(asked), data_dir=data_dir)
+    own = _profile_of(entry, entry.origin)
+    key = own.key if asked is None else load_profile(asked).key
+    check_profile(entry, dataclasses.replace(own, key=key, data_dir=data_dir or own.data_dir))
+    return own
+
+
+def check_profile(entry: "Entry", profile: Profile) -> None:
+    """Raise VoiceError if `profile` is not the one that the voice was trained with, or has other prepared data."""
+    if entry.origin is None:
+        return
+    own = _profile_of(entry, entry.origin)
+    if profile.key != own.key:
+        raise VoiceError(
+            f"Voice {entry.version} was trained with the profile {own.key}, not {profile.key}. Take its own (in a "
+            "notebook by PROFILE; a command without --profile does it by itself), or choose another voice: `kurdtts "
+            "voices use NUMBER`."
+        )
+    if profile.prepared_dir.resolve() != own.prepared_dir.resolve():
+        raise VoiceError(
+            f"Voice {entry.version} was trained on {own.prepared_dir}, not on {profile.prepared_dir}. Take its own "
+            "data (a command without --data-dir does it by itself), or choose another voice: `kurdtts voices use "
+            "NUMBER`."
+        )
+
+
+def common_profile(entries: Iterable["Entry"], asked: str | None, data_dir: Path | None) -> Profile:
+    """The profile for comparing voices: what is asked for, or the one that all of `entries` were trained with.
+
+    Raises VoiceError if nothing is asked for and they do not agree.
+    """
+    if asked is not None or data_dir:
+        return dataclasses.replace(load_profile("full" if asked is None else asked), data_dir=data_dir)
+    known = {entry.origin: entry for entry in entries if entry.origin}
+    if len(known) != 1:
+        what = "come from different data" if known else "do not say which data they come from"
+        raise VoiceError(f"These voices {what}. Name the data to compare them on: --profile or --data-dir.")
+    (entry,) = known.values()
+    return profile_of(entry)
+
+
+def _profile_of(entry: "Entry", origin: Origin) -> Profile:
+    built_in, card = _built_in(origin.profile), entry.card.get("settings", {})
+    computed = {name: card[name] for name in PRESETS["cpu"] if name in card}  # as the machine did that trained it
+    return dataclasses.replace(
+        built_in,
+        key=origin.profile,
+        name=entry.name,
+        base_voice=_place(origin.base_voice) or built_in.base_voice,
+        training=dataclasses.replace(built_in.training, **computed),
+        data_dir=Path(_place(origin.data)),
+    )
+
+
+def _built_in(key: str) -> Profile:
+    """A profile of a folder has the settings of the full one."""
+    return load_profile("sample" if key == "sample" else "full")
+
+
+def _portable(place: str | Path) -> str:
+    """A folder under the home as `./...`, another one in full; a hub name as it is."""
+    folder = Path(place)
+    if isinstance(place, str) and not folder.is_dir():
+        return place
+    if folder.resolve().is_relative_to(home().resolve()):
+        return f"./{folder.resolve().relative_to(home().resolve()).as_posix()}"
+    return str(folder.absolute())
+
+
+def _place(text: str) -> str:
+    return str(home() / text) if text.startswith("./") else text
+
+
+# --- which voices may go --------------------------------------------------------------------------------------
+
+
+def outdated(entries: Sequence["Entry"], back: int | None) -> list["Entry"]:
+    """What a new voice pushes out: sample voices, and voices between others that learned from corrections.
+
+    entries: all voices, the newest last. back: where a roll-back goes.
+    """
+    kept, parents = worth_keeping(entries, back), {entry.card.get("parent") for entry in entries}
+    return [
+        entry
+        for origin, lineage in _lineages(entries)
+        for entry in lineage[:-NEWEST]
+        if entry.version not in kept
+        and (origin.profile == "sample" or (entry.card.get("corrections") and entry.version in parents))
+    ]
+
+
+def worth_keeping(entries: Sequence["Entry"], back: int | None) -> dict[int, str]:
+    """Why a voice stays unless it is named, by its number. entries, back: as in `outdated`."""
+    kept = {entry.version: "its origin is not known" for entry in entries if entry.origin is None}
+    for _, lineage in _lineages(entries):
+        kept |= dict.fromkeys(_best(lineage), "the best of its lineage")
+    kept |= {one.version: "hours of training" for one in entries if one.card.get("training_seconds", 0) > LONG_SECONDS}
+    kept |= {back: "a roll-back goes to it"} if back is not None else {}
+    for current in (entry for entry in entries if entry.current):
+        parent = current.card.get("parent")
+        kept |= {parent: "the current voice comes from it"} if parent else {}
+        kept[current.version] = "the current voice"
+    return kept
+
+
+def _lineages(entries: Sequence["Entry"]) -> list[tuple[Origin, list["Entry"]]]:
+    lineages = defaultdict(list)
+    for entry in entries:
+        if entry.origin:
+            lineages[entry.origin].append(entry)
+    return list(lineages.items())
+
+
+def _best(lineage: Sequence["Entry"]) -> Iterator[int]:
+    """The nearest to the recordings, and the newest good one.
+
+    A training is measured on all test sentences and one on corrections on some of them: each kind has its best.
+    """
+    good = [entry for entry in lineage if not entry.faults]
+    for kind, figure in (("after", "mel_distance"), ("elsewhere", "after")):
+        measured = [entry for entry in good if entry.card.get(kind) and not entry.card.get("rehearsal")]
+        yield from (entry.version for entry in sorted(measured, key=lambda one: one.card[kind][figure])[:1])
+    yield from (entry.version for entry in good[-1:])

@@ -1,0 +1,294 @@
+"""Every voice that was made here: numbered, with its parent and its figures, and one of them the current voice.
+
+A voice lies in `models/voice-0007-NAME/`; its card `voice.json` tells `version`, `parent`, data, figures, licence and
+date. `models/current.json` names the current voice and those that were current before it.
+"""
+
+import contextlib
+import hashlib
+import re
+import shutil
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from kurdtts_lib.core.errors import VoiceError
+from kurdtts_lib.core.files import ASIDE, read_json, write_json
+from kurdtts_lib.core.settings import home
+from kurdtts_lib.vits.monitor import CLIPPED_SHARE, SILENCE_DB
+from kurdtts_lib.vits.voice import CARD, Voice, save_voice
+from kurdtts_lib.voices.lineage import LOCAL, Origin, outdated, read_origin
+
+CURRENT = "current.json"
+FOLDER = re.compile(r"voice-(\d{4,})-(.+)")
+NUMBER = re.compile(r"\.?voice-(\d{4,})")
+WEIGHTS = "model.safetensors"
+MUCH_WORSE = 1.15
+"""A voice whose mel distance is this many times its parent's is not better in anything one would hear."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A voice of the registry."""
+
+    version: int
+    name: str
+    folder: Path
+    card: dict
+    current: bool
+    origin: Origin | None = None
+    """None where it is not known."""
+
+    @property
+    def faults(self) -> list[str]:
+        """Why it may not become the current voice; empty for a good one."""
+        return list(self.card.get("faults", []))
+
+
+def models() -> Path:
+    return home() / "models"
+
+
+def voices() -> list[Entry]:
+    """All voices, the newest last. A folder whose card cannot be read is not whole and is not listed."""
+    current = _pointer().get("current")
+    found = []
+    for folder in models().glob("voice-*"):
+        match = FOLDER.fullmatch(folder.name)
+        if not (match and (folder / CARD).is_file() and (folder / WEIGHTS).is_file()):
+            continue  # somebody's own folder, or half of one
+        try:
+            card = read_json(folder / CARD)
+        except (OSError, ValueError) as error:
+            warnings.warn(f"{folder / CARD} cannot be read ({error}), so this voice is not listed.", stacklevel=2)
+            continue
+        found.append(Entry(int(match[1]), match[2], folder, card, int(match[1]) == current, read_origin(folder)))
+    return sorted(found, key=lambda entry: entry.version)
+
+
+def publish(
+    voice: Voice,
+    name: str,
+    readme: Callable[[dict], str],
+    samples: Mapping[str, np.ndarray] | None = None,
+    texts: Mapping[str, str] | None = None,
+    origin: Origin | None = None,
+    tell: Callable[[str], None] = print,
+) -> Entry:
+    """Save `voice` as a new version and, if it has no faults, make it the current one. Old ones make room.
+
+    `voice.card` must hold `faults` and `parent`; `version`, `profile` and `parent_sha256` are added. readme: the README
+    of a card. samples, texts: as in `save_voice`. tell: is called with a line for each voice that is removed.
+    """
+    voice.card |= {"parent_sha256": _weights_hash(voice.card["parent"])}
+    if origin:
+        voice.card["profile"] = origin.profile
+        texts = {**(texts or {}), LOCAL: origin.json()}
+    with _new_version() as version:
+        voice.card["version"] = version
+        save_voice(voice, models() / f"voice-{version:04d}-{name}", readme(voice.card), samples, texts)
+    if not voice.card["faults"]:
+        use(version)
+    for entry in outdated(voices(), back()):
+        if remove(entry):
+            tell(f"Voice {entry.version}, {entry.folder.name}, was removed: three of its lineage are newer.")
+    return entry_of(version)
+
+
+def _weights_hash(version: int | None) -> str | None:
+    """SHA-256 of the weights' file of a voice, which says who a parent was when it is gone; None if it is gone now."""
+    weights = next((entry.folder / WEIGHTS for entry in voices() if entry.version == version), None)
+    if weights is None:
+        return None
+    with weights.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def _new_version() -> Iterator[int]:
+    """A number that nobody has and nobody else gets, also not another process that asks at the same time."""
+    models().mkdir(parents=True, exist_ok=True)
+    while True:
+        version = max(_numbers(), default=0) + 1
+        reserved = models() / f".voice-{version:04d}"
+        try:
+            reserved.mkdir()
+        except FileExistsError:
+            continue
+        if _numbers().count(version) == 1:
+            break
+        reserved.rmdir()  # another process finished this number after we had counted
+    try:
+        yield version
+    finally:
+        reserved.rmdir()
+
+
+def _numbers() -> list[int]:
+    return [int(match[1]) for path in models().iterdir() if (match := NUMBER.match(path.name))]
+
+
+def entry_of(version: int) -> Entry:
+    """Raises VoiceError, naming those there are, if there is no such version."""
+    found = {entry.version: entry for entry in voices()}
+    if version not in found:
+        raise VoiceError(f"There is no voice {version}. There are: {_numbers_of(found.values())}.")
+    return found[version]
+
+
+def _numbers_of(entries: Iterable[Entry]) -> str:
+    return ", ".join(str(entry.version) for entry in entries) or "none yet"
+
+
+def place_of(source: str | Path | None) -> str:
+    """What `load_voice` takes for the voice `source`, as a reader names it; None is the current voice.
+
+    A number of `kurdtts voices`; a folder; a voice's name or the name of its folder in `models`; or a name on the hub.
+    Raises VoiceError for a number or a name that no voice has, or that several have.
+    """
+    if source is None:
+        return str(current().folder)
+    name = str(source)
+    if re.search(r"^\.|[/\\]", name) or (not name.isdecimal() and name.strip() and Path(name).is_dir()):
+        return name  # a folder, or OWNER/NAME on the hub
+    found = named(name, voices())
+    if len(found) == 1:
+        return str(found[0].folder)
+    if found:
+        raise VoiceError(f"Several voices are called {name}. Give a number: {_numbers_of(found)}.")
+    if name.isdecimal():
+        raise VoiceError(f"There is no voice {name}. There are: {_numbers_of(voices())}.")
+    raise VoiceError(
+        f"There is no voice and no folder called {name!r}. `kurdtts voices` shows the voices; a name on the hub has an "
+        "owner: OWNER/NAME."
+    )
+
+
+def named(name: str, entries: Sequence[Entry]) -> list[Entry]:
+    """The voices among `entries` with this number, folder name or name. No path is made from `name`."""
+    exact = [entry for entry in entries if name in (str(entry.version), entry.folder.name)]
+    return exact or [entry for entry in entries if entry.name == name]
+
+
+def known(sources: Iterable[str | Path]) -> list[Entry]:
+    """Those of the voices `sources` that are of this registry. Raises VoiceError as `place_of`."""
+    folders = {Path(place_of(source)).resolve() for source in sources}
+    return [entry for entry in voices() if entry.folder.resolve() in folders]
+
+
+def current() -> Entry:
+    """The current voice. Raises VoiceError if there is none, and says why."""
+    found = voices()
+    for entry in found:
+        if entry.current:
+            return entry
+    raise VoiceError(why_no_current(found))
+
+
+def why_no_current(found: Sequence[Entry]) -> str:
+    """Why none of `voices()` is the current one, and what to do: a sentence that names no folder of this machine."""
+    if not found:
+        return "There is no fine-tuned voice yet. Train one: notebook 4, or `kurdtts train`."
+    newest = found[-1]
+    if newest.faults:
+        return f"No voice is the current one. The newest, voice {newest.version}, may not be: {' '.join(newest.faults)}"
+    return "No voice is the current one. Choose one: `kurdtts voices`, then `kurdtts voices use NUMBER`."
+
+
+def use(version: int) -> Entry:
+    """Make a voice the current one, in one step: readers see the old one or this one.
+
+    Raises VoiceError if it does not exist or has faults.
+    """
+    chosen = entry_of(version)
+    if chosen.faults:
+        raise VoiceError(f"Voice {version} cannot become the current voice: {' '.join(chosen.faults)}")
+    pointer = _pointer()
+    if pointer.get("current") != version:
+        before = [old for old in [*pointer["before"], pointer["current"]] if old not in (None, version)]
+        write_json(models() / CURRENT, {"current": version, "before": before})
+    return entry_of(version)
+
+
+def rollback() -> Entry:
+    """Make the voice current that was it before. Raises VoiceError if there is none."""
+    before = _before()
+    if not before:
+        raise VoiceError("There is no earlier voice to go back to.")
+    write_json(models() / CURRENT, {"current": before[-1], "before": before[:-1]})
+    return entry_of(before[-1])
+
+
+def back() -> int | None:
+    """Where `rollback` would go."""
+    return next(reversed(_before()), None)
+
+
+def _before() -> list[int]:
+    there = {entry.version for entry in voices() if not entry.faults}
+    return [version for version in _pointer()["before"] if version in there]
+
+
+def remove(entry: Entry) -> bool:
+    """Delete a voice that is not the current one; False if another program holds it open (Windows) or removed it."""
+    aside = entry.folder.with_name(f".{entry.folder.name}{ASIDE}")
+    try:
+        entry.folder.replace(aside)  # first: half of a voice must never look like one
+    except (PermissionError, FileNotFoundError):
+        return False
+    shutil.rmtree(aside, ignore_errors=True)
+    pointer = _pointer()
+    if entry.version in pointer["before"]:  # the next voice may get this number again
+        write_json(models() / CURRENT, pointer | {"before": [old for old in pointer["before"] if old != entry.version]})
+    return True
+
+
+class Likeness(Protocol):
+    """What `faults_of` asks about a voice's speech, in means over sentences; `judging.Figures` has it, and more."""
+
+    @property
+    def sentences(self) -> int: ...
+    @property
+    def mel_distance(self) -> float: ...
+    @property
+    def loudness_difference_db(self) -> float: ...
+    @property
+    def clipped_share(self) -> float: ...
+
+
+def faults_of(speech: Sequence[np.ndarray], after: Likeness, before: float, allowed: float) -> list[str]:
+    """What forbids a voice, each in a sentence.
+
+    speech: ordinary sentences it spoke, and its figures on them; before: its parent's mel distance on the same;
+    allowed: how high its own may be.
+    """
+    if not all(np.isfinite(waveform).all() for waveform in speech) or not np.isfinite(after.mel_distance):
+        return ["Its sound is not a number."]
+    faults = []
+    if after.loudness_difference_db < -SILENCE_DB:
+        faults.append(f"It is almost silent: {-after.loudness_difference_db:.0f} dB quieter than the recordings.")
+    if after.clipped_share > CLIPPED_SHARE:
+        faults.append(f"It is too loud: {after.clipped_share:.1%} of its waves are cut off.")
+    if after.mel_distance > allowed:
+        faults.append(
+            f"It is worse than the voice it came from: on {after.sentences} ordinary sentences its mel distance rose "
+            f"from {before:.2f} to {after.mel_distance:.2f}; {allowed:.2f} is allowed."
+        )
+    return faults
+
+
+def _pointer() -> dict:
+    path = models() / CURRENT
+    if not path.is_file():
+        return {"current": None, "before": []}
+    try:
+        pointer = read_json(path)
+        return {"current": pointer["current"], "before": list(pointer["before"])}
+    except (ValueError, KeyError, TypeError) as error:
+        raise VoiceError(
+            f"{path} cannot be read ({error}). Delete it, and choose a voice again: `kurdtts voices use NUMBER`."
+        ) from error

@@ -1,0 +1,27 @@
+"""The voices that are judged, by names that can be told apart."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from kurdtts_lib.core.cards import public_name
+from kurdtts_lib.core.settings import Profile
+from kurdtts_lib.evaluation.evaluate import RECORDING
+from kurdtts_lib.vits.voice import Voice, load_voice
+from kurdtts_lib.voices import registry
+
+
+def contestants(sources: Iterable[str | Path], profile: Profile) -> dict[str, Voice]:
+    """Voices by name, in their order. A source is what `registry.place_of` takes.
+
+    Without any, the profile's base voice and the current voice. Raises VoiceError if one cannot be had.
+    """
+    voices: dict[str, Voice] = {}
+    for place in [registry.place_of(source) for source in sources] or [profile.base_voice, registry.place_of(None)]:
+        voices[_free_name(public_name(place), voices)] = load_voice(place)
+    return voices
+
+
+def _free_name(name: str, taken: Iterable[str]) -> str:
+    """`name`, with a number behind it if another voice has it."""
+    taken = {*taken, RECORDING}
+    return next(free for free in (name, *(f"{name} ({number})" for number in range(2, 1000))) if free not in taken)

@@ -1,0 +1,69 @@
+"""The listening test as a folder: `index.html` opens from the disk or from any web server, without any network."""
+
+import json
+from pathlib import Path
+
+from kurdtts_lib.core.files import atomic_folder, check_own, read_json
+from kurdtts_lib.evaluation.listening.answers import FORMAT
+from kurdtts_lib.evaluation.listening.design import ListeningTest
+
+STATIC = Path(__file__).absolute().parent / "static"
+LABELS: dict[str, dict[str, str]] = read_json(STATIC / "listening_labels.json")
+"""Every word and sentence the test shows, by language. A speaker can correct the file without programming."""
+FILES = ("listening.js", "listening_page.js", "listening.css")
+MARK = "kurdtts-listening-test.txt"
+ABOUT = """A blind listening test. Give this whole folder, and a code, to each listener: they open index.html, listen,
+and send back the file answers-CODE.json, which their browser saves at the end. The folder does not tell which voice is
+behind a sound.
+"""
+PAGE = """<!doctype html>
+<html lang="{language}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<link rel="stylesheet" href="listening.css">
+<style>:root {{ color-scheme: light dark; }} body {{ margin: 3vh auto; padding: 0 12px; max-width: 784px; }}</style>
+</head>
+<body>
+<p id="kurdtts-storage" role="alert" hidden>{storage}</p>
+<main id="kurdtts-test"></main>
+<script>window.kurdttsListening = {data};</script>
+<script src="listening.js"></script>
+<script src="listening_page.js"></script>
+</body>
+</html>
+"""
+
+
+def check_folder(folder: Path) -> None:
+    """Raise KurdTTSError if `folder` holds other files, which a test would replace."""
+    check_own(folder, MARK)
+
+
+def write_folder(test: ListeningTest, folder: Path, language: str = "en") -> None:
+    """Write the test for listeners elsewhere into a new folder, an empty one, or one of an earlier test.
+
+    Their answers come back as files, see `listening.answers`. Raises KurdTTSError if `folder` holds other files.
+    """
+    check_folder(folder)
+    key = test.key
+    data = {
+        "test": key.test,
+        "format": FORMAT,
+        "language": language,
+        "labels": LABELS,
+        "tests": {code: key.public(code) for code in key.plans},
+    }
+    # "</script>" in a text would end the script
+    written = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
+    labels = LABELS[language]
+    page = PAGE.format(language=language, title=labels["test"], storage=labels["storage"], data=written)
+    with atomic_folder(folder) as temporary:
+        (temporary / "audio").mkdir()
+        for name, sound in test.sounds.items():
+            (temporary / "audio" / f"{name}.wav").write_bytes(sound)
+        for name in FILES:
+            (temporary / name).write_bytes((STATIC / name).read_bytes())
+        (temporary / MARK).write_text(ABOUT, encoding="utf-8", newline="\n")
+        (temporary / "index.html").write_text(page, encoding="utf-8", newline="\n")
