@@ -95,12 +95,17 @@ def test_the_core_speaks_with_an_exported_voice_and_writes_subtitles(tmp_path: P
         assert target.with_suffix(".srt").read_text(encoding="utf-8").count("-->") == count
 
 
+def test_the_check_of_the_core_names_what_is_missing() -> None:
+    result = run_command("check")
+    assert result.returncode == 1 and not result.stderr
+    assert re.search(r"^FIX +torch: ", result.stdout, flags=re.MULTILINE), result.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "extra"),
     [
         (["train"], "train"),
         (["prepare"], "train"),
-        (["check"], "train"),
         (["say", "Roj baş", "-o", "a.wav"], "train"),
         (["export", "-o", "a"], "train"),
         (["voices"], "train"),

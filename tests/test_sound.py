@@ -121,6 +121,7 @@ def test_figures_are_levels_in_decibels() -> None:
         (wav(np.full(100, np.nan)), "cannot be decoded"),
         (wav(np.zeros(3), 48_000), None),
     ],
+    ids=["no bytes", "a page", "no samples", "NaN", "three samples"],  # the bytes of a WAV hold the time of day
 )
 def test_what_cannot_be_used_says_why(content: bytes, fault: str | None) -> None:
     sound = treat(content, TREATMENT)

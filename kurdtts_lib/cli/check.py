@@ -14,8 +14,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kurdtts_lib.cli.packages import extra_of
 from kurdtts_lib.core.errors import AudioError
-from kurdtts_lib.core.settings import REPOSITORY
+from kurdtts_lib.core.settings import REPOSITORY, is_checkout
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,6 +107,8 @@ def _load(module: str) -> None:
 def _repair(module: str) -> str:
     """The command that puts a package that does not load into order."""
     packages = importlib.metadata.packages_distributions().get(module, [])
+    if not packages and not is_checkout() and (extra := extra_of(module)):
+        return f'"{sys.executable}" -m pip install "kurdtts[{extra}]"'
     if module == "torch" or not packages:  # which build of torch it was, pip would not know
         return (REDISTRIBUTABLE if sys.platform == "win32" and packages else "") + SET_UP_AGAIN
     version = importlib.metadata.version(packages[0])

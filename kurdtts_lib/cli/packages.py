@@ -5,16 +5,19 @@ EXTRAS = {
         *("accelerate", "datasets", "huggingface_hub", "librosa", "llvmlite", "matplotlib", "numba", "onnx", "pandas"),
         *("pyarrow", "pystoi", "safetensors", "speechmos", "torch", "transformers"),
     ),
-    "service": ("fastapi", "pydantic", "python_multipart", "starlette", "uvicorn"),
+    "service": ("anyio", "fastapi", "pydantic", "python_multipart", "starlette", "uvicorn"),
     "course": ("IPython", "anywidget", "ipywidgets", "nbclient", "nbconvert", "nbformat", "traitlets"),
 }
 """The packages that this library imports, by the extra that brings them. All others come with kurdtts itself."""
 
 
+def extra_of(package: str) -> str | None:
+    """The extra that brings `package`; None for one that comes with kurdtts itself, or not at all."""
+    return next((extra for extra, packages in EXTRAS.items() if package in packages), None)
+
+
 def missing_package(error: ModuleNotFoundError) -> str | None:
     """One sentence with the extra to install; None for a package that no extra brings."""
     package = (error.name or "").partition(".")[0]
-    for extra, packages in EXTRAS.items():
-        if package in packages:
-            return f"This needs the packages of `pip install kurdtts[{extra}]` ({package} is not installed)."
-    return None
+    extra = extra_of(package)
+    return extra and f"This needs the packages of `pip install kurdtts[{extra}]` ({package} is not installed)."
