@@ -2,6 +2,7 @@
 
 import os
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -56,9 +57,12 @@ def pytest_testnodedown(node: Any) -> None:
     node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", 0)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     if left_out := config.stash.get(LEFT_OUT, 0):
-        terminalreporter.stats["deselected"] = terminalreporter.stats.get("deselected") or [None] * left_out
+        terminalreporter.stats["deselected"] = (
+            terminalreporter.stats.get("deselected") or [SimpleNamespace()] * left_out
+        )
         terminalreporter.write_line(f"{left_out} slow tests were left out. All tests: python start.py test --slow")
 
 

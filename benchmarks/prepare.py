@@ -28,7 +28,7 @@ import soundfile
 
 from kurdtts_lib.audio.io import decode, write_wav
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
-from kurdtts_lib.data.preprocess import Job, Treatment, Work
+from kurdtts_lib.data.preprocess import ClipJob, ClipResult, Preprocessing
 from kurdtts_lib.data.workers import cores, in_parallel
 
 RATE, SECONDS = 32_000, 5
@@ -98,27 +98,27 @@ def _memory(parent: psutil.Process) -> int:
 
 def measure(kind: str, folder: Path) -> None:
     """Do the work once and print its seconds."""
-    treatment = Treatment.of(CorpusSettings(), AUDIO)
+    treatment = Preprocessing.of(CorpusSettings(), AUDIO)
     started = time.perf_counter()
     if kind == "prepare":
         from kurdtts_lib.data.prepare import prepare
 
         prepare(CorpusSettings(source=str(folder / "corpus")), AUDIO, folder / "prepared")
     else:
-        work = Work(treatment) if kind == "core" else bare
+        work = ClipResult(treatment) if kind == "core" else bare
         done = sum(1 for _ in in_parallel(work, _jobs(folder), cores()))
         assert done == len(list((folder / "wavs").iterdir()))
     print(time.perf_counter() - started)
 
 
-def bare(job: Job) -> None:
+def bare(job: ClipJob) -> None:
     """Decode, resample and write, with the same functions and nothing else."""
     write_wav(job.target, decode(job.content, AUDIO.sampling_rate), AUDIO.sampling_rate, durable=False)
 
 
-def _jobs(folder: Path) -> Iterator[Job]:
+def _jobs(folder: Path) -> Iterator[ClipJob]:
     for path in sorted((folder / "corpus" / "clips").iterdir()):
-        yield Job(path.stem, path.read_bytes(), folder / "wavs" / f"{path.stem}.wav")
+        yield ClipJob(path.stem, path.read_bytes(), folder / "wavs" / f"{path.stem}.wav")
 
 
 def make_corpus(folder: Path, clips: int) -> None:

@@ -203,7 +203,7 @@ def _with_torch(form: str, folder: Path, threads: int) -> Speaker:
 
     from kurdtts_lib.text import encode, split
     from kurdtts_lib.vits import generation, inference
-    from kurdtts_lib.vits.optimised_ops import Lean
+    from kurdtts_lib.vits.optimised_ops import OptimisedOps
     from kurdtts_lib.vits.voice import load_voice
 
     torch.set_num_threads(threads)
@@ -211,7 +211,7 @@ def _with_torch(form: str, folder: Path, threads: int) -> Speaker:
     precision = torch.bfloat16 if form == "bf16" else torch.float32
 
     def decode(*arguments: Any) -> torch.Tensor:
-        with Lean():
+        with OptimisedOps():
             return inference.decode(*arguments)
 
     if form == "points":

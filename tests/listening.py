@@ -6,8 +6,16 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from speechlike import syllables
 
-from kurdtts_lib.evaluation.listening.design import SCALES, SPOILT, UNSPOILT, Key, ListeningTest, Place, make_test
-from kurdtts_lib.evaluation.listening.store import Given, ListeningStore
+from kurdtts_lib.evaluation.listening.design import (
+    HIDDEN_REFERENCE,
+    LOW_ANCHOR,
+    SCALES,
+    AnswerKey,
+    ListeningTest,
+    Trial,
+    make_test,
+)
+from kurdtts_lib.evaluation.listening.store import ListeningStore, SubmittedAnswer
 
 RATE = 16_000
 SENTENCES = ("Roj baş.", "Ez li vir im.", "Navê min Azad e.", "Em diçin malê.", "Bi xêr hatî.", "Şev baş.")
@@ -29,11 +37,11 @@ def small_test(kind: str = "mos", count: int = 2, sentences: int = 3, listeners:
     return make_test(kind, systems(count, sentences), RATE, anchors, listeners)
 
 
-def sharp(worth: dict[str, float]) -> Callable[[str, Place], int]:
+def sharp(worth: dict[str, float]) -> Callable[[str, Trial], int]:
     """A listener who hears how much each system is worth: it answers by these numbers, and knows what X is."""
 
-    def answer(kind: str, place: Place) -> int:
-        values = [{UNSPOILT: 4.0, SPOILT: 1.0, **worth}[name] for name in place.heard]
+    def answer(kind: str, place: Trial) -> int:
+        values = [{HIDDEN_REFERENCE: 4.0, LOW_ANCHOR: 1.0, **worth}[name] for name in place.heard]
         if kind == "abx":
             return int(place.heard[1] == place.heard[2])
         wished = values[0] if kind == "mos" else values[1] - values[0]
@@ -42,12 +50,12 @@ def sharp(worth: dict[str, float]) -> Callable[[str, Place], int]:
     return answer
 
 
-def given(key: Key, code: str, answer: Callable[[str, Place], int]) -> Iterator[Given]:
+def given(key: AnswerKey, code: str, answer: Callable[[str, Trial], int]) -> Iterator[SubmittedAnswer]:
     start = datetime.datetime.fromisoformat(NOW)
     for number, place in enumerate(key.plan(code)):
         time = (start + datetime.timedelta(seconds=10 * number)).isoformat()
-        yield Given(place.item, answer(key.kind, place), len(place.sounds), time)
+        yield SubmittedAnswer(place.item, answer(key.kind, place), len(place.sounds), time)
 
 
-def answer_all(store: ListeningStore, key: Key, code: str, answer: Callable[[str, Place], int]) -> None:
+def answer_all(store: ListeningStore, key: AnswerKey, code: str, answer: Callable[[str, Trial], int]) -> None:
     store.add(key.test, code, list(given(key, code, answer)), list(key.trials.values()))

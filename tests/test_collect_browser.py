@@ -52,7 +52,7 @@ def deaf(launch: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture
-def current(make_audible_voice: Callable[..., Voice]) -> registry.Entry:
+def current(make_audible_voice: Callable[..., Voice]) -> registry.RegisteredVoice:
     voice = make_audible_voice()
     voice.card = {"faults": [], "parent": None}
     return registry.publish(voice, "test", lambda card: "")
@@ -132,7 +132,7 @@ def problem(page: Any, text: str) -> None:
 
 
 def test_a_sentence_is_heard_recorded_checked_and_kept_with_consent_only(
-    browser: Any, served: Served, current: registry.Entry, visit: Callable[..., Any], tmp_path: Path
+    browser: Any, served: Served, current: registry.RegisteredVoice, visit: Callable[..., Any], tmp_path: Path
 ) -> None:
     page = visit(browser, f"{served.address}/collect")
     sentence = page.locator(".kurdtts-sentence")
@@ -277,7 +277,7 @@ def test_what_the_checks_find_is_said_and_an_unusable_take_is_not_sent(
 
 @pytest.mark.slow
 def test_a_phone_opens_the_link_with_its_token_and_reads_in_kurmanji(
-    browser: Any, home: Path, current: registry.Entry, visit: Callable[..., Any], tmp_path: Path
+    browser: Any, home: Path, current: registry.RegisteredVoice, visit: Callable[..., Any], tmp_path: Path
 ) -> None:
     with serving(ServiceSettings(sentences=READ, token=TOKEN)) as served:
         page = visit(browser, f"{served.address}/collect#token={urllib.parse.quote(TOKEN)}", "ku", **PHONE)

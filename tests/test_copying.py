@@ -6,7 +6,7 @@ import torch
 from speechlike import syllables
 
 from kurdtts_lib.core.settings import AudioSettings
-from kurdtts_lib.evaluation.resynthesis import copy, stoi
+from kurdtts_lib.evaluation.resynthesis import resynthesise, stoi
 from kurdtts_lib.vits.mel import linear_spectrogram
 from kurdtts_lib.vits.voice import Voice
 
@@ -22,7 +22,7 @@ def test_a_copy_is_the_decoded_mean_of_the_posterior_and_changes_no_random_numbe
     audible_voice: Voice, recording: np.ndarray, audio: AudioSettings
 ) -> None:
     before = torch.random.get_rng_state()
-    found = copy(audible_voice, recording, audio)
+    found = resynthesise(audible_voice, recording, audio)
     assert torch.equal(before, torch.random.get_rng_state())
     assert found.shape == (len(recording) // audio.hop_length * audio.hop_length,) and found.std() > 0.001
     encoder = audible_voice.model.posterior_encoder
@@ -36,8 +36,8 @@ def test_a_copy_is_the_decoded_mean_of_the_posterior_and_changes_no_random_numbe
 
 
 def test_another_recording_has_another_copy(audible_voice: Voice, recording: np.ndarray, audio: AudioSettings) -> None:
-    other = copy(audible_voice, syllables(1.0, 220, seed=5).astype(np.float32), audio)
-    assert np.abs(copy(audible_voice, recording, audio) - other).max() > 1e-4
+    other = resynthesise(audible_voice, syllables(1.0, 220, seed=5).astype(np.float32), audio)
+    assert np.abs(resynthesise(audible_voice, recording, audio) - other).max() > 1e-4
 
 
 def test_stoi_is_one_for_the_same_and_falls_with_noise(recording: np.ndarray) -> None:

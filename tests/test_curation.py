@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kurdtts_lib.core.errors import TextError, TextReason
 from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data import filters
-from kurdtts_lib.data.filters import EXPLAINED, KEPT, Fate, judge_sound, judge_text, reasons_table
+from kurdtts_lib.data.filters import EXPLAINED, KEPT, ClipRecord, filter_audio, filter_text, reasons_table
 from kurdtts_lib.data.reasons import SOURCE_FAULT, Reason
 from kurdtts_lib.data.sources import SourceClip
 from kurdtts_lib.data.training_set import COLUMNS
@@ -19,9 +19,9 @@ from kurdtts_lib.data.training_set import COLUMNS
 SETTINGS = CorpusSettings()
 
 
-def judged(sentence: str, settings: CorpusSettings = SETTINGS, **changes: object) -> Fate:
+def judged(sentence: str, settings: CorpusSettings = SETTINGS, **changes: object) -> ClipRecord:
     clip = SourceClip(0, "a.mp3", b"", "x", sentence, up_votes=2, down_votes=0, age="", gender="")
-    return judge_text(dataclasses.replace(clip, **changes), settings, "speaker-1")  # type: ignore[arg-type]
+    return filter_text(dataclasses.replace(clip, **changes), settings, "speaker-1")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,9 @@ def judged(sentence: str, settings: CorpusSettings = SETTINGS, **changes: object
     ],
 )
 def test_text_rules_give_the_reason(sentence: str, reason: str) -> None:
-    fate = judged(sentence)
-    assert fate["reason"] == reason
-    assert SOURCE_FAULT not in reasons_table(pandas.DataFrame([fate]))["why"].tolist()  # it is the text's
+    record = judged(sentence)
+    assert record["reason"] == reason
+    assert SOURCE_FAULT not in reasons_table(pandas.DataFrame([record]))["why"].tolist()  # it is the text's
 
 
 def test_an_uncertain_reading_is_shown_with_its_place_and_may_be_kept() -> None:
@@ -67,8 +67,8 @@ def test_an_uncertain_reading_is_shown_with_its_place_and_may_be_kept() -> None:
 
 
 def test_a_spelled_number_is_a_repair() -> None:
-    fate = judged("Ez 25 salî me.")
-    assert (fate["text"], fate["mended"]) == ("ez bîst û pênc salî me", "number")
+    record = judged("Ez 25 salî me.")
+    assert (record["text"], record["mended"]) == ("ez bîst û pênc salî me", "number")
 
 
 @pytest.mark.parametrize(
@@ -101,33 +101,33 @@ GOOD = {"peak_level_db": -12.0, "level_range_db": 25.0, "clipped_share": 0.0, "s
 )
 def test_a_sound_is_judged_by_each_figure(figure: str, value: float, reason: str, setting: str) -> None:
     good, bad, off = ({"reason": KEPT, **GOOD} for _ in range(3))
-    judge_sound(good, SETTINGS, 256, 16_000)
+    filter_audio(good, SETTINGS, 256, 16_000)
     assert good["reason"] == KEPT
     bad |= {figure: value, "text": "a"}
     off |= {figure: value, "text": "a"}
-    judge_sound(bad, SETTINGS, 256, 16_000)
+    filter_audio(bad, SETTINGS, 256, 16_000)
     assert bad["reason"] == reason and bad["detail"]
-    judge_sound(off, dataclasses.replace(SETTINGS, **{setting: None}), 256, 16_000)  # type: ignore[arg-type]
+    filter_audio(off, dataclasses.replace(SETTINGS, **{setting: None}), 256, 16_000)  # type: ignore[arg-type]
     assert off["reason"] == KEPT
 
 
 def test_a_text_needs_a_frame_for_each_letter_and_each_blank_around_it() -> None:
     for letters, reason in ((31, "text too long for its sound"), (30, KEPT)):  # one second has 62 frames
-        fate = {"reason": KEPT, **GOOD, "seconds": 1.0, "text": "a" * letters}
-        judge_sound(fate, SETTINGS, 256, 16_000)
-        assert fate["reason"] == reason
+        record = {"reason": KEPT, **GOOD, "seconds": 1.0, "text": "a" * letters}
+        filter_audio(record, SETTINGS, 256, 16_000)
+        assert record["reason"] == reason
 
 
-def fate(number: int, text: str = "roj baş", **changes: object) -> Fate:
+def record(number: int, text: str = "roj baş", **changes: object) -> ClipRecord:
     base = {"number": number, "speaker": "s", "text": text, "reason": KEPT, "seconds": 2.0, "digest": str(number)}
     return base | {"up_votes": 2, "down_votes": 0, "level_range_db": 20.0} | changes
 
 
 def test_of_equal_sounds_the_first_stays() -> None:
-    fates = [fate(0, digest="x"), fate(1, "ez", digest="x"), fate(2), fate(3, digest="x", reason="silent")]
-    filters.leave_out_same_sounds(fates)
-    assert [one["reason"] for one in fates] == [KEPT, "same sound as another clip", KEPT, "silent"]
-    assert fates[1]["detail"] == "clip 0"
+    records = [record(0, digest="x"), record(1, "ez", digest="x"), record(2), record(3, digest="x", reason="silent")]
+    filters.filter_duplicate_audio(records)
+    assert [one["reason"] for one in records] == [KEPT, "same sound as another clip", KEPT, "silent"]
+    assert records[1]["detail"] == "clip 0"
 
 
 @pytest.mark.parametrize(
@@ -140,47 +140,47 @@ def test_of_equal_sounds_the_first_stays() -> None:
 )
 def test_of_several_readings_the_best_stays_wherever_it_stands(better: dict, worse: dict) -> None:
     for first, second in ((better, worse), (worse, better)):
-        fates = [fate(0, **first), fate(1, **second), fate(2, "other"), fate(3, speaker="t")]
-        filters.leave_out_repeated(fates)
-        assert fates[0 if first is better else 1]["reason"] == KEPT
-        assert fates[1 if first is better else 0]["reason"] == "sentence read better in another clip"
-        assert fates[2]["reason"] == fates[3]["reason"] == KEPT
+        records = [record(0, **first), record(1, **second), record(2, "other"), record(3, speaker="t")]
+        filters.filter_repeated_sentences(records)
+        assert records[0 if first is better else 1]["reason"] == KEPT
+        assert records[1 if first is better else 0]["reason"] == "sentence read better in another clip"
+        assert records[2]["reason"] == records[3]["reason"] == KEPT
 
 
 def test_of_equal_readings_the_first_stays() -> None:
-    fates = [fate(0), fate(1)]
-    filters.leave_out_repeated(fates)
-    assert [one["reason"] for one in fates] == [KEPT, "sentence read better in another clip"]
+    records = [record(0), record(1)]
+    filters.filter_repeated_sentences(records)
+    assert [one["reason"] for one in records] == [KEPT, "sentence read better in another clip"]
 
 
 @given(st.lists(st.integers(1, 60), min_size=25, max_size=40), st.floats(0.5, 5))
 def test_the_pace_rule_is_the_median_and_scaled_deviation(letters: list[int], mads: float) -> None:
-    fates = [fate(number, "a" * count) for number, count in enumerate(letters)]
-    filters.judge_pace(fates, dataclasses.replace(SETTINGS, pace_mads=mads))
+    records = [record(number, "a" * count) for number, count in enumerate(letters)]
+    filters.filter_speaking_rate(records, dataclasses.replace(SETTINGS, pace_mads=mads))
     paces = sorted(count / 2.0 for count in letters)
     middle = (paces[(len(paces) - 1) // 2] + paces[len(paces) // 2]) / 2
     deviations = sorted(abs(pace - middle) for pace in paces)
     mad = (deviations[(len(paces) - 1) // 2] + deviations[len(paces) // 2]) / 2
-    for one, count in zip(fates, letters, strict=True):
+    for one, count in zip(records, letters, strict=True):
         distance, reach = abs(count / 2.0 - middle), max(mads * mad / 0.6744897501960817, 0.1 * middle)
         if abs(distance - reach) > 1e-6:
             assert (one["reason"] == KEPT) == (distance < reach)
 
 
 def test_each_speaker_has_an_own_pace() -> None:
-    slow = [fate(number, "a" * (20 + number % 3), speaker="slow") for number in range(30)]
-    fast = [fate(number, "a" * (40 + number % 3), speaker="fast") for number in range(30)]
-    odd = [fate(99, "a" * 40, speaker="slow"), fate(98, "a" * 40, speaker="new")]
-    filters.judge_pace([*slow, *fast, *odd], SETTINGS)
+    slow = [record(number, "a" * (20 + number % 3), speaker="slow") for number in range(30)]
+    fast = [record(number, "a" * (40 + number % 3), speaker="fast") for number in range(30)]
+    odd = [record(99, "a" * 40, speaker="slow"), record(98, "a" * 40, speaker="new")]
+    filters.filter_speaking_rate([*slow, *fast, *odd], SETTINGS)
     assert {one["reason"] for one in slow + fast} == {KEPT}
     assert [one["reason"] for one in odd] == ["pace too far from the usual", KEPT]
 
 
 def test_few_clips_have_no_pace_and_the_rule_can_be_switched_off() -> None:
-    few = [fate(number, "a" * (3 if number else 50)) for number in range(19)]
-    filters.judge_pace(few, SETTINGS)
-    many = [fate(number, "a" * (3 if number else 50)) for number in range(40)]
-    filters.judge_pace(many, dataclasses.replace(SETTINGS, pace_mads=None))
+    few = [record(number, "a" * (3 if number else 50)) for number in range(19)]
+    filters.filter_speaking_rate(few, SETTINGS)
+    many = [record(number, "a" * (3 if number else 50)) for number in range(40)]
+    filters.filter_speaking_rate(many, dataclasses.replace(SETTINGS, pace_mads=None))
     assert {one["reason"] for one in few + many} == {KEPT}
     assert many[0]["letters_per_second"] == 25.0
 
@@ -215,6 +215,6 @@ def test_a_faulty_lexicon_is_no_fault_of_a_sentence(monkeypatch: pytest.MonkeyPa
 
 
 def test_what_is_nearly_the_usual_pace_stays_however_alike_the_others_are() -> None:
-    fates = [fate(number, "a" * 40) for number in range(25)] + [fate(30, "a" * 43), fate(31, "a" * 45)]
-    filters.judge_pace(fates, SETTINGS)
-    assert [one["reason"] for one in fates[25:]] == [KEPT, "pace too far from the usual"]
+    records = [record(number, "a" * 40) for number in range(25)] + [record(30, "a" * 43), record(31, "a" * 45)]
+    filters.filter_speaking_rate(records, SETTINGS)
+    assert [one["reason"] for one in records[25:]] == [KEPT, "pace too far from the usual"]

@@ -23,7 +23,7 @@ from kurdtts_lib.data.prepare import prepare
 from kurdtts_lib.evaluation.validation import validate
 from kurdtts_lib.feedback import finetune
 from kurdtts_lib.feedback.finetune import FeedbackTraining, only_training
-from kurdtts_lib.feedback.replay import BASE_CLIPS, hold_out, mix, ordinary_sentences
+from kurdtts_lib.feedback.replay import REPLAY_CLIPS, hold_out, mix, ordinary_sentences
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.text import normalize
 from kurdtts_lib.vits.voice import Voice
@@ -67,7 +67,7 @@ def test_the_share_of_ordinary_clips_is_kept_for_any_number_of_corrections(
     assert abs(ordinary.total() - heard.total() * share / (1 - share)) <= 0.5 + 1e-6
     spread = [ordinary[f"b{n}"] for n in range(base)]
     assert max(spread) - min(spread) <= 1, "none again before all were heard"
-    assert ordinary.total() >= 0.6 * min(base, BASE_CLIPS), "enough different ones"
+    assert ordinary.total() >= 0.6 * min(base, REPLAY_CLIPS), "enough different ones"
 
 
 def test_ordinary_clips_are_drawn_from_all_and_the_same_ones_again() -> None:
@@ -112,7 +112,7 @@ def store() -> FeedbackStore:
 
 
 @pytest.fixture
-def current(make_audible_voice: Callable[..., Voice]) -> registry.Entry:
+def current(make_audible_voice: Callable[..., Voice]) -> registry.RegisteredVoice:
     voice = make_audible_voice()
     voice.card = {"licence": "CC0 1.0", "base_voice": "tiny", "faults": [], "parent": None}
     return registry.publish(voice, "test", lambda card: "# test\n")
@@ -137,7 +137,7 @@ def prepared(profile: Profile, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("learning")
 def test_corrections_become_a_new_version_that_says_where_it_comes_from(
-    profile: Profile, store: FeedbackStore, current: registry.Entry, tmp_path: Path
+    profile: Profile, store: FeedbackStore, current: registry.RegisteredVoice, tmp_path: Path
 ) -> None:
     prepared(profile, tmp_path)
     task = FeedbackTraining(profile, store)
@@ -149,14 +149,18 @@ def test_corrections_become_a_new_version_that_says_where_it_comes_from(
     assert sorted(card["corrections"]) == sorted(one.id for one in store.corrections())
     assert {one.state for one in store.corrections()} == {"used"}
     assert result.learned.sentences + (result.held_out.sentences if result.held_out else 0) == len(TEXTS)
-    assert result.elsewhere.sentences == min(finetune.ELSEWHERE, len(task.base.test))
+    assert result.elsewhere.sentences == min(finetune.RETENTION_SENTENCES, len(task.base.test))
     readme = (result.entry.folder / "README.md").read_text(encoding="utf-8")
     assert "version 2" in readme and f"| ordinary sentences | {result.elsewhere.sentences} |" in readme
 
 
 @pytest.mark.usefixtures("learning")
 def test_a_voice_that_forgot_is_kept_and_not_current(
-    profile: Profile, store: FeedbackStore, current: registry.Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    profile: Profile,
+    store: FeedbackStore,
+    current: registry.RegisteredVoice,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     prepared(profile, tmp_path)
     for distance, may_be_current in ((1.051, False), (1.049, True)):
@@ -172,7 +176,7 @@ def test_a_voice_that_forgot_is_kept_and_not_current(
 
 @pytest.mark.filterwarnings("ignore:There are no ordinary recordings")
 def test_where_no_step_is_better_the_voice_stays_and_nothing_is_used(
-    profile: Profile, store: FeedbackStore, current: registry.Entry
+    profile: Profile, store: FeedbackStore, current: registry.RegisteredVoice
 ) -> None:
     still = dataclasses.replace(profile, feedback=dataclasses.replace(profile.feedback, learning_rate=0.0))
     task = FeedbackTraining(still, store)
@@ -189,7 +193,7 @@ def test_where_no_step_is_better_the_voice_stays_and_nothing_is_used(
 @pytest.mark.usefixtures("learning")
 @pytest.mark.filterwarnings("ignore:There are no ordinary recordings")
 def test_only_what_decides_is_measured_and_it_is_what_the_measures_say(
-    profile: Profile, store: FeedbackStore, current: registry.Entry, monkeypatch: pytest.MonkeyPatch
+    profile: Profile, store: FeedbackStore, current: registry.RegisteredVoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def slow(*_: object) -> float:
         raise AssertionError("this is measured and not used")
@@ -212,7 +216,7 @@ def test_only_what_decides_is_measured_and_it_is_what_the_measures_say(
 @pytest.mark.usefixtures("learning")
 @pytest.mark.filterwarnings("ignore:There are no ordinary recordings")
 def test_what_is_too_long_or_was_edited_during_the_training_stays_accepted(
-    profile: Profile, store: FeedbackStore, current: registry.Entry
+    profile: Profile, store: FeedbackStore, current: registry.RegisteredVoice
 ) -> None:
     long = (syllables(13.0, seed=50).astype(np.float32), 16_000)
     correction = store.submit(long, " ".join(TEXTS * 2), consent=True)
@@ -237,15 +241,17 @@ def test_what_is_too_long_or_was_edited_during_the_training_stays_accepted(
 
 
 def test_without_recordings_the_voice_practises_its_own_speech_and_says_so(
-    profile: Profile, store: FeedbackStore, current: registry.Entry
+    profile: Profile, store: FeedbackStore, current: registry.RegisteredVoice
 ) -> None:
     with pytest.warns(UserWarning, match="its own earlier speech"):
         task = FeedbackTraining(profile, store)
-    assert task.rehearsal and len(task.base.test) == finetune.ELSEWHERE < len(task.base.train)
+    assert task.rehearsal and len(task.base.test) == finetune.RETENTION_SENTENCES < len(task.base.train)
     assert {clip.path.parent.name for clip in task.base.train} == {"own-speech"}
 
 
-def test_only_accepted_corrections_teach(profile: Profile, store: FeedbackStore, current: registry.Entry) -> None:
+def test_only_accepted_corrections_teach(
+    profile: Profile, store: FeedbackStore, current: registry.RegisteredVoice
+) -> None:
     first, second, *_ = store.corrections()
     store.withdraw(first.id)
     new = store.submit((syllables(2.0, seed=99).astype(np.float32), 16_000), "Ew hat malê.", consent=True)
@@ -268,7 +274,7 @@ def test_nothing_accepted_and_no_voice_are_clear_errors(profile: Profile, make_v
 
 @pytest.mark.filterwarnings("ignore:There are no ordinary recordings")
 def test_a_stopped_training_goes_on_and_other_corrections_begin_anew(
-    profile: Profile, store: FeedbackStore, current: registry.Entry
+    profile: Profile, store: FeedbackStore, current: registry.RegisteredVoice
 ) -> None:
     task = FeedbackTraining(profile, store)
     task.trainer.run()
@@ -280,7 +286,7 @@ def test_a_stopped_training_goes_on_and_other_corrections_begin_anew(
 @pytest.mark.usefixtures("learning")
 @pytest.mark.filterwarnings("ignore:There are no ordinary recordings")
 def test_withdrawing_marks_the_voice_that_learned_also_after_a_kill_before_the_mark(
-    profile: Profile, store: FeedbackStore, current: registry.Entry, monkeypatch: pytest.MonkeyPatch
+    profile: Profile, store: FeedbackStore, current: registry.RegisteredVoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = FeedbackTraining(profile, store)
     task.trainer.run()
@@ -294,7 +300,7 @@ def test_withdrawing_marks_the_voice_that_learned_also_after_a_kill_before_the_m
     assert store.tainted_voices() == {entry.folder.name: [chosen]}
 
 
-def test_a_voice_of_another_store_changes_nothing(store: FeedbackStore, current: registry.Entry) -> None:
+def test_a_voice_of_another_store_changes_nothing(store: FeedbackStore, current: registry.RegisteredVoice) -> None:
     card = current.folder / "voice.json"
     card.write_text('{"faults": [], "corrections": ["0123456789abcdef0123456789abcdef"]}', encoding="utf-8")
     finetune.mark_voices(store)
@@ -324,7 +330,7 @@ def test_only_one_training_at_a_time_and_a_killed_one_gives_its_place_back(home:
 
 
 def test_settings_of_the_trainer_are_those_of_the_feedback(
-    profile: Profile, store: FeedbackStore, current: registry.Entry
+    profile: Profile, store: FeedbackStore, current: registry.RegisteredVoice
 ) -> None:
     changed = dataclasses.replace(profile, feedback=dataclasses.replace(profile.feedback, steps=7, patience=5))
     with pytest.warns(UserWarning):
@@ -335,7 +341,7 @@ def test_settings_of_the_trainer_are_those_of_the_feedback(
 
 @pytest.mark.filterwarnings("ignore:There are no ordinary recordings")
 def test_the_command_line_trains_and_says_what_became_of_it(
-    store: FeedbackStore, current: registry.Entry, capsys: pytest.CaptureFixture[str]
+    store: FeedbackStore, current: registry.RegisteredVoice, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert app.main(["feedback", "train"]) == 1 and "does not say which profile" in capsys.readouterr().err
     assert app.main(["feedback", "train", "--profile", "sample"]) == 0

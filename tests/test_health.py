@@ -12,7 +12,7 @@ from kurdtts_lib.cli import app
 from kurdtts_lib.cli.setting_arguments import _types
 from kurdtts_lib.core.settings import TrainingSettings, load_profile
 from kurdtts_lib.vits.fingerprint import FREE
-from kurdtts_lib.vits.monitor import BEGIN_AGAIN, CONDITIONS, WINDOW, Health
+from kurdtts_lib.vits.monitor import BEGIN_AGAIN, CONDITIONS, WINDOW, Monitor
 from kurdtts_lib.vits.step import TrainingStep
 
 HEALTHY = {
@@ -36,7 +36,7 @@ BROKEN = {
 }
 
 
-def feed(health: Health, steps: int, skipped: bool = False, **changes: float) -> list[tuple[str, bool]]:
+def feed(health: Monitor, steps: int, skipped: bool = False, **changes: float) -> list[tuple[str, bool]]:
     """What began (True) and ended (False) in so many steps."""
     changes_found = []
     for _ in range(steps):
@@ -49,13 +49,13 @@ def test_every_condition_but_skipping_has_its_stream_here():
 
 
 def test_a_healthy_training_is_left_in_peace():
-    health = Health()
+    health = Monitor()
     assert feed(health, 200) == [] and health.active == []
 
 
 @pytest.mark.parametrize(("name", "signals"), BROKEN.items())
 def test_a_condition_begins_once_and_ends_once(name, signals):
-    health = Health()
+    health = Monitor()
     feed(health, WINDOW)
     assert feed(health, 5 * WINDOW, **signals) == [(name, True)]
     (condition,) = health.active
@@ -69,20 +69,20 @@ def test_a_condition_begins_once_and_ends_once(name, signals):
     [("loudness", {"rms_db": -33.0}), ("alignment", {"longest": 0.8}), ("offset", {"dc": 0.2})],
 )
 def test_the_other_side_of_a_condition_counts_too(name, signals):
-    health = Health()
+    health = Monitor()
     feed(health, WINDOW)
     assert feed(health, WINDOW, **signals) == [(name, True)]
 
 
 def test_a_base_voice_that_is_quiet_at_first_and_comes_nearer_is_healthy():
-    health = Health()
+    health = Monitor()
     for loudness in range(-35, -21):
         assert feed(health, WINDOW, rms_db=float(loudness)) == []
     assert feed(health, WINDOW, rms_db=-30.0) == [("loudness", True)]
 
 
 def test_one_bad_step_is_no_condition():
-    health = Health()
+    health = Monitor()
     feed(health, WINDOW)
     for signals in BROKEN.values():
         assert feed(health, 1, **signals) == []
@@ -90,11 +90,11 @@ def test_one_bad_step_is_no_condition():
 
 
 def test_nothing_is_judged_before_a_whole_window():
-    assert feed(Health(), WINDOW - 1, rms_db=-90.0) == []
+    assert feed(Monitor(), WINDOW - 1, rms_db=-90.0) == []
 
 
 def test_many_skipped_steps_are_a_condition_and_a_few_are_not():
-    health = Health()
+    health = Monitor()
     for _ in range(WINDOW):  # fp16 looking for its scale: one of four
         assert not feed(health, 3) and not feed(health, 1, skipped=True)
     found = [change for _ in range(WINDOW // 2) for change in feed(health, 1) + feed(health, 1, skipped=True)]
@@ -103,23 +103,23 @@ def test_many_skipped_steps_are_a_condition_and_a_few_are_not():
 
 
 def test_signals_that_are_missing_or_not_numbers_change_nothing():
-    health = Health()
+    health = Monitor()
     feed(health, WINDOW)
     without_scores = {name: value for name, value in HEALTHY.items() if "score" not in name}
     for _ in range(2 * WINDOW):
         assert health.update({**without_scores, "dc": math.nan}, skipped=False) == []
-    assert Health().update({}, skipped=True) == []
+    assert Monitor().update({}, skipped=True) == []
 
 
 def test_its_state_is_small_and_goes_on_where_it_was():
-    health = Health()
+    health = Monitor()
     feed(health, WINDOW - 1, rms_db=-60.0)
     saved = json.loads(json.dumps(health.state_dict()))
     assert len(json.dumps(saved)) < 5000
-    other = Health()
+    other = Monitor()
     other.load_state_dict(saved)
     assert feed(other, 1, rms_db=-60.0) == feed(health, 1, rms_db=-60.0) == [("silence", True)]
-    third = Health()
+    third = Monitor()
     third.load_state_dict(other.state_dict())
     assert third.active == other.active
     assert feed(third, 2 * WINDOW) == [("silence", False)]

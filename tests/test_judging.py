@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from speechlike import syllables
 
-from kurdtts_lib.core.errors import CorpusError, JudgingError, VoiceError
+from kurdtts_lib.core.errors import CorpusError, EvaluationError, VoiceError
 from kurdtts_lib.core.settings import AudioSettings, load_profile
 from kurdtts_lib.data.dataset import read_metadata, sentence_hash, split
 from kurdtts_lib.data.prepare import prepare
@@ -22,14 +22,14 @@ from kurdtts_lib.evaluation import Reference
 from kurdtts_lib.evaluation import evaluate as judging_module
 from kurdtts_lib.evaluation import held_out as held_out_module
 from kurdtts_lib.evaluation.confidence import FEWEST, Estimate, estimate, shown
-from kurdtts_lib.evaluation.evaluate import RECORDING, Extra, Judging, judge
+from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation, OptionalMetric, evaluate
 from kurdtts_lib.evaluation.held_out import SPEAKER_CLIPS, TEST_SENTENCES, HeldOut, LikenessBaselines, held_out
-from kurdtts_lib.evaluation.metric_descriptions import MEANINGS, explained
+from kurdtts_lib.evaluation.metric_descriptions import METRIC_DESCRIPTIONS, metric_table
 from kurdtts_lib.evaluation.metrics import MEASURES, OF_RECORDINGS
-from kurdtts_lib.evaluation.optional_metrics import all_extras
+from kurdtts_lib.evaluation.optional_metrics import optional_metrics
 from kurdtts_lib.evaluation.report import NUMBERS, PAGE, as_text, figures, missing, verdicts, write_report
 from kurdtts_lib.vits.voice import Voice, save_voice
-from kurdtts_lib.voices.systems import contestants
+from kurdtts_lib.voices.systems import load_systems
 
 TEXTS = ["rojbaş heval", "ez diçim malê", "jin û jiyan", "em li vir in"]
 
@@ -122,12 +122,12 @@ def test_a_difference_counts_where_its_interval_leaves_out_zero(ends: tuple, dif
 
 
 def test_every_figure_is_explained_and_none_is_called_an_opinion_score() -> None:
-    assert set(MEASURES) < set(MEANINGS) and set(OF_RECORDINGS) < set(MEASURES)
-    for meaning in MEANINGS.values():
+    assert set(MEASURES) < set(METRIC_DESCRIPTIONS) and set(OF_RECORDINGS) < set(MEASURES)
+    for meaning in METRIC_DESCRIPTIONS.values():
         assert meaning.hears.endswith(".") and meaning.deaf.startswith("Deaf to") and meaning.best
         assert not re.search(r"\bMOS\b", " ".join(vars(meaning).values()))
-    table = explained(["pitch", "duration_ratio"])
-    assert list(table.index) == [MEANINGS["pitch"].title, "duration ratio"] and list(table) == [
+    table = metric_table(["pitch", "duration_ratio"])
+    assert list(table.index) == [METRIC_DESCRIPTIONS["pitch"].title, "duration ratio"] and list(table) == [
         "best",
         "hears",
         "deaf to",
@@ -135,7 +135,7 @@ def test_every_figure_is_explained_and_none_is_called_an_opinion_score() -> None
 
 
 def test_the_better_voice_is_nearer_and_the_difference_is_paired(pair: dict[str, Voice], sentences: HeldOut) -> None:
-    found = judge(pair, sentences)
+    found = evaluate(pair, sentences)
     assert found.voices == ["first", "second"] and list(found.values) == [RECORDING, "first", "second"]
     assert set(found.values[RECORDING]) == set(OF_RECORDINGS)
     second, first = found.estimates["second"], found.estimates["first"]
@@ -153,18 +153,18 @@ def test_the_better_voice_is_nearer_and_the_difference_is_paired(pair: dict[str,
 
 
 def test_the_recordings_own_pitch_stands_beside_the_voices(pair: dict[str, Voice], sentences: HeldOut) -> None:
-    found = judge(pair, sentences)
+    found = evaluate(pair, sentences)
     assert found.estimates[RECORDING]["pitch"].mean == pytest.approx(165, abs=1)
     assert found.estimates["second"]["pitch"].mean == found.estimates[RECORDING]["pitch"].mean
 
 
 def test_pictures_show_the_intervals_of_the_numbers(pair: dict[str, Voice], sentences: HeldOut) -> None:
-    found = judge(pair, sentences)
+    found = evaluate(pair, sentences)
     own, gaps = figures(found)
     panels = {axes.get_title(): axes for axes in gaps.axes if axes.get_visible()}
-    assert set(panels) == {MEANINGS[name].title for name in found.names}
+    assert set(panels) == {METRIC_DESCRIPTIONS[name].title for name in found.names}
     for name in found.names:
-        points, interval, mean, zero = panels[MEANINGS[name].title].lines
+        points, interval, mean, zero = panels[METRIC_DESCRIPTIONS[name].title].lines
         estimated = found.differences["second"][name]
         ends = [estimated.mean] * 2 if estimated.low is None else [estimated.low, estimated.high]
         assert list(interval.get_xdata()) == ends and mean.get_xdata()[0] == estimated.mean
@@ -176,7 +176,7 @@ def test_pictures_show_the_intervals_of_the_numbers(pair: dict[str, Voice], sent
 
 
 def test_the_console_marks_what_differs(pair: dict[str, Voice], sentences: HeldOut) -> None:
-    found = judge(pair, sentences, left_out={"dnsmos": "not here"})
+    found = evaluate(pair, sentences, left_out={"dnsmos": "not here"})
     lines = as_text(found).splitlines()
     place = lines.index("mel distance, nepers (less is nearer)")
     assert re.match(r"  first +\d\.\d\d \(.*\)$", lines[place + 1]) and re.match(r"  second .*\) \*$", lines[place + 2])
@@ -187,8 +187,8 @@ def test_the_console_marks_what_differs(pair: dict[str, Voice], sentences: HeldO
 
 def test_progress_counts_every_sentence(pair: dict[str, Voice], sentences: HeldOut) -> None:
     calls: list[tuple[int, str, int]] = []
-    extra = Extra("dnsmos", True, lambda spoken, number: 3.0)
-    judge(pair, sentences, [extra], progress=lambda *call: calls.append(call))
+    extra = OptionalMetric("dnsmos", True, lambda spoken, number: 3.0)
+    evaluate(pair, sentences, [extra], progress=lambda *call: calls.append(call))
     passes = list(dict.fromkeys(name for _, name, _ in calls))
     assert {total for *_, total in calls} == {4}
     assert all([done for done, name, _ in calls if name == one] == [1, 2, 3, 4] for one in passes)
@@ -196,19 +196,24 @@ def test_progress_counts_every_sentence(pair: dict[str, Voice], sentences: HeldO
 
 
 def test_extras_are_asked_where_they_mean_something(pair: dict[str, Voice], sentences: HeldOut) -> None:
-    extras = [Extra("dnsmos", True, lambda spoken, n: n), Extra("copy_stoi", False, lambda spoken, n: math.nan)]
-    found = judge(pair, sentences, extras, {"distillmos": "no package"})
+    extras = [
+        OptionalMetric("dnsmos", True, lambda spoken, n: n),
+        OptionalMetric("copy_stoi", False, lambda spoken, n: math.nan),
+    ]
+    found = evaluate(pair, sentences, extras, {"distillmos": "no package"})
     assert found.estimates[RECORDING]["dnsmos"].mean == 1.5 and "copy_stoi" not in found.estimates[RECORDING]
     assert found.estimates["first"]["copy_stoi"] == Estimate(0, None, None, None)
     told = " ".join(missing(found))
-    assert f"{MEANINGS['distillmos'].title}: no package" in told and "not defined for 4 of 4 sentences" in told
+    assert (
+        f"{METRIC_DESCRIPTIONS['distillmos'].title}: no package" in told and "not defined for 4 of 4 sentences" in told
+    )
     table = found.table()
-    assert table.loc[MEANINGS["copy_stoi"].title, "first"] == "not defined, n = 0"
-    assert table.loc[MEANINGS["copy_stoi"].title, RECORDING] == ""
+    assert table.loc[METRIC_DESCRIPTIONS["copy_stoi"].title, "first"] == "not defined, n = 0"
+    assert table.loc[METRIC_DESCRIPTIONS["copy_stoi"].title, RECORDING] == ""
 
 
 def test_one_voice_is_judged_without_a_difference(pair: dict[str, Voice], sentences: HeldOut, tmp_path: Path) -> None:
-    found = judge({"second": pair["second"]}, sentences)
+    found = evaluate({"second": pair["second"]}, sentences)
     assert found.differences == {} and verdicts(found) == []
     assert "Difference to" not in write_report(found, tmp_path).read_text(encoding="utf-8")
 
@@ -216,20 +221,20 @@ def test_one_voice_is_judged_without_a_difference(pair: dict[str, Voice], senten
 def test_a_judging_that_cannot_be_is_a_clear_error(
     pair: dict[str, Voice], sentences: HeldOut, say: Callable, make_voice: Callable[..., Voice]
 ) -> None:
-    with pytest.raises(JudgingError, match="no voice to judge"):
-        judge({}, sentences)
-    with pytest.raises(JudgingError, match="speaks at 22050 Hz, and the recordings have 16000"):
-        judge({"fast": make_voice(sampling_rate=22_050)}, sentences)
+    with pytest.raises(EvaluationError, match="no voice to judge"):
+        evaluate({}, sentences)
+    with pytest.raises(EvaluationError, match="speaks at 22050 Hz, and the recordings have 16000"):
+        evaluate({"fast": make_voice(sampling_rate=22_050)}, sentences)
     say("second", lambda sound: sound * np.nan)
     with pytest.raises(VoiceError, match=r"second is broken.*'rojbaş heval'"):
-        judge(pair, sentences)
+        evaluate(pair, sentences)
 
 
 def test_page_and_numbers_are_of_one_run_and_need_nothing_else(
     pair: dict[str, Voice], sentences: HeldOut, tmp_path: Path
 ) -> None:
-    copy_stoi = Extra("copy_stoi", False, lambda spoken, n: math.nan if n else 0.5)
-    found = judge({"<b>first": pair["first"], "second": pair["second"]}, sentences, [copy_stoi])
+    copy_stoi = OptionalMetric("copy_stoi", False, lambda spoken, n: math.nan if n else 0.5)
+    found = evaluate({"<b>first": pair["first"], "second": pair["second"]}, sentences, [copy_stoi])
     text = write_report(found, tmp_path / "out").read_text(encoding="utf-8")
     numbers = json.loads((tmp_path / "out" / NUMBERS).read_text(encoding="utf-8"))
     assert not re.findall(r'(?:src|href)="(?!data:)', text) and "<script" not in text and "<b>" not in text
@@ -242,7 +247,7 @@ def test_page_and_numbers_are_of_one_run_and_need_nothing_else(
                 known = found.estimates[name][figure] if kind == "figures" else found.differences[name][figure]
                 assert value == known and str(value) in text
     assert set(numbers["figures"]) == {RECORDING, "<b>first", "second"} and set(numbers["differences"]) == {"second"}
-    assert all(meaning.title in text and meaning.deaf in text for meaning in map(MEANINGS.get, found.names))
+    assert all(meaning.title in text and meaning.deaf in text for meaning in map(METRIC_DESCRIPTIONS.get, found.names))
     each = pandas.DataFrame(numbers["each_sentence"]["second"])
     assert list(each["copy_stoi"])[1:] == [None, None, None] or each["copy_stoi"].isna().sum() == 3
     assert each["mel_distance"].mean() == pytest.approx(numbers["figures"]["second"]["mel_distance"]["mean"])
@@ -255,8 +260,8 @@ def test_somebody_elses_files_are_not_replaced(
     pair: dict[str, Voice], sentences: HeldOut, tmp_path: Path, name: str, text: str
 ) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
-    with pytest.raises(JudgingError, match="would be replaced"):
-        write_report(Judging(sentences, {}, {}), tmp_path)
+    with pytest.raises(EvaluationError, match="would be replaced"):
+        write_report(Evaluation(sentences, {}, {}), tmp_path)
     assert (tmp_path / name).read_text(encoding="utf-8") == text
 
 
@@ -313,21 +318,21 @@ def test_voices_have_names_that_can_be_told_apart(make_voice: Callable[..., Voic
         save_voice(make_voice(), tmp_path / folder, "")
     places = [tmp_path / folder for folder in ("one/voice", "other/voice", "other/recording")]
     profile = load_profile("sample")
-    assert list(contestants(places, profile)) == ["voice", "voice (2)", "recording (2)"]
+    assert list(load_systems(places, profile)) == ["voice", "voice (2)", "recording (2)"]
     with pytest.raises(VoiceError, match="There is no voice 7"):
-        contestants(["7"], profile)
+        load_systems(["7"], profile)
     with pytest.raises(VoiceError, match="cannot be loaded"):
-        contestants([tmp_path / "nothing"], profile)
+        load_systems([tmp_path / "nothing"], profile)
     with pytest.raises(VoiceError, match="no name"):
-        contestants([" "], profile)
+        load_systems([" "], profile)
 
 
 def test_what_cannot_be_had_is_left_out_with_its_reason(audio: AudioSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     for package in ("speechmos", "distillmos"):
         monkeypatch.setitem(__import__("sys").modules, package, None)
-    extras, left_out = all_extras(audio)
+    extras, left_out = optional_metrics(audio)
     assert {extra.name for extra in extras} == {"copy_mel_distance", "copy_stoi"}
-    assert {extra.name for extra in extras} | set(left_out) == set(MEANINGS) - set(MEASURES)
+    assert {extra.name for extra in extras} | set(left_out) == set(METRIC_DESCRIPTIONS) - set(MEASURES)
     assert "kurdtts[train]" in left_out["dnsmos"]
     assert "torchaudio" in left_out["distillmos"] and "--recogniser" in left_out["character_error_rate"]
     assert shown(None) == "not defined"

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm as torch_weight_norm
 
 from kurdtts_lib.vits import optimised_ops
-from kurdtts_lib.vits.optimised_ops import Lean, weight_norm
+from kurdtts_lib.vits.optimised_ops import OptimisedOps, weight_norm
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_wide_filters_give_the_direct_convolutions_values_and_gradients(kind, ta
     make, size = WIDE[kind]
     conv, x = make(), torch.randn(size, requires_grad=True)
     inputs = [x, *conv.parameters()]
-    with Lean():
+    with OptimisedOps():
         y = conv(x)
         found = torch.autograd.grad(y.square().mean(), inputs)
     assert len(taken) == 1
@@ -69,7 +69,7 @@ def test_wide_filters_give_the_direct_convolutions_values_and_gradients(kind, ta
 )
 def test_other_convolutions_are_computed_as_always(conv, size, taken):
     x = torch.randn(size)
-    with Lean():
+    with OptimisedOps():
         y = conv(x)
     assert taken == []
     assert torch.equal(y, conv(x))
@@ -77,16 +77,16 @@ def test_other_convolutions_are_computed_as_always(conv, size, taken):
 
 def test_other_precisions_are_computed_as_always(taken):
     conv, x = nn.Conv1d(192, 384, 5, padding=2), torch.randn(4, 192, 375)
-    with Lean(), torch.autocast("cpu", dtype=torch.bfloat16):
+    with OptimisedOps(), torch.autocast("cpu", dtype=torch.bfloat16):
         assert conv(x).dtype == torch.bfloat16
-    with Lean():
+    with OptimisedOps():
         conv.double()(x.double())
     assert taken == []
 
 
 def test_outside_of_the_context_nothing_is_changed(taken):
     conv, x = nn.Conv1d(192, 384, 5, padding=2), torch.randn(4, 192, 375)
-    with Lean():
+    with OptimisedOps():
         conv(x)
     assert len(taken) == 1
     conv(x)
@@ -97,7 +97,7 @@ def test_outside_of_the_context_nothing_is_changed(taken):
 def test_leaky_relu_has_the_same_values_and_gradient_and_keeps_its_output(slope):
     x = torch.tensor([[-3.0, -0.0, 0.0, 1e-30, 2.0, -1e-30]], requires_grad=True)
     kept = []
-    with Lean(), torch.autograd.graph.saved_tensors_hooks(lambda t: (kept.append(t), t)[1], lambda t: t):
+    with OptimisedOps(), torch.autograd.graph.saved_tensors_hooks(lambda t: (kept.append(t), t)[1], lambda t: t):
         y = F.leaky_relu(x, slope)
     assert torch.equal(y, torch.where(x > 0, x, slope * x))
     assert [t.data_ptr() for t in kept] == [y.data_ptr()]
@@ -109,7 +109,7 @@ def test_leaky_relu_has_the_same_values_and_gradient_and_keeps_its_output(slope)
 def test_gelu_has_the_same_values_and_gradient_and_keeps_neighbouring_numbers(approximate):
     x = torch.randn(3, 5, 7).transpose(1, 2).requires_grad_()
     weights, kept = torch.randn(x.shape), []
-    with Lean(), torch.autograd.graph.saved_tensors_hooks(lambda t: (kept.append(t), t)[1], lambda t: t):
+    with OptimisedOps(), torch.autograd.graph.saved_tensors_hooks(lambda t: (kept.append(t), t)[1], lambda t: t):
         y = F.gelu(x, approximate=approximate)
     assert [t.is_contiguous() for t in kept] == [True]
     expected = F.gelu(x, approximate=approximate)

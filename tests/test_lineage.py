@@ -17,10 +17,10 @@ from kurdtts_lib.core.settings import Profile, load_profile
 from kurdtts_lib.vits.voice import Voice
 from kurdtts_lib.voices import registry
 from kurdtts_lib.voices.lineage import LOCAL, Origin, check_profile, common_profile, origin_of, outdated, profile_of
-from kurdtts_lib.voices.registry import Entry, models, publish, voices
+from kurdtts_lib.voices.registry import RegisteredVoice, models, publish, voices
 
 SAMPLE, FULL = (Origin(name, f"./data/prepared-{name}", "") for name in ("sample", "full"))
-Add = Callable[..., Entry]
+Add = Callable[..., RegisteredVoice]
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def add(make_voice: Callable[..., Voice]) -> Add:
     voice = make_voice()
     voice.discriminator = None
 
-    def publish_one(origin: Origin | None, parent: int | None = None, **card: object) -> Entry:
+    def publish_one(origin: Origin | None, parent: int | None = None, **card: object) -> RegisteredVoice:
         voice.card = {"faults": [], "parent": parent, "corrections": ["x"] * (parent is not None), **card}
         return publish(voice, "test", lambda card: "", origin=origin)
 
@@ -82,7 +82,7 @@ def test_what_goes_by_itself_is_of_the_sample_or_between_two_voices_and_never_de
     made: list[tuple[Origin | None, dict, int]], current: int, back: int
 ) -> None:
     entries = [
-        Entry(
+        RegisteredVoice(
             number, "x", Path(f"voice-{number}"), card | {"parent": min(parent, number - 1)}, number == current, origin
         )
         for number, (origin, card, parent) in enumerate(made, 1)

@@ -16,7 +16,7 @@ from listening import sharp, small_test
 from kurdtts_lib.core.files import read_json
 from kurdtts_lib.core.settings import REPOSITORY
 from kurdtts_lib.evaluation.listening.answers import import_answers
-from kurdtts_lib.evaluation.listening.design import Key, ListeningTest
+from kurdtts_lib.evaluation.listening.design import AnswerKey, ListeningTest
 from kurdtts_lib.evaluation.listening.results import results
 from kurdtts_lib.evaluation.listening.store import ListeningStore
 from kurdtts_lib.widgets.listening_page import LABELS, write_folder
@@ -76,7 +76,7 @@ def hear(page: Any, sounds: int = 1) -> None:
         page.locator(f'.kurdtts-play[data-plays="1"] >> nth={number}').wait_for()
 
 
-def check_headphones(page: Any, key: Key) -> None:
+def check_headphones(page: Any, key: AnswerKey) -> None:
     for number, quietest in enumerate(key.trials.values(), 1):
         page.get_by_text(f"{number} of 6", exact=True).wait_for()
         hear(page)
@@ -84,7 +84,7 @@ def check_headphones(page: Any, key: Key) -> None:
         page.keyboard.press("Enter")
 
 
-def answer(page: Any, key: Key, code: str, first: int, last: int) -> None:
+def answer(page: Any, key: AnswerKey, code: str, first: int, last: int) -> None:
     """Answer places `first` to `last`, counted from 1, by who speaks."""
     scale = {"mos": 1, "cmos": -3}[key.kind]
     for number in range(first, last + 1):

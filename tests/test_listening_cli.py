@@ -14,7 +14,7 @@ from kurdtts_lib.cli import app
 from kurdtts_lib.core.settings import CorpusSettings, load_profile
 from kurdtts_lib.data.dataset import Clip, Parts
 from kurdtts_lib.evaluation.listening.answers import FORMAT
-from kurdtts_lib.evaluation.listening.design import SPOILT, UNSPOILT
+from kurdtts_lib.evaluation.listening.design import HIDDEN_REFERENCE, LOW_ANCHOR
 from kurdtts_lib.evaluation.listening.store import ListeningStore
 from kurdtts_lib.vits.voice import Voice, save_voice
 from kurdtts_lib.voices import listening_material
@@ -50,7 +50,7 @@ def text(tmp_path: Path) -> Path:
 def sent_back(store: ListeningStore, tmp_path: Path, number: int) -> Path:
     key = store.key()
     code, places = list(key.plans.items())[number]
-    wished = {UNSPOILT: 5, SPOILT: 1, "yek": 4, "du": 2, "recordings": 5}
+    wished = {HIDDEN_REFERENCE: 5, LOW_ANCHOR: 1, "yek": 4, "du": 2, "recordings": 5}
     answers = [{"item": p.item, "answer": wished[p.heard[0]], "plays": 1, "time": NOW} for p in places]
     content = {"format": FORMAT, "test": key.test, "code": code, "headphones": [], "answers": answers}
     file = tmp_path / f"answers-{code}.json"
@@ -70,7 +70,7 @@ def test_a_test_goes_its_way(voices: list[str], prepared: list[Clip], tmp_path: 
     assert "machine" in printed and "machine" in key.note and "each listener answers 13 times" in printed
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert '<html lang="kmr">' in page and "machine" not in page and "recordings" not in page
-    anchors = {place.sentence for plan in key.plans.values() for place in plan if place.heard[0] == SPOILT}
+    anchors = {place.sentence for plan in key.plans.values() for place in plan if place.heard[0] == LOW_ANCHOR}
     assert anchors == {clip.text for clip in prepared[3:5]}, "of other sentences than the test's"
 
     files = [str(sent_back(store, tmp_path, number)) for number in range(2)]

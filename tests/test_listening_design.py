@@ -15,9 +15,9 @@ from speechlike import syllables
 
 from kurdtts_lib.audio.io import loudness
 from kurdtts_lib.core.errors import ListeningError
-from kurdtts_lib.evaluation.listening.design import SPOILT, UNSPOILT, Key, make_test
+from kurdtts_lib.evaluation.listening.design import HIDDEN_REFERENCE, LOW_ANCHOR, AnswerKey, make_test
 from kurdtts_lib.evaluation.listening.order import order, variants
-from kurdtts_lib.evaluation.listening.stimuli import TONE_RATE, headphone_trials, same_loudness, spoil
+from kurdtts_lib.evaluation.listening.stimuli import TONE_RATE, headphone_trials, low_anchor, same_loudness
 
 
 @given(units=st.integers(1, 6), sentences=st.integers(1, 8), anchors=st.integers(0, 4), seed=st.integers(0, 99))
@@ -71,7 +71,7 @@ def test_sides_and_x_are_balanced_and_every_two_systems_are_compared(kind: str) 
             seen.setdefault((frozenset(place.heard), place.sentence), Counter())[tuple(place.heard)] += 1
             assert kind == "cmos" or place.heard[2] in place.heard[:2]
     pairs = {frozenset(pair) for pair in itertools.combinations(key.systems, 2)}
-    assert {pair for pair, _ in seen} == {*pairs, frozenset((UNSPOILT, SPOILT))}
+    assert {pair for pair, _ in seen} == {*pairs, frozenset((HIDDEN_REFERENCE, LOW_ANCHOR))}
     forms = 2 if kind == "cmos" else 4
     assert all(len(each) == forms and set(each.values()) == {8 // forms} for each in seen.values())
 
@@ -80,7 +80,7 @@ def test_the_same_sounds_are_the_same_test_again_and_others_are_not() -> None:
     first, again, other = small_test(), small_test(), small_test(sentences=2)
     assert (first.key, first.sounds) == (again.key, again.sounds)
     assert first.key.test != other.key.test and not set(first.key.plans) & set(other.key.plans)
-    assert Key.from_json(first.key.to_json()) == first.key
+    assert AnswerKey.from_json(first.key.to_json()) == first.key
 
 
 @pytest.mark.parametrize("kind", ["mos", "cmos", "abx"])
@@ -91,7 +91,7 @@ def test_what_a_page_knows_tells_nothing(kind: str) -> None:
         assert set(public) == {"kind", "places", "trials"}
         assert all(set(place) == {"item", "sounds"} for place in public["places"])
         told = json.dumps(public, ensure_ascii=False)
-        assert not [name for name in (*test.key.systems, *SENTENCES, UNSPOILT, SPOILT) if name in told]
+        assert not [name for name in (*test.key.systems, *SENTENCES, HIDDEN_REFERENCE, LOW_ANCHOR) if name in told]
     places = [place for plan in test.key.plans.values() for place in plan]
     assert list(test.sounds) == sorted(test.sounds), "not in the order of the systems"
     assert {sound for place in places for sound in place.sounds} | set(test.key.trials) == set(test.sounds)
@@ -130,7 +130,7 @@ def test_what_would_be_cut_off_makes_all_sounds_quieter() -> None:
 def test_the_spoilt_anchor_is_dull_and_as_noisy_as_stated() -> None:
     time = np.arange(2 * RATE) / RATE
     low, high = np.sin(2 * np.pi * 500 * time), np.sin(2 * np.pi * 5000 * time)
-    spoilt = spoil(low + high, RATE, np.random.default_rng(1))
+    spoilt = low_anchor(low + high, RATE, np.random.default_rng(1))
     power = np.abs(np.fft.rfft(spoilt)) ** 2
     noise = np.delete(power, [2 * 500, 2 * 5000]).sum()
     assert np.isclose(10 * np.log10(power[2 * 500] / noise), 10, atol=0.3)
@@ -164,7 +164,7 @@ def test_what_cannot_be_a_test_is_refused() -> None:
     assert "a sentence at least" in refused(systems={"a": {}, "b": {}})
     assert "b does not say 'Navê min Azad e.'" in refused(systems={"a": spoken(120, 3), "b": spoken(140, 2)})
     assert "a does not say" in refused(systems={"a": {}, "b": spoken(140, 2)})
-    assert "No system can have the name" in refused(systems={SPOILT: spoken(120), "b": spoken(140)})
+    assert "No system can have the name" in refused(systems={LOW_ANCHOR: spoken(120), "b": spoken(140)})
     assert "a listener at least" in refused(listeners=0)
     for broken in (np.zeros(RATE), np.zeros(0), np.full(RATE, np.nan), np.ones((RATE, 2))):
         message = refused(systems={"a": spoken(120, 1), "b": {SENTENCES[0]: broken}})

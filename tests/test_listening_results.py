@@ -12,10 +12,10 @@ from listening import answer_all, sharp, small_test
 
 from kurdtts_lib.core.errors import ListeningError
 from kurdtts_lib.evaluation.confidence import Estimate
-from kurdtts_lib.evaluation.listening.design import SCALES, SPOILT, UNSPOILT, Key, Place
+from kurdtts_lib.evaluation.listening.design import HIDDEN_REFERENCE, LOW_ANCHOR, SCALES, AnswerKey, Trial
 from kurdtts_lib.evaluation.listening.results import Results, results
 from kurdtts_lib.evaluation.listening.statistics import Rating, alpha, interval, share
-from kurdtts_lib.evaluation.listening.store import Given, ListeningStore
+from kurdtts_lib.evaluation.listening.store import ListeningStore, SubmittedAnswer
 
 # Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", section E: four observers, twelve units, gaps.
 PUBLISHED = (
@@ -182,11 +182,11 @@ def test_who_does_not_listen_is_counted_shown_and_left_out_of_the_second_figures
     key = small_test(kind, listeners=6).key
     store.keep(key)
 
-    def deaf(kind: str, place: Place) -> int:
+    def deaf(kind: str, place: Trial) -> int:
         return SCALES[kind][len(SCALES[kind]) // 2]
 
-    def upside_down(kind: str, place: Place) -> int:
-        return sharp({"voice-a": 1, "voice-b": 5, UNSPOILT: 1, SPOILT: 5})(kind, place)
+    def upside_down(kind: str, place: Trial) -> int:
+        return sharp({"voice-a": 1, "voice-b": 5, HIDDEN_REFERENCE: 1, LOW_ANCHOR: 5})(kind, place)
 
     codes = list(key.plans)
     for code, worth in zip(codes, LIKES_A[:4], strict=False):
@@ -207,11 +207,11 @@ def test_who_does_not_listen_is_counted_shown_and_left_out_of_the_second_figures
 
 
 def test_who_has_not_reached_the_anchors_is_told(store: ListeningStore) -> None:
-    key: Key = small_test("mos").key
+    key: AnswerKey = small_test("mos").key
     store.keep(key)
     code, places = next(iter(key.plans.items()))
     ordinary = next(place for place in places if place.heard == ["voice-a"])
-    store.add(key.test, code, [Given(ordinary.item, 4, 1, "2026-05-01T12:00:00+00:00")], [])
+    store.add(key.test, code, [SubmittedAnswer(ordinary.item, 4, 1, "2026-05-01T12:00:00+00:00")], [])
     found = results(store)
     assert found.listeners.loc[code].tolist() == [1, 10, "not reached", "left out"]
     assert found.attentive.codes == [] and "and 1 who did not reach them:\nNobody is left.\n" in str(found)

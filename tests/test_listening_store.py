@@ -14,30 +14,30 @@ from listening import NOW, answer_all, given, sharp, small_test
 from kurdtts_lib.core.errors import ListeningError
 from kurdtts_lib.evaluation.listening import store as store_module
 from kurdtts_lib.evaluation.listening.answers import FORMAT, import_answers
-from kurdtts_lib.evaluation.listening.design import Key
-from kurdtts_lib.evaluation.listening.store import NAME, Given, ListeningStore
+from kurdtts_lib.evaluation.listening.design import AnswerKey
+from kurdtts_lib.evaluation.listening.store import NAME, ListeningStore, SubmittedAnswer
 
 WORTH = sharp({"voice-a": 5, "voice-b": 2})
 
 
 @pytest.fixture(scope="module")
-def key() -> Key:
+def key() -> AnswerKey:
     return small_test().key
 
 
 @pytest.fixture
-def code(key: Key) -> str:
+def code(key: AnswerKey) -> str:
     return next(iter(key.plans))
 
 
 @pytest.fixture
-def store(tmp_path: Path, key: Key) -> ListeningStore:
+def store(tmp_path: Path, key: AnswerKey) -> ListeningStore:
     store = ListeningStore(tmp_path / "listening")
     store.keep(key)
     return store
 
 
-def test_what_was_answered_is_there_with_who_was_behind_it(store: ListeningStore, key: Key, code: str) -> None:
+def test_what_was_answered_is_there_with_who_was_behind_it(store: ListeningStore, key: AnswerKey, code: str) -> None:
     answer_all(store, key, code, WORTH)
     again = ListeningStore(store.path.parent)  # as another program
     assert again.tests() == [key.test] and again.key() == again.key(key.test) == key
@@ -49,7 +49,7 @@ def test_what_was_answered_is_there_with_who_was_behind_it(store: ListeningStore
     assert not found and again.headphones(key.test) == {code: 6}
 
 
-def test_a_listener_goes_on_where_they_stopped(store: ListeningStore, key: Key, code: str) -> None:
+def test_a_listener_goes_on_where_they_stopped(store: ListeningStore, key: AnswerKey, code: str) -> None:
     assert store.progress(key.test, code) == {"answered": [], "checked": False}
     answers = list(given(key, code, WORTH))
     store.add(key.test, code, [], [])
@@ -61,15 +61,15 @@ def test_a_listener_goes_on_where_they_stopped(store: ListeningStore, key: Key, 
 
 
 def test_the_same_moment_is_the_same_answer_and_another_one_is_another_listener(
-    store: ListeningStore, key: Key, code: str
+    store: ListeningStore, key: AnswerKey, code: str
 ) -> None:
     item = key.plan(code)[0].item
-    assert store.add(key.test, code, [Given(item, 4, 1, NOW)]) == 1
-    assert store.add(key.test, code, [Given(item, 4, 1, "2026-05-01T14:00:00+02:00")]) == 0
-    assert store.add(key.test, code, [Given(item, 5, 2, NOW)]) == 0
+    assert store.add(key.test, code, [SubmittedAnswer(item, 4, 1, NOW)]) == 1
+    assert store.add(key.test, code, [SubmittedAnswer(item, 4, 1, "2026-05-01T14:00:00+02:00")]) == 0
+    assert store.add(key.test, code, [SubmittedAnswer(item, 5, 2, NOW)]) == 0
     assert [(each.answer, each.plays) for each in store.answers(key.test)] == [(5, 2)]
     with pytest.raises(ListeningError, match="two listeners used it"):
-        store.add(key.test, code, [Given(item, 5, 2, "2026-05-02T12:00:00+00:00")])
+        store.add(key.test, code, [SubmittedAnswer(item, 5, 2, "2026-05-02T12:00:00+00:00")])
     store.add(key.test, code, [], [1] * 6)
     with pytest.raises(ListeningError, match="two listeners used it"):
         store.add(key.test, code, [], [2] * 6)
@@ -91,7 +91,7 @@ def test_the_same_moment_is_the_same_answer_and_another_one_is_another_listener(
     ],
 )
 def test_an_answer_that_cannot_be_is_refused_and_with_it_all_that_came_along(
-    store: ListeningStore, key: Key, code: str, change: dict[str, Any], message: str
+    store: ListeningStore, key: AnswerKey, code: str, change: dict[str, Any], message: str
 ) -> None:
     good, other = list(given(key, code, WORTH))[:2]
     with pytest.raises(ListeningError, match=message):
@@ -99,7 +99,7 @@ def test_an_answer_that_cannot_be_is_refused_and_with_it_all_that_came_along(
     assert store.answers(key.test) == [] and store.headphones(key.test) == {}
 
 
-def test_unknown_codes_tests_and_choices_are_refused(store: ListeningStore, key: Key, code: str) -> None:
+def test_unknown_codes_tests_and_choices_are_refused(store: ListeningStore, key: AnswerKey, code: str) -> None:
     with pytest.raises(ListeningError, match="no code 'AAAA'"):
         store.add(key.test, "AAAA", [])
     with pytest.raises(ListeningError, match=f"no listening test 'x' here. There are: {key.test}"):
@@ -109,7 +109,7 @@ def test_unknown_codes_tests_and_choices_are_refused(store: ListeningStore, key:
             store.add(key.test, code, [], choices)  # type: ignore[arg-type]
 
 
-def test_many_listeners_at_a_time_lose_nothing(store: ListeningStore, key: Key) -> None:
+def test_many_listeners_at_a_time_lose_nothing(store: ListeningStore, key: AnswerKey) -> None:
     def listen(code: str) -> int:
         own = ListeningStore(store.path.parent)
         return sum(own.add(key.test, code, [each]) for each in given(key, code, WORTH))
@@ -119,7 +119,9 @@ def test_many_listeners_at_a_time_lose_nothing(store: ListeningStore, key: Key) 
     assert len(store.answers(key.test)) == 40
 
 
-def test_a_file_in_use_or_damaged_is_told(store: ListeningStore, key: Key, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_in_use_or_damaged_is_told(
+    store: ListeningStore, key: AnswerKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(store_module, "TIMEOUT_SECONDS", 0.05)
     other = sqlite3.connect(store.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -133,7 +135,7 @@ def test_a_file_in_use_or_damaged_is_told(store: ListeningStore, key: Key, monke
 
 
 @pytest.fixture
-def sent(key: Key, code: str, tmp_path: Path) -> Callable[..., Path]:
+def sent(key: AnswerKey, code: str, tmp_path: Path) -> Callable[..., Path]:
     """Write a listener's file; keywords change its fields."""
 
     def write(**changes: Any) -> Path:
@@ -146,14 +148,18 @@ def sent(key: Key, code: str, tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-def test_a_file_that_is_taken_twice_counts_once(store: ListeningStore, key: Key, code: str, sent: Callable) -> None:
+def test_a_file_that_is_taken_twice_counts_once(
+    store: ListeningStore, key: AnswerKey, code: str, sent: Callable
+) -> None:
     assert import_answers(store, sent()) == (key.test, code, 10, 10, 10)
     before = store.answers(key.test)
     assert import_answers(store, sent()) == (key.test, code, 10, 0, 10)
     assert store.answers(key.test) == before and len(before) == 10
 
 
-def test_half_a_test_is_taken_and_the_rest_later(store: ListeningStore, key: Key, code: str, sent: Callable) -> None:
+def test_half_a_test_is_taken_and_the_rest_later(
+    store: ListeningStore, key: AnswerKey, code: str, sent: Callable
+) -> None:
     half = [dataclasses.asdict(each) for each in given(key, code, WORTH)][:5]
     assert import_answers(store, sent(answers=half, headphones=None))[2:] == (5, 5, 10)
     assert import_answers(store, sent())[2:] == (10, 5, 10)
@@ -176,7 +182,7 @@ def test_half_a_test_is_taken_and_the_rest_later(store: ListeningStore, key: Key
     ],
 )
 def test_a_foreign_file_is_refused_by_name(
-    store: ListeningStore, key: Key, sent: Callable, changes: dict[str, Any], message: str
+    store: ListeningStore, key: AnswerKey, sent: Callable, changes: dict[str, Any], message: str
 ) -> None:
     path = sent(**changes)
     with pytest.raises(ListeningError, match=message) as error:

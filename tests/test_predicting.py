@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from kurdtts_lib.core.errors import CorpusError, JudgingError
+from kurdtts_lib.core.errors import CorpusError, EvaluationError
 from kurdtts_lib.data import dnsmos as dnsmos_module
 from kurdtts_lib.evaluation.mos_prediction import cleanliness, naturalness
 
@@ -65,6 +65,6 @@ def test_naturalness_that_cannot_be_loaded_says_why_and_warns_of_torchaudio(
         return ordinary(name, *arguments, **named)
 
     monkeypatch.setattr(builtins, "__import__", broken)
-    with pytest.raises(JudgingError, match="torchaudio") as caught:
+    with pytest.raises(EvaluationError, match="torchaudio") as caught:
         naturalness()
     assert str(error) in str(caught.value)

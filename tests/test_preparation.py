@@ -19,10 +19,10 @@ from kurdtts_lib.core.errors import CorpusError, KurdTTSError
 from kurdtts_lib.core.settings import REPOSITORY, AudioSettings, CorpusSettings, load_profile
 from kurdtts_lib.data import audio_cache, other_speakers, training_set
 from kurdtts_lib.data import prepare as preparation
-from kurdtts_lib.data.cache import open_ledger
+from kurdtts_lib.data.cache import open_cache
 from kurdtts_lib.data.dataset import read_metadata
 from kurdtts_lib.data.prepare import prepare
-from kurdtts_lib.data.preprocess import Treatment, treat
+from kurdtts_lib.data.preprocess import Preprocessing, preprocess
 from kurdtts_lib.data.sources import read_corpus
 from kurdtts_lib.data.speakers import speaker_name
 from kurdtts_lib.data.training_set import COLUMNS, corpus_settings
@@ -158,8 +158,8 @@ def test_the_files_say_the_same_things(tmp_path: Path) -> None:
     assert sorted("".join(parts.values()).splitlines()) == sorted(lines)
     assert [clip.path.is_file() for clip in read_metadata(tmp_path / "out")] == [True] * len(lines)
     assert {path.name for path in (tmp_path / "out" / "wavs").iterdir()} == {Path(file).name for file in table["file"]}
-    fates = pandas.read_csv(tmp_path / "out" / "clips.csv", keep_default_na=False, encoding="utf-8")
-    assert fates["reason"].value_counts().to_dict() == result.reasons.to_dict() and len(fates) == 41
+    records = pandas.read_csv(tmp_path / "out" / "clips.csv", keep_default_na=False, encoding="utf-8")
+    assert records["reason"].value_counts().to_dict() == result.reasons.to_dict() and len(records) == 41
     assert corpus_settings(tmp_path / "out") == CorpusSettings(source=str(corpus))
 
 
@@ -327,7 +327,7 @@ def test_two_preparations_of_one_folder_do_not_meet(tmp_path: Path) -> None:
     settings = CorpusSettings(source=str(common_voice(tmp_path / "corpus", rows(4))))
     prepare(settings, AUDIO, tmp_path / "out")
     before = contents(tmp_path / "out")
-    with open_ledger(tmp_path / "out", "x"), pytest.raises(CorpusError, match="Another preparation is working"):
+    with open_cache(tmp_path / "out", "x"), pytest.raises(CorpusError, match="Another preparation is working"):
         prepare(settings, AUDIO, tmp_path / "out")
     assert contents(tmp_path / "out") == before and prepare(settings, AUDIO, tmp_path / "out").treated == 0
 
@@ -397,10 +397,10 @@ def test_other_speakers_are_usable_clips_of_other_people(tmp_path: Path) -> None
     result = prepare(SAMPLE, AUDIO, tmp_path / "out")
     speech = other_speakers.other_speakers(tmp_path / "out", AUDIO, 5)
     assert len(speech) == 4 and not set(result.speakers) & set(speech)
-    treatment = Treatment.of(SAMPLE, AUDIO)
+    treatment = Preprocessing.of(SAMPLE, AUDIO)
     for name, heard in speech.items():
         clips = [clip for clip in read_corpus(SAMPLE) if speaker_name(clip.client_id, keep=False) == name]
-        known = [sound for clip in clips if (sound := treat(clip.audio, treatment).waveform) is not None]
+        known = [sound for clip in clips if (sound := preprocess(clip.audio, treatment).waveform) is not None]
         assert len(heard) == 5 and all(any(np.array_equal(one, other) for other in known) for one in heard)
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
-from kurdtts_lib.core.errors import JudgingError
+from kurdtts_lib.core.errors import EvaluationError
 from kurdtts_lib.core.settings import AudioSettings
-from kurdtts_lib.evaluation.optional_metrics import all_extras
+from kurdtts_lib.evaluation.optional_metrics import optional_metrics
 from kurdtts_lib.evaluation.recognition import MMS_LANGUAGE, character_error_rate, comparable, edits, load_recogniser
 
 LETTERS = "abcçdeêfghiîjklmnopqrsştuûvwxyz"
@@ -118,11 +118,11 @@ def test_a_recogniser_of_many_languages_is_set_to_kurmanji(tmp_path: Path) -> No
 
 def test_a_recogniser_that_cannot_be_had_is_named(tmp_path: Path) -> None:
     for name in (str(tmp_path / "nothing"), str(tmp_path)):
-        with pytest.raises(JudgingError, match=r"recogniser .* cannot be had .* Without `--recogniser`"):
+        with pytest.raises(EvaluationError, match=r"recogniser .* cannot be had .* Without `--recogniser`"):
             load_recogniser(name)
 
 
 def test_the_rate_stands_beside_that_of_the_recordings(audio: AudioSettings) -> None:
-    extras, left_out = all_extras(audio, lambda waveform, rate: "roj baş")
+    extras, left_out = optional_metrics(audio, lambda waveform, rate: "roj baş")
     (rate,) = (extra for extra in extras if extra.name == "character_error_rate")
     assert rate.of_recordings and "character_error_rate" not in left_out

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from kurdtts_lib.core.errors import VoiceError
-from kurdtts_lib.evaluation import Figures
+from kurdtts_lib.evaluation import Metrics
 from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices import registry
 from kurdtts_lib.voices.registry import faults_of, models, publish, rollback, use, voices
 
-GOOD = Figures(5, 5.0, 0.9, 2.0, 200.0, -1.0, 1.0, 100.0, 0.1, 0.1, 0.0)
+GOOD = Metrics(5, 5.0, 0.9, 2.0, 200.0, -1.0, 1.0, 100.0, 0.1, 0.1, 0.0)
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_a_voice_is_found_by_number_folder_name_and_name(add: Callable[..., int]
     add()
     (models() / "voice-0002-test").rename(models() / "voice-0002-second")
     name = name.replace("test", "second")
-    assert registry.place_of(name) == str(models() / "voice-0002-second")
+    assert registry.folder_of(name) == str(models() / "voice-0002-second")
     assert [entry.version for entry in registry.known([name, "somebody/voice", models()])] == [2]
 
 
@@ -149,7 +149,7 @@ def test_a_voice_is_found_by_number_folder_name_and_name(add: Callable[..., int]
 )
 def test_what_looks_like_a_folder_or_a_hub_name_is_taken_as_one(add: Callable[..., int], name: str) -> None:
     add()
-    assert registry.place_of(name) == name
+    assert registry.folder_of(name) == name
 
 
 def test_a_number_is_a_number_and_an_existing_folder_a_folder(
@@ -159,8 +159,8 @@ def test_a_number_is_a_number_and_an_existing_folder_a_folder(
     for name in ("1", "test"):
         (tmp_path / name).mkdir()
     add()
-    assert registry.place_of("1") == str(models() / "voice-0001-test") == registry.place_of(None)
-    assert registry.place_of("test") == "test" and registry.place_of("./1") == "./1"
+    assert registry.folder_of("1") == str(models() / "voice-0001-test") == registry.folder_of(None)
+    assert registry.folder_of("test") == "test" and registry.folder_of("./1") == "./1"
 
 
 @pytest.mark.parametrize(
@@ -176,4 +176,4 @@ def test_a_voice_that_cannot_be_meant_is_told(add: Callable[..., int], name: str
     add()
     add()
     with pytest.raises(VoiceError, match=told):
-        registry.place_of(name)
+        registry.folder_of(name)

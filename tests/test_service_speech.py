@@ -15,7 +15,7 @@ from serving import Served, refusal, serving
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service import speech
 from kurdtts_lib.service.speech import Speaker
-from kurdtts_lib.speech import Spoken, encode_sound, speak, stream
+from kurdtts_lib.speech import SpokenClause, encode_sound, speak, stream
 from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices import registry
 
@@ -93,7 +93,7 @@ def test_raw_samples_arrive_while_the_rest_is_still_spoken(
     reference = expected(add())
     heard = threading.Event()
 
-    def waits(*arguments: object, **keywords: object) -> Iterator[Spoken]:
+    def waits(*arguments: object, **keywords: object) -> Iterator[SpokenClause]:
         clauses = stream(*arguments, **keywords)  # type: ignore[arg-type]
         yield next(clauses)
         assert heard.wait(600), "nothing arrived before the second clause was spoken"

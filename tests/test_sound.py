@@ -12,11 +12,11 @@ from speechlike import encoded, syllables
 
 from kurdtts_lib.audio.io import loudness
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
-from kurdtts_lib.data.preprocess import LOWEST_DB, PEAK, Treatment, treat
+from kurdtts_lib.data.preprocess import LOWEST_DB, PEAK, Preprocessing, preprocess
 
 RATE = AudioSettings().sampling_rate
-TREATMENT = Treatment.of(CorpusSettings(), AudioSettings())
-UNTOUCHED = Treatment(RATE, remove_dc=False, trim_db=None, pad_seconds=0.05, loudness_lufs=None)
+TREATMENT = Preprocessing.of(CorpusSettings(), AudioSettings())
+UNTOUCHED = Preprocessing(RATE, remove_dc=False, trim_db=None, pad_seconds=0.05, loudness_lufs=None)
 
 
 def wav(waveform: np.ndarray, rate: int = RATE) -> bytes:
@@ -28,7 +28,7 @@ def wav(waveform: np.ndarray, rate: int = RATE) -> bytes:
 @pytest.mark.parametrize("rate", [32_000, 48_000])
 @pytest.mark.parametrize("form", ["MP3", "WAV", "FLAC", "OGG"])
 def test_every_form_and_rate_becomes_one_voice_at_our_rate_and_loudness(form: str, rate: int) -> None:
-    sound = treat(encoded(syllables(3.0, rate=rate), rate, form), TREATMENT)
+    sound = preprocess(encoded(syllables(3.0, rate=rate), rate, form), TREATMENT)
     assert sound.fault == "" and sound.waveform is not None and sound.figures is not None
     assert sound.waveform.dtype == np.float32 and sound.figures["source_rate"] == rate
     assert sound.figures["seconds"] == pytest.approx(3.0, abs=0.15) == len(sound.waveform) / RATE
@@ -38,23 +38,23 @@ def test_every_form_and_rate_becomes_one_voice_at_our_rate_and_loudness(form: st
 
 def test_stereo_becomes_the_mean_of_both() -> None:
     left = syllables(2.0).astype(np.float32)
-    sound = treat(wav(np.stack([left, 0.5 * left], axis=1)), UNTOUCHED)
+    sound = preprocess(wav(np.stack([left, 0.5 * left], axis=1)), UNTOUCHED)
     assert sound.figures is not None and sound.figures["channels"] == 2
     np.testing.assert_allclose(sound.waveform, 0.75 * left, atol=1e-6)
 
 
 def test_a_constant_offset_is_measured_and_taken_out() -> None:
-    sound = treat(wav(syllables(2.0) + 0.1), dataclasses.replace(UNTOUCHED, remove_dc=True))
+    sound = preprocess(wav(syllables(2.0) + 0.1), dataclasses.replace(UNTOUCHED, remove_dc=True))
     assert sound.figures is not None and sound.waveform is not None
     assert sound.figures["dc_offset"] == pytest.approx(0.1, abs=1e-3)
     assert abs(float(sound.waveform.mean())) < 1e-5
-    kept = treat(wav(syllables(2.0) + 0.1), UNTOUCHED).waveform
+    kept = preprocess(wav(syllables(2.0) + 0.1), UNTOUCHED).waveform
     assert kept is not None and float(kept.mean()) == pytest.approx(0.1, abs=1e-3)
 
 
 def test_silence_around_the_voice_is_cut_to_the_pad() -> None:
     silence = np.zeros(RATE)
-    sound = treat(wav(np.concatenate([silence, syllables(2.0), silence])), TREATMENT)
+    sound = preprocess(wav(np.concatenate([silence, syllables(2.0), silence])), TREATMENT)
     assert sound.figures is not None
     assert sound.figures["source_seconds"] == 4.0
     assert sound.figures["seconds"] == pytest.approx(2.0 + 2 * TREATMENT.pad_seconds, abs=0.08)
@@ -62,7 +62,7 @@ def test_silence_around_the_voice_is_cut_to_the_pad() -> None:
 
 def test_a_quiet_clip_is_brought_up_and_a_loud_one_down() -> None:
     for factor in (0.01, 1.5):
-        sound = treat(wav(factor * syllables(2.0)), TREATMENT)
+        sound = preprocess(wav(factor * syllables(2.0)), TREATMENT)
         assert sound.figures is not None and sound.figures["lufs"] == pytest.approx(-23.0, abs=0.01)
         assert sound.figures["gain_db"] == pytest.approx(-23.0 - sound.figures["source_lufs"], abs=1e-3)
 
@@ -70,17 +70,17 @@ def test_a_quiet_clip_is_brought_up_and_a_loud_one_down() -> None:
 def test_no_gain_makes_a_peak_that_clips() -> None:
     clicks = 0.01 * syllables(2.0)
     clicks[::4000] = 0.9
-    sound = treat(wav(clicks), dataclasses.replace(TREATMENT, loudness_lufs=-10.0))
+    sound = preprocess(wav(clicks), dataclasses.replace(TREATMENT, loudness_lufs=-10.0))
     assert sound.figures is not None and sound.waveform is not None
     assert np.abs(sound.waveform).max() == pytest.approx(PEAK, abs=1e-4)
     assert sound.figures["lufs"] < -11
 
 
 def test_a_very_short_clip_and_a_silent_one_are_measured_too() -> None:
-    short = treat(wav(syllables(0.12)), TREATMENT)
+    short = preprocess(wav(syllables(0.12)), TREATMENT)
     assert short.figures is not None and np.isfinite(list(short.figures.values())).all()
     for level in (0.0, 1e-6):
-        silent = treat(wav(np.full(RATE, level)), TREATMENT)
+        silent = preprocess(wav(np.full(RATE, level)), TREATMENT)
         assert silent.figures is not None and np.isfinite(list(silent.figures.values())).all()
         assert silent.figures["gain_db"] == 0.0 and silent.figures["source_lufs"] == LOWEST_DB
 
@@ -90,23 +90,23 @@ def test_the_share_of_clipped_samples_is_counted_also_after_mp3() -> None:
     limited = np.clip(8 * voice, -1, 1)
     share = np.mean(np.abs(limited) >= 0.99)
     for form, tolerance in (("WAV", 1e-3), ("MP3", 0.3 * share)):
-        figures = treat(encoded(limited, 32_000, form), TREATMENT).figures
+        figures = preprocess(encoded(limited, 32_000, form), TREATMENT).figures
         assert figures is not None and figures["clipped_share"] == pytest.approx(share, abs=tolerance)
-    clean = treat(encoded(voice, 32_000), TREATMENT).figures
+    clean = preprocess(encoded(voice, 32_000), TREATMENT).figures
     assert clean is not None and clean["clipped_share"] == 0
 
 
 def test_noise_varies_less_than_speech_also_between_silences() -> None:
     noise = np.random.default_rng(0).normal(scale=0.1, size=2 * RATE)
     padded = np.concatenate([np.zeros(RATE), noise, np.zeros(RATE)])
-    noisy, voiced = treat(wav(padded), TREATMENT).figures, treat(wav(syllables(2.0)), TREATMENT).figures
+    noisy, voiced = preprocess(wav(padded), TREATMENT).figures, preprocess(wav(syllables(2.0)), TREATMENT).figures
     assert noisy is not None and voiced is not None
     assert noisy["level_range_db"] < 10 < voiced["level_range_db"]
 
 
 def test_figures_are_levels_in_decibels() -> None:
     tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)
-    figures = treat(wav(tone), UNTOUCHED).figures
+    figures = preprocess(wav(tone), UNTOUCHED).figures
     assert figures is not None
     assert figures["peak_level_db"] == pytest.approx(20 * np.log10(0.5 / np.sqrt(2)), abs=0.1)
     assert figures["level_range_db"] < 1
@@ -124,7 +124,7 @@ def test_figures_are_levels_in_decibels() -> None:
     ids=["no bytes", "a page", "no samples", "NaN", "three samples"],  # the bytes of a WAV hold the time of day
 )
 def test_what_cannot_be_used_says_why(content: bytes, fault: str | None) -> None:
-    sound = treat(content, TREATMENT)
+    sound = preprocess(content, TREATMENT)
     assert sound.fault == (fault or sound.fault)
     assert bool(sound.fault) == (sound.waveform is None) == (sound.figures is None)
 
@@ -132,10 +132,10 @@ def test_what_cannot_be_used_says_why(content: bytes, fault: str | None) -> None
 @pytest.mark.parametrize(("form", "rate"), [("MP3", 32_000), ("MP3", 48_000), ("WAV", 16_000), ("FLAC", 16_000)])
 def test_a_file_that_did_not_arrive_whole_is_told(form: str, rate: int, tmp_path: Path) -> None:
     whole = encoded(syllables(3.0, rate=rate), rate, form)
-    assert treat(whole, TREATMENT).fault == ""
+    assert preprocess(whole, TREATMENT).fault == ""
     for share in (0.3, 0.6, 0.9):
         part = whole[: int(share * len(whole))]
-        sound = treat(part, TREATMENT)
+        sound = preprocess(part, TREATMENT)
         if form == "FLAC":  # its decoder refuses by itself
             assert sound.fault == "cannot be decoded"
             continue
@@ -143,13 +143,13 @@ def test_a_file_that_did_not_arrive_whole_is_told(form: str, rate: int, tmp_path
         missing, stated = map(float, re.findall(r"([\d.]+) s", sound.detail))
         assert stated == pytest.approx(3.0, abs=0.2) and missing == pytest.approx(3 * (1 - share), abs=0.5)
         (tmp_path / "part").write_bytes(part)
-        assert treat(tmp_path / "part", TREATMENT) == sound
+        assert preprocess(tmp_path / "part", TREATMENT) == sound
 
 
 def test_a_wav_whose_writer_did_not_know_the_length_is_whole() -> None:
     whole = wav(syllables(1.0))
     for unknown in (b"\0\0\0\0", b"\xff\xff\xff\xff"):
-        assert treat(whole[:4] + unknown + whole[8:], TREATMENT).fault == ""
+        assert preprocess(whole[:4] + unknown + whole[8:], TREATMENT).fault == ""
 
 
 def test_a_recording_of_many_minutes_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +158,7 @@ def test_a_recording_of_many_minutes_is_not_decoded(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("kurdtts_lib.data.preprocess.read", never)
     long = encoded(np.zeros(601 * 8000, np.float32), 8000, "FLAC")
-    assert treat(long, TREATMENT).fault == "far too long"
+    assert preprocess(long, TREATMENT).fault == "far too long"
 
 
 def test_another_treatment_or_library_has_another_recipe(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from kurdtts_lib.audio.io import loudness
 from kurdtts_lib.core.errors import AudioError, TextError
-from kurdtts_lib.speech import FORMATS, Spoken, save_speech, speak, srt, stream, synthesis
+from kurdtts_lib.speech import FORMATS, SpokenClause, save_speech, speak, srt, stream, synthesis
 from kurdtts_lib.speech.clauses import LONGEST, clauses_of, words_of
 from kurdtts_lib.text import load_language, normalize
 from kurdtts_lib.vits import generation as vits_synthesis
@@ -274,7 +274,7 @@ def test_subtitles_stand_beside_the_sound(spelling_voice: Voice, tmp_path: Path)
 
 
 def test_the_clock_of_subtitles_knows_hours() -> None:
-    clause = Spoken("Roj baş.", np.zeros(0), 3599.9996, 3725.0014, (), True)
+    clause = SpokenClause("Roj baş.", np.zeros(0), 3599.9996, 3725.0014, (), True)
     assert srt([clause]) == "1\n01:00:00,000 --> 01:02:05,001\nRoj baş.\n"
 
 

@@ -15,7 +15,7 @@ from kurdtts_lib.core.settings import AudioSettings, Profile, load_profile, with
 from kurdtts_lib.data.dataset import Clip
 from kurdtts_lib.data.prepare import prepare
 from kurdtts_lib.evaluation import Reference, compare
-from kurdtts_lib.evaluation import evaluate as judging
+from kurdtts_lib.evaluation import evaluate as evaluation
 from kurdtts_lib.evaluation.confidence import Estimate
 from kurdtts_lib.speech.raw import speak
 from kurdtts_lib.vits.log import Validation
@@ -89,7 +89,7 @@ def test_the_published_voice_is_the_best_one_and_its_figures_are_of_sentences_th
     trainer = finetune.prepare_training(profile)
     trainer.run()
     judged: list[str] = []
-    monkeypatch.setattr(judging, "speak_spoken", lambda voice, text: (judged.append(text), speak(voice, text))[1])
+    monkeypatch.setattr(evaluation, "speak_spoken", lambda voice, text: (judged.append(text), speak(voice, text))[1])
     result = finetune.finish_training(trainer, profile, lambda line: None)
 
     assert set(judged) == {clip.text for clip in parts.test}

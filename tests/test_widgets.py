@@ -192,7 +192,7 @@ def test_the_line_tells_the_warm_up(trainer: Trainer, monkeypatch: pytest.Monkey
 
     async def look() -> str:
         task = asyncio.create_task(panel.run())
-        while not shown(panel):
+        while not shown(panel).strip():
             await asyncio.sleep(0)
         text = shown(panel)
         go_on.set()

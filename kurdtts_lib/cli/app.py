@@ -140,7 +140,7 @@ def _train(options: argparse.Namespace) -> int:
     profile = dataclasses.replace(
         profile,
         name=options.name or profile.name,
-        base_voice=registry.place_of(options.base_voice) if options.base_voice is not None else profile.base_voice,
+        base_voice=registry.folder_of(options.base_voice) if options.base_voice is not None else profile.base_voice,
         data_dir=options.data_dir or profile.prepared_dir,
     )
     profile = dataclasses.replace(profile, training=_training_settings(options, profile))
@@ -154,7 +154,7 @@ def _train(options: argparse.Namespace) -> int:
     print(f"Voice: {result.folder}")
     for fault in result.faults:
         print(f"It did not become the current voice. {fault}")
-    print(as_text(result.judging))
+    print(as_text(result.evaluation))
     return 0
 
 

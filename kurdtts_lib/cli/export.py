@@ -26,7 +26,7 @@ def _export(options: argparse.Namespace) -> int:
     from kurdtts_lib.voices import registry
     from kurdtts_lib.voices.export.export import export_voice
 
-    exported = export_voice(registry.place_of(options.voice), options.output, options.form)
+    exported = export_voice(registry.folder_of(options.voice), options.output, options.form)
     card = exported.card
     print(f"{exported.folder}: {card['bytes'] / 1e6:.1f} MB, licence {card['licence']}")
     print(f"{card['agreement']['sentences']} sentences agree with the voice to {card['agreement']['least_snr_db']} dB.")

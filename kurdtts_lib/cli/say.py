@@ -73,7 +73,7 @@ def _load(name: str | None) -> "Speaker":
     from kurdtts_lib.vits.voice import load_voice
     from kurdtts_lib.voices import registry
 
-    return load_voice(registry.place_of(name))
+    return load_voice(registry.folder_of(name))
 
 
 def _read(path: Path) -> str:

@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kurdtts_lib.voices.registry import Entry
+    from kurdtts_lib.voices.registry import RegisteredVoice
 
 
 def add_voices(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -99,5 +99,5 @@ def _agreed() -> bool:
         return False
 
 
-def _megabytes(entry: "Entry") -> float:
+def _megabytes(entry: "RegisteredVoice") -> float:
     return sum(path.stat().st_size for path in entry.folder.rglob("*") if path.is_file()) / 1e6

@@ -59,7 +59,7 @@ class TrainingError(KurdTTSError):
     """A training that cannot start or go on."""
 
 
-class JudgingError(KurdTTSError):
+class EvaluationError(KurdTTSError):
     """A judging that cannot be done as asked: a voice, a package or a recogniser that cannot be had."""
 
 

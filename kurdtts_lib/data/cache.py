@@ -17,7 +17,7 @@ NAME = "work.sqlite"
 COMMIT_SECONDS = 2.0
 
 
-class Entry(NamedTuple):
+class CacheEntry(NamedTuple):
     """A treated sound: why there is none, or its figures."""
 
     fault: str
@@ -25,7 +25,7 @@ class Entry(NamedTuple):
     figures: dict[str, float] | None
 
 
-class Ledger:
+class FeatureCache:
     """Entries by digest. May be deleted after a preparation: the next treats all sounds again, to the same bytes."""
 
     def __init__(self, folder: Path, recipe: str) -> None:
@@ -65,11 +65,11 @@ class Ledger:
                     digest.update(block)
         return digest.hexdigest()[:24]
 
-    def get(self, digest: str) -> Entry | None:
+    def get(self, digest: str) -> CacheEntry | None:
         row = self._database.execute("SELECT entry FROM sounds WHERE digest = ?", (digest,)).fetchone()
-        return Entry(*json.loads(row[0])) if row else None
+        return CacheEntry(*json.loads(row[0])) if row else None
 
-    def put(self, digest: str, entry: Entry) -> None:
+    def put(self, digest: str, entry: CacheEntry) -> None:
         """Keep an entry; it is safe from a killed program within two seconds."""
         self._database.execute(
             "INSERT OR REPLACE INTO sounds VALUES (?, ?, ?)", (digest, self._recipe, json.dumps(list(entry)))
@@ -104,14 +104,14 @@ class Ledger:
 
 
 @contextlib.contextmanager
-def open_ledger(folder: Path, recipe: str) -> Iterator[Ledger]:
+def open_cache(folder: Path, recipe: str) -> Iterator[FeatureCache]:
     """The folder's ledger, closed with everything kept, also after an error or Ctrl-C.
 
     While it is open no other preparation can use the folder: CorpusError.
     """
     busy = CorpusError(f"Another preparation is working in {folder}. Wait until it is done.")
     with locked(folder, busy):
-        ledger = Ledger(folder, recipe)
+        ledger = FeatureCache(folder, recipe)
         try:
             yield ledger
             ledger.close()

@@ -11,7 +11,7 @@ from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.data import filters
 from kurdtts_lib.data.dataset import sentence_hash
 from kurdtts_lib.data.filters import KEPT
-from kurdtts_lib.data.preprocess import Treatment, treat
+from kurdtts_lib.data.preprocess import Preprocessing, preprocess
 from kurdtts_lib.data.reasons import Reason
 from kurdtts_lib.data.sources import changed, pick_clips
 from kurdtts_lib.data.training_set import corpus_settings
@@ -44,7 +44,7 @@ def _other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) 
         return {}
     others = others[others["speaker"].isin(speech)].sort_values("sentence", key=lambda texts: texts.map(sentence_hash))
     others = others.groupby("speaker").head(2 * clips_per_speaker)
-    treatment = Treatment.of(settings, audio)
+    treatment = Preprocessing.of(settings, audio)
     for clip in pick_clips(settings, others.index):
         row = others.loc[clip.number]
         if clip.sentence != row["sentence"]:
@@ -52,11 +52,11 @@ def _other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) 
         heard = speech[row["speaker"]]
         if len(heard) == clips_per_speaker:
             continue
-        sound = treat(clip.audio, treatment)
+        sound = preprocess(clip.audio, treatment)
         if sound.figures is not None and sound.waveform is not None:
-            fate = {"reason": KEPT, "text": row["text"], **sound.figures}
-            filters.judge_sound(fate, settings, audio.hop_length, audio.sampling_rate)
-            if fate["reason"] == KEPT:
+            record = {"reason": KEPT, "text": row["text"], **sound.figures}
+            filters.filter_audio(record, settings, audio.hop_length, audio.sampling_rate)
+            if record["reason"] == KEPT:
                 heard.append(sound.waveform)
         if all(len(heard) == clips_per_speaker for heard in speech.values()):
             break

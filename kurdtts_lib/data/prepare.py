@@ -11,11 +11,11 @@ from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.files import check_own
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.data import filters
-from kurdtts_lib.data.audio_cache import SoundStore
-from kurdtts_lib.data.cache import NAME, open_ledger
+from kurdtts_lib.data.audio_cache import AudioCache
+from kurdtts_lib.data.cache import NAME, open_cache
 from kurdtts_lib.data.dataset import part_of
-from kurdtts_lib.data.filters import KEPT, Fate, kept
-from kurdtts_lib.data.preprocess import Treatment
+from kurdtts_lib.data.filters import KEPT, ClipRecord, kept
+from kurdtts_lib.data.preprocess import Preprocessing
 from kurdtts_lib.data.reasons import Reason
 from kurdtts_lib.data.sources import SourceClip, corpus_table, read_corpus
 from kurdtts_lib.data.speakers import choose_speakers, speaker_name, speaker_table, survey
@@ -67,17 +67,17 @@ def prepare(
     check_own(folder, NAME, RECORD)
     _check_apart(Path(settings.source), folder)
     tell = progress or (lambda done, name, total=None: None)
-    fates = [
-        filters.judge_text(clip, settings, speaker_name(clip.client_id, settings.keep_client_ids))
+    records = [
+        filters.filter_text(clip, settings, speaker_name(clip.client_id, settings.keep_client_ids))
         for clip in _counted(read_corpus(settings, with_audio=False), "votes and text", tell)
     ]
-    _need_some(fates, "after votes and text")
-    speakers = _choose_speakers(fates, settings, audio, tell)
-    for fate in kept(fates):
-        if fate["speaker"] not in speakers:
-            fate["reason"] = Reason.ANOTHER_SPEAKER
+    _need_some(records, "after votes and text")
+    speakers = _choose_speakers(records, settings, audio, tell)
+    for record in kept(records):
+        if record["speaker"] not in speakers:
+            record["reason"] = Reason.ANOTHER_SPEAKER
     try:
-        return _with_sound(fates, speakers, settings, audio, folder, tell)
+        return _with_sound(records, speakers, settings, audio, folder, tell)
     except OSError as error:
         raise CorpusError(
             f"The preparation stopped: {error}. Is a disk full, or gone? Then run the same again: it goes on where it "
@@ -86,7 +86,7 @@ def prepare(
 
 
 def _with_sound(
-    fates: list[Fate],
+    records: list[ClipRecord],
     speakers: list[str],
     settings: CorpusSettings,
     audio: AudioSettings,
@@ -95,21 +95,21 @@ def _with_sound(
 ) -> Preparation:
     """The second half: what needs the sounds, and all that is written."""
     folder.mkdir(parents=True, exist_ok=True)
-    treatment = Treatment.of(settings, audio)
-    with open_ledger(folder, treatment.recipe()) as ledger:
-        sounds = SoundStore(folder / "wavs", ledger, treatment, settings, tell)
-        sounds.measure(fates)
-        _judge(fates, settings, audio, sounds)
-        sounds.restore(fates)
-        _need_some(fates, "in the end")
-        for fate in kept(fates):
-            fate["part"] = part_of(fate["text"], settings.held_out_share)
-            fate["file"] = f"wavs/{fate['digest']}.wav"
-            repairs = [fate["mended"], *_sound_repairs(fate, settings)]
-            fate["mended"] = "; ".join(repair for repair in repairs if repair)
-        clips = table_of(fates, settings)
+    treatment = Preprocessing.of(settings, audio)
+    with open_cache(folder, treatment.recipe()) as ledger:
+        sounds = AudioCache(folder / "wavs", ledger, treatment, settings, tell)
+        sounds.measure(records)
+        _judge(records, settings, audio, sounds)
+        sounds.restore(records)
+        _need_some(records, "in the end")
+        for record in kept(records):
+            record["part"] = part_of(record["text"], settings.held_out_share)
+            record["file"] = f"wavs/{record['digest']}.wav"
+            repairs = [record["mended"], *_sound_repairs(record, settings)]
+            record["mended"] = "; ".join(repair for repair in repairs if repair)
+        clips = table_of(records, settings)
         write_training_set(folder, clips, speakers, settings, audio)
-        sounds.remove_unused(fates)
+        sounds.remove_unused(records)
     return Preparation(folder, clips, speakers, sounds.treated)
 
 
@@ -122,25 +122,25 @@ def _check_apart(source: Path, folder: Path) -> None:
         raise CorpusError(f"{folder} and the source {source} lie in each other. Choose a folder elsewhere to write to.")
 
 
-def _judge(fates: list[Fate], settings: CorpusSettings, audio: AudioSettings, sounds: SoundStore) -> None:
+def _judge(records: list[ClipRecord], settings: CorpusSettings, audio: AudioSettings, sounds: AudioCache) -> None:
     """All rules that need the sounds' figures."""
-    for fate in kept(fates):
-        filters.judge_sound(fate, settings, audio.hop_length, audio.sampling_rate)
-    filters.judge_pace(fates, settings)
-    filters.leave_out_same_sounds(fates)  # after the pace, which often tells whose text it is
+    for record in kept(records):
+        filters.filter_audio(record, settings, audio.hop_length, audio.sampling_rate)
+    filters.filter_speaking_rate(records, settings)
+    filters.filter_duplicate_audio(records)  # after the pace, which often tells whose text it is
     if settings.min_dnsmos is not None:
-        sounds.judge_cleanliness(fates)
-        filters.judge_cleanliness(fates, settings)
+        sounds.judge_cleanliness(records)
+        filters.filter_cleanliness(records, settings)
     if settings.one_clip_per_sentence:
-        filters.leave_out_repeated(fates)
+        filters.filter_repeated_sentences(records)
 
 
-def _sound_repairs(fate: Fate, settings: CorpusSettings) -> Iterator[str]:
-    if fate["channels"] > 1:
+def _sound_repairs(record: ClipRecord, settings: CorpusSettings) -> Iterator[str]:
+    if record["channels"] > 1:
         yield "several channels to one"
-    if settings.remove_dc and abs(fate["dc_offset"]) > AUDIBLE_OFFSET:
+    if settings.remove_dc and abs(record["dc_offset"]) > AUDIBLE_OFFSET:
         yield "constant offset"
-    if settings.loudness_lufs is not None and abs(fate["lufs"] - settings.loudness_lufs) > 0.5:
+    if settings.loudness_lufs is not None and abs(record["lufs"] - settings.loudness_lufs) > 0.5:
         yield "quieter than the others, because of its peaks"
 
 
@@ -150,21 +150,23 @@ def _counted(clips: Iterator[SourceClip], name: str, tell: Progress) -> Iterator
         tell(done, name)
 
 
-def _need_some(fates: list[Fate], when: str) -> None:
-    if not kept(fates):
-        reasons = dict(Counter(str(fate["reason"]) for fate in fates))
-        raise CorpusError(f"Of {len(fates)} clips none is left {when}: {reasons}")
+def _need_some(records: list[ClipRecord], when: str) -> None:
+    if not kept(records):
+        reasons = dict(Counter(str(record["reason"]) for record in records))
+        raise CorpusError(f"Of {len(records)} clips none is left {when}: {reasons}")
 
 
-def _choose_speakers(fates: list[Fate], settings: CorpusSettings, audio: AudioSettings, tell: Progress) -> list[str]:
-    names = sorted({fate["speaker"] for fate in kept(fates)})
+def _choose_speakers(
+    records: list[ClipRecord], settings: CorpusSettings, audio: AudioSettings, tell: Progress
+) -> list[str]:
+    names = sorted({record["speaker"] for record in kept(records)})
     by_minutes = settings.speaker in ("one", "group")
     if settings.speaker == "all" or (by_minutes and len(names) == 1):
         return names
     if not by_minutes:  # names: no need to know how much they read
         return choose_speakers(pandas.DataFrame({"minutes": 1.0}, index=names), settings)
-    usable = {fate["number"] for fate in kept(fates)}
-    clips = corpus_table(settings, lambda done, name: tell(done, name, len(fates)))
+    usable = {record["number"] for record in kept(records)}
+    clips = corpus_table(settings, lambda done, name: tell(done, name, len(records)))
     clips = clips[clips["number"].isin(usable)]
     figures = survey(settings, audio, tell, clips=clips) if settings.speaker == "group" else None
     return choose_speakers(speaker_table(clips, figures, settings), settings)

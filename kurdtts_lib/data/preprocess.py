@@ -27,7 +27,7 @@ CLIPPED = 0.99
 """From this amplitude on a sample counts as clipped: MP3 makes flat tops a little uneven."""
 PEAK = 0.95
 """No clip is made louder than this amplitude, whatever loudness is asked for."""
-LONGEST_SECONDS = 600.0
+LONGEST_DECODED_SECONDS = 600.0
 """A longer recording is not decoded: it is no sentence, and it could fill the memory."""
 CUT_OFF = 0.98
 """An MP3 with less than this share of its stated length was cut off; encoders' own paddings are smaller."""
@@ -41,7 +41,7 @@ LOWEST_DB = -120.0
 
 
 @dataclass(frozen=True)
-class Treatment:
+class Preprocessing:
     """What is done to every clip: these settings decide the bytes of the result."""
 
     sampling_rate: int
@@ -51,7 +51,7 @@ class Treatment:
     loudness_lufs: float | None
 
     @classmethod
-    def of(cls, settings: CorpusSettings, audio: AudioSettings) -> "Treatment":
+    def of(cls, settings: CorpusSettings, audio: AudioSettings) -> "Preprocessing":
         return cls(
             audio.sampling_rate, settings.remove_dc, settings.trim_db, settings.pad_seconds, settings.loudness_lufs
         )
@@ -63,7 +63,7 @@ class Treatment:
 
 
 @dataclass(frozen=True)
-class Sound:
+class ProcessedAudio:
     """A treated clip, or the reason why there is none."""
 
     fault: str = ""
@@ -74,24 +74,26 @@ class Sound:
     """`measure`'s, of the source and of the result."""
 
 
-def treat(source: bytes | Path, treatment: Treatment) -> Sound:
+def preprocess(source: bytes | Path, treatment: Preprocessing) -> ProcessedAudio:
     """Decode, average the channels, take out the offset, resample, trim, bring to the loudness; measure on the way."""
     try:
         seconds = header(source)[0]
         if seconds > ABSURD_SECONDS:
-            return Sound(Reason.CANNOT_DECODE, "it does not say its length, as streamed FLAC: save it anew")
-        if seconds > LONGEST_SECONDS:
-            return Sound(Reason.FAR_TOO_LONG, f"{seconds:.0f} s; longer than {LONGEST_SECONDS:g} s is not decoded")
+            return ProcessedAudio(Reason.CANNOT_DECODE, "it does not say its length, as streamed FLAC: save it anew")
+        if seconds > LONGEST_DECODED_SECONDS:
+            return ProcessedAudio(
+                Reason.FAR_TOO_LONG, f"{seconds:.0f} s; longer than {LONGEST_DECODED_SECONDS:g} s is not decoded"
+            )
         channels, rate = read(source)
     except AudioError as error:
-        return Sound(Reason.CANNOT_DECODE, str(error))
+        return ProcessedAudio(Reason.CANNOT_DECODE, str(error))
     if missing := _missing_seconds(source, seconds, len(channels) / rate):
-        return Sound(Reason.CUT_OFF, f"{missing:.1f} s are missing of {missing + len(channels) / rate:.1f} s")
+        return ProcessedAudio(Reason.CUT_OFF, f"{missing:.1f} s are missing of {missing + len(channels) / rate:.1f} s")
     mono = to_mono(channels)
     offset = float(mono.mean(dtype=np.float64)) if len(mono) else 0.0
     waveform = resample(mono - np.float32(offset) if treatment.remove_dc else mono, rate, treatment.sampling_rate)
     if len(waveform) == 0:
-        return Sound(Reason.EMPTY, f"{len(mono)} samples at {rate} Hz")
+        return ProcessedAudio(Reason.EMPTY, f"{len(mono)} samples at {rate} Hz")
     levels = frame_levels(waveform, treatment.sampling_rate)
     if treatment.trim_db is not None:
         kept = voiced_part(levels, treatment.sampling_rate, treatment.trim_db, treatment.pad_seconds)
@@ -109,7 +111,7 @@ def treat(source: bytes | Path, treatment: Treatment) -> Sound:
     figures |= {"gain_db": _db(gain), "lufs": figures["source_lufs"] + _db(gain)}
     # Rounded, so that tables show figures and not the last bits of a sum.
     rounded = {name: round(float(value), 6) for name, value in figures.items()}
-    return Sound(waveform=waveform * np.float32(gain), figures=rounded)
+    return ProcessedAudio(waveform=waveform * np.float32(gain), figures=rounded)
 
 
 def _missing_seconds(source: bytes | Path, stated: float, found: float) -> float:
@@ -160,7 +162,7 @@ def _db(ratio: float) -> float:
 
 
 @dataclass(frozen=True)
-class Job:
+class ClipJob:
     """A clip to be treated and where its sound goes."""
 
     digest: str
@@ -169,14 +171,14 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Work:
+class ClipResult:
     """Treats the clips of a batch and writes them; a class, because a worker process must be able to unpickle it."""
 
-    treatment: Treatment
+    treatment: Preprocessing
 
-    def __call__(self, job: Job) -> tuple[str, str, str, dict[str, float] | None]:
+    def __call__(self, job: ClipJob) -> tuple[str, str, str, dict[str, float] | None]:
         """(digest, fault, detail, figures). What can be decoded is written, whatever is wrong with it."""
-        sound = treat(job.content, self.treatment)
+        sound = preprocess(job.content, self.treatment)
         if sound.waveform is not None:
             write_wav(job.target, sound.waveform, self.treatment.sampling_rate, durable=False)
         return job.digest, sound.fault, sound.detail, sound.figures

@@ -15,7 +15,7 @@ from kurdtts_lib.core.settings import AudioSettings, CorpusSettings, describe
 from kurdtts_lib.data.cache import NAME
 from kurdtts_lib.data.card import card
 from kurdtts_lib.data.dataset import Parts, write_metadata
-from kurdtts_lib.data.filters import KEPT, Fate
+from kurdtts_lib.data.filters import KEPT, ClipRecord
 from kurdtts_lib.data.report import report
 
 RECORD = "preparation.json"
@@ -54,9 +54,9 @@ COLUMNS = {
 TEXTS = ("name", "speaker", "age", "gender", "sentence", "text", "reason", "detail", "mended", "part", "file")
 
 
-def table_of(fates: Iterable[Fate], settings: CorpusSettings) -> pandas.DataFrame:
+def table_of(records: Iterable[ClipRecord], settings: CorpusSettings) -> pandas.DataFrame:
     """One row a clip, `COLUMNS` in their order; texts are never missing, figures are NaN where there is no sound."""
-    table = pandas.DataFrame(fates).reindex(columns=list(COLUMNS))
+    table = pandas.DataFrame(records).reindex(columns=list(COLUMNS))
     if not settings.keep_client_ids:  # folders are often called after who speaks in them
         table["name"] = table["name"].str.rsplit("/", n=1).str[-1]
     return table.astype(dict.fromkeys(TEXTS, "str") | {"dnsmos": "float64"}).fillna(dict.fromkeys(TEXTS, ""))

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas
 
-from kurdtts_lib.core.errors import JudgingError, VoiceError
+from kurdtts_lib.core.errors import EvaluationError, VoiceError
 from kurdtts_lib.evaluation.confidence import Estimate, estimate
 from kurdtts_lib.evaluation.held_out import HeldOut
-from kurdtts_lib.evaluation.metric_descriptions import MEANINGS
-from kurdtts_lib.evaluation.metrics import Figures, Progress, means, measured, measured_recordings
-from kurdtts_lib.evaluation.resynthesis import copy
+from kurdtts_lib.evaluation.metric_descriptions import METRIC_DESCRIPTIONS
+from kurdtts_lib.evaluation.metrics import Metrics, Progress, means, measured, measured_recordings
+from kurdtts_lib.evaluation.resynthesis import resynthesise
 from kurdtts_lib.speech.raw import speak_spoken
 from kurdtts_lib.vits.voice import Voice
 
@@ -21,7 +21,7 @@ RECORDING = "recording"
 
 
 @dataclass(frozen=True)
-class Spoken:
+class SystemSpeech:
     """All test sentences as one voice says them, or as they were recorded."""
 
     name: str
@@ -35,23 +35,23 @@ class Spoken:
         """The recordings as the voice copies them; see `copying`."""
         assert self.voice is not None
         reference = self.held_out.reference
-        return [copy(self.voice, recording, reference.audio) for recording in reference.recordings]
+        return [resynthesise(self.voice, recording, reference.audio) for recording in reference.recordings]
 
 
 @dataclass(frozen=True)
-class Extra:
+class OptionalMetric:
     """One more figure than every judging has."""
 
     name: str
     """As in `meanings.MEANINGS`."""
     of_recordings: bool
     """Whether it means something for the recordings, too."""
-    score: Callable[[Spoken, int], float]
+    score: Callable[[SystemSpeech, int], float]
     """Of the sentence with this number, from 0; NaN where it is not defined."""
 
 
 @dataclass(frozen=True)
-class Judging:
+class Evaluation:
     """What was found. Voices by name; the recordings are called `recording`."""
 
     held_out: HeldOut
@@ -72,9 +72,9 @@ class Judging:
     def names(self) -> list[str]:
         """Of all figures, in the order in which they are explained."""
         found = set(itertools.chain.from_iterable(self.values.values()))
-        return [name for name in MEANINGS if name in found]
+        return [name for name in METRIC_DESCRIPTIONS if name in found]
 
-    def figures(self, voice: str) -> Figures:
+    def figures(self, voice: str) -> Metrics:
         """The means that a voice's card holds."""
         return means(self.values[voice])
 
@@ -102,7 +102,7 @@ class Judging:
             **{f"{voice}, difference": found for voice, found in self.differences.items()},
         }
         texts = {
-            column: {MEANINGS[name].title: self._cell(found.get(name)) for name in self.names}
+            column: {METRIC_DESCRIPTIONS[name].title: self._cell(found.get(name)) for name in self.names}
             for column, found in columns.items()
         }
         return pandas.DataFrame(texts)
@@ -120,13 +120,13 @@ class Judging:
                     yield voice, name, len(self.held_out.texts) - value.n
 
 
-def judge(
+def evaluate(
     voices: Mapping[str, Voice],
     held_out: HeldOut,
-    extras: Sequence[Extra] = (),
+    extras: Sequence[OptionalMetric] = (),
     left_out: Mapping[str, str] | None = None,
     progress: Progress | None = None,
-) -> Judging:
+) -> Evaluation:
     """Let each voice speak the test sentences and measure them against the recordings.
 
     left_out: figures that were asked for and cannot be had, with the reason, to be shown.
@@ -134,11 +134,11 @@ def judge(
     number, TextError for a sentence that it cannot say.
     """
     if not voices:
-        raise JudgingError("There is no voice to judge. Name one: its folder, its number or its name on the hub.")
+        raise EvaluationError("There is no voice to judge. Name one: its folder, its number or its name on the hub.")
     reference = held_out.reference
-    spoken = [Spoken(RECORDING, None, list(reference.recordings), held_out)]
+    spoken = [SystemSpeech(RECORDING, None, list(reference.recordings), held_out)]
     for name, voice in voices.items():
-        spoken.append(Spoken(name, voice, _speech(name, voice, held_out, progress), held_out))
+        spoken.append(SystemSpeech(name, voice, _speech(name, voice, held_out, progress), held_out))
     values = {}
     for one in spoken:
         if one.voice is None:
@@ -147,13 +147,15 @@ def judge(
             table = measured(one.waveforms, reference, progress, f"measuring {one.name}")
         values[one.name] = table.assign(**_extra_columns(one, extras, progress))
     sounds = {one.name: one.waveforms for one in spoken}
-    return Judging(held_out, values, sounds, dict(left_out or {}))
+    return Evaluation(held_out, values, sounds, dict(left_out or {}))
 
 
 def _speech(name: str, voice: Voice, held_out: HeldOut, progress: Progress | None) -> list[np.ndarray]:
     rate, needed = voice.model.config.sampling_rate, held_out.reference.audio.sampling_rate
     if rate != needed:
-        raise JudgingError(f"{name} speaks at {rate} Hz, and the recordings have {needed} Hz: they cannot be compared.")
+        raise EvaluationError(
+            f"{name} speaks at {rate} Hz, and the recordings have {needed} Hz: they cannot be compared."
+        )
     waveforms = []
     for number, text in enumerate(held_out.texts, 1):
         waveform = speak_spoken(voice, text)
@@ -165,7 +167,9 @@ def _speech(name: str, voice: Voice, held_out: HeldOut, progress: Progress | Non
     return waveforms
 
 
-def _extra_columns(spoken: Spoken, extras: Sequence[Extra], progress: Progress | None) -> dict[str, list[float]]:
+def _extra_columns(
+    spoken: SystemSpeech, extras: Sequence[OptionalMetric], progress: Progress | None
+) -> dict[str, list[float]]:
     columns: dict[str, list[float]] = {}
     for extra in extras:
         if spoken.voice is None and not extra.of_recordings:

@@ -19,7 +19,7 @@ Progress = Callable[[int, str, int], None]
 
 
 @dataclass(frozen=True)
-class Figures:
+class Metrics:
     """Means over the test sentences; what each hears is said in `meanings`. None: not defined for any of them."""
 
     sentences: int
@@ -43,7 +43,7 @@ class Figures:
     clipped_share: float
 
 
-MEASURES = tuple(field.name for field in dataclasses.fields(Figures) if field.name != "sentences")
+MEASURES = tuple(field.name for field in dataclasses.fields(Metrics) if field.name != "sentences")
 OF_RECORDINGS = ("speaker_distance", "pitch", "silence_share", "clipped_share")
 """Those that need no recording of the same sentence, so that the recordings themselves have them, too."""
 
@@ -119,14 +119,14 @@ def _alone(waveform: np.ndarray, track: np.ndarray, audio: AudioSettings) -> dic
     }
 
 
-def means(table: pandas.DataFrame) -> Figures:
+def means(table: pandas.DataFrame) -> Metrics:
     """The means of what `measured` gives."""
     found = table.mean()
     pitch_error = None if np.isnan(found["pitch_error"]) else float(found["pitch_error"])
     values = {name: float(found[name]) for name in MEASURES} | {"pitch_error": pitch_error}
-    return Figures(len(table), **values | {"pitch": float(np.nan_to_num(found["pitch"]))})  # type: ignore[arg-type]
+    return Metrics(len(table), **values | {"pitch": float(np.nan_to_num(found["pitch"]))})  # type: ignore[arg-type]
 
 
-def compare(speech: Sequence[np.ndarray], reference: Reference) -> Figures:
+def compare(speech: Sequence[np.ndarray], reference: Reference) -> Metrics:
     """Figures of `speech`, a waveform for each of the recordings."""
     return means(measured(speech, reference))

@@ -5,22 +5,22 @@ from collections.abc import Callable
 import numpy as np
 
 from kurdtts_lib.audio.io import resample
-from kurdtts_lib.core.errors import JudgingError
+from kurdtts_lib.core.errors import EvaluationError
 from kurdtts_lib.data.dnsmos import load_judge, predicted_cleanliness
 
 RATE = 16_000
 """Hertz: what the predictor was trained on."""
-Guess = Callable[[np.ndarray, int], float]
+Predictor = Callable[[np.ndarray, int], float]
 """Of a waveform and its sampling rate in Hz."""
 
 
-def cleanliness() -> Guess:
+def cleanliness() -> Predictor:
     """DNSMOS (Reddy et al. 2021). Raises CorpusError, saying how to get it, if its package is not installed."""
     load_judge()  # now rather than after minutes of speaking
     return predicted_cleanliness
 
 
-def naturalness() -> Guess:
+def naturalness() -> Predictor:
     """Distill-MOS (Stahl and Gamper 2025), a small network that learned from listeners' scores.
 
     Raises JudgingError if its package is not installed or cannot be loaded.
@@ -29,7 +29,7 @@ def naturalness() -> Guess:
         import torch
         from distillmos import ConvTransformerSQAModel
     except (ImportError, OSError, RuntimeError) as error:  # the last two: a torchaudio for another PyTorch
-        raise JudgingError(
+        raise EvaluationError(
             f"Predicted naturalness needs the package `distillmos`, which cannot be loaded ({error}). It needs "
             "torchaudio, and a torchaudio that does not fit the installed PyTorch also keeps the voices from loading: "
             "do not install it for this figure alone."

@@ -5,13 +5,15 @@ import numpy as np
 from kurdtts_lib.audio import distances
 from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.core.settings import AudioSettings
-from kurdtts_lib.evaluation.evaluate import Extra, Spoken
-from kurdtts_lib.evaluation.mos_prediction import Guess, cleanliness, naturalness
+from kurdtts_lib.evaluation.evaluate import OptionalMetric, SystemSpeech
+from kurdtts_lib.evaluation.mos_prediction import Predictor, cleanliness, naturalness
 from kurdtts_lib.evaluation.recognition import Recogniser, character_error_rate
 from kurdtts_lib.evaluation.resynthesis import Score, stoi
 
 
-def all_extras(audio: AudioSettings, recogniser: Recogniser | None = None) -> tuple[list[Extra], dict[str, str]]:
+def optional_metrics(
+    audio: AudioSettings, recogniser: Recogniser | None = None
+) -> tuple[list[OptionalMetric], dict[str, str]]:
     """Every extra figure that this machine can work out, and the reasons for those that it cannot."""
     makers = {
         "dnsmos": lambda: _guessed("dnsmos", cleanliness()),
@@ -29,34 +31,34 @@ def all_extras(audio: AudioSettings, recogniser: Recogniser | None = None) -> tu
     return extras, left_out
 
 
-def _guessed(name: str, guess: Guess) -> Extra:
-    def score(spoken: Spoken, number: int) -> float:
+def _guessed(name: str, guess: Predictor) -> OptionalMetric:
+    def score(spoken: SystemSpeech, number: int) -> float:
         return guess(spoken.waveforms[number], spoken.held_out.reference.audio.sampling_rate)
 
-    return Extra(name, True, score)
+    return OptionalMetric(name, True, score)
 
 
-def _recognised(recogniser: Recogniser | None) -> Extra:
+def _recognised(recogniser: Recogniser | None) -> OptionalMetric:
     if recogniser is None:
         raise KurdTTSError(
             "It needs a recogniser, and none was named. `kurdtts judge --recogniser NAME` takes a folder or a name on "
             "the hub."
         )
 
-    def score(spoken: Spoken, number: int) -> float:
+    def score(spoken: SystemSpeech, number: int) -> float:
         heard = recogniser(spoken.waveforms[number], spoken.held_out.reference.audio.sampling_rate)
         return character_error_rate(spoken.held_out.texts[number], heard)
 
-    return Extra("character_error_rate", True, score)
+    return OptionalMetric("character_error_rate", True, score)
 
 
-def _copied(name: str, score_of: Score) -> Extra:
-    def score(spoken: Spoken, number: int) -> float:
+def _copied(name: str, score_of: Score) -> OptionalMetric:
+    def score(spoken: SystemSpeech, number: int) -> float:
         copied = spoken.copies[number]
         recording = spoken.held_out.reference.recordings[number][: len(copied)]  # a copy has whole frames
         return score_of(recording, copied, spoken.held_out.reference.audio.sampling_rate)
 
-    return Extra(name, False, score)
+    return OptionalMetric(name, False, score)
 
 
 def _mel_distance(audio: AudioSettings) -> Score:

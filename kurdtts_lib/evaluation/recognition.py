@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kurdtts_lib.audio.io import resample
-from kurdtts_lib.core.errors import JudgingError, TextError
+from kurdtts_lib.core.errors import EvaluationError, TextError
 from kurdtts_lib.text import normalize
 
 MMS_LANGUAGE = "kmr-script_latin"
@@ -31,7 +31,7 @@ def load_recogniser(name: str) -> Recogniser:
             recognise.tokenizer.set_target_lang(MMS_LANGUAGE)
             recognise.model.load_adapter(MMS_LANGUAGE)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        raise JudgingError(
+        raise EvaluationError(
             f"The recogniser {name!r} cannot be had ({_first_line(error)}). Check the folder, or the network if it is "
             "on the hub. Without `--recogniser` everything else is judged."
         ) from error

@@ -18,7 +18,7 @@ Score = Callable[[np.ndarray, np.ndarray, int], float]
 
 
 @torch.inference_mode()
-def copy(voice: Voice, recording: np.ndarray, audio: AudioSettings) -> np.ndarray:
+def resynthesise(voice: Voice, recording: np.ndarray, audio: AudioSettings) -> np.ndarray:
     """The recording through the voice's posterior encoder and decoder: (samples,), whole frames of it.
 
     The encoder's mean is decoded, without its noise, so a copy is the same each time.

@@ -8,7 +8,7 @@ from kurdtts_lib.audio.io import frame_levels, voiced_frames
 from kurdtts_lib.core.errors import AudioError, TextError
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.data.dataset import alignment_sizes
-from kurdtts_lib.data.preprocess import LOWEST_DB, Sound, Treatment, treat
+from kurdtts_lib.data.preprocess import LOWEST_DB, Preprocessing, ProcessedAudio, preprocess
 from kurdtts_lib.feedback.takes import LONGEST_SECONDS, Audio, encode_take
 from kurdtts_lib.text import Normalized, normalize
 
@@ -16,7 +16,7 @@ from kurdtts_lib.text import Normalized, normalize
 SHORTEST_SECONDS = 0.3
 """After trimming: below this there is a click, not a word. A corpus asks for whole sentences, a correction may be one
 word."""
-USUAL_PACE = (5.0, 25.0)
+USUAL_SPEAKING_RATE = (5.0, 25.0)
 """Letters a second. A corpus compares with its speaker's own pace; one take has nothing to compare with."""
 QUIET_BY_DB = 20.0
 """A take so far below the loudness of the training set brings up the room's noise with its voice."""
@@ -66,7 +66,7 @@ def check_take(audio: Audio, text: str) -> Checks:
 def check_kept(content: bytes, text: str) -> Checks:
     """As `check_take`, of the FLAC bytes that `encode_take` gives."""
     settings, audio = CorpusSettings(), AudioSettings()
-    sound = treat(content, Treatment.of(settings, audio))
+    sound = preprocess(content, Preprocessing.of(settings, audio))
     if sound.waveform is None or sound.figures is None:
         fault = f"This recording cannot be used: {sound.fault} ({sound.detail}). Record again."
         return Checks(0.0, LOWEST_DB, [Finding("unusable", fault)])
@@ -107,7 +107,7 @@ def _sound_errors(figures: dict[str, float], settings: CorpusSettings) -> list[F
     return []
 
 
-def _sound_warnings(sound: Sound, settings: CorpusSettings, audio: AudioSettings) -> list[Finding]:
+def _sound_warnings(sound: ProcessedAudio, settings: CorpusSettings, audio: AudioSettings) -> list[Finding]:
     figures, warnings = sound.figures or {}, {}
     share, contrast, loudness = figures["clipped_share"], figures["level_range_db"], figures["source_lufs"]
     if settings.max_clipped_share is not None and share > settings.max_clipped_share:
@@ -159,7 +159,7 @@ def _fit_errors(spoken: str, seconds: float, audio: AudioSettings) -> list[Findi
 
 def _pace_warnings(spoken: str, seconds: float) -> list[Finding]:
     pace = sum(map(str.isalpha, spoken)) / seconds
-    slowest, fastest = USUAL_PACE
+    slowest, fastest = USUAL_SPEAKING_RATE
     if pace > fastest:
         sentence = f"{pace:.0f} letters a second is very fast. Is a part missing in the recording? Then record again."
         return [Finding("too_fast", sentence)]

@@ -16,7 +16,7 @@ MOST_TEXT_BYTES = 1_000_000
 """A larger text file is no sentence, and is not read."""
 
 
-class Imported(list[Correction]):
+class ImportedCorrections(list[Correction]):
     """The corrections that were taken, in the order of the files."""
 
     refused: dict[str, str]
@@ -52,7 +52,7 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", newline="")  # line ends as they were written: the text must come back
 
 
-def import_folder(folder: Path, submit: Callable[[Path, str], Correction]) -> Imported:
+def import_folder(folder: Path, submit: Callable[[Path, str], Correction]) -> ImportedCorrections:
     """Submit every sound of a folder with its text, from `name.txt` beside `name.wav` or else from `metadata.csv`.
 
     Raises FeedbackError if there is no such folder or nothing in it to import, and whatever stops `submit` itself; a
@@ -60,7 +60,7 @@ def import_folder(folder: Path, submit: Callable[[Path, str], Correction]) -> Im
     """
     if not folder.is_dir():
         raise FeedbackError(f"{folder} is no folder. Give the one with the WAV and TXT files.")
-    imported = Imported()
+    imported = ImportedCorrections()
     refused: dict[str, str] = {}
     for path, text in _texts(folder, refused).items():
         try:

@@ -17,12 +17,12 @@ from kurdtts_lib.core.errors import CorpusError, TrainingError
 from kurdtts_lib.core.files import locked
 from kurdtts_lib.core.settings import Profile, TrainingSettings, describe, home
 from kurdtts_lib.data.dataset import Clip, Parts, sampled
-from kurdtts_lib.data.preprocess import Treatment, treat
+from kurdtts_lib.data.preprocess import Preprocessing, preprocess
 from kurdtts_lib.evaluation import load
 from kurdtts_lib.evaluation.validation import validator
-from kurdtts_lib.feedback.outcome import Change, FeedbackResult, readme
+from kurdtts_lib.feedback.outcome import FeedbackResult, MetricChange, readme
 from kurdtts_lib.feedback.queries import now
-from kurdtts_lib.feedback.replay import BASE_CLIPS, hold_out, mix, ordinary_sentences
+from kurdtts_lib.feedback.replay import REPLAY_CLIPS, hold_out, mix, ordinary_sentences
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.speech.raw import speak_spoken
 from kurdtts_lib.vits.trainer import Trainer
@@ -31,9 +31,9 @@ from kurdtts_lib.voices import registry
 from kurdtts_lib.voices.finetune import check_machine, clips_of, licence_of
 from kurdtts_lib.voices.lineage import check_profile, origin_of
 
-ELSEWHERE = 12
+RETENTION_SENTENCES = 12
 """Ordinary sentences on which it is measured that nothing was forgotten."""
-REHEARSAL_NEPERS = 0.25
+OWN_SPEECH_NEPERS = 0.25
 """Where a voice is compared with its own earlier speech: how far it may move. Another seed of the same voice lies 0.1
 to 0.3 away; 0.25 is 2 dB."""
 
@@ -81,7 +81,7 @@ class FeedbackTraining:
     def _digest(self) -> str:
         """Names the folder: the same corrections for the same voice go on where they stopped."""
         facts = [self.parent.folder.name, str(self.profile.feedback), str(self.profile.prepared_dir)]
-        facts.append(f"{self.profile.corpus.max_seconds} {BASE_CLIPS} {ELSEWHERE}")
+        facts.append(f"{self.profile.corpus.max_seconds} {REPLAY_CLIPS} {RETENTION_SENTENCES}")
         facts += [f"{one.id} {one.digest} {one.spoken}" for one in self.corrections]
         return hashlib.sha256("\n".join(facts).encode("utf-8")).hexdigest()[:12]
 
@@ -98,10 +98,10 @@ class FeedbackTraining:
 
     def _corrected_clips(self) -> tuple[list[Clip], list[Clip]]:
         """The corrections' sounds, treated as all recordings are: those to learn from, and those held out."""
-        treatment = Treatment.of(self.profile.corpus, self.profile.audio)
+        treatment = Preprocessing.of(self.profile.corpus, self.profile.audio)
         longest, clips = self.profile.corpus.max_seconds, []
         for correction in self.corrections:
-            sound = treat(self.store.sound(correction), treatment)
+            sound = preprocess(self.store.sound(correction), treatment)
             if sound.waveform is None or sound.figures is None:
                 raise TrainingError(f"Correction {correction.id} cannot be used: {sound.fault}. Withdraw it.")
             seconds = sound.figures["seconds"]
@@ -130,8 +130,8 @@ class FeedbackTraining:
                 "from.",
                 stacklevel=3,
             )
-        spoken = [self._own_speech(voice, text) for text in ordinary_sentences(4 * ELSEWHERE)]
-        return Parts(spoken[ELSEWHERE:], [], spoken[:ELSEWHERE]), True
+        spoken = [self._own_speech(voice, text) for text in ordinary_sentences(4 * RETENTION_SENTENCES)]
+        return Parts(spoken[RETENTION_SENTENCES:], [], spoken[:RETENTION_SENTENCES]), True
 
     def _own_speech(self, voice: Voice, text: str) -> Clip:
         path = self.folder / "own-speech" / f"{hashlib.sha256(text.encode('utf-8')).hexdigest()[:12]}.wav"
@@ -151,7 +151,7 @@ class FeedbackTraining:
         parent = load_voice(str(self.parent.folder))
         parent.model.to(device=best.model.device)  # type: ignore[call-arg]
         tell("Measuring the sentences that must not get worse ...")
-        elsewhere, faults = self._elsewhere(parent, voice, sampled(self.base.test, ELSEWHERE))
+        elsewhere, faults = self._elsewhere(parent, voice, sampled(self.base.test, RETENTION_SENTENCES))
         tell("Measuring the corrections ...")
         learned = self._change(parent, voice, self.learned)
         held_out = self._change(parent, voice, self.held_out) if self.held_out else None
@@ -188,20 +188,20 @@ class FeedbackTraining:
             "settings": describe(self.trainer.settings),
         }
 
-    def _elsewhere(self, parent: Voice, voice: Voice | None, clips: Sequence[Clip]) -> tuple[Change, list[str]]:
+    def _elsewhere(self, parent: Voice, voice: Voice | None, clips: Sequence[Clip]) -> tuple[MetricChange, list[str]]:
         """Ordinary sentences, and what forbids the voice."""
         was = self._likeness(_speech(parent, clips), clips).mel_distance
         if voice is None:
-            return Change(len(clips), was, was), []
+            return MetricChange(len(clips), was, was), []
         speech = _speech(voice, clips)
         after = self._likeness(speech, clips)
-        allowed = was + REHEARSAL_NEPERS if self.rehearsal else was * (1 + self.profile.feedback.tolerance)
-        return Change(len(clips), was, after.mel_distance), registry.faults_of(speech, after, was, allowed)
+        allowed = was + OWN_SPEECH_NEPERS if self.rehearsal else was * (1 + self.profile.feedback.tolerance)
+        return MetricChange(len(clips), was, after.mel_distance), registry.faults_of(speech, after, was, allowed)
 
-    def _change(self, parent: Voice, voice: Voice | None, clips: Sequence[Clip]) -> Change:
+    def _change(self, parent: Voice, voice: Voice | None, clips: Sequence[Clip]) -> MetricChange:
         was = self._likeness(_speech(parent, clips), clips).mel_distance
         after = was if voice is None else self._likeness(_speech(voice, clips), clips).mel_distance
-        return Change(len(clips), was, after)
+        return MetricChange(len(clips), was, after)
 
     def _likeness(self, speech: Sequence[np.ndarray], clips: Sequence[Clip]) -> _Likeness:
         audio = self.profile.audio

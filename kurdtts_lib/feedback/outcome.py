@@ -4,11 +4,11 @@ import dataclasses
 from dataclasses import dataclass
 
 from kurdtts_lib.core.cards import HOW_TO_SPEAK, table, voice_head
-from kurdtts_lib.voices.registry import Entry
+from kurdtts_lib.voices.registry import RegisteredVoice
 
 
 @dataclass(frozen=True)
-class Change:
+class MetricChange:
     """Mean mel distance (nepers) of some sentences to their recordings, before and after."""
 
     sentences: int
@@ -20,16 +20,16 @@ class Change:
 class FeedbackResult:
     """What a voice learned from its corrections."""
 
-    entry: Entry
+    entry: RegisteredVoice
     """The new voice; where nothing better was found, the one that it started from."""
     better: bool
     """Whether a step was nearer to the held-out corrections than the voice it started from. If not, no voice is made,
     nothing is marked as used, and `before` and `after` are the same."""
-    learned: Change
+    learned: MetricChange
     """Corrections that it learned from."""
-    held_out: Change | None
+    held_out: MetricChange | None
     """Corrections that it did not learn from; they chose the step. None where there was only one correction."""
-    elsewhere: Change
+    elsewhere: MetricChange
     """Ordinary sentences, which must not get worse."""
 
     @property

@@ -10,7 +10,7 @@ from kurdtts_lib.data.dataset import Clip, part_of, sampled, sentence_hash
 from kurdtts_lib.data.sources import read_corpus
 from kurdtts_lib.text import normalize
 
-BASE_CLIPS = 100
+REPLAY_CLIPS = 100
 """Ordinary recordings that take part at least, where there are so many: with few corrections these are repeated."""
 
 
@@ -32,13 +32,13 @@ def hold_out(clips: Sequence[Clip], share: float) -> tuple[list[Clip], list[Clip
 def mix(corrections: Sequence[Clip], base: Sequence[Clip], base_share: float) -> list[Clip]:
     """All corrections, and ordinary clips of `base` until these are `base_share` of the list, to half a clip.
 
-    Few corrections are repeated until about `BASE_CLIPS` ordinary clips stand beside them; for many corrections `base`
-    is gone through again where it does not suffice. Without `base`, or with a share of 0, only the corrections.
+    Few corrections are repeated until about `REPLAY_CLIPS` ordinary clips stand beside them; for many corrections
+    `base` is gone through again where it does not suffice. Without `base`, or with a share of 0, only the corrections.
     """
     if not base or base_share <= 0:
         return list(corrections)
     ordinary = base_share / (1 - base_share)  # for each correction that is heard
-    times = max(1, round(min(BASE_CLIPS, len(base)) / (ordinary * len(corrections))))
+    times = max(1, round(min(REPLAY_CLIPS, len(base)) / (ordinary * len(corrections))))
     heard = [*corrections] * times
     return heard + list(islice(cycle(sampled(base, None)), round(ordinary * len(heard))))
 

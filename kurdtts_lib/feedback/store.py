@@ -169,7 +169,7 @@ class FeedbackStore:
         """Write WAV, TXT and `metadata.csv` into a new or empty folder; returns how many. See `exchange`."""
         return exchange.export([(each, self.sound(each)) for each in self.corrections() if _alive(each)], folder)
 
-    def import_folder(self, folder: Path, *, contributor: str, consent: bool) -> exchange.Imported:
+    def import_folder(self, folder: Path, *, contributor: str, consent: bool) -> exchange.ImportedCorrections:
         """Submit what `export` or a recording program wrote: a list with `refused`, the files that were not taken.
 
         May be repeated after an error: what is there already stays one correction.

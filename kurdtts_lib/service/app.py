@@ -20,7 +20,7 @@ from kurdtts_lib.service.logs import RequestLog
 from kurdtts_lib.service.middleware import OPEN_PATHS, BodyGate, HostGate, OriginGate, TokenGate
 from kurdtts_lib.service.openapi import describe_service
 from kurdtts_lib.service.speech import Speaker
-from kurdtts_lib.service.state import THREADS, Shared, State
+from kurdtts_lib.service.state import THREADS, ServiceState, Shared
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def create_app(settings: ServiceSettings) -> ASGIApp:
         lifespan=_lifespan,
         dependencies=[Depends(_not_too_often)],
     )
-    app.state.service = State(FeedbackStore(), Jobs(settings.profile), Speaker())
+    app.state.service = ServiceState(FeedbackStore(), Jobs(settings.profile), Speaker())
     app.include_router(feedback_endpoints.router)
     app.include_router(speech_endpoints.router)
     if settings.sentences:

@@ -12,7 +12,7 @@ from kurdtts_lib.service.errors import RETRY_SECONDS, ServiceError
 from kurdtts_lib.speech import encode_sound, speak, stream
 from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices import registry
-from kurdtts_lib.voices.registry import Entry
+from kurdtts_lib.voices.registry import RegisteredVoice
 
 log = logging.getLogger("kurdtts.service")
 CACHED_VOICES = 2
@@ -28,7 +28,7 @@ MEDIA_TYPES = {
 }
 
 
-def find_voice(name: str) -> Entry:
+def find_voice(name: str) -> RegisteredVoice:
     """The voice called `name`: `current`, or a voice of the registry as `registry.named` finds it.
 
     Raises ServiceError (404) unless there is exactly one.
@@ -100,7 +100,7 @@ class Speaker:
             with self._counting:
                 self._waiting -= 1
 
-    def _voice(self, entry: Entry) -> Voice:
+    def _voice(self, entry: RegisteredVoice) -> Voice:
         try:
             key = (entry.folder.name, (entry.folder / "model.safetensors").stat().st_mtime_ns)
         except OSError as error:

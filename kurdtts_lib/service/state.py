@@ -18,7 +18,7 @@ CHECKS = 4
 
 
 @dataclass
-class State:
+class ServiceState:
     """The store, the trainings, the voices, and how much each client has asked for."""
 
     store: FeedbackStore
@@ -28,8 +28,8 @@ class State:
     checking: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(CHECKS))
 
 
-async def _state(request: Request) -> State:
+async def _state(request: Request) -> ServiceState:
     return request.app.state.service
 
 
-Shared = Annotated[State, Depends(_state)]
+Shared = Annotated[ServiceState, Depends(_state)]

@@ -2,6 +2,6 @@
 
 from kurdtts_lib.speech.audio_files import FORMATS, encode_sound, save_speech
 from kurdtts_lib.speech.subtitles import srt
-from kurdtts_lib.speech.synthesis import Spoken, speak, stream
+from kurdtts_lib.speech.synthesis import SpokenClause, speak, stream
 
-__all__ = ["FORMATS", "Spoken", "encode_sound", "save_speech", "speak", "srt", "stream"]
+__all__ = ["FORMATS", "SpokenClause", "encode_sound", "save_speech", "speak", "srt", "stream"]

@@ -33,7 +33,7 @@ def save_speech(
     target: Path,
     seed: int = 1,
     speed: float = 1.0,
-    variation: float = 1.0,
+    noise_scale: float = 1.0,
     subtitles: str | None = None,
     progress: Callable[[int, str, int], None] | None = None,
 ) -> float:
@@ -45,7 +45,7 @@ def save_speech(
     """
     container, subtype = _form(target)
     rate = voice.sampling_rate
-    clauses = stream(voice, text, seed, speed, variation)
+    clauses = stream(voice, text, seed, speed, noise_scale)
     told, characters, seconds = [], 0, 0.0
     with atomic_path(target) as temporary:
         with soundfile.SoundFile(temporary, "w", rate, 1, format=container, subtype=subtype) as file:

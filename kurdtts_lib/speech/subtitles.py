@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from kurdtts_lib.speech.synthesis import Spoken
+from kurdtts_lib.speech.synthesis import SpokenClause
 
 
-def srt(clauses: Iterable[Spoken], words: bool = False) -> str:
+def srt(clauses: Iterable[SpokenClause], words: bool = False) -> str:
     """Subtitles in the form SubRip: one for each sentence, or for each word."""
     rows = _words(clauses) if words else _sentences(clauses)
     return "\n".join(
@@ -14,7 +14,7 @@ def srt(clauses: Iterable[Spoken], words: bool = False) -> str:
     )
 
 
-def _sentences(clauses: Iterable[Spoken]) -> list[tuple[str, float, float]]:
+def _sentences(clauses: Iterable[SpokenClause]) -> list[tuple[str, float, float]]:
     rows: list[tuple[str, float, float]] = []
     open_ = False
     for clause in clauses:
@@ -27,7 +27,7 @@ def _sentences(clauses: Iterable[Spoken]) -> list[tuple[str, float, float]]:
     return rows
 
 
-def _words(clauses: Iterable[Spoken]) -> list[tuple[str, float, float]]:
+def _words(clauses: Iterable[SpokenClause]) -> list[tuple[str, float, float]]:
     return [word for clause in clauses for word in clause.words]
 
 

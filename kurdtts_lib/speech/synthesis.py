@@ -39,13 +39,13 @@ class Speaker(Protocol):
         """The letters that it knows."""
 
     def utterances(
-        self, clauses: Iterable[Sequence[int]], seed: int, speed: float, variation: float
+        self, clauses: Iterable[Sequence[int]], seed: int, speed: float, noise_scale: float
     ) -> Iterator[Utterance]:
         """Speak the token ids of clauses, each when it is asked for."""
 
 
 @dataclass(frozen=True)
-class Spoken:
+class SpokenClause:
     """A clause that was spoken."""
 
     text: str
@@ -62,12 +62,14 @@ class Spoken:
     """Whether no clause of the same sentence follows."""
 
 
-def speak(voice: Speaker, text: str, seed: int = 1, speed: float = 1.0, variation: float = 1.0) -> np.ndarray:
+def speak(voice: Speaker, text: str, seed: int = 1, speed: float = 1.0, noise_scale: float = 1.0) -> np.ndarray:
     """All that `stream` gives, in one piece: (samples,), at `voice.sampling_rate` Hz."""
-    return np.concatenate([spoken.waveform for spoken in stream(voice, text, seed, speed, variation)])
+    return np.concatenate([spoken.waveform for spoken in stream(voice, text, seed, speed, noise_scale)])
 
 
-def stream(voice: Speaker, text: str, seed: int = 1, speed: float = 1.0, variation: float = 1.0) -> Iterator[Spoken]:
+def stream(
+    voice: Speaker, text: str, seed: int = 1, speed: float = 1.0, noise_scale: float = 1.0
+) -> Iterator[SpokenClause]:
     """Speak a text of any length clause by clause; each is computed when it is asked for, and then forgotten.
 
     speed: 2 takes half the time, pauses too, at the same pitch. variation: of melody and rhythm, in parts of the
@@ -76,13 +78,15 @@ def stream(voice: Speaker, text: str, seed: int = 1, speed: float = 1.0, variati
     Raises TextError at once, before anything is spoken, for text that the voice cannot say.
     """
     clauses = clauses_of(text, voice.tokenizer)
-    return _stream(voice, clauses, seed, speed, variation)
+    return _stream(voice, clauses, seed, speed, noise_scale)
 
 
-def _stream(voice: Speaker, clauses: list[Clause], seed: int, speed: float, variation: float) -> Iterator[Spoken]:
+def _stream(
+    voice: Speaker, clauses: list[Clause], seed: int, speed: float, noise_scale: float
+) -> Iterator[SpokenClause]:
     rate = voice.sampling_rate
     ids = (encode_spoken(part, voice.tokenizer, clause.text) for clause in clauses for part in clause.parts)
-    raw = voice.utterances(ids, seed, speed, variation)
+    raw = voice.utterances(ids, seed, speed, noise_scale)
     samples = 0
     for clause in clauses:
         said = list(itertools.islice(raw, len(clause.parts)))
@@ -97,7 +101,7 @@ def _stream(voice: Speaker, clauses: list[Clause], seed: int, speed: float, vari
         pause = round(clause.pause / speed * rate)
         times = samples / rate, (samples + len(waveform)) / rate
         samples += len(waveform) + pause
-        yield Spoken(clause.text, np.pad(waveform, (0, pause)), *times, words, clause.ends_sentence)
+        yield SpokenClause(clause.text, np.pad(waveform, (0, pause)), *times, words, clause.ends_sentence)
 
 
 def _letter_times(said: list[Utterance]) -> np.ndarray:

@@ -2,15 +2,15 @@
 
 from kurdtts_lib.text.encoding import coverage, encode, encode_spoken
 from kurdtts_lib.text.language import Language, load_language
-from kurdtts_lib.text.normalization import LETTERS, Change, Normalized, normalize
+from kurdtts_lib.text.normalization import LETTERS, Normalized, TextChange, normalize
 from kurdtts_lib.text.splitting import Piece, split
 
 __all__ = [
     "LETTERS",
-    "Change",
     "Language",
     "Normalized",
     "Piece",
+    "TextChange",
     "coverage",
     "encode",
     "encode_spoken",

@@ -19,7 +19,7 @@ SILENT_RULES = frozenset(("lower case", "mark", "spaces"))
 
 
 @dataclass(frozen=True)
-class Change:
+class TextChange:
     """One place that is spoken otherwise than it is written: `text[start:end]` is `before`."""
 
     start: int
@@ -35,7 +35,7 @@ class Normalized:
     """A spoken form and how it came about."""
 
     text: str
-    changes: tuple[Change, ...]
+    changes: tuple[TextChange, ...]
     """In order and not overlapping; what lies between them is spoken as it is written."""
 
     @property
@@ -44,7 +44,7 @@ class Normalized:
         left_out = (symbol for change in self.changes if change.rule == LEFT_OUT for symbol in change.before)
         return tuple(dict.fromkeys(f"{_named(symbol)} is not spoken" for symbol in left_out if _is_symbol(symbol)))
 
-    def uncertain(self, language: Language | None = None) -> tuple[Change, ...]:
+    def uncertain(self, language: Language | None = None) -> tuple[TextChange, ...]:
         """The changes whose reading differs from person to person."""
         names = (language or load_language()).uncertain
         return tuple(change for change in self.changes if not names.isdisjoint(change.rule.split(", ")))
@@ -81,7 +81,7 @@ def normalize(text: str, language: Language | None = None, lexicon: Mapping[str,
     return Normalized(spoken, tuple(changes))
 
 
-def _join(text: str, changes: list[Change]) -> str:
+def _join(text: str, changes: list[TextChange]) -> str:
     parts, place = [], 0
     for change in changes:
         parts += [text[place : change.start], change.after]
@@ -113,34 +113,34 @@ def _joins(character: str) -> bool:
     return unicodedata.category(character)[0] == "M" or "\u1160" <= character <= "\u11ff"
 
 
-def _to_original(text: str, composed: str, origin: list[int], changes: list[Change]) -> list[Change]:
+def _to_original(text: str, composed: str, origin: list[int], changes: list[TextChange]) -> list[TextChange]:
     """`changes` of `composed` as changes of `text`, and one more for each letter that was only composed."""
-    result: list[Change] = []
+    result: list[TextChange] = []
     place = 0
-    for change in [*changes, Change(len(composed), len(composed), "", "", "")]:
+    for change in [*changes, TextChange(len(composed), len(composed), "", "", "")]:
         for index in range(place, change.start):
             start, end = origin[index], origin[index + 1]
             if text[start:end] != composed[index]:
-                result.append(Change(start, end, text[start:end], composed[index], "Unicode form"))
+                result.append(TextChange(start, end, text[start:end], composed[index], "Unicode form"))
         if change.rule:
             start, end = origin[change.start], origin[change.end]
-            result.append(Change(start, end, text[start:end], change.after, change.rule))
+            result.append(TextChange(start, end, text[start:end], change.after, change.rule))
         place = change.end
     return result
 
 
 def _read_spans(
     text: str, composed: str, folded: str, small: str, language: Language, lexicon: Mapping[str, str]
-) -> list[Change]:
+) -> list[TextChange]:
     """Everything that the user's lexicon, the script's two-letter rows and the rules read, in order."""
     taken = bytearray(len(folded))
-    spans: list[Change] = []
+    spans: list[TextChange] = []
 
     def take(match: re.Match[str], spoken: str, rule: str) -> None:
         start, end = match.span()
         if not any(taken[start:end]):
             taken[start:end] = b"\1" * (end - start)
-            spans.append(Change(start, end, composed[start:end], spoken, rule))
+            spans.append(TextChange(start, end, composed[start:end], spoken, rule))
 
     if lexicon:
         for match in _lexicon_pattern(tuple(lexicon)).finditer(small):
@@ -177,7 +177,7 @@ def _corrected(words: str, lexicon: Mapping[str, str]) -> str:
     return " ".join(lexicon.get(word, word) for word in words.split(" ")) if lexicon else words
 
 
-def _set_apart(span: Change, small: str, taken: bytearray, language: Language) -> Change:
+def _set_apart(span: TextChange, small: str, taken: bytearray, language: Language) -> TextChange:
     """Put a space where the span touches a letter: 30salî is two words."""
     if span.rule.endswith(" letters"):
         return span
@@ -204,18 +204,20 @@ def _changing_letters(language: Language) -> re.Pattern[str]:
     return re.compile(f"[{re.escape(language.capitals + others)}]+")
 
 
-def _gaps(length: int, spans: list[Change]) -> list[tuple[int, int]]:
+def _gaps(length: int, spans: list[TextChange]) -> list[tuple[int, int]]:
     edges = [0, *(edge for span in spans for edge in (span.start, span.end)), length]
     return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
 
 
-def _letter_changes(composed: str, small: str, gaps: list[tuple[int, int]], language: Language) -> list[Change]:
+def _letter_changes(composed: str, small: str, gaps: list[tuple[int, int]], language: Language) -> list[TextChange]:
     changes = []
     for start, end in gaps:
         for match in _changing_letters(language).finditer(composed, start, end):
             named = {language.rule_of[letter] for letter in match.group() if letter in language.rule_of}
             rule = ", ".join(sorted(named)) or "lower case"
-            changes.append(Change(match.start(), match.end(), match.group(), small[match.start() : match.end()], rule))
+            changes.append(
+                TextChange(match.start(), match.end(), match.group(), small[match.start() : match.end()], rule)
+            )
     return changes
 
 
@@ -226,7 +228,9 @@ def _runs(language: Language) -> re.Pattern[str]:
     return re.compile(rf"[^{letters}]{{2,}}|\A[^{letters}]|[^{letters}](?!.)|[^{letters} ]", re.S)
 
 
-def _run_changes(text: str, composed: str, small: str, gaps: list[tuple[int, int]], language: Language) -> list[Change]:
+def _run_changes(
+    text: str, composed: str, small: str, gaps: list[tuple[int, int]], language: Language
+) -> list[TextChange]:
     changes = []
     for start, end in gaps:
         for match in _runs(language).finditer(small, start, end):
@@ -235,7 +239,7 @@ def _run_changes(text: str, composed: str, small: str, gaps: list[tuple[int, int
             after = b < end and small[b] in language.alphabet
             kept, rule = _settle(match.group(), before, after, a == 0, b == len(small), text, language)
             if kept != composed[a:b]:
-                changes.append(Change(a, b, composed[a:b], kept, rule))
+                changes.append(TextChange(a, b, composed[a:b], kept, rule))
     return changes
 
 

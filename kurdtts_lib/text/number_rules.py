@@ -19,7 +19,7 @@ MINUS = r"(?P<minus>(?<![\w.,)\]-])[-−])?"
 """A hyphen that stands before a number and after no other word."""
 
 
-class Rule(NamedTuple):
+class ReadingRule(NamedTuple):
     """Where a rule applies, and what it reads there; None leaves the place to the rules after it."""
 
     pattern: re.Pattern[str]
@@ -40,7 +40,7 @@ def _after(words: list[str]) -> str:
     return "(?:" + "|".join(rf"(?<=(?<!\w){re.escape(word)} )" for word in written) + ")"
 
 
-def dates(language: Language) -> list[Rule]:
+def dates(language: Language) -> list[ReadingRule]:
     table = language.table("dates")
     suffix = suffix_pattern(language)
 
@@ -59,10 +59,10 @@ def dates(language: Language) -> list[Rule]:
         rf"(?<![\d.,])(?P<day>\d{{1,2}})(?P<sign>[./-])(?P<month>\d{{1,2}})(?P=sign)(?P<year>\d{{4}})(?![\d]){suffix}"
     )
     year_first = rf"(?<!\d)(?P<year>\d{{4}})-(?P<month>\d\d)-(?P<day>\d\d)(?!\d){suffix}"
-    return [Rule(re.compile(day_first), say), Rule(re.compile(year_first), say)]
+    return [ReadingRule(re.compile(day_first), say), ReadingRule(re.compile(year_first), say)]
 
 
-def times(language: Language) -> list[Rule]:
+def times(language: Language) -> list[ReadingRule]:
     half, joiner = language.table("times")["half"], language.table("numbers")["joiner"]
 
     def say(match: re.Match[str]) -> Reading:
@@ -76,16 +76,16 @@ def times(language: Language) -> list[Rule]:
     found = [rf"(?<![\d:]){hour}:{minute}"]
     if words := language.table("times").get("words"):
         found.append(rf"{_after(words)}{hour}\.{minute}")  # 9.30 is a number, but saet 9.30 is a time
-    return [Rule(re.compile(pattern), say) for pattern in found]
+    return [ReadingRule(re.compile(pattern), say) for pattern in found]
 
 
-def phone_numbers(language: Language) -> list[Rule]:
+def phone_numbers(language: Language) -> list[ReadingRule]:
     def say(match: re.Match[str]) -> Reading:
         return digits(match.group(), language), "phone number"
 
     international = r"(?<!\w)\+\d(?:[ ()-]{0,2}\d){6,14}(?!\d)"
     national = r"(?<![\w.,])0\d{2,4}(?:[ -]\d{2,4}){2,4}(?![\d.,])"
-    return [Rule(re.compile(international), say), Rule(re.compile(national), say)]
+    return [ReadingRule(re.compile(international), say), ReadingRule(re.compile(national), say)]
 
 
 def _number(language: Language) -> str:
@@ -98,7 +98,7 @@ def _say_number(match: re.Match[str], language: Language) -> Reading:
     return (f"{language.table('numbers')['minus']} {words}", "negative number") if match["minus"] else (words, rule)
 
 
-def percent(language: Language) -> list[Rule]:
+def percent(language: Language) -> list[ReadingRule]:
     table = language.table("percent")
     sign = f"[{re.escape(table['signs'])}]"
 
@@ -108,10 +108,10 @@ def percent(language: Language) -> list[Rule]:
 
     before = rf"{MINUS}{sign}[ \u00a0]?(?P<number>{number_pattern(language)}){suffix_pattern(language)}"
     after = rf"{_number(language)}[ \u00a0]?{sign}{suffix_pattern(language)}"
-    return [Rule(re.compile(before), say), Rule(re.compile(after), say)]
+    return [ReadingRule(re.compile(before), say), ReadingRule(re.compile(after), say)]
 
 
-def _measured(language: Language, section: str, rule: RuleName) -> list[Rule]:
+def _measured(language: Language, section: str, rule: RuleName) -> list[ReadingRule]:
     """A number with a sign of `section` after it; a currency may stand before it too."""
     table = language.table(section)
 
@@ -127,18 +127,18 @@ def _measured(language: Language, section: str, rule: RuleName) -> list[Rule]:
     if section == "currency":
         sign = rf"(?<!\w)(?P<sign>{alternatives(table)})"
         found.append(rf"{MINUS}{sign}[ \u00a0]?(?P<number>{number_pattern(language)}){suffix}")
-    return [Rule(re.compile(pattern), say) for pattern in found]
+    return [ReadingRule(re.compile(pattern), say) for pattern in found]
 
 
-def currency(language: Language) -> list[Rule]:
+def currency(language: Language) -> list[ReadingRule]:
     return _measured(language, "currency", "currency")
 
 
-def units(language: Language) -> list[Rule]:
+def units(language: Language) -> list[ReadingRule]:
     return _measured(language, "units", "unit")
 
 
-def fractions(language: Language) -> list[Rule]:
+def fractions(language: Language) -> list[ReadingRule]:
     table, joiner = language.table("fractions"), language.table("numbers")["joiner"]
 
     def part(count: int, whole: int) -> str | None:
@@ -171,10 +171,10 @@ def fractions(language: Language) -> list[Rule]:
         rf"(?:(?P<part>\d{{1,3}}/\d{{1,3}})|(?P<one>[{ones}]))(?![\d/])"
         rf"(?:[ \u00a0]?(?P<sign>{alternatives(signs)})(?!\w))?{suffix_pattern(language)}"
     )
-    return [Rule(re.compile(pattern), say, needs_digit=False)]
+    return [ReadingRule(re.compile(pattern), say, needs_digit=False)]
 
 
-def roman(language: Language) -> list[Rule]:
+def roman(language: Language) -> list[ReadingRule]:
     table, ordinal = language.table("roman"), language.table("suffixes").get("ordinal", "")
     numeral = r"(?P<numeral>[IVXLC]+)"
 
@@ -192,7 +192,7 @@ def roman(language: Language) -> list[Rule]:
     ):
         if words:
             pattern = rf"{_after(words)}{numeral}{suffix}(?!\w)"
-            found.append(Rule(re.compile(pattern), partial(say, default), needs_digit=False))
+            found.append(ReadingRule(re.compile(pattern), partial(say, default), needs_digit=False))
     return found
 
 
@@ -209,7 +209,7 @@ def roman_number(numeral: str) -> int | None:
     return total
 
 
-def numbers(language: Language) -> list[Rule]:
+def numbers(language: Language) -> list[ReadingRule]:
     number, suffix = number_pattern(language), suffix_pattern(language)
 
     def between(match: re.Match[str]) -> Reading:
@@ -225,10 +225,10 @@ def numbers(language: Language) -> list[Rule]:
         return add_suffix(read(match["number"], language)[0], ending, language), "ordinal"
 
     range_of = rf"(?<![-–—])(?P<first>{number})[-–—](?P<second>{number})(?![-–—]){suffix}"
-    found = [Rule(re.compile(range_of), between)]
+    found = [ReadingRule(re.compile(range_of), between)]
     if language.table("suffixes").get("ordinal"):
-        found.append(Rule(re.compile(ordinal_pattern(language)), ordinal))
-    return [*found, Rule(re.compile(_number(language) + suffix), plain)]
+        found.append(ReadingRule(re.compile(ordinal_pattern(language)), ordinal))
+    return [*found, ReadingRule(re.compile(_number(language) + suffix), plain)]
 
 
 def ordinal_pattern(language: Language) -> str:

@@ -5,13 +5,13 @@ from functools import cache
 
 from kurdtts_lib.text import number_rules
 from kurdtts_lib.text.language import Language, alternatives
-from kurdtts_lib.text.number_rules import Reading, Rule, suffix_pattern
+from kurdtts_lib.text.number_rules import Reading, ReadingRule, suffix_pattern
 from kurdtts_lib.text.numbers import add_suffix
 from kurdtts_lib.text.table_checks import RuleName
 
 
 @cache
-def rules(language: Language) -> tuple[Rule, ...]:
+def rules(language: Language) -> tuple[ReadingRule, ...]:
     """The rules of `language`, the more special ones first. A section that its table leaves out gives no rule."""
     made = (
         (("dates", "numbers"), number_rules.dates),
@@ -32,26 +32,26 @@ def rules(language: Language) -> tuple[Rule, ...]:
     return tuple(rule for needed, make in made if all(map(language.table, needed)) for rule in make(language))
 
 
-def _looked_up(pattern: str, table: dict[str, str], rule: RuleName) -> list[Rule]:
+def _looked_up(pattern: str, table: dict[str, str], rule: RuleName) -> list[ReadingRule]:
     """What `pattern` finds is a row of `table`."""
 
     def say(match: re.Match[str]) -> Reading:
         return table[match.group()], rule
 
-    return [Rule(re.compile(pattern), say, needs_digit=False)]
+    return [ReadingRule(re.compile(pattern), say, needs_digit=False)]
 
 
-def _symbols(language: Language) -> list[Rule]:
+def _symbols(language: Language) -> list[ReadingRule]:
     table = language.table("symbols")
     return _looked_up(alternatives(table), table, "symbol")
 
 
-def _abbreviations(language: Language) -> list[Rule]:
+def _abbreviations(language: Language) -> list[ReadingRule]:
     table = language.table("abbreviations")
     return _looked_up(rf"(?<!\w)(?:{alternatives(table)})", table, "abbreviation")
 
 
-def _titles(language: Language) -> list[Rule]:
+def _titles(language: Language) -> list[ReadingRule]:
     table = language.table("titles")
     before_name = rf"(?<!\w)(?:{alternatives(table)})(?=\s?[{language.capitals}])"
     return _looked_up(before_name, table, "abbreviation")
@@ -63,13 +63,13 @@ def initials_pattern(language: Language) -> str:
     return rf"(?<!\w)(?<!\w[.'])(?:(?:{capital}\.){{2,}}|{capital}\.(?=\s*\w))"
 
 
-def _initials(language: Language) -> list[Rule]:
+def _initials(language: Language) -> list[ReadingRule]:
     names = language.table("names")
 
     def say(match: re.Match[str]) -> Reading:
         return " ".join(names[letter] for letter in language.lower(match.group()) if letter in names), "initial"
 
-    return [Rule(re.compile(initials_pattern(language)), say, needs_digit=False)]
+    return [ReadingRule(re.compile(initials_pattern(language)), say, needs_digit=False)]
 
 
 @cache
@@ -78,7 +78,7 @@ def vowelless(language: Language) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w'])[{language.consonants}]{{2,}}(?![\w'])")
 
 
-def _acronyms(language: Language) -> list[Rule]:
+def _acronyms(language: Language) -> list[ReadingRule]:
     names = language.table("names")
     spelled = set(language.table("acronyms").get("spelled", ()))
     vowels = set(language.vowels.upper())
@@ -101,7 +101,7 @@ def _acronyms(language: Language) -> list[Rule]:
     word = rf"(?<![\w'])(?P<word>{capital}{{2,}}){suffix_pattern(language)}(?!\w)"
     mixed = rf"(?<!\w){capital}{{1,3}}(?=-?[0-9])|(?<=[0-9]){capital}{{1,2}}(?!\w)"  # B12, 5G
     return [
-        Rule(re.compile(word), say, needs_digit=False),
-        Rule(re.compile(mixed), whole),
-        Rule(vowelless(language), whole, needs_digit=False),
+        ReadingRule(re.compile(word), say, needs_digit=False),
+        ReadingRule(re.compile(mixed), whole),
+        ReadingRule(vowelless(language), whole, needs_digit=False),
     ]

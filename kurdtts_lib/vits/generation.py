@@ -22,7 +22,7 @@ def speak_ids(
     clauses: Iterable[Sequence[int]],
     seed: int = 1,
     speed: float = 1.0,
-    variation: float = 1.0,
+    noise_scale: float = 1.0,
     precision: torch.dtype = torch.float32,
 ) -> Iterator[Utterance]:
     """Speak the token ids of clauses, each when it is asked for.
@@ -39,7 +39,7 @@ def speak_ids(
             prior = encode_text(model, torch.tensor([ids], device=model.device))
             noise = torch.zeros(1, 2, len(ids))
             if model.config.use_stochastic_duration_prediction:
-                noise = torch.randn(noise.shape, generator=generator) * (variation * model.noise_scale_duration)
+                noise = torch.randn(noise.shape, generator=generator) * (noise_scale * model.noise_scale_duration)
             # As an argument: the model's own attribute would change the speed of everybody who speaks with this voice.
             rate = model.speaking_rate * speed
             durations = predict_durations(model, prior.hidden, rate, noise.to(prior.hidden))
@@ -47,7 +47,7 @@ def speak_ids(
             # In the order of transformers' memory, so that its speech of the same seed is this one.
             noise = torch.empty(1, means.shape[2], means.shape[1]).transpose(1, 2).normal_(generator=generator)
             with sound_in(precision):
-                waveform = decode(model, means, log_stddevs, noise.to(means) * (variation * model.noise_scale))
+                waveform = decode(model, means, log_stddevs, noise.to(means) * (noise_scale * model.noise_scale))
             spoken = Utterance(waveform.float().cpu().numpy(), durations[0].long().cpu().numpy())
         yield spoken
 

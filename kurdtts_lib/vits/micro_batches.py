@@ -19,7 +19,7 @@ MEAN_OVER = {"kl": "frames", "duration": "positions"}
 """What a loss or signal is a mean over, where it is not clips."""
 
 
-class Part(NamedTuple):
+class MicroBatch(NamedTuple):
     """A micro-batch on its device, and its shares of the whole batch's clips, frames and positions."""
 
     batch: Batch
@@ -30,7 +30,7 @@ class Part(NamedTuple):
         return self.shares[MEAN_OVER.get(name, "clips")]
 
 
-def parts_of(batches: Sequence[Batch], state: PartialState) -> list[Part]:
+def micro_batches_of(batches: Sequence[Batch], state: PartialState) -> list[MicroBatch]:
     """This process's micro-batches as parts of the whole batch over all processes."""
     sizes = [
         {
@@ -46,12 +46,12 @@ def parts_of(batches: Sequence[Batch], state: PartialState) -> list[Part]:
         torch.distributed.all_reduce(counts)
         whole = dict(zip(whole, counts.tolist(), strict=True))
     return [
-        Part(batch.to(state.device), {unit: count / whole[unit] for unit, count in size.items()})
+        MicroBatch(batch.to(state.device), {unit: count / whole[unit] for unit, count in size.items()})
         for batch, size in zip(batches, sizes, strict=True)
     ]
 
 
-class HalfOutcome(NamedTuple):
+class HalfStepOutcome(NamedTuple):
     """What one half of a step found, over the whole batch."""
 
     terms: dict[str, float]
@@ -70,17 +70,17 @@ class Sums:
         self._signals: dict[str, Tensor] = {}
         self._peak = torch.zeros((), device=state.device)
 
-    def add_terms(self, part: Part, values: Mapping[str, Tensor]) -> None:
+    def add_terms(self, part: MicroBatch, values: Mapping[str, Tensor]) -> None:
         """Losses of one part."""
         _add(self._terms, part, values)
 
-    def add_signals(self, part: Part, values: Mapping[str, Tensor]) -> None:
+    def add_signals(self, part: MicroBatch, values: Mapping[str, Tensor]) -> None:
         """Means over one part's clips; `peak` alone is the largest of all parts."""
         peak = values.get("peak", self._peak)
         self._peak = torch.maximum(self._peak, peak)
         _add(self._signals, part, {name: value for name, value in values.items() if name != "peak"})
 
-    def read(self, gradient_norm: Tensor) -> HalfOutcome:
+    def read(self, gradient_norm: Tensor) -> HalfStepOutcome:
         """gradient_norm: of the whole batch already. Waits for the device."""
         means = torch.stack([*self._terms.values(), *self._signals.values()])
         if self._state.num_processes > 1:
@@ -92,10 +92,10 @@ class Sums:
         bad = [f"loss {name} is {value}" for name, value in terms.items() if not math.isfinite(value)]
         if not bad and not math.isfinite(norm):
             bad = [f"gradient norm is {norm}"]
-        return HalfOutcome(terms, signals if self._signals else {}, norm, bad)
+        return HalfStepOutcome(terms, signals if self._signals else {}, norm, bad)
 
 
-def _add(sums: dict[str, Tensor], part: Part, values: Mapping[str, Tensor]) -> None:
+def _add(sums: dict[str, Tensor], part: MicroBatch, values: Mapping[str, Tensor]) -> None:
     for name, value in values.items():
         weighted = value.detach().float() * part.share(name)
         sums[name] = sums[name] + weighted if name in sums else weighted

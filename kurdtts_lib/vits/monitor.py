@@ -120,7 +120,7 @@ CONDITIONS = (
 
 
 @dataclass(frozen=True)
-class Change:
+class Alert:
     """A condition that began or ended at this step."""
 
     name: str
@@ -128,7 +128,7 @@ class Change:
     text: str
 
 
-class Health:
+class Monitor:
     """Follows the signals of the steps. `active` names what is wrong now."""
 
     def __init__(self) -> None:
@@ -137,7 +137,7 @@ class Health:
         """The smallest difference in loudness that any window had."""
         self.active: list[Condition] = []
 
-    def update(self, signals: Mapping[str, float], skipped: bool) -> list[Change]:
+    def update(self, signals: Mapping[str, float], skipped: bool) -> list[Alert]:
         """Take in one step; returns what began and what ended with it.
 
         signals: see `vits.step.StepOutcome`; those that are missing, as in a skipped step, change nothing.
@@ -160,10 +160,10 @@ class Health:
                 continue
             if condition not in self.active and value > condition.begins:
                 self.active.append(condition)
-                changes.append(Change(condition.name, True, condition.text))
+                changes.append(Alert(condition.name, True, condition.text))
             elif condition in self.active and value < condition.ends:
                 self.active.remove(condition)
-                changes.append(Change(condition.name, False, f"Over: {condition.meaning}"))
+                changes.append(Alert(condition.name, False, f"Over: {condition.meaning}"))
         return changes
 
     def state_dict(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from kurdtts_lib.vits.winograd.transform import Shape, ToomCook, points_for, unaligned
 
 
-class Lean(TorchFunctionMode):
+class OptimisedOps(TorchFunctionMode):
     """Inside `with Lean():` a few functions of torch are computed in a leaner way.
 
     Long filters of float32 models on the processor need fewer products; everything else (another device or precision,

@@ -23,13 +23,13 @@ from kurdtts_lib.vits.fingerprint import (
     fingerprint_of_voice,
 )
 from kurdtts_lib.vits.generator import TrainableVits
-from kurdtts_lib.vits.monitor import Health
+from kurdtts_lib.vits.monitor import Monitor
 from kurdtts_lib.vits.step import TrainingStep
 from kurdtts_lib.vits.voice import Voice, apply_decoder_weight_norm
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """Where a training stands."""
 
     step: int = 0
@@ -78,7 +78,7 @@ class TrainingState:
         """
         set_seed(settings.seed + process.process_index)  # each process draws its own noise for its own clips
         self.voice, self.settings, self.process = voice, settings, process
-        self.progress, self.health = Progress(), Health()
+        self.progress, self.health = TrainingProgress(), Monitor()
         self._identity = {
             "settings": describe(settings),
             "data": fingerprint_of_clips(reader),
@@ -145,7 +145,7 @@ class TrainingState:
         except RuntimeError as error:
             raise TrainingError(f"{folder} holds a training with a discriminator of other sizes: {error}") from error
         self.training_step.load_state_dict(state["step"])
-        self.progress = Progress(**state["progress"])
+        self.progress = TrainingProgress(**state["progress"])
         if old:
             self.progress.best_step = self.progress.best_score = None
             warnings.warn(

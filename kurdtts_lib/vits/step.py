@@ -17,8 +17,8 @@ from kurdtts_lib.vits.checkpoint import random_state, restore_random_state
 from kurdtts_lib.vits.diagnostics import in_decibels, path_signals, slice_signals
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.generator import GeneratorOutputs, TrainableVits, mel_term
-from kurdtts_lib.vits.micro_batches import HalfOutcome, Part, Sums, parts_of, sum_gradients
-from kurdtts_lib.vits.optimised_ops import Lean
+from kurdtts_lib.vits.micro_batches import HalfStepOutcome, MicroBatch, Sums, micro_batches_of, sum_gradients
+from kurdtts_lib.vits.optimised_ops import OptimisedOps
 
 AUTOCAST_TYPES = {"no": None, "fp16": torch.float16, "bf16": torch.bfloat16}
 FIRST_LOSS_SCALE = 2.0**10
@@ -97,11 +97,11 @@ class TrainingStep:
         if not (adversarial or generator_learns):
             raise ValueError("adversarial and generator_learns are both False: nothing would learn")
         self.generator.train()
-        with Lean():
-            return self._step(parts_of(batches, self.state), adversarial, generator_learns)
+        with OptimisedOps():
+            return self._step(micro_batches_of(batches, self.state), adversarial, generator_learns)
 
-    def _step(self, parts: Sequence[Part], adversarial: bool, generator_learns: bool) -> StepOutcome:
-        halves: dict[str, HalfOutcome] = {}
+    def _step(self, parts: Sequence[MicroBatch], adversarial: bool, generator_learns: bool) -> StepOutcome:
+        halves: dict[str, HalfStepOutcome] = {}
         outputs = None
         if adversarial:
             before = random_state() if len(parts) > 1 else None
@@ -143,8 +143,8 @@ class TrainingStep:
     # --- the two halves -------------------------------------------------------------------------------------
 
     def _discriminator_half(
-        self, parts: Sequence[Part], generator_learns: bool
-    ) -> tuple[HalfOutcome, GeneratorOutputs | None]:
+        self, parts: Sequence[MicroBatch], generator_learns: bool
+    ) -> tuple[HalfStepOutcome, GeneratorOutputs | None]:
         """Returns also the generator's pass if the other half can use it.
 
         The graph of a single micro-batch is kept for that. Of several only one graph fits into the memory of one, so
@@ -164,8 +164,8 @@ class TrainingStep:
         return half._replace(terms={"discriminator": half.terms["discriminator"]}), outputs if keep else None
 
     def _generator_half(
-        self, parts: Sequence[Part], only_outputs: GeneratorOutputs | None, adversarial: bool
-    ) -> HalfOutcome:
+        self, parts: Sequence[MicroBatch], only_outputs: GeneratorOutputs | None, adversarial: bool
+    ) -> HalfStepOutcome:
         """only_outputs: the single micro-batch's pass, where the discriminator's half has made and kept it."""
         sums = Sums(self.state)
         for part in parts:
@@ -189,7 +189,9 @@ class TrainingStep:
     # Both halves go through one sub-discriminator at a time, forward and backward: the loss is a sum over them, and
     # only one's hidden layers are in memory.
 
-    def _judge_apart(self, part: Part, real: Tensor, generated: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def _judge_apart(
+        self, part: MicroBatch, real: Tensor, generated: Tensor
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Leaves the discriminator's gradients; real and generated slices pass it as one batch.
 
         Returns the mean scores, by signal, and the loss.
@@ -209,7 +211,7 @@ class TrainingStep:
             {"discriminator": torch.stack(found).sum()},
         )
 
-    def _judge_for_generator(self, part: Part, outputs: GeneratorOutputs) -> tuple[dict[str, Tensor], Tensor]:
+    def _judge_for_generator(self, part: MicroBatch, outputs: GeneratorOutputs) -> tuple[dict[str, Tensor], Tensor]:
         """The adversarial losses and their scaled gradient, (batch, 1, samples), at the generated slices."""
         generated = outputs.generated.detach().requires_grad_()
         found = []
@@ -233,11 +235,11 @@ class TrainingStep:
         assert generated.grad is not None
         return {name: torch.stack([terms[name] for terms in found]).sum() for name in found[0]}, generated.grad
 
-    def _weighted(self, part: Part, terms: Mapping[str, Tensor]) -> Tensor:
+    def _weighted(self, part: MicroBatch, terms: Mapping[str, Tensor]) -> Tensor:
         """What the gradients are taken of: this micro-batch's share of the whole batch's loss."""
         return torch.stack([self._weights[name] * part.share(name) * term for name, term in terms.items()]).sum()
 
-    def _learn(self, module: nn.Module, optimizer: torch.optim.Optimizer, sums: Sums) -> HalfOutcome:
+    def _learn(self, module: nn.Module, optimizer: torch.optim.Optimizer, sums: Sums) -> HalfStepOutcome:
         """Update the module from its gradients. If anything is not finite, drop them instead."""
         parameters = [parameter for parameter in module.parameters() if parameter.grad is not None]
         sum_gradients(parameters, self.state)
@@ -268,12 +270,12 @@ class TrainingStep:
 
 
 @torch.no_grad()
-def _add_signals(sums: Sums, part: Part, outputs: GeneratorOutputs) -> None:
+def _add_signals(sums: Sums, part: MicroBatch, outputs: GeneratorOutputs) -> None:
     sums.add_signals(part, slice_signals(outputs.real, outputs.generated))
     sums.add_signals(part, path_signals(outputs.durations, part.batch))
 
 
-def _describe_skipped(halves: Mapping[str, HalfOutcome], generator_learns: bool) -> str | None:
+def _describe_skipped(halves: Mapping[str, HalfStepOutcome], generator_learns: bool) -> str | None:
     for name, half in halves.items():
         if half.bad:
             also = " and generator" if name == "discriminator" and generator_learns else ""

@@ -62,13 +62,13 @@ class Voice:
         return self.model.config.sampling_rate
 
     def utterances(
-        self, clauses: Iterable[Sequence[int]], seed: int, speed: float, variation: float
+        self, clauses: Iterable[Sequence[int]], seed: int, speed: float, noise_scale: float
     ) -> Iterator[Utterance]:
         """`vits.synthesis.speak_ids` in the precision that is best for this voice on this machine."""
         from kurdtts_lib.vits.generation import speak_ids
         from kurdtts_lib.vits.precision import best_precision
 
-        return speak_ids(self, clauses, seed, speed, variation, best_precision(self.model))
+        return speak_ids(self, clauses, seed, speed, noise_scale, best_precision(self.model))
 
 
 def load_voice(source: str | Path) -> Voice:

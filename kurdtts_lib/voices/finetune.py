@@ -16,11 +16,11 @@ from kurdtts_lib.core.errors import TrainingError, VoiceError
 from kurdtts_lib.core.settings import Profile, describe
 from kurdtts_lib.data.dataset import Parts, read_metadata, split
 from kurdtts_lib.data.training_set import corpus_settings
-from kurdtts_lib.evaluation import Figures
+from kurdtts_lib.evaluation import Metrics
 from kurdtts_lib.evaluation.confidence import Estimate, shown
-from kurdtts_lib.evaluation.evaluate import RECORDING, Judging, judge
+from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation, evaluate
 from kurdtts_lib.evaluation.held_out import LikenessBaselines, counted, held_out
-from kurdtts_lib.evaluation.metric_descriptions import MEANINGS
+from kurdtts_lib.evaluation.metric_descriptions import METRIC_DESCRIPTIONS
 from kurdtts_lib.evaluation.report import as_files
 from kurdtts_lib.evaluation.validation import validator
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
@@ -38,13 +38,13 @@ SAMPLES = 5
 
 
 @dataclass(frozen=True)
-class Result:
+class FineTuningResult:
     """A finished fine-tuning, measured on the test sentences: they taught nothing and chose nothing."""
 
     folder: Path
-    before: Figures
-    after: Figures
-    judging: Judging
+    before: Metrics
+    after: Metrics
+    evaluation: Evaluation
     """Where these figures come from, with the intervals and the differences."""
     faults: list[str]
     """Why the voice did not become the current one; empty if it did."""
@@ -52,7 +52,7 @@ class Result:
     @property
     def baselines(self) -> LikenessBaselines:
         """What the speaker distances must be compared with."""
-        return self.judging.held_out.baselines
+        return self.evaluation.held_out.baselines
 
 
 def check_machine(profile: Profile) -> None:
@@ -97,7 +97,7 @@ def _published_discriminator(base_voice: str) -> VitsDiscriminator | None:
     return None
 
 
-def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], None] = print) -> Result:
+def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], None] = print) -> FineTuningResult:
     """Judge the base and the best fine-tuned voice on test sentences, then publish the latter with its card.
 
     The best voice is the one with the lowest mel distance on the validation sentences. `tell` is called with a line
@@ -111,8 +111,8 @@ def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], No
     tell(f"Test sentences: {sentences.size}.")
     base = load_voice(profile.base_voice)
     base.model.to(device=voice.model.device)  # type: ignore[call-arg]
-    judging = judge({BEFORE: base, AFTER: voice}, sentences, progress=_telling(tell))
-    before, after = judging.figures(BEFORE), judging.figures(AFTER)
+    evaluation = evaluate({BEFORE: base, AFTER: voice}, sentences, progress=_telling(tell))
+    before, after = evaluation.figures(BEFORE), evaluation.figures(AFTER)
     parent = next(iter(registry.known([profile.base_voice])), None)
     voice.card = {
         "name": f"kurdtts {profile.name}",
@@ -131,16 +131,16 @@ def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], No
         "settings": describe(profile.training),
         "before": asdict(before),
         "after": asdict(after),
-        "differences": {name: asdict(found) for name, found in judging.differences[AFTER].items()},
+        "differences": {name: asdict(found) for name, found in evaluation.differences[AFTER].items()},
         "likeness_baselines": asdict(sentences.baselines),
         "parent": parent.version if parent else None,
         "faults": registry.faults_of(
-            judging.sounds[AFTER], after, before.mel_distance, registry.MUCH_WORSE * before.mel_distance
+            evaluation.sounds[AFTER], after, before.mel_distance, registry.MUCH_WORSE * before.mel_distance
         ),
     }
     origin = origin_of(profile, parent)
-    entry = registry.publish(voice, profile.name, _readme, _samples(judging), as_files(judging), origin, tell)
-    return Result(entry.folder, before, after, judging, entry.faults)
+    entry = registry.publish(voice, profile.name, _readme, _samples(evaluation), as_files(evaluation), origin, tell)
+    return FineTuningResult(entry.folder, before, after, evaluation, entry.faults)
 
 
 def _telling(tell: Callable[[str], None]) -> Callable[[int, str, int], None]:
@@ -155,12 +155,12 @@ def _telling(tell: Callable[[str], None]) -> Callable[[int, str, int], None]:
     return progress
 
 
-def _samples(judging: Judging) -> dict[str, np.ndarray]:
+def _samples(evaluation: Evaluation) -> dict[str, np.ndarray]:
     """Some sentences as recorded, before and after, by file name."""
     return {
         f"{number:02d}-{kind}.wav": waveform
         for kind, name in (("recording", RECORDING), ("before", BEFORE), ("after", AFTER))
-        for number, waveform in enumerate(judging.sounds[name][:SAMPLES], 1)
+        for number, waveform in enumerate(evaluation.sounds[name][:SAMPLES], 1)
     }
 
 
@@ -188,9 +188,14 @@ def licence_of(voice: Voice, base_voice: str) -> str:
 
 def _readme(card: dict) -> str:
     rows = [
-        (MEANINGS[name].title, shown(card["before"][name]), shown(after), str(Estimate(**card["differences"][name])))
+        (
+            METRIC_DESCRIPTIONS[name].title,
+            shown(card["before"][name]),
+            shown(after),
+            str(Estimate(**card["differences"][name])),
+        )
         for name, after in card["after"].items()
-        if name in MEANINGS
+        if name in METRIC_DESCRIPTIONS
     ]
     measured_on = counted(card["test_clips"], card["test_clips_of"])
     return f"""{voice_head(card)}

@@ -17,7 +17,7 @@ from kurdtts_lib.core.files import read_json
 from kurdtts_lib.core.settings import PRESETS, Profile, home, load_profile
 
 if TYPE_CHECKING:
-    from kurdtts_lib.voices.registry import Entry
+    from kurdtts_lib.voices.registry import RegisteredVoice
 
 LOCAL = "local.json"
 """Beside the card, which may be given away: folders of this computer, those under the home relative to it."""
@@ -54,14 +54,14 @@ def read_origin(folder: Path) -> Origin | None:
         return None
 
 
-def origin_of(profile: Profile, parent: "Entry | None") -> Origin:
+def origin_of(profile: Profile, parent: "RegisteredVoice | None") -> Origin:
     """The origin of a voice that was trained with `profile`, from the voice `parent` if that is of the registry."""
     base = _profile_of(parent, parent.origin).base_voice if parent and parent.origin else profile.base_voice
     own = base == _built_in(profile.key).base_voice
     return Origin(profile.key, _portable(profile.prepared_dir), "" if own else _portable(base))
 
 
-def profile_of(entry: "Entry", asked: str | None = None, data_dir: Path | None = None) -> Profile:
+def profile_of(entry: "RegisteredVoice", asked: str | None = None, data_dir: Path | None = None) -> Profile:
     """The profile for work on the voice `entry`, by default the one that it was trained with, on the same data.
 
     asked: a profile, as `load_profile` takes it. data_dir: prepared data.
@@ -80,7 +80,7 @@ def profile_of(entry: "Entry", asked: str | None = None, data_dir: Path | None =
     return own
 
 
-def check_profile(entry: "Entry", profile: Profile) -> None:
+def check_profile(entry: "RegisteredVoice", profile: Profile) -> None:
     """Raise VoiceError if `profile` is not the one that the voice was trained with, or has other prepared data."""
     if entry.origin is None:
         return
@@ -99,7 +99,7 @@ def check_profile(entry: "Entry", profile: Profile) -> None:
         )
 
 
-def common_profile(entries: Iterable["Entry"], asked: str | None, data_dir: Path | None) -> Profile:
+def common_profile(entries: Iterable["RegisteredVoice"], asked: str | None, data_dir: Path | None) -> Profile:
     """The profile for comparing voices: what is asked for, or the one that all of `entries` were trained with.
 
     Raises VoiceError if nothing is asked for and they do not agree.
@@ -114,7 +114,7 @@ def common_profile(entries: Iterable["Entry"], asked: str | None, data_dir: Path
     return profile_of(entry)
 
 
-def _profile_of(entry: "Entry", origin: Origin) -> Profile:
+def _profile_of(entry: "RegisteredVoice", origin: Origin) -> Profile:
     built_in, card = _built_in(origin.profile), entry.card.get("settings", {})
     computed = {name: card[name] for name in PRESETS["cpu"] if name in card}  # as the machine did that trained it
     return dataclasses.replace(
@@ -149,7 +149,7 @@ def _place(text: str) -> str:
 # --- which voices may go --------------------------------------------------------------------------------------
 
 
-def outdated(entries: Sequence["Entry"], back: int | None) -> list["Entry"]:
+def outdated(entries: Sequence["RegisteredVoice"], back: int | None) -> list["RegisteredVoice"]:
     """What a new voice pushes out: sample voices, and voices between others that learned from corrections.
 
     entries: all voices, the newest last. back: where a roll-back goes.
@@ -164,7 +164,7 @@ def outdated(entries: Sequence["Entry"], back: int | None) -> list["Entry"]:
     ]
 
 
-def worth_keeping(entries: Sequence["Entry"], back: int | None) -> dict[int, str]:
+def worth_keeping(entries: Sequence["RegisteredVoice"], back: int | None) -> dict[int, str]:
     """Why a voice stays unless it is named, by its number. entries, back: as in `outdated`."""
     kept = {entry.version: "its origin is not known" for entry in entries if entry.origin is None}
     for _, lineage in _lineages(entries):
@@ -178,7 +178,7 @@ def worth_keeping(entries: Sequence["Entry"], back: int | None) -> dict[int, str
     return kept
 
 
-def _lineages(entries: Sequence["Entry"]) -> list[tuple[Origin, list["Entry"]]]:
+def _lineages(entries: Sequence["RegisteredVoice"]) -> list[tuple[Origin, list["RegisteredVoice"]]]:
     lineages = defaultdict(list)
     for entry in entries:
         if entry.origin:
@@ -186,7 +186,7 @@ def _lineages(entries: Sequence["Entry"]) -> list[tuple[Origin, list["Entry"]]]:
     return list(lineages.items())
 
 
-def _best(lineage: Sequence["Entry"]) -> Iterator[int]:
+def _best(lineage: Sequence["RegisteredVoice"]) -> Iterator[int]:
     """The nearest to the recordings, and the newest good one.
 
     A training is measured on all test sentences and one on corrections on some of them: each kind has its best.

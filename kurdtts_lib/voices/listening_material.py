@@ -73,7 +73,7 @@ def _load(voices: Sequence[str]) -> Mapping[str, Voice]:
     """By the names that the results will show."""
     loaded: dict[str, Voice] = {}
     for source in voices:
-        folder = registry.place_of(source)
+        folder = registry.folder_of(source)
         name = public_name(folder)
         if name in loaded:
             raise ListeningError(f"{name} is there twice: a test compares different voices.")

@@ -32,7 +32,7 @@ MUCH_WORSE = 1.15
 
 
 @dataclass(frozen=True)
-class Entry:
+class RegisteredVoice:
     """A voice of the registry."""
 
     version: int
@@ -53,7 +53,7 @@ def models() -> Path:
     return home() / "models"
 
 
-def voices() -> list[Entry]:
+def voices() -> list[RegisteredVoice]:
     """All voices, the newest last. A folder whose card cannot be read is not whole and is not listed."""
     current = _pointer().get("current")
     found = []
@@ -66,7 +66,9 @@ def voices() -> list[Entry]:
         except (OSError, ValueError) as error:
             warnings.warn(f"{folder / CARD} cannot be read ({error}), so this voice is not listed.", stacklevel=2)
             continue
-        found.append(Entry(int(match[1]), match[2], folder, card, int(match[1]) == current, read_origin(folder)))
+        found.append(
+            RegisteredVoice(int(match[1]), match[2], folder, card, int(match[1]) == current, read_origin(folder))
+        )
     return sorted(found, key=lambda entry: entry.version)
 
 
@@ -78,7 +80,7 @@ def publish(
     texts: Mapping[str, str] | None = None,
     origin: Origin | None = None,
     tell: Callable[[str], None] = print,
-) -> Entry:
+) -> RegisteredVoice:
     """Save `voice` as a new version and, if it has no faults, make it the current one. Old ones make room.
 
     `voice.card` must hold `faults` and `parent`; `version`, `profile` and `parent_sha256` are added. readme: the README
@@ -132,7 +134,7 @@ def _numbers() -> list[int]:
     return [int(match[1]) for path in models().iterdir() if (match := NUMBER.match(path.name))]
 
 
-def entry_of(version: int) -> Entry:
+def entry_of(version: int) -> RegisteredVoice:
     """Raises VoiceError, naming those there are, if there is no such version."""
     found = {entry.version: entry for entry in voices()}
     if version not in found:
@@ -140,11 +142,11 @@ def entry_of(version: int) -> Entry:
     return found[version]
 
 
-def _numbers_of(entries: Iterable[Entry]) -> str:
+def _numbers_of(entries: Iterable[RegisteredVoice]) -> str:
     return ", ".join(str(entry.version) for entry in entries) or "none yet"
 
 
-def place_of(source: str | Path | None) -> str:
+def folder_of(source: str | Path | None) -> str:
     """What `load_voice` takes for the voice `source`, as a reader names it; None is the current voice.
 
     A number of `kurdtts voices`; a folder; a voice's name or the name of its folder in `models`; or a name on the hub.
@@ -168,19 +170,19 @@ def place_of(source: str | Path | None) -> str:
     )
 
 
-def named(name: str, entries: Sequence[Entry]) -> list[Entry]:
+def named(name: str, entries: Sequence[RegisteredVoice]) -> list[RegisteredVoice]:
     """The voices among `entries` with this number, folder name or name. No path is made from `name`."""
     exact = [entry for entry in entries if name in (str(entry.version), entry.folder.name)]
     return exact or [entry for entry in entries if entry.name == name]
 
 
-def known(sources: Iterable[str | Path]) -> list[Entry]:
+def known(sources: Iterable[str | Path]) -> list[RegisteredVoice]:
     """Those of the voices `sources` that are of this registry. Raises VoiceError as `place_of`."""
-    folders = {Path(place_of(source)).resolve() for source in sources}
+    folders = {Path(folder_of(source)).resolve() for source in sources}
     return [entry for entry in voices() if entry.folder.resolve() in folders]
 
 
-def current() -> Entry:
+def current() -> RegisteredVoice:
     """The current voice. Raises VoiceError if there is none, and says why."""
     found = voices()
     for entry in found:
@@ -189,7 +191,7 @@ def current() -> Entry:
     raise VoiceError(why_no_current(found))
 
 
-def why_no_current(found: Sequence[Entry]) -> str:
+def why_no_current(found: Sequence[RegisteredVoice]) -> str:
     """Why none of `voices()` is the current one, and what to do: a sentence that names no folder of this machine."""
     if not found:
         return "There is no fine-tuned voice yet. Train one: notebook 4, or `kurdtts train`."
@@ -199,7 +201,7 @@ def why_no_current(found: Sequence[Entry]) -> str:
     return "No voice is the current one. Choose one: `kurdtts voices`, then `kurdtts voices use NUMBER`."
 
 
-def use(version: int) -> Entry:
+def use(version: int) -> RegisteredVoice:
     """Make a voice the current one, in one step: readers see the old one or this one.
 
     Raises VoiceError if it does not exist or has faults.
@@ -214,7 +216,7 @@ def use(version: int) -> Entry:
     return entry_of(version)
 
 
-def rollback() -> Entry:
+def rollback() -> RegisteredVoice:
     """Make the voice current that was it before. Raises VoiceError if there is none."""
     before = _before()
     if not before:
@@ -233,7 +235,7 @@ def _before() -> list[int]:
     return [version for version in _pointer()["before"] if version in there]
 
 
-def remove(entry: Entry) -> bool:
+def remove(entry: RegisteredVoice) -> bool:
     """Delete a voice that is not the current one; False if another program holds it open (Windows) or removed it."""
     aside = entry.folder.with_name(f".{entry.folder.name}{ASIDE}")
     try:

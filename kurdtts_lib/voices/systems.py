@@ -10,13 +10,13 @@ from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices import registry
 
 
-def contestants(sources: Iterable[str | Path], profile: Profile) -> dict[str, Voice]:
+def load_systems(sources: Iterable[str | Path], profile: Profile) -> dict[str, Voice]:
     """Voices by name, in their order. A source is what `registry.place_of` takes.
 
     Without any, the profile's base voice and the current voice. Raises VoiceError if one cannot be had.
     """
     voices: dict[str, Voice] = {}
-    for place in [registry.place_of(source) for source in sources] or [profile.base_voice, registry.place_of(None)]:
+    for place in [registry.folder_of(source) for source in sources] or [profile.base_voice, registry.folder_of(None)]:
         voices[_free_name(public_name(place), voices)] = load_voice(place)
     return voices
 

@@ -11,7 +11,7 @@ from kurdtts_lib.feedback.records import Correction
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.speech import speak
 from kurdtts_lib.vits.voice import load_voice
-from kurdtts_lib.voices.registry import Entry
+from kurdtts_lib.voices.registry import RegisteredVoice
 from kurdtts_lib.widgets.players import player_row
 from kurdtts_lib.widgets.recorder import Recorder
 from kurdtts_lib.widgets.takes import Take
@@ -21,7 +21,9 @@ from kurdtts_lib.widgets.text_explorer import box_html, kurmanji
 class FeedbackDesk:
     """The last line of a cell shows it. `submitted` holds what was handed in here."""
 
-    def __init__(self, store: FeedbackStore, entry: Entry, sentences: Sequence[str], language: str = "en") -> None:
+    def __init__(
+        self, store: FeedbackStore, entry: RegisteredVoice, sentences: Sequence[str], language: str = "en"
+    ) -> None:
         """entry: the voice to be corrected; sentences: to pick from, any other can be typed."""
         self.store, self.entry = store, entry
         self.voice = load_voice(str(entry.folder))

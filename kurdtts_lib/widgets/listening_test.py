@@ -8,7 +8,7 @@ import traitlets
 
 from kurdtts_lib.core.errors import KurdTTSError, ListeningError
 from kurdtts_lib.evaluation.listening.design import ListeningTest
-from kurdtts_lib.evaluation.listening.store import Given, ListeningStore
+from kurdtts_lib.evaluation.listening.store import ListeningStore, SubmittedAnswer
 from kurdtts_lib.widgets.listening_page import LABELS, STATIC
 
 
@@ -69,7 +69,7 @@ class ListeningWidget(anywidget.AnyWidget):
         self._store.add(self._test.key.test, message["code"], [], message["choices"])
 
     def _answer(self, message: dict[str, Any]) -> None:
-        self._store.add(self._test.key.test, message["code"], [Given(**message["given"])])
+        self._store.add(self._test.key.test, message["code"], [SubmittedAnswer(**message["given"])])
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The live widget, and a line for a saved notebook that has no kernel."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import ipywidgets
 
 from kurdtts_lib.core.errors import TextError
-from kurdtts_lib.text import Change, normalize
+from kurdtts_lib.text import TextChange, normalize
 from kurdtts_lib.text.lexicon import remove_correction, save_correction, user_lexicon
 from kurdtts_lib.text.normalization import SILENT_RULES
 
@@ -113,12 +113,12 @@ def explanation_html(text: str) -> str:
     return f'<table style="line-height:1.5">{table}</table>' + "".join(map(box_html, result.warnings))
 
 
-def places(text: str, changes: Sequence[Change]) -> list[Change]:
+def places(text: str, changes: Sequence[TextChange]) -> list[TextChange]:
     """The changes as a reader wants to see them: whole words, not single letters (Diyarbakır, not ı).
 
     The rule is empty where only rules were at work that nobody wonders about.
     """
-    spans: list[tuple[int, int, list[Change]]] = []
+    spans: list[tuple[int, int, list[TextChange]]] = []
     for change in changes:
         start, floor = change.start, spans[-1][1] if spans else 0
         end, inside = change.end, [change]
@@ -137,13 +137,13 @@ def _in_word(character: str) -> bool:
     return character.isalnum() or unicodedata.combining(character or " ") > 0
 
 
-def _one_change(text: str, start: int, end: int, changes: Sequence[Change]) -> Change:
+def _one_change(text: str, start: int, end: int, changes: Sequence[TextChange]) -> TextChange:
     after, place = "", start
     for change in changes:
         after += text[place : change.start] + change.after
         place = change.end
     names = dict.fromkeys(change.rule for change in changes if change.rule not in SILENT_RULES)
-    return Change(start, end, text[start:end], after + text[place:end], ", ".join(names))
+    return TextChange(start, end, text[start:end], after + text[place:end], ", ".join(names))
 
 
 def _marked(part: str, rule: str, number: int) -> str:

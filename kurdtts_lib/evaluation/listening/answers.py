@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kurdtts_lib.core.errors import ListeningError
-from kurdtts_lib.evaluation.listening.store import Given, ListeningStore
+from kurdtts_lib.evaluation.listening.store import ListeningStore, SubmittedAnswer
 
 FORMAT = "kurdtts-listening-answers-1"
 LARGEST_BYTES = 2_000_000
@@ -14,7 +14,7 @@ FIELDS = {"format": str, "test": str, "code": str, "headphones": list | None, "a
 ANSWER_FIELDS = {"item": str, "answer": int, "plays": int, "time": str}
 
 
-class Imported(NamedTuple):
+class ImportedAnswers(NamedTuple):
     """What a file brought."""
 
     test: str
@@ -26,20 +26,20 @@ class Imported(NamedTuple):
     """How many a listener gives who comes to the end."""
 
 
-def import_answers(store: ListeningStore, path: Path) -> Imported:
+def import_answers(store: ListeningStore, path: Path) -> ImportedAnswers:
     """Take the answers of one listener; the same file again counts once.
 
     Raises ListeningError, and takes nothing, for a file that is damaged, not from a listener's page, of a test that
     was not made here, or of a code that has other answers.
     """
     content = _read(path)
-    answers = [Given(**_fields(each, ANSWER_FIELDS, path)) for each in content["answers"]]
+    answers = [SubmittedAnswer(**_fields(each, ANSWER_FIELDS, path)) for each in content["answers"]]
     try:
         new = store.add(content["test"], content["code"], answers, content["headphones"])
         expected = len(store.key(content["test"]).plan(content["code"]))
     except ListeningError as error:
         raise ListeningError(f"{path}: {error}") from error
-    return Imported(content["test"], content["code"], len(answers), new, expected)
+    return ImportedAnswers(content["test"], content["code"], len(answers), new, expected)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -12,12 +12,12 @@ import numpy as np
 from kurdtts_lib.audio.io import wav_bytes
 from kurdtts_lib.core.errors import ListeningError
 from kurdtts_lib.evaluation.listening.order import order, variants
-from kurdtts_lib.evaluation.listening.stimuli import TONE_RATE, headphone_trials, same_loudness, spoil
+from kurdtts_lib.evaluation.listening.stimuli import TONE_RATE, headphone_trials, low_anchor, same_loudness
 
 SCALES = {"mos": range(1, 6), "cmos": range(-3, 4), "abx": range(2)}
 """The answers of each kind. mos: 1 bad to 5 excellent (ITU-T P.800). cmos: how much better the second sound is than
 the first, -3 to 3 (P.800, comparison category rating). abx: X is the first sound (0) or the second (1)."""
-UNSPOILT, SPOILT = "anchor, unspoilt", "anchor, spoilt"
+HIDDEN_REFERENCE, LOW_ANCHOR = "anchor, unspoilt", "anchor, spoilt"
 ANCHORS = 2
 """Sentences of which the listener also hears a spoilt form."""
 LISTENERS = 24
@@ -26,7 +26,7 @@ LETTERS = "CDGHJKLMNPQRTVWX"
 
 
 @dataclass(frozen=True)
-class Place:
+class Trial:
     """What one listener hears at one place of the test."""
 
     item: str
@@ -37,14 +37,14 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Key:
+class AnswerKey:
     """What only the maker has: who is behind each sound."""
 
     test: str
     kind: str
     systems: list[str]
     sentences: list[str]
-    plans: dict[str, list[Place]]
+    plans: dict[str, list[Trial]]
     """By listener's code, in the order of hearing."""
     trials: dict[str, int]
     """The sounds of the headphones check, in order, and which tone is the quietest."""
@@ -55,12 +55,12 @@ class Key:
         return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
-    def from_json(cls, text: str) -> "Key":
+    def from_json(cls, text: str) -> "AnswerKey":
         values = json.loads(text)
-        values["plans"] = {code: [Place(**place) for place in places] for code, places in values["plans"].items()}
+        values["plans"] = {code: [Trial(**place) for place in places] for code, places in values["plans"].items()}
         return cls(**values)
 
-    def plan(self, code: str) -> list[Place]:
+    def plan(self, code: str) -> list[Trial]:
         """Raises ListeningError for a code that this test does not have."""
         if code not in self.plans:
             raise ListeningError(f"The listening test {self.test} has no code {code!r}. Look at the list of its codes.")
@@ -76,7 +76,7 @@ class Key:
 class ListeningTest:
     """A test that can be heard."""
 
-    key: Key
+    key: AnswerKey
     sounds: dict[str, bytes] = field(repr=False)
     """WAV files by the sounds' names, which tell nothing, in the order of these."""
 
@@ -104,8 +104,8 @@ def make_test(
     digest = _digest(kind, str(listeners), str(sampling_rate), note, plain, chosen)
     # Every listener sees the test's name; what the hidden names are drawn from must not follow from it.
     test, rng = digest[:12], np.random.default_rng(int(digest[12:], 16))
-    plain |= {(UNSPOILT, text): waveform for text, waveform in chosen.items()}
-    plain |= {(SPOILT, text): spoil(waveform, sampling_rate, rng) for text, waveform in chosen.items()}
+    plain |= {(HIDDEN_REFERENCE, text): waveform for text, waveform in chosen.items()}
+    plain |= {(LOW_ANCHOR, text): low_anchor(waveform, sampling_rate, rng) for text, waveform in chosen.items()}
     files = {name: wav_bytes(sound, sampling_rate) for name, sound in same_loudness(plain, sampling_rate).items()}
     opaque = _opaque_names(rng)
     # X is a file of its own: the name of A's or B's would tell which one it is.
@@ -114,7 +114,7 @@ def make_test(
     sounds = {id: files[name[:2]] for name, id in ids.items()}
     sounds |= {id: wav_bytes(trial.sound, TONE_RATE) for id, trial in trials}
     plans = _plans(kind, names, sentences, list(chosen), ids, listeners, rng)
-    key = Key(test, kind, names, sentences, plans, {id: trial.quietest for id, trial in trials}, note)
+    key = AnswerKey(test, kind, names, sentences, plans, {id: trial.quietest for id, trial in trials}, note)
     return ListeningTest(key, dict(sorted(sounds.items())))
 
 
@@ -123,7 +123,7 @@ def _check(kind: str, systems: Mapping[str, Mapping[str, np.ndarray]], listeners
         raise ListeningError(f"There is no kind of test {kind!r}. There are: {', '.join(SCALES)}.")
     if len(systems) < 2:
         raise ListeningError("A listening test compares: give two voices at least, or a voice and recordings.")
-    if reserved := {UNSPOILT, SPOILT, ""} & set(systems):
+    if reserved := {HIDDEN_REFERENCE, LOW_ANCHOR, ""} & set(systems):
         raise ListeningError(f"No system can have the name {reserved.pop()!r}. Choose another one.")
     everything = set().union(*systems.values())
     if not everything:
@@ -163,10 +163,10 @@ def _plans(
     ids: Mapping[tuple[str, str, str], str],
     listeners: int,
     rng: np.random.Generator,
-) -> dict[str, list[Place]]:
+) -> dict[str, list[Trial]]:
     single = kind == "mos"
     units = [(name,) for name in names] if single else list(itertools.combinations(names, 2))
-    anchor_units = [(UNSPOILT,), (SPOILT,)] if single else [(UNSPOILT, SPOILT)]
+    anchor_units = [(HIDDEN_REFERENCE,), (LOW_ANCHOR,)] if single else [(HIDDEN_REFERENCE, LOW_ANCHOR)]
     anchor_items = [(unit, text) for unit in anchor_units for text in anchors]
     all_texts = list(dict.fromkeys([*sentences, *anchors]))
     items = [*itertools.product(units, sentences), *anchor_items]
@@ -182,7 +182,7 @@ def _plans(
             item = (units[unit], sentences[text]) if unit >= 0 else anchor_items[-unit - 1]
             heard = _heard(kind, item[0], int(form[item]))
             sounds = [ids[(name, item[1], "x" if place == 2 else "")] for place, name in enumerate(heard)]
-            places.append(Place(item_names[item], sounds, heard, item[1]))
+            places.append(Trial(item_names[item], sounds, heard, item[1]))
         plans[code] = places
     return plans
 

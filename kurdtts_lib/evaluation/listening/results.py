@@ -9,7 +9,7 @@ import pandas
 
 from kurdtts_lib.core.errors import ListeningError
 from kurdtts_lib.evaluation.confidence import FEWEST, Estimate
-from kurdtts_lib.evaluation.listening.design import SPOILT, UNSPOILT, Key
+from kurdtts_lib.evaluation.listening.design import HIDDEN_REFERENCE, LOW_ANCHOR, AnswerKey
 from kurdtts_lib.evaluation.listening.statistics import Rating, alpha, interval, share
 from kurdtts_lib.evaluation.listening.store import Answer, ListeningStore
 
@@ -39,7 +39,7 @@ class Summary:
 class Results:
     """All that came back for one test."""
 
-    key: Key
+    key: AnswerKey
     listeners: pandas.DataFrame
     """A row for each code that answered: answers, of how many, the anchors, the headphones check."""
     everybody: Summary
@@ -85,25 +85,29 @@ def passes(answers: Sequence[Answer], kind: str) -> bool | None:
 
     With two pairs, who answers by chance passes one time in six (mos, cmos) or in four (abx).
     """
-    anchors = [answer for answer in answers if answer.systems[0] in (SPOILT, UNSPOILT)]
+    anchors = [answer for answer in answers if answer.systems[0] in (LOW_ANCHOR, HIDDEN_REFERENCE)]
     if kind == "mos":
         rated = {(answer.systems[0], answer.sentence): answer.answer for answer in anchors}
-        pairs = [(rated.get((SPOILT, text)), rated.get((UNSPOILT, text))) for text in {text for _, text in rated}]
+        pairs = [
+            (rated.get((LOW_ANCHOR, text)), rated.get((HIDDEN_REFERENCE, text))) for text in {text for _, text in rated}
+        ]
         right = [spoilt < unspoilt for spoilt, unspoilt in pairs if spoilt is not None and unspoilt is not None]
     elif kind == "cmos":
-        right = [_preference(answer, UNSPOILT) > 0 for answer in anchors]
+        right = [_preference(answer, HIDDEN_REFERENCE) > 0 for answer in anchors]
     else:
         right = [_is_right(answer) for answer in anchors]
     return all(right) if right else None
 
 
-def summarize(key: Key, answers: Sequence[Answer], codes: Sequence[str]) -> Summary:
+def summarize(key: AnswerKey, answers: Sequence[Answer], codes: Sequence[str]) -> Summary:
     """The figures of these listeners, anchors left out."""
-    heard = [answer for answer in answers if answer.code in codes and answer.systems[0] not in (SPOILT, UNSPOILT)]
+    heard = [
+        answer for answer in answers if answer.code in codes and answer.systems[0] not in (LOW_ANCHOR, HIDDEN_REFERENCE)
+    ]
     return {"mos": _mos, "cmos": _cmos, "abx": _abx}[key.kind](key, heard, list(codes))
 
 
-def _mos(key: Key, answers: list[Answer], codes: list[str]) -> Summary:
+def _mos(key: AnswerKey, answers: list[Answer], codes: list[str]) -> Summary:
     by_system = {system: _ratings(answers, system) for system in key.systems}
     table = _table({name: _row("MOS", interval(ratings)) for name, ratings in by_system.items()})
     pairs, level = _pairs(key)
@@ -117,7 +121,7 @@ def _mos(key: Key, answers: list[Answer], codes: list[str]) -> Summary:
     return Summary(codes, table, agreement, verdicts)
 
 
-def _cmos(key: Key, answers: list[Answer], codes: list[str]) -> Summary:
+def _cmos(key: AnswerKey, answers: list[Answer], codes: list[str]) -> Summary:
     rows: dict[str, dict[str, float]] = {}
     verdicts = []
     pairs, level = _pairs(key)
@@ -131,7 +135,7 @@ def _cmos(key: Key, answers: list[Answer], codes: list[str]) -> Summary:
     return Summary(codes, _table(rows), alpha(sides), verdicts)
 
 
-def _abx(key: Key, answers: list[Answer], codes: list[str]) -> Summary:
+def _abx(key: AnswerKey, answers: list[Answer], codes: list[str]) -> Summary:
     rows: dict[str, dict[str, float]] = {}
     verdicts = []
     pairs, _ = _pairs(key)
@@ -172,7 +176,7 @@ def _is_right(answer: Answer) -> bool:
     return answer.systems[answer.answer] == answer.systems[2]
 
 
-def _pairs(key: Key) -> tuple[list[tuple[str, str]], float]:
+def _pairs(key: AnswerKey) -> tuple[list[tuple[str, str]], float]:
     """All pairs, and the level of each one's interval: together they are wrong one time in twenty (Bonferroni)."""
     pairs = list(itertools.combinations(key.systems, 2))
     return pairs, 1 - CHANCE / len(pairs)

@@ -21,7 +21,7 @@ TONE_RATE = 8000
 Name = TypeVar("Name", bound=Hashable)
 
 
-class Trial(NamedTuple):
+class HeadphoneTrial(NamedTuple):
     """One question of the headphones check."""
 
     sound: np.ndarray
@@ -48,7 +48,7 @@ def same_loudness(sounds: Mapping[Name, np.ndarray], sampling_rate: int) -> dict
     return {name: waveform * 10 ** ((target - levels[name]) / 20) for name, waveform in sounds.items()}
 
 
-def spoil(waveform: np.ndarray, sampling_rate: int, rng: np.random.Generator) -> np.ndarray:
+def low_anchor(waveform: np.ndarray, sampling_rate: int, rng: np.random.Generator) -> np.ndarray:
     """A hidden anchor: (samples,) without what is above 2.5 kHz, and white noise 10 dB below the speech's power.
 
     Dull and noisy on purpose: whoever does not put it below the sound it was made from did not listen.
@@ -59,7 +59,7 @@ def spoil(waveform: np.ndarray, sampling_rate: int, rng: np.random.Generator) ->
     return dull + rng.normal(scale=np.sqrt(noise_power), size=len(dull))
 
 
-def headphone_trials(rng: np.random.Generator) -> list[Trial]:
+def headphone_trials(rng: np.random.Generator) -> list[HeadphoneTrial]:
     """The six questions of Woods et al. 2017, "Headphone screening to facilitate web-based auditory experiments".
 
     Each has three tones of 200 Hz, one second long: an ordinary one, one that is 6 dB quieter, and one whose right
@@ -75,7 +75,7 @@ def headphone_trials(rng: np.random.Generator) -> list[Trial]:
     for index in rng.permutation(len(orders)):
         tones = [_tone(kind) for kind in orders[index]]
         sound = np.concatenate([tones[0], gap, tones[1], gap, tones[2]])
-        trials.append(Trial(sound, 1 + orders[index].index("quiet")))
+        trials.append(HeadphoneTrial(sound, 1 + orders[index].index("quiet")))
     return trials
 
 

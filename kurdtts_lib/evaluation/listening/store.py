@@ -12,7 +12,7 @@ from typing import Any
 from kurdtts_lib.core import sqlite
 from kurdtts_lib.core.errors import ListeningError
 from kurdtts_lib.core.settings import home
-from kurdtts_lib.evaluation.listening.design import SCALES, Key, Place
+from kurdtts_lib.evaluation.listening.design import SCALES, AnswerKey, Trial
 
 NAME = "listening.sqlite"
 TIMEOUT_SECONDS = sqlite.TIMEOUT_SECONDS
@@ -49,7 +49,7 @@ KIND = sqlite.Kind(
 
 
 @dataclass(frozen=True)
-class Given:
+class SubmittedAnswer:
     """An answer as the listener's page gives it."""
 
     item: str
@@ -83,7 +83,7 @@ class ListeningStore:
     def __init__(self, folder: Path | None = None) -> None:
         self.path = (folder or home() / "data" / "listening") / NAME
 
-    def keep(self, key: Key) -> None:
+    def keep(self, key: AnswerKey) -> None:
         """Remember a test; the same one again changes nothing."""
         created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         with self._transaction() as database:
@@ -96,12 +96,14 @@ class ListeningStore:
         with self._transaction(write=False) as database:
             return [row["test"] for row in database.execute("SELECT test FROM tests ORDER BY number")]
 
-    def key(self, test: str | None = None) -> Key:
+    def key(self, test: str | None = None) -> AnswerKey:
         """Of a test; None: the newest."""
         with self._transaction(write=False) as database:
             return _key(database, test)
 
-    def add(self, test: str, code: str, given: Sequence[Given], headphones: Sequence[int] | None = None) -> int:
+    def add(
+        self, test: str, code: str, given: Sequence[SubmittedAnswer], headphones: Sequence[int] | None = None
+    ) -> int:
         """Keep answers of one listener, all or none; returns how many are new.
 
         headphones: the tone that was chosen in each trial of the check; empty: it was left out; None: nothing to say.
@@ -147,21 +149,21 @@ class ListeningStore:
             yield connection
 
 
-def _key(database: sqlite3.Connection, test: str | None) -> Key:
+def _key(database: sqlite3.Connection, test: str | None) -> AnswerKey:
     rows = database.execute("SELECT test, key FROM tests ORDER BY number").fetchall()
     if not rows:
         raise ListeningError("There is no listening test yet. Make one: `kurdtts listen make`.")
     keys = {row["test"]: row["key"] for row in rows}
     if test is not None and test not in keys:
         raise ListeningError(f"There is no listening test {test!r} here. There are: {', '.join(keys)}.")
-    return Key.from_json(keys[test or rows[-1]["test"]])
+    return AnswerKey.from_json(keys[test or rows[-1]["test"]])
 
 
 def _number_right(choices: list[int], right: list[int]) -> int | None:
     return sum(one == other for one, other in zip(choices, right, strict=True)) if choices else None
 
 
-def _keep_headphones(database: sqlite3.Connection, key: Key, code: str, choices: Sequence[int]) -> None:
+def _keep_headphones(database: sqlite3.Connection, key: AnswerKey, code: str, choices: Sequence[int]) -> None:
     if choices and (len(choices) != len(key.trials) or not all(_whole(choice, range(1, 4)) for choice in choices)):
         raise ListeningError(f"The headphones check of {code} is not {len(key.trials)} numbers from 1 to 3: {choices}.")
     written = json.dumps(list(choices))
@@ -173,7 +175,7 @@ def _keep_headphones(database: sqlite3.Connection, key: Key, code: str, choices:
         raise _used(key.test, code)
 
 
-def _checked(key: Key, plan: dict[str, Place], given: Given) -> Place:
+def _checked(key: AnswerKey, plan: dict[str, Trial], given: SubmittedAnswer) -> Trial:
     if given.item not in plan:
         raise ListeningError(f"The test {key.test} has no item {given.item!r} for this listener.")
     place, scale = plan[given.item], SCALES[key.kind]
@@ -188,7 +190,7 @@ def _whole(value: object, allowed: range) -> bool:
     return type(value) is int and value in allowed
 
 
-def _keep(database: sqlite3.Connection, key: Key, code: str, place: Place, given: Given) -> bool:
+def _keep(database: sqlite3.Connection, key: AnswerKey, code: str, place: Trial, given: SubmittedAnswer) -> bool:
     given = replace(given, time=_utc(given.time))
     place_of = (key.test, code, given.item)
     before = database.execute("SELECT time FROM answers WHERE test = ? AND code = ? AND item = ?", place_of).fetchone()

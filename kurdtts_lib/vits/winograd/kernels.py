@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 
 TILES_AT_ONCE = 8
 """Their samples and points stay in the processor's nearest memory."""
-NUMBERS_AT_ONCE = 1024
+VALUES_AT_ONCE = 1024
 """Of a row, for the same reason."""
 
 BLOCK = 8
@@ -27,7 +27,7 @@ _compile = numba.njit(cache=True, nogil=True, fastmath=True)
 
 
 @_compile
-def _mix(target: np.ndarray, rows: np.ndarray, step: int, factors: np.ndarray, first: int, add: bool) -> None:
+def _axpy(target: np.ndarray, rows: np.ndarray, step: int, factors: np.ndarray, first: int, add: bool) -> None:
     """target = (or +=) the sum of factors[i] * rows[i * step :] over i = first, first + 2, ...
 
     Four rows at a time: the target is read and written less often. Where rows run out, the first of the four comes
@@ -58,7 +58,7 @@ def _sum_and_difference(a: np.ndarray, b: np.ndarray, total: np.ndarray, differe
 
 
 @intrinsic
-def _turn_block(typing: Any, source: Any, source_step: Any, target: Any, target_step: Any) -> Any:
+def _transpose_block(typing: Any, source: Any, source_step: Any, target: Any, target_step: Any) -> Any:
     """Turn BLOCK rows of BLOCK numbers into columns. Addresses in bytes, steps from row to row in numbers.
 
     Written for the compiler below numba's: from a loop it makes single loads, which take five times as long.
@@ -84,14 +84,14 @@ def _turn_block(typing: Any, source: Any, source_step: Any, target: Any, target_
 
 
 @_compile
-def _turn(source: np.ndarray, target: np.ndarray) -> None:
+def _transpose(source: np.ndarray, target: np.ndarray) -> None:
     """target[j, i] = source[i, j]; numbers of a row are neighbours in both."""
     height, width = source.shape
     source_step, target_step = source.strides[0] // 4, target.strides[0] // 4
     whole_height, whole_width = height - height % BLOCK, width - width % BLOCK
     for i in range(0, whole_height, BLOCK):
         for j in range(0, whole_width, BLOCK):
-            _turn_block(
+            _transpose_block(
                 source.ctypes.data + 4 * (i * source_step + j),
                 source_step,
                 target.ctypes.data + 4 * (j * target_step + i),
@@ -117,7 +117,7 @@ def samples_to_points(
     channels, length = x.shape[1:]
     rows = np.empty(((TILES_AT_ONCE - 1) * step + width) * size, np.float32)
     by_time = rows.reshape(-1, channels)
-    even, odd = np.empty(NUMBERS_AT_ONCE, np.float32), np.empty(NUMBERS_AT_ONCE, np.float32)
+    even, odd = np.empty(VALUES_AT_ONCE, np.float32), np.empty(VALUES_AT_ONCE, np.float32)
     for item in range(start, stop):
         for begin in range(0, tiles, TILES_AT_ONCE):
             end = min(tiles, begin + TILES_AT_ONCE)
@@ -127,16 +127,16 @@ def samples_to_points(
             if low > 0 or high < count:  # zeros outside of x
                 by_time[:count] = 0
             if low < high:
-                _turn(x[item, :, first + low : first + high], by_time[low:high])
+                _transpose(x[item, :, first + low : first + high], by_time[low:high])
             for tile in range(begin, end):
-                for low in range(0, size, NUMBERS_AT_ONCE):
-                    high = min(size, low + NUMBERS_AT_ONCE)
+                for low in range(0, size, VALUES_AT_ONCE):
+                    high = min(size, low + VALUES_AT_ONCE)
                     source = rows[(tile - begin) * step * size + low :]
-                    _mix(points[0, item, tile, low:high], source, size, matrix[0], 0, False)
-                    _mix(points[1, item, tile, low:high], source, size, matrix[1], (width - 1) % 2, False)
+                    _axpy(points[0, item, tile, low:high], source, size, matrix[0], 0, False)
+                    _axpy(points[1, item, tile, low:high], source, size, matrix[1], (width - 1) % 2, False)
                     for j in range(2, n, 2):
-                        _mix(even[: high - low], source, size, matrix[j], 0, False)
-                        _mix(odd[: high - low], source, size, matrix[j], 1, False)
+                        _axpy(even[: high - low], source, size, matrix[j], 0, False)
+                        _axpy(odd[: high - low], source, size, matrix[j], 1, False)
                         p, minus_p = points[j, item, tile, low:high], points[j + 1, item, tile, low:high]
                         _sum_and_difference(even, odd, p, minus_p)
 
@@ -163,15 +163,15 @@ def points_to_samples(
     kept = max(0, width - step) * size  # rows that the next tiles add to
     rows = np.empty(((TILES_AT_ONCE - 1) * step + width) * size, np.float32)
     by_time = rows.reshape(-1, channels)
-    parts = np.empty((n, NUMBERS_AT_ONCE), np.float32)
+    parts = np.empty((n, VALUES_AT_ONCE), np.float32)
     numbers = parts.reshape(-1)
     for item in range(start, stop):
         by_time[:] = offset
         for begin in range(0, tiles, TILES_AT_ONCE):
             end = min(tiles, begin + TILES_AT_ONCE)
             for tile in range(begin, end):
-                for low in range(0, size, NUMBERS_AT_ONCE):
-                    high = min(size, low + NUMBERS_AT_ONCE)
+                for low in range(0, size, VALUES_AT_ONCE):
+                    high = min(size, low + VALUES_AT_ONCE)
                     for j in range(2):
                         parts[j, : high - low] = points[j, item, tile, low:high]
                     for j in range(2, n, 2):
@@ -181,14 +181,14 @@ def points_to_samples(
                         place = ((tile - begin) * step + i) * size + low
                         target = rows[place : place + high - low]
                         # Even places take point 0 and the sums, odd places infinity and the differences.
-                        _mix(target, numbers, NUMBERS_AT_ONCE, transposed[i], i % 2, True)
+                        _axpy(target, numbers, VALUES_AT_ONCE, transposed[i], i % 2, True)
                         if i % 2 == 0 and transposed[i, 1] != 0:
-                            _mix(target, parts[1], 0, transposed[i, 1:2], 0, True)
+                            _axpy(target, parts[1], 0, transposed[i, 1:2], 0, True)
             done = (end - begin) * step * size
             first = (begin * step - padding) * columns
             count = ((end - begin) * step + (max(0, width - step) if end == tiles else 0)) * columns
             low, high = max(0, -first), max(0, min(count, length - first))
             if low < high:
-                _turn(by_time[low:high], y[item, :, first + low : first + high])
+                _transpose(by_time[low:high], y[item, :, first + low : first + high])
             rows[:kept] = rows[done : done + kept]
             by_time[kept // channels :] = offset

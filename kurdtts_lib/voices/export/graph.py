@@ -41,7 +41,7 @@ class SpeakingGraph(nn.Module):
         self.model = model
 
     def forward(
-        self, input_ids: Tensor, speed: Tensor, variation: Tensor, duration_noise: Tensor, noise: Tensor
+        self, input_ids: Tensor, speed: Tensor, noise_scale: Tensor, duration_noise: Tensor, noise: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The waveform (samples,) and the frames of each position (positions,), whole numbers as float32.
 
@@ -52,11 +52,11 @@ class SpeakingGraph(nn.Module):
         """
         model = self.model
         prior = encode_text(model, input_ids)
-        shaken = duration_noise * (variation * model.noise_scale_duration)
+        shaken = duration_noise * (noise_scale * model.noise_scale_duration)
         durations = predict_durations(model, prior.hidden, speed * model.speaking_rate, shaken)
         means, log_stddevs = (expand(values, durations) for values in (prior.means, prior.log_stddevs))
         frames = torch.arange(means.shape[2], device=means.device) % noise.shape[2]
-        shaken = noise.index_select(2, frames) * (variation * model.noise_scale)
+        shaken = noise.index_select(2, frames) * (noise_scale * model.noise_scale)
         return decode(model, means, log_stddevs, shaken), durations[0]
 
     def example(self) -> tuple[Tensor, ...]:

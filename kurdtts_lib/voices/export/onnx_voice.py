@@ -41,14 +41,14 @@ def open_session(model: Path, threads: int | None = None) -> onnxruntime.Inferen
 
 
 def graph_inputs(
-    ids: Sequence[int], numbers: np.random.Generator, flow_size: int, speed: float, variation: float
+    ids: Sequence[int], numbers: np.random.Generator, flow_size: int, speed: float, noise_scale: float
 ) -> dict[str, np.ndarray]:
     """What `graph.SpeakingGraph` takes, by name, with noise drawn from `numbers`."""
     positions = len(ids)
     return {
         "input_ids": np.array([ids], dtype=np.int64),
         "speed": np.array(speed, dtype=np.float32),
-        "variation": np.array(variation, dtype=np.float32),
+        "variation": np.array(noise_scale, dtype=np.float32),
         "duration_noise": numbers.standard_normal((1, 2, positions), dtype=np.float32),
         "noise": numbers.standard_normal((1, flow_size, NOISE_FRAMES * positions), dtype=np.float32),
     }
@@ -67,16 +67,16 @@ class OnnxVoice:
         self.tokenizer = _Letters(read_json(folder / VOCABULARY))
         self._session = open_session(folder / MODEL, threads)
 
-    def speak(self, text: str, seed: int = 1, speed: float = 1.0, variation: float = 1.0) -> np.ndarray:
+    def speak(self, text: str, seed: int = 1, speed: float = 1.0, noise_scale: float = 1.0) -> np.ndarray:
         """The waveform of `text`: (samples,), float32 in [-1, 1], at `sampling_rate` Hz.
 
         speed: 2 takes half the time, at the same pitch. variation: of melody and rhythm, in parts of the voice's own.
         The same seed gives the same samples, on one kind of machine; those of another seed are another reading.
         Raises TextError, before anything is spoken, for text that the voice cannot say.
         """
-        return np.concatenate(list(self.clauses(text, seed, speed, variation)))
+        return np.concatenate(list(self.clauses(text, seed, speed, noise_scale)))
 
-    def clauses(self, text: str, seed: int = 1, speed: float = 1.0, variation: float = 1.0) -> Iterator[np.ndarray]:
+    def clauses(self, text: str, seed: int = 1, speed: float = 1.0, noise_scale: float = 1.0) -> Iterator[np.ndarray]:
         """The same, clause by clause, each with the pause after it: the first can be heard while others are made."""
         if not speed > 0:
             raise VoiceError(f"A speed of {speed} cannot be spoken. 1 is the voice's own, 2 takes half the time.")
@@ -84,16 +84,16 @@ class OnnxVoice:
         ids = [encode(piece.text, self.tokenizer) for piece in pieces]
         return (
             np.pad(said.waveform, (0, round(piece.pause / speed * self.sampling_rate)))
-            for said, piece in zip(self.utterances(ids, seed, speed, variation), pieces, strict=True)
+            for said, piece in zip(self.utterances(ids, seed, speed, noise_scale), pieces, strict=True)
         )
 
     def utterances(
-        self, clauses: Iterable[Sequence[int]], seed: int, speed: float, variation: float
+        self, clauses: Iterable[Sequence[int]], seed: int, speed: float, noise_scale: float
     ) -> Iterator[Utterance]:
         """Speak the token ids of clauses, each when it is asked for."""
         numbers = np.random.default_rng(seed)
         for ids in clauses:
-            inputs = graph_inputs(ids, numbers, self._flow_size, speed, variation)
+            inputs = graph_inputs(ids, numbers, self._flow_size, speed, noise_scale)
             waveform, durations = self._session.run(["waveform", "durations"], inputs)
             yield Utterance(waveform, durations.astype(np.int64))
 

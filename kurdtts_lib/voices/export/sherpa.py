@@ -58,7 +58,7 @@ def write_tokens(vocabulary: Mapping[str, int], target: Path) -> None:
 
 
 def speak_with_sherpa(
-    folder: Path, texts: Sequence[str], variation: float = 1.0, speed: float = 1.0, threads: int = 1
+    folder: Path, texts: Sequence[str], noise_scale: float = 1.0, speed: float = 1.0, threads: int = 1
 ) -> list[np.ndarray]:
     """A waveform (samples,) for each text, in small letters and without marks, spoken by the package sherpa-onnx.
 
@@ -70,8 +70,8 @@ def speak_with_sherpa(
         "model": str(folder / MODEL),
         "tokens": str(folder / TOKENS),
         "scales": {
-            "noise_scale": variation * SHERPA_NOISE,
-            "noise_scale_w": variation * SHERPA_DURATION_NOISE,
+            "noise_scale": noise_scale * SHERPA_NOISE,
+            "noise_scale_w": noise_scale * SHERPA_DURATION_NOISE,
             "length_scale": 1.0,
         },
         "texts": list(texts),

@@ -89,7 +89,7 @@ def check_program(folder: Path, graph: SpeakingGraph, texts: Sequence[str], ids:
 
     def speak(inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
         text = texts_of[tuple(inputs["input_ids"][0].tolist())]
-        return speak_with_sherpa(folder, [text], variation=0.0, speed=float(inputs["speed"]))
+        return speak_with_sherpa(folder, [text], noise_scale=0.0, speed=float(inputs["speed"]))
 
     return _check(graph, ids, speak, (0.0,))
 
@@ -103,9 +103,9 @@ def _check(
     """exported: the waveform and, if it tells them, the durations."""
     worst, borders = HIGHEST_SNR_DB, 0
     for number, row in enumerate(ids):
-        speed, variation = SPEEDS[number % len(SPEEDS)], variations[number % len(variations)]
+        speed, noise_scale = SPEEDS[number % len(SPEEDS)], variations[number % len(variations)]
         for faster in (1.0, BORDER_SPEED):
-            inputs = _inputs(graph, row, number, speed * faster, variation)
+            inputs = _inputs(graph, row, number, speed * faster, noise_scale)
             expected, spoken = speak_with_torch(graph, inputs), exported(inputs)
             if len(expected[0]) == len(spoken[0]) and all(map(np.array_equal, expected[1:], spoken[1:])):
                 break
@@ -121,8 +121,8 @@ def _check(
     return Agreement(len(ids), round(worst, 1), borders)
 
 
-def _inputs(graph: SpeakingGraph, row: list[int], seed: int, speed: float, variation: float) -> dict[str, np.ndarray]:
-    return graph_inputs(row, np.random.default_rng(seed), graph.model.config.flow_size, speed, variation)
+def _inputs(graph: SpeakingGraph, row: list[int], seed: int, speed: float, noise_scale: float) -> dict[str, np.ndarray]:
+    return graph_inputs(row, np.random.default_rng(seed), graph.model.config.flow_size, speed, noise_scale)
 
 
 def speak_with_torch(graph: SpeakingGraph, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
