@@ -50,6 +50,7 @@ window.panel = mountPanel(document.getElementById("here"), options);
 panel.show({ text: wish.get("text"), keptSeconds: 0 });
 </script></html>"""
 PRETENDED = """
+const CLOCK = "if (globalThis.registerProcessor) Date.now = () => 1000 * currentTime;"; // in the worklet
 if (navigator.mediaDevices) {
     const get = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
     let sound;
@@ -68,8 +69,7 @@ if (navigator.mediaDevices) {
     };
     window.Blob = class extends Blob {
         constructor(parts, options) {
-            const clock = options?.type === "text/javascript" ? ["Date.now = () => 1000 * currentTime;"] : [];
-            super([...clock, ...parts], options);
+            super(options?.type === "text/javascript" ? [CLOCK, ...parts] : parts, options);
         }
     };
 }"""
@@ -107,9 +107,9 @@ def taken(page: Any) -> np.ndarray:
 
 def is_whole(take: np.ndarray, sound: np.ndarray) -> bool:
     """Whether `take` is, sample for sample, a part of the pretended microphone's `sound`; both int16."""
-    begin = take[:64].tobytes()
-    place = sound.tobytes().find(begin)
-    return len(take) > 64 and place % 2 == 0 and np.array_equal(sound[place // 2 :][: len(take)], take)
+    loudest = int(np.argmax(np.abs(take[:-64])))
+    start = sound.tobytes().find(take[loudest : loudest + 64].tobytes()) // 2 - loudest
+    return start >= 0 and np.array_equal(sound[start : start + len(take)], take)
 
 
 @pytest.fixture(scope="module")

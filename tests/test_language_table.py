@@ -60,7 +60,7 @@ def test_a_row_of_another_type_is_named(section: str) -> None:
             assert f"the row {key!r} = {wrong!r} is wrong. Expected: " in message
 
 
-@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize("section", sorted(SECTIONS))
 def test_a_section_that_is_misspelt_or_no_section_is_named(section: str) -> None:
     assert repr(f"{section}x") in refused(lambda table: table.update({f"{section}x": table.pop(section)}))
     table = {**TABLE, section: "a"}
