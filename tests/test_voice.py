@@ -83,6 +83,13 @@ def test_plain_transformers_speaks_a_trained_voice_as_before(
     assert before.std() > 0.01
 
 
+def test_no_folder_of_this_computer_goes_with_a_voice(voice, tmp_path):
+    save_voice(voice, tmp_path / "base", "")
+    save_voice(load_voice(tmp_path / "base"), tmp_path / "voice", "")
+    texts = [path.read_text(encoding="utf-8") for path in (tmp_path / "voice").glob("*.json")]
+    assert texts and not any(tmp_path.name in text for text in texts)
+
+
 def test_saving_leaves_the_voice_in_memory_as_it_was(voice, tmp_path):
     apply_decoder_weight_norm(voice.model)
     before = {name: value.clone() for name, value in voice.model.state_dict().items()}

@@ -206,6 +206,7 @@ def save_voice(
         # Written by hand and not by save_pretrained: the decoder's weight norm must be folded (see folded_state).
         _save_weights(folded_state(voice.model), temporary / "model.safetensors", dtype)
         config = {**voice.model.config.to_dict(), "architectures": ["VitsModel"], "dtype": "float32"}
+        config.pop("_name_or_path", None)  # a folder of this computer, and voices are given away
         write_json(temporary / "config.json", config)
         voice.tokenizer.save_pretrained(temporary)
         if voice.discriminator is not None:
