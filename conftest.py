@@ -60,9 +60,7 @@ def pytest_testnodedown(node: Any) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     if left_out := config.stash.get(LEFT_OUT, 0):
-        terminalreporter.stats["deselected"] = (
-            terminalreporter.stats.get("deselected") or [SimpleNamespace()] * left_out
-        )
+        terminalreporter.stats.setdefault("deselected", [SimpleNamespace()] * left_out)
         terminalreporter.write_line(f"{left_out} slow tests were left out. All tests: python start.py test --slow")
 
 

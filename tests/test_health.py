@@ -125,6 +125,7 @@ def test_its_state_is_small_and_goes_on_where_it_was():
     assert feed(third, 2 * WINDOW) == [("silence", False)]
 
 
+@pytest.mark.slow
 def test_a_decoder_that_falls_silent_is_noticed_logged_once_and_over_when_it_speaks(
     start, make_audible_voice, monkeypatch
 ):
