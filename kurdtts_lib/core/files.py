@@ -156,7 +156,7 @@ def rename(source: Path, target: Path) -> None:
 
 
 def check_own(folder: Path, *marks: str) -> None:
-    """Raise KurdTTSError unless `folder` is new, empty, or contains one of the files `marks`, which the library writes."""
+    """Raise KurdTTSError unless `folder` is new, empty, or contains one of our files `marks`."""
     ours = any((folder / mark).is_file() for mark in marks)
     if folder.exists() and not ours and not (folder.is_dir() and all(path.suffix == LOCK for path in folder.iterdir())):
         raise KurdTTSError(f"{folder} holds other files and would be replaced. Choose a new or empty folder.")
