@@ -22,7 +22,7 @@ PAGE = 10
 
 
 class ClipBrowser:
-    """A search, a list of the clips found, and the chosen clip; the last line of a cell shows it."""
+    """A search, a list of the clips found, and the chosen clip; displayed as the last expression of a cell."""
 
     def __init__(
         self, settings: CorpusSettings, audio: AudioSettings, clips: pandas.DataFrame, query: str = ""

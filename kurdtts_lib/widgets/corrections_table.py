@@ -16,7 +16,7 @@ PAGE = 8
 
 
 class CorrectionsTable:
-    """The last line of a cell shows it. Withdrawn corrections are counted but not listed."""
+    """Displayed as the last expression of a cell. Withdrawn corrections are counted but not listed."""
 
     def __init__(self, store: FeedbackStore) -> None:
         self.store = store

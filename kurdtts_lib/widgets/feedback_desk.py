@@ -19,7 +19,7 @@ from kurdtts_lib.widgets.text_explorer import box_html, kurmanji
 
 
 class FeedbackDesk:
-    """The last line of a cell shows it. `submitted` contains the corrections submitted here."""
+    """Displayed as the last expression of a cell. `submitted` contains the corrections submitted here."""
 
     def __init__(
         self, store: FeedbackStore, entry: RegisteredVoice, sentences: Sequence[str], language: str = "en"

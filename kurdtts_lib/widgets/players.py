@@ -21,12 +21,12 @@ def player(waveform: np.ndarray, sampling_rate: int) -> Audio:
     return Audio(data=wav_bytes(waveform, sampling_rate), normalize=False)
 
 
-def player_row(sounds: Mapping[str, np.ndarray], sampling_rate: int, title: str = "") -> HTML:
-    """Players side by side with a label above each. `sounds` maps label to (samples,) in [-1, 1]."""
+def player_row(waveforms: Mapping[str, np.ndarray], sampling_rate: int, title: str = "") -> HTML:
+    """Players side by side with a label above each. `waveforms` maps label to (samples,) in [-1, 1]."""
     cells = "".join(
         f'<figure style="margin:0 1em 0.5em 0"><figcaption>{html.escape(label)}</figcaption>'
         f"{player(waveform, sampling_rate)._repr_html_()}</figure>"
-        for label, waveform in sounds.items()
+        for label, waveform in waveforms.items()
     )
     heading = f'<div lang="kmr" style="font-weight:600">{html.escape(title)}</div>' if title else ""
     return HTML(f'{heading}<div style="display:flex;flex-wrap:wrap">{cells}</div>')
@@ -63,12 +63,12 @@ def demo_strip(trainer: Trainer, sentences: int = 2, steps: int = 6) -> HTML:
     audio, folder = trainer.audio, trainer.folder / "demos"
     chosen = _spread([found.step for found in trainer.history.validations], steps, trainer.progress.best_step)
     for number, clip in enumerate(clips[: min(sentences, DEMOS)], 1):
-        sounds = {"recording": decode(clip.path, audio.sampling_rate)}
+        waveforms = {"recording": decode(clip.path, audio.sampling_rate)}
         for step in chosen:
             label = f"step {step}" + (", best" if step == trainer.progress.best_step else "")
             path = demo_path(folder, step, number)
-            sounds[label if step else "step 0, base voice"] = decode(path, audio.sampling_rate)
-        rows.append(player_row(sounds, audio.sampling_rate, clip.text).data)
+            waveforms[label if step else "step 0, base voice"] = decode(path, audio.sampling_rate)
+        rows.append(player_row(waveforms, audio.sampling_rate, clip.text).data)
     return HTML("".join(rows))
 
 

@@ -10,9 +10,9 @@ class PrivatePlayer(anywidget.AnyWidget):
 
     _esm = Path(__file__).absolute().parent / "static" / "private_player.js"
 
-    def play(self, sound: Path, label: str) -> None:
+    def play(self, recording: Path, label: str) -> None:
         """Play a FLAC file, with `label` above the player."""
-        self.send({"label": label, "type": "audio/flac"}, buffers=[sound.read_bytes()])
+        self.send({"label": label, "type": "audio/flac"}, buffers=[recording.read_bytes()])
 
     def clear(self) -> None:
         self.send({"label": "", "type": ""}, buffers=[])

@@ -30,7 +30,7 @@ def module_source() -> str:
 
 
 class Recorder(anywidget.AnyWidget):
-    """Shows a sentence and records it; the last line of a cell shows it. Audio is never stored in the notebook.
+    """Shows a sentence and records it; displayed as the last expression of a cell. The notebook never stores audio.
 
     text: the sentence; language: of the buttons and messages, "en" or "kmr"; on_take: called with each Take.
     A recording stops after `LONGEST_SECONDS`, and a longer file is refused.

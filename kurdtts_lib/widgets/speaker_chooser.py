@@ -31,7 +31,7 @@ STATIC_VOICES = 4
 
 
 class SpeakerChooser:
-    """A table with players and a plot of the speakers, to choose from; the last line of a cell shows it.
+    """A table with players and a plot of the speakers, to choose from; displayed as the last expression of a cell.
 
     `settings` is a `CorpusSettings` with the choice, `line` the line to write in notebook 3.
     """

@@ -19,7 +19,7 @@ CELL = 'style="text-align:left;vertical-align:top;padding:2px 12px 2px 0"'
 
 
 class TextExplorer:
-    """A sentence, its spoken form, and fields for corrections; the last line of a cell shows it."""
+    """A sentence, its spoken form, and fields for corrections; displayed as the last expression of a cell."""
 
     def __init__(self, text: str = "") -> None:
         style, wide = {"description_width": "90px"}, {"width": "min(640px, 98%)"}
