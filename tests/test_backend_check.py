@@ -28,7 +28,7 @@ def test_a_decoder_that_returns_noise_is_found(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_absent_package_is_ok() -> None:
-    assert backend_check.check_intruder("kurdtts_no_such_package").ok
+    assert backend_check.check_unneeded_package("kurdtts_no_such_package").ok
 
 
 def broken_package(folder: Path, name: str) -> None:
@@ -40,7 +40,7 @@ def test_broken_package_gets_the_command_that_removes_it(tmp_path: Path, monkeyp
     broken_package(tmp_path, "torchcodec")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    check = backend_check.check_intruder("torchcodec")
+    check = backend_check.check_unneeded_package("torchcodec")
     assert not check.ok
     assert "libtorch_cuda.so" in check.message
     assert "pip uninstall -y torchcodec" in check.fix

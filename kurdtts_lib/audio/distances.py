@@ -1,4 +1,4 @@
-"""How close speech is to a recording, each measure with what it hears and what it is deaf to."""
+"""How close speech is to a recording: each metric with what it is sensitive and invariant to."""
 
 from collections.abc import Sequence
 
@@ -11,15 +11,15 @@ from kurdtts_lib.audio.io import frame_levels, voiced_frames
 from kurdtts_lib.core.settings import AudioSettings
 
 MEL_FLOOR = 1e-5
-"""Amplitude; the same floor as the training's mel spectrogram."""
+"""Amplitude; the same floor as in the training's mel spectrogram."""
 CLIPPED_AT = 0.999
-"""Full scale is 1; what is as loud as this was cut off, or nearly so."""
+"""Amplitude, full scale is 1; a sample that reaches this is clipped, or nearly so."""
 SILENCE = 1e-3
 """Amplitude, -60 dB of full scale: 50 ms below it are silence however quiet the rest is."""
 
 
 def trim(waveform: np.ndarray, top_db: float = 40.0) -> np.ndarray:
-    """Cut edges that are `top_db` below the peak: silence at the ends is not speech to compare."""
+    """(samples,) without edges `top_db` below the peak level: silence at the ends is not compared."""
     return librosa.effects.trim(waveform, top_db=top_db, frame_length=1024, hop_length=256)[0]
 
 
@@ -40,7 +40,7 @@ def log_mel(waveform: np.ndarray, audio: AudioSettings) -> np.ndarray:
 
 
 def mel_cepstra(log_mels: np.ndarray, order: int = 13) -> np.ndarray:
-    """Coefficients 1 to `order` of each frame, (frames, order); 0, the loudness, is left out.
+    """Mel cepstral coefficients 1 to `order`, (frames, order), of (frames, n_mels); 0, the loudness, is left out.
 
     With log P the natural log of the mel *power*, c_d = 1/N sum_n log P_n cos(pi d (n + 1/2) / N).
     """
@@ -57,8 +57,8 @@ def dtw_mean(distances: np.ndarray) -> float:
 def mel_cepstral_distance(reference: np.ndarray, speech: np.ndarray, audio: AudioSettings) -> float:
     """MCD in dB after Kubichek 1993: 10 / ln 10 * sqrt(2 * sum of squared differences), frames matched by DTW.
 
-    Hears the shape of the vocal tract: which sounds are said, and whose mouth. Deaf to pitch, loudness and,
-    through the warping, to rhythm. 0 is identical; compare only figures of this same code.
+    Sensitive to the shape of the vocal tract: the phones and the speaker. Invariant to loudness, largely to pitch
+    and, through the warping, to rhythm. 0 is identical; compare only values computed by this code.
     """
     cepstra = [mel_cepstra(log_mel(trim(waveform), audio)) for waveform in (reference, speech)]
     distances = scipy.spatial.distance.cdist(*cepstra)
@@ -68,30 +68,30 @@ def mel_cepstral_distance(reference: np.ndarray, speech: np.ndarray, audio: Audi
 def mel_distance(reference: np.ndarray, speech: np.ndarray, audio: AudioSettings) -> float:
     """Mean absolute log-mel difference in nepers (1 neper = 8.7 dB), frames matched by DTW.
 
-    Hears everything in the spectrogram: sounds, loudness, noise, pitch a little. Deaf to rhythm and phase.
+    Sensitive to all of the spectrogram: phones, loudness, noise, slightly pitch. Invariant to rhythm and phase.
     """
     mels = [log_mel(trim(waveform), audio) for waveform in (reference, speech)]
     return dtw_mean(scipy.spatial.distance.cdist(*mels, metric="cityblock") / audio.n_mels)
 
 
 def rms_db(waveform: np.ndarray) -> float:
-    """Loudness as root mean square in dB of full scale, at least -120 (silence). Deaf to how ears weigh pitch."""
+    """Root mean square of (samples,) in dB of full scale, at least -120 (silence). Not weighted by frequency."""
     return 10 * np.log10(max(1e-12, float(np.mean(np.square(waveform, dtype=np.float64)))))
 
 
 def duration_ratio(reference: np.ndarray, speech: np.ndarray) -> float:
-    """Length of the speech over length of the reference, edges trimmed. 1 is the same pace."""
+    """Length of the speech over length of the reference, edges trimmed. 1 is the same speaking rate."""
     return len(trim(speech)) / len(trim(reference))
 
 
 def pitch(waveform: np.ndarray, audio: AudioSettings) -> np.ndarray:
-    """F0 of the voiced frames in Hertz; empty if nothing is voiced."""
+    """F0 of the voiced frames in Hertz, (voiced frames,); empty if nothing is voiced."""
     track = pitch_track(waveform, audio)
     return track[~np.isnan(track)]
 
 
 def pitch_track(waveform: np.ndarray, audio: AudioSettings) -> np.ndarray:
-    """F0 in Hertz (pYIN, 60 to 500 Hz), NaN where the frame is not voiced: (frames,), those of `log_mel`."""
+    """F0 in Hertz (pYIN, 60 to 500 Hz) of the frames of `log_mel`, (frames,); NaN where a frame is not voiced."""
     f0, voiced, _ = librosa.pyin(
         waveform,
         fmin=60,
@@ -104,16 +104,16 @@ def pitch_track(waveform: np.ndarray, audio: AudioSettings) -> np.ndarray:
 
 
 def warping_path(reference: np.ndarray, speech: np.ndarray, audio: AudioSettings) -> np.ndarray:
-    """Pairs of frames that say the same, (steps, 2): the cheapest path of the mel cepstra, edges trimmed."""
+    """Pairs of matching frames, (steps, 2): the cheapest DTW path of the mel cepstra, edges trimmed."""
     cepstra = [mel_cepstra(log_mel(trim(waveform), audio)) for waveform in (reference, speech)]
     return librosa.sequence.dtw(C=scipy.spatial.distance.cdist(*cepstra))[1]
 
 
 def pitch_errors(reference: np.ndarray, speech: np.ndarray, path: np.ndarray) -> tuple[float, float]:
-    """(root mean square difference in cents, share of frames that only one of the two has voiced).
+    """(root mean square difference in cents, share of pairs in which only one of the two is voiced).
 
     reference, speech: pitch tracks of the trimmed waveforms; path: from `warping_path`. 100 cents are a semitone. The
-    difference is over the frames that both have voiced, NaN if there is none.
+    difference is over the pairs in which both are voiced, NaN if there is none.
     """
     cents = 1200 * np.log2(speech[path[:, 1]] / reference[path[:, 0]])
     both = ~np.isnan(cents)
@@ -122,24 +122,24 @@ def pitch_errors(reference: np.ndarray, speech: np.ndarray, path: np.ndarray) ->
 
 
 def silence_share(waveform: np.ndarray, audio: AudioSettings) -> float:
-    """Share of 10 ms steps whose 50 ms are 40 dB below the loudest ones, or below -60 dB of full scale."""
+    """Share of 10 ms steps whose 50 ms window is 40 dB below the loudest one, or below -60 dB of full scale."""
     levels = frame_levels(waveform, audio.sampling_rate)
-    heard = voiced_frames(np.where(levels > SILENCE, levels, 0.0), 40.0)
-    return 1 - len(heard) / len(levels)
+    voiced = voiced_frames(np.where(levels > SILENCE, levels, 0.0), 40.0)
+    return 1 - len(voiced) / len(levels)
 
 
 def clipped_share(waveform: np.ndarray) -> float:
-    """Share of samples at full scale."""
+    """Share of samples whose amplitude is at least `CLIPPED_AT`."""
     return float(np.mean(np.abs(waveform) >= CLIPPED_AT))
 
 
 def speaker_distance(reference: Sequence[np.ndarray], speech: Sequence[np.ndarray], audio: AudioSettings) -> float:
-    """How unlike two voices are: the divergence of their cepstra, in nats per coefficient.
+    """Distance between two voices: the divergence of their mel cepstra, in nats per coefficient.
 
     A Gaussian is fitted to all frames of each side; the distance is the symmetric Kullback-Leibler divergence of the
     two (Campbell 1997, "Speaker recognition: a tutorial", section VII), over the number of coefficients. 0 is the
-    same distribution. Hears the way a mouth shapes sound, whatever is said; deaf to pitch and to single words. Give
-    each side several sentences; meaning comes from baselines (the same speaker's other sentences, other speakers).
+    same distribution. Sensitive to the speaker's timbre, largely invariant to pitch and to what is said. Give each
+    side several sentences; interpret it with baselines (the same speaker's other sentences, other speakers).
     """
     return _divergence(_statistics(_moments(reference, audio).sum(axis=0)), _moments(speech, audio).sum(axis=0))
 
@@ -147,40 +147,40 @@ def speaker_distance(reference: Sequence[np.ndarray], speech: Sequence[np.ndarra
 def speaker_distances(
     reference: Sequence[np.ndarray], speech: Sequence[np.ndarray], audio: AudioSettings
 ) -> np.ndarray:
-    """What each sentence of `speech` says of `speaker_distance`, (sentences,): the jackknife's pseudo-values.
+    """Contribution of each sentence of `speech` to `speaker_distance`, (sentences,): the jackknife's pseudo-values.
 
-    Sentence i says n d - (n - 1) d_i, with d the distance of all n sentences and d_i that of all but this one (Tukey
-    1958). Their mean is the distance without what it owes to the small number of sentences: few frames never have the
-    speaker's very statistics. The same speaker lies around 0, so a little below 0 is possible.
+    Sentence i has n d - (n - 1) d_i, with d the distance of all n sentences and d_i that of all but this one (Tukey
+    1958). Their mean is the distance without the bias of few sentences, whose frames never have exactly the speaker's
+    statistics. The same speaker is around 0, so values slightly below 0 are possible.
     """
-    fixed, moments = _statistics(_moments(reference, audio).sum(axis=0)), _moments(speech, audio)
-    whole, number = moments.sum(axis=0), len(moments)
-    distance = _divergence(fixed, whole)
-    if number == 1:
+    target, moments = _statistics(_moments(reference, audio).sum(axis=0)), _moments(speech, audio)
+    total, count = moments.sum(axis=0), len(moments)
+    distance = _divergence(target, total)
+    if count == 1:
         return np.array([distance])
-    without = np.array([_divergence(fixed, whole - one) for one in moments])
-    return number * distance - (number - 1) * without
+    leave_one_out = np.array([_divergence(target, total - one) for one in moments])
+    return count * distance - (count - 1) * leave_one_out
 
 
 def _moments(waveforms: Sequence[np.ndarray], audio: AudioSettings) -> np.ndarray:
-    """Sums over each waveform's frames of (1, c) (1, c)^T with c its cepstra: (waveforms, order + 1, order + 1)."""
+    """Sums over each waveform's frames of (1, c) (1, c)^T, c their mel cepstra: (waveforms, order + 1, order + 1)."""
     frames = [mel_cepstra(log_mel(trim(waveform), audio)).astype(np.float64) for waveform in waveforms]
     extended = [np.column_stack([np.ones(len(cepstra)), cepstra]) for cepstra in frames]
     return np.stack([rows.T @ rows for rows in extended])
 
 
 def _statistics(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance from sums such as `_moments` gives."""
+    """Mean and covariance from sums as in `_moments`."""
     frames, total = moments[0, 0], moments[0, 1:]
     covariance = (moments[1:, 1:] - np.outer(total, total) / frames) / (frames - 1)
-    # A voice that is silent has no covariance to invert; a millionth keeps the measure finite (and very large).
+    # A silent voice has a singular covariance; a millionth on the diagonal keeps the metric finite (and very large).
     return total / frames, covariance + 1e-6 * np.eye(len(total))
 
 
 def _divergence(reference: tuple[np.ndarray, np.ndarray], moments: np.ndarray) -> float:
     (mean_r, covariance_r), (mean_s, covariance_s) = reference, _statistics(moments)
     precisions = np.linalg.inv(covariance_r), np.linalg.inv(covariance_s)
-    shape = np.trace((covariance_r - covariance_s) @ (precisions[1] - precisions[0]))
+    covariance_term = np.trace((covariance_r - covariance_s) @ (precisions[1] - precisions[0]))
     difference = mean_r - mean_s
-    place = difference @ (precisions[0] + precisions[1]) @ difference
-    return float(0.5 * (shape + place) / len(mean_r))
+    mean_term = difference @ (precisions[0] + precisions[1]) @ difference
+    return float(0.5 * (covariance_term + mean_term) / len(mean_r))

@@ -1,4 +1,4 @@
-"""Reading and writing sound: any format libsndfile knows in, mono float32 at one rate through, WAV out."""
+"""Audio files and levels: decodes what libsndfile reads to mono float32 at one sampling rate, and writes WAV."""
 
 import functools
 import io
@@ -19,7 +19,7 @@ def decode(source: bytes | Path, sampling_rate: int) -> np.ndarray:
     """Decode MP3, FLAC, OGG or WAV to mono at `sampling_rate` Hz.
 
     Returns (samples,), float32 in about [-1, 1]: channels are averaged, then resampled (soxr, high quality).
-    Raises AudioError if nothing can be decoded or a sample is not a number.
+    Raises AudioError if nothing can be decoded or a sample is not finite.
     """
     waveform, rate = read(source)
     resampled = resample(to_mono(waveform), rate, sampling_rate)
@@ -58,7 +58,7 @@ def _read(source: bytes | Path) -> tuple[np.ndarray, int]:
 
 
 def header(source: bytes | Path) -> tuple[float, int, int]:
-    """(seconds, sampling rate in Hz, channels) without decoding the whole. Raises AudioError as `decode` does."""
+    """(seconds, sampling rate in Hz, channels) without decoding the samples. Raises AudioError as `decode` does."""
     try:
         info = soundfile.info(io.BytesIO(source) if isinstance(source, bytes) else source)
     except (soundfile.LibsndfileError, RuntimeError, ValueError, OverflowError) as error:
@@ -74,7 +74,7 @@ def _undecodable(source: bytes | Path, error: Exception) -> AudioError:
 
 
 def _reason(error: Exception) -> str:
-    # libsndfile's own words; str() of it would add a memory address, another one at each run
+    # libsndfile's own message; str() would add a memory address, which differs at each run
     return error.error_string.strip() if isinstance(error, soundfile.LibsndfileError) else str(error)
 
 
@@ -83,9 +83,9 @@ def _name(source: bytes | Path) -> str:
 
 
 def write_wav(target: Path, waveform: np.ndarray, sampling_rate: int, durable: bool = True) -> None:
-    """Write mono float32 as 16-bit WAV, atomically. Samples beyond [-1, 1] are limited: wrapping would crackle.
+    """Write mono float32 as 16-bit WAV, atomically. Samples beyond [-1, 1] are clipped: wrapping around would crackle.
 
-    `durable` as in `files.atomic_path`.
+    `durable` as in `core.files.atomic_path`.
     """
     samples = sixteen_bits(waveform)
     with atomic_path(target, durable) as temporary, wave.open(str(temporary), "wb") as file:
@@ -96,55 +96,55 @@ def write_wav(target: Path, waveform: np.ndarray, sampling_rate: int, durable: b
 
 
 def wav_bytes(waveform: np.ndarray, sampling_rate: int) -> bytes:
-    """(samples,) or (samples, channels) as a 16-bit WAV file in memory, limited as in `write_wav`."""
+    """(samples,) or (samples, channels) as a 16-bit WAV file in memory, clipped as in `write_wav`."""
     buffer = io.BytesIO()
     soundfile.write(buffer, sixteen_bits(waveform), sampling_rate, format="WAV", subtype="PCM_16")
     return buffer.getvalue()
 
 
 def sixteen_bits(waveform: np.ndarray) -> np.ndarray:
-    """Float samples as little-endian 16-bit ones; those beyond [-1, 1] are limited: wrapping would crackle."""
+    """Float samples as little-endian int16; those beyond [-1, 1] are clipped: wrapping around would crackle."""
     return np.rint(np.clip(waveform, -1.0, 1.0) * 32767).astype("<i2")
 
 
 def loudness(waveform: np.ndarray, sampling_rate: int) -> float:
-    """Integrated loudness in LUFS (ITU-R BS.1770-4, which EBU R128 uses), -inf for what its gate calls silence.
+    """Integrated loudness in LUFS (ITU-R BS.1770-4, which EBU R128 uses), -inf if all blocks are below its gate.
 
     It is defined for blocks of 0.4 s; a shorter waveform (samples,) is repeated until it fills one.
-    The filters are pyloudnorm's, the blocks those that its meter takes; its own loop over them takes three times as
-    long as all of this, a third of the whole preparation of a corpus.
+    The filters are pyloudnorm's, and so are the positions of the blocks; pyloudnorm's own loop over them takes three
+    times as long as this function, a third of the whole preparation of a corpus.
     """
     block = -(-2 * sampling_rate // 5)
     if len(waveform) < block:
         waveform = np.resize(waveform, block)
     filtered = scipy.signal.sosfilt(_k_weighting(sampling_rate), waveform)
-    number = np.arange(round((len(waveform) / sampling_rate - 0.4) / 0.1) + 1)
-    first = (0.4 * (0.25 * number) * sampling_rate).astype(int)
-    last = np.minimum(len(waveform), (0.4 * (0.25 * number + 1) * sampling_rate).astype(int))
+    index = np.arange(round((len(waveform) / sampling_rate - 0.4) / 0.1) + 1)
+    first = (0.4 * (0.25 * index) * sampling_rate).astype(int)
+    last = np.minimum(len(waveform), (0.4 * (0.25 * index + 1) * sampling_rate).astype(int))
     powers = _energies(filtered, first, last) / (0.4 * sampling_rate)
-    heard = powers[powers >= 10 ** ((-70 + 0.691) / 10)]
-    if len(heard) == 0:
+    audible = powers[powers >= 10 ** ((-70 + 0.691) / 10)]
+    if len(audible) == 0:
         return -np.inf
-    return float(-0.691 + 10 * np.log10(heard[heard > heard.mean() / 10].mean()))
+    return float(-0.691 + 10 * np.log10(audible[audible > audible.mean() / 10].mean()))
 
 
 @functools.lru_cache(maxsize=4)
 def _k_weighting(sampling_rate: int) -> np.ndarray:
-    """The two filters of BS.1770 as second-order sections, (2, 6)."""
+    """The two K-weighting filters of BS.1770 as second-order sections, (2, 6)."""
     filters = pyloudnorm.Meter(sampling_rate)._filters.values()
     return np.array([[*one.b, *one.a] for one in filters])
 
 
 def trim_silence(waveform: np.ndarray, sampling_rate: int, top_db: float, pad_seconds: float) -> np.ndarray:
-    """Cut what is `top_db` below the loudest 50 ms at both edges, but keep `pad_seconds` around the voice.
+    """(samples,) without edges `top_db` below the loudest 50 ms, but with `pad_seconds` around the speech.
 
-    The level of each 10 ms is the root mean square of the 50 ms around it.
+    The level at every 10 ms is the root mean square of the 50 ms around it.
     """
     return waveform[voiced_part(frame_levels(waveform, sampling_rate), sampling_rate, top_db, pad_seconds)]
 
 
 def voiced_part(levels: np.ndarray, sampling_rate: int, top_db: float, pad_seconds: float) -> slice:
-    """The samples that `trim_silence` keeps. levels: the waveform's `frame_levels`."""
+    """The slice of samples that `trim_silence` keeps. levels: the waveform's `frame_levels`."""
     voiced = voiced_frames(levels, top_db)
     if len(voiced) == 0:
         return slice(None)
@@ -153,12 +153,12 @@ def voiced_part(levels: np.ndarray, sampling_rate: int, top_db: float, pad_secon
 
 
 def voiced_frames(levels: np.ndarray, top_db: float) -> np.ndarray:
-    """Numbers of the levels that are less than `top_db` below the loudest one."""
+    """Indices of the levels that are less than `top_db` below the loudest one."""
     return np.flatnonzero(levels > levels.max() * 10 ** (-top_db / 20))
 
 
 def frame_levels(waveform: np.ndarray, sampling_rate: int) -> np.ndarray:
-    """Root mean square of the 50 ms around every 10 ms, (samples * 100 / sampling_rate,)."""
+    """Root mean square of the 50 ms around every 10 ms, (ceil(samples * 100 / sampling_rate),)."""
     window, hop = sampling_rate // 20, sampling_rate // 100
     centres = np.arange(0, max(1, len(waveform)), hop)
     first = np.maximum(0, centres - window // 2)
@@ -167,9 +167,9 @@ def frame_levels(waveform: np.ndarray, sampling_rate: int) -> np.ndarray:
 
 
 def _energies(waveform: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Sums of squares of waveform[first:last], (windows,), for windows that overlap.
+    """Sums of squares of waveform[first:last], (windows,), for overlapping windows.
 
-    By sums between all edges of windows: far fewer than samples, so that the running sum is short.
+    Uses a running sum over the edges of all windows, of which there are far fewer than samples.
     """
     edges = np.unique(np.concatenate([first, last]))
     sums = np.zeros(len(edges))
@@ -186,9 +186,9 @@ def peak_level_db(levels: np.ndarray) -> float:
 
 
 def level_range_db(levels: np.ndarray) -> float:
-    """What lies between quiet moments (10 % of the 50 ms windows are quieter) and loud ones (5 % are louder), in dB.
+    """Difference in dB between quiet (10th percentile) and loud (95th percentile) 50 ms windows.
 
-    Silence counts as one step of 16 bits, -90 dB: digital silence would make any range as large as one likes.
+    Silence counts as one step of 16 bits, -90 dB: digital silence would make the range unbounded.
     levels: from `frame_levels`.
     """
     quiet, loud = np.percentile(np.maximum(levels, 2**-15), [10, 95])

@@ -1,4 +1,4 @@
-"""`kurdtts`: the work of the notebooks, unattended. One module a command; `app` puts them together."""
+"""`kurdtts`: the work of the notebooks, unattended. One module per command; `app` combines them."""
 
 from kurdtts_lib.cli.app import main
 

@@ -25,7 +25,7 @@ from kurdtts_lib.core.settings import PRESETS, CorpusSettings, Profile, Training
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 if it did what it says, 1 after a clear message, 2 for wrong arguments."""
+    """Run one command. Returns 0 on success, 1 after an error message, 130 if stopped; wrong arguments exit with 2."""
     utf8_console()
     options = _parser().parse_args(arguments)
     try:
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def utf8_console() -> None:
-    """Let a console print ş and ê: Windows' own code pages lack them."""
+    """Make the console print ş and ê: the code pages of Windows lack them."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
@@ -145,7 +145,7 @@ def _train(options: argparse.Namespace) -> int:
     )
     profile = dataclasses.replace(profile, training=_training_settings(options, profile))
     trainer = prepare_training(profile)
-    main_process = trainer.process.is_main_process  # of several, only one measures and writes
+    main_process = trainer.process.is_main_process  # of several, only one evaluates and writes
     if not run_to_end(trainer):
         return 130 if main_process else 0
     if not main_process:
@@ -159,7 +159,7 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _training_settings(options: argparse.Namespace, profile: Profile) -> TrainingSettings:
-    """The profile's, with what was asked for."""
+    """The profile's training settings, changed by the options."""
     training = with_preset(profile.training, options.preset) if options.preset else profile.training
     length = {"steps": options.steps} if options.steps else {}
     training = changed(training, {"tensorboard": options.tensorboard} | length | dict(options.set))

@@ -1,6 +1,6 @@
-"""What this machine has, and what to do about what it lacks.
+"""Checks of this machine: what works, and how to repair what does not.
 
-Nothing but the standard library is imported at the top: a package that is broken is what the check must explain.
+No package outside the standard library is imported at the top: the checks must report a broken one.
 """
 
 import importlib.metadata
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 FULL_SIZE_GB = 6.0
-"""GPU memory, free, that fine-tuning the MMS voice asks for at least."""
+"""Free GPU memory that fine-tuning the MMS voice needs at least."""
 OLDEST_MACOS = 14
 """PyTorch's builds for macOS need it, and Apple silicon."""
 OLDEST_DRIVER = 580
@@ -52,12 +52,12 @@ class Check:
 
 
 def run_checks() -> list[Check]:
-    """All checks, in the order a reader needs them."""
+    """All checks, in the order in which a user needs them."""
     return [
         check_python(),
         check_disk(),
         *_explained(check_decoding()),
-        *check_intruders(),
+        *check_unneeded_packages(),
         *_explained(check_models()),
         microphone_note(),
     ]
@@ -86,7 +86,7 @@ def check_disk() -> Check:
 
 
 def _explained(checks: Iterable[Check]) -> Iterator[Check]:
-    """The lines of a check and, where a package does not load, one that says how to repair it instead of the rest."""
+    """The lines of a check; if a package does not load, a line with the repair replaces the remaining ones."""
     try:
         yield from checks
     except ImportError as error:
@@ -95,28 +95,28 @@ def _explained(checks: Iterable[Check]) -> Iterator[Check]:
 
 
 def _load(module: str) -> None:
-    """Import `module`. Raises ImportError with its name, whatever a broken one raises."""
+    """Import `module`. Raises ImportError with the package's name, whatever a broken module raises."""
     try:
         importlib.import_module(module)
     except (ImportError, OSError, AttributeError, RuntimeError, SyntaxError, ValueError) as error:
-        cause = error.__cause__ or error  # transformers hides what happened behind an error of its own
+        cause = error.__cause__ or error  # transformers hides the cause behind an error of its own
         named = error.name if isinstance(error, ModuleNotFoundError) and error.name else module
         raise ImportError(str(cause) or type(cause).__name__, name=named.split(".")[0]) from error
 
 
 def _repair(module: str) -> str:
-    """The command that puts a package that does not load into order."""
+    """The command that repairs a package that does not load."""
     packages = importlib.metadata.packages_distributions().get(module, [])
     if not packages and not is_checkout() and (extra := extra_of(module)):
         return f'"{sys.executable}" -m pip install "kurdtts[{extra}]"'
-    if module == "torch" or not packages:  # which build of torch it was, pip would not know
+    if module == "torch" or not packages:  # pip does not know which build of torch it was
         return (REDISTRIBUTABLE if sys.platform == "win32" and packages else "") + SET_UP_AGAIN
     version = importlib.metadata.version(packages[0])
     return f'"{sys.executable}" -m pip install --force-reinstall --no-deps {packages[0]}=={version}'
 
 
 def check_decoding() -> Iterator[Check]:
-    """Write a tone in each format, read it back, and compare: proof, not a version number."""
+    """Encode a tone in each format, decode it, and compare: more reliable than a version number."""
     for package in AUDIO_PACKAGES:
         _load(package)
     import numpy as np
@@ -135,17 +135,17 @@ def check_decoding() -> Iterator[Check]:
         buffer = io.BytesIO()
         try:
             soundfile.write(buffer, tone, rate, format=name, subtype=subtype)
-            heard = audio.decode(buffer.getvalue(), rate)
+            decoded = audio.decode(buffer.getvalue(), rate)
         except (AudioError, soundfile.LibsndfileError, ValueError) as error:
             yield Check(f"Decoding {name}", False, str(error), _repair("soundfile"))
             continue
-        likeness = _likeness(tone, heard)
-        message = f"a round trip keeps {100 * likeness:.1f} % of a tone"
-        yield Check(f"Decoding {name}", likeness > 0.99, message, "" if likeness > 0.99 else _repair("soundfile"))
+        similarity = _similarity(tone, decoded)
+        message = f"a round trip keeps {100 * similarity:.1f} % of a tone"
+        yield Check(f"Decoding {name}", similarity > 0.99, message, "" if similarity > 0.99 else _repair("soundfile"))
 
 
-def _likeness(first: "np.ndarray", second: "np.ndarray") -> float:
-    """Correlation of the middle parts at the best small delay: MP3 shifts a sound by some samples."""
+def _similarity(first: "np.ndarray", second: "np.ndarray") -> float:
+    """Correlation of the middle parts at the best small delay: MP3 delays the audio by some samples."""
     import numpy as np
 
     middle = first[4000:8000]
@@ -154,14 +154,14 @@ def _likeness(first: "np.ndarray", second: "np.ndarray") -> float:
     return float(np.corrcoef(middle, second[at : at + len(middle)])[0, 1])
 
 
-def check_intruders() -> Iterator[Check]:
-    """torchcodec and torchaudio are not needed; broken ones make other libraries fail."""
+def check_unneeded_packages() -> Iterator[Check]:
+    """torchcodec and torchaudio are not needed, but broken ones make other libraries fail."""
     for package in ("torchcodec", "torchaudio"):
-        yield check_intruder(package)
+        yield check_unneeded_package(package)
 
 
-def check_intruder(package: str) -> Check:
-    """Import `package` in its own process: a broken one may take the whole process with it."""
+def check_unneeded_package(package: str) -> Check:
+    """Import `package` in a process of its own: a broken one may crash the process."""
     if importlib.util.find_spec(package) is None:
         return Check(package, True, "absent, as it should be")
     remove = f'"{sys.executable}" -m pip uninstall -y {package}'
@@ -177,7 +177,7 @@ def check_intruder(package: str) -> Check:
 
 
 def check_models() -> Iterator[Check]:
-    """What voices are made of, and what they run on."""
+    """PyTorch with its GPU, and transformers with its VITS."""
     _load("torch")
     yield check_gpu()
     _load("transformers.models.vits.modeling_vits")
@@ -185,7 +185,7 @@ def check_models() -> Iterator[Check]:
 
 
 def check_gpu() -> Check:
-    """The GPU's name and memory, and what fits in it."""
+    """The GPU's name and free memory, and which profiles fit into it."""
     import torch
 
     if torch.cuda.is_available():
@@ -209,7 +209,7 @@ def check_gpu() -> Check:
 
 
 def _unused_gpu(version: str, cuda: str | None) -> Check:
-    """Why torch does not use the NVIDIA card that is here. cuda: what this build of torch is for; None: no card."""
+    """Why torch does not use the NVIDIA card. cuda: the version for which torch was built; None: a CPU build."""
     if cuda is None:
         fix = "python start.py lab --torch cuda"
         return Check("GPU", False, f"an NVIDIA driver is here, but torch {version} is the build without CUDA", fix)
@@ -220,7 +220,7 @@ def _unused_gpu(version: str, cuda: str | None) -> Check:
 
 
 def _driver() -> int | None:
-    """The main version of the NVIDIA driver; None if it does not answer."""
+    """The major version of the NVIDIA driver; None if it does not answer."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
         answer = subprocess.run(command, timeout=20, capture_output=True, encoding="utf-8", errors="replace")

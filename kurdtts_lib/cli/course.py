@@ -1,7 +1,7 @@
-"""Run all notebooks top to bottom and leave a record: `python start.py` ends up here.
+"""Run all notebooks top to bottom and keep their results: `python start.py` calls this.
 
-Everything of one run (prepared data, voice, executed notebooks as .ipynb and .html) lies in `runs/<date-time>/`, so
-that no run overwrites another's.
+Everything of one run (prepared data, voice, executed notebooks as .ipynb and .html) is stored in `runs/<date-time>/`,
+so that no run overwrites another's.
 """
 
 import argparse
@@ -28,7 +28,7 @@ CELL_TIMEOUT_SECONDS = 4 * 3600
 
 
 class Display:
-    """One live line on a terminal, one line a notebook elsewhere."""
+    """Progress: one live line on a terminal, elsewhere one line per notebook."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -58,7 +58,7 @@ class Display:
 def run_notebook(source: Path, target: Path, display: Display) -> None:
     """Execute `source` cell by cell and write `target` as .ipynb and .html, also when a cell fails.
 
-    Raises CellExecutionError with the failing cell's traceback.
+    Raises CellExecutionError with the failing cell's traceback, or DeadKernelError.
     """
     notebook: Any = nbformat.read(source, as_version=4)
     code = [index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
@@ -73,9 +73,9 @@ def run_notebook(source: Path, target: Path, display: Display) -> None:
         notebook,
         timeout=CELL_TIMEOUT_SECONDS,
         kernel_name="python3",
-        extra_arguments=["--IPKernelApp.log_level=ERROR"],  # its warnings are for servers and frighten readers
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],  # its warnings are for servers and confuse readers
         on_cell_start=on_cell_start,
-        store_widget_state=False,  # without a kernel a widget is dead: its picture is shown in its place
+        store_widget_state=False,  # without a kernel a widget does not work: static HTML replaces it
         resources={"metadata": {"path": str(source.parent)}},
     )
     try:
@@ -88,7 +88,7 @@ def run_notebook(source: Path, target: Path, display: Display) -> None:
 
 
 def _titles(cells: Sequence[Any]) -> list[str]:
-    """For each cell the last heading above it."""
+    """For each cell, the last heading above it."""
     titles, current = [], ""
     for cell in cells:
         if cell.cell_type == "markdown":
@@ -99,9 +99,9 @@ def _titles(cells: Sequence[Any]) -> list[str]:
 
 
 def run_course(folder: Path, display: Display) -> int:
-    """Run every notebook with `folder` as its home; 0 if all cells passed."""
+    """Run every notebook with `folder` as its home. Returns 0 if all cells passed, else 1."""
     os.environ["KURDTTS_HOME"] = str(folder)
-    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # a debugger's warning that frightens readers
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # a debugger's warning that confuses readers
     notebooks = sorted((REPOSITORY / "notebooks").glob("[0-9]*.ipynb"))
     display.say(f"The course: {len(notebooks)} notebooks on the bundled sample. Results go to {folder}")
     for source in notebooks:
@@ -116,7 +116,7 @@ def run_course(folder: Path, display: Display) -> int:
 
 
 def summary(folder: Path) -> str:
-    """What the run achieved, from the cards of the fine-tuned voice and of the one that learned its corrections."""
+    """The run's results, from the cards of the fine-tuned voice and of the one trained on corrections."""
     cards = {path.parent: read_json(path) for path in sorted((folder / "models").glob("voice-*/voice.json"))}
     voice, card = next((voice, card) for voice, card in cards.items() if "likeness_baselines" in card)
     before, after, likeness = card["before"], card["after"], card["likeness_baselines"]
@@ -150,7 +150,7 @@ The sample was read by a machine, so this voice sounds like one. Next:
 
 
 def _corrections(cards: dict[Path, dict]) -> str:
-    """What the newest voice with corrections learned; nothing if there is none."""
+    """The results of the newest voice trained on corrections; empty if there is none."""
     learned = [(voice, card) for voice, card in cards.items() if card.get("held_out")]
     if not learned:
         return ""
@@ -168,7 +168,7 @@ Then it learned {card["data"]} and became {voice.name}. Mel distance, less is ne
 def interruptible(work: Callable[[], int]) -> int:
     """Run `work` in a thread and return its result, or 130 after Ctrl-C.
 
-    In the main thread nbclient puts its own handler on Ctrl-C and answers with one of several tracebacks. When this
+    In the main thread nbclient installs its own handler for Ctrl-C and shows one of several tracebacks. When this
     process ends, the notebook's kernel notices and ends as well.
     """
     outcome: list[int] = []

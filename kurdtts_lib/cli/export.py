@@ -1,4 +1,4 @@
-"""`kurdtts export`: a voice as files for programs without torch."""
+"""`kurdtts export`: write a voice as files for programs without torch."""
 
 import argparse
 from pathlib import Path

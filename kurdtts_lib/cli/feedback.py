@@ -1,4 +1,4 @@
-"""`kurdtts feedback`: the corrections, from the command line."""
+"""`kurdtts feedback`: manage corrections and train on them."""
 
 import argparse
 import dataclasses
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kurdtts_lib.feedback.job import JobReport
     from kurdtts_lib.feedback.records import Correction
 
-# The store loads what checks a recording, which takes seconds; each command imports it, so that --help is quick.
+# The store loads the checks of recordings, which takes seconds; each command imports it, so that --help is quick.
 
 
 def add_feedback(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

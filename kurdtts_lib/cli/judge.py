@@ -1,4 +1,4 @@
-"""`kurdtts judge`: voices on sentences that they never saw, from the command line."""
+"""`kurdtts judge`: evaluate voices on held-out sentences."""
 
 import argparse
 from pathlib import Path

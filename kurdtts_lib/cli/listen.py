@@ -1,4 +1,4 @@
-"""`kurdtts listen`: let people hear voices without knowing which is which, and see what they said."""
+"""`kurdtts listen`: make a blind listening test, import the answers, and show the results."""
 
 import argparse
 import sys
@@ -60,7 +60,7 @@ def _make(options: argparse.Namespace) -> int:
     from kurdtts_lib.voices.listening_material import from_recordings, from_text
     from kurdtts_lib.widgets.listening_page import check_folder, write_folder
 
-    check_folder(options.folder)  # before minutes of speaking
+    check_folder(options.folder)  # before minutes of synthesis
     if options.text:
         material = from_text(options.voices, options.text, options.sentences)
     else:
@@ -76,9 +76,9 @@ def _make(options: argparse.Namespace) -> int:
     )
     ListeningStore().keep(test.key)
     write_folder(test, options.folder, options.language)
-    places = next(iter(test.key.plans.values()))
+    trials = next(iter(test.key.plans.values()))
     print(f"Listening test {test.key.test}: {', '.join(test.key.systems)}. {material.note}".rstrip())
-    print(f"{len(test.key.sentences)} sentences; each listener answers {len(places)} times.")
+    print(f"{len(test.key.sentences)} sentences; each listener answers {len(trials)} times.")
     print(f"Give each listener the folder {options.folder} and a code of their own:")
     print(*test.key.plans)
     print("They send back answers-CODE.json; take it with `kurdtts listen import`.")

@@ -1,4 +1,4 @@
-"""`kurdtts say`: a text of any length as a sound file."""
+"""`kurdtts say`: speak a text of any length into an audio file."""
 
 import argparse
 import math
@@ -65,7 +65,7 @@ def _say(options: argparse.Namespace) -> int:
 
 
 def _load(name: str | None) -> "Speaker":
-    """The current voice, the voice of that name, or the exported one of that folder, which needs no torch."""
+    """The current voice, the voice called `name`, or the exported voice in that folder, which needs no torch."""
     from kurdtts_lib.voices.export.onnx_voice import CARD, OnnxVoice
 
     if name and Path(name, CARD).is_file():

@@ -1,4 +1,4 @@
-"""`kurdtts serve`: the corrections and the voice for other programs."""
+"""`kurdtts serve`: corrections and speech over HTTP, for other programs."""
 
 import argparse
 import os
@@ -57,7 +57,7 @@ def _serve(options: argparse.Namespace) -> int:
     from kurdtts_lib.service.server import serve
 
     if options.profile is not None:
-        load_profile(options.profile)  # what it cannot be is said now, not at the first training
+        load_profile(options.profile)  # an unknown profile is reported now, not at the first training
     token = os.environ.get("KURDTTS_TOKEN", "") if options.token is None else options.token
     origins = tuple(origin.rstrip("/") for origin in options.allow_origin)
     if options.sentences and not options.collect:

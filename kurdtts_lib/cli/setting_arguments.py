@@ -20,7 +20,7 @@ READERS: dict[type, Callable[[str], object]] = {
 
 
 def add_set(parser: argparse.ArgumentParser, kind: type, example: str) -> None:
-    """Add `--set` for the settings of the class `kind`: a list of names with their values, for `changed`."""
+    """Add `--set` for the fields of the settings class `kind`; it collects pairs of name and value for `changed`."""
     parser.add_argument(
         "--set",
         type=functools.partial(_setting, kind),
@@ -32,9 +32,9 @@ def add_set(parser: argparse.ArgumentParser, kind: type, example: str) -> None:
 
 
 def changed(settings: Settings, given: Mapping[str, Any]) -> Settings:
-    """`settings` with other values; `weights.mel` is the setting `mel` of the setting `weights`.
+    """`settings` with the values `given` by name; `weights.mel` is the field `mel` of the field `weights`.
 
-    Raises KurdTTSError if a value cannot be.
+    Raises KurdTTSError if a value is invalid.
     """
     values: dict[str, Any] = {}
     for name, value in given.items():
@@ -47,7 +47,7 @@ def changed(settings: Settings, given: Mapping[str, Any]) -> Settings:
 
 
 def _setting(kind: type, text: str) -> tuple[str, object]:
-    """A setting and its value, of the type that it has."""
+    """The name and the converted value of NAME=VALUE. Raises ArgumentTypeError if there is no such setting or value."""
     name, equals, value = text.partition("=")
     known = _types(kind)
     if name not in known or not equals:
@@ -60,7 +60,7 @@ def _setting(kind: type, text: str) -> tuple[str, object]:
 
 
 def _types(kind: type, prefix: str = "") -> dict[str, Any]:
-    """The type of each setting by its name, nested ones as `weights.mel`."""
+    """The type of each setting by name, nested ones as `weights.mel`."""
     found: dict[str, Any] = {}
     for name, type_ in typing.get_type_hints(kind).items():
         nested = isinstance(type_, type) and dataclasses.is_dataclass(type_)
@@ -78,6 +78,6 @@ def _read(value: str, kind: Any) -> object:
 
 
 def _title(kind: Any) -> str:
-    """A type in words: `float or none`, `float,float`."""
+    """A type in words for messages: `float or none`, `float,float`."""
     names = ["none" if part is types.NoneType else part.__name__ for part in typing.get_args(kind) or (kind,)]
     return ("," if typing.get_origin(kind) is tuple else " or ").join(names)

@@ -1,4 +1,4 @@
-"""A training on the command line: a bar, and Ctrl-C that loses nothing."""
+"""A training on the command line: a progress bar, and Ctrl-C that loses nothing."""
 
 import contextlib
 import math
@@ -14,26 +14,26 @@ from kurdtts_lib.vits.log import Event, StepReport
 from kurdtts_lib.vits.trainer import Trainer
 
 STOPPING = [number for number in signal.Signals if number.name in ("SIGINT", "SIGTERM", "SIGBREAK")]
-"""Windows has no SIGTERM from outside: Ctrl-Break reaches a training that another program started."""
+"""On Windows no SIGTERM arrives from outside: Ctrl-Break (SIGBREAK) stops a training that another program started."""
 Watch = Callable[[int, int, str], bool]
-"""Hears each step and event (step, steps, text), and says whether to stop after this step."""
+"""Called at each step and event with (step, steps, text); returns whether to stop after this step."""
 
 
 def run_to_end(trainer: Trainer, watch: Watch = lambda *_: False) -> bool:
-    """Train until done; False, after telling what is kept, if the reader or `watch` stopped it.
+    """Train until done; False, after printing what was saved, if the user or `watch` stopped it.
 
-    Only for a process that does nothing else: it keeps the memory that it once needed.
+    Only for a process that does nothing else: on a CPU it does not return freed memory to the system.
     """
     if trainer.process.device.type == "cpu":
         optimised_ops.keep_freed_memory()
-    main_process = trainer.process.is_main_process  # of several, only one speaks
+    main_process = trainer.process.is_main_process  # of several, only one prints
     try:
         done = _run_with_bar(trainer, watch, quiet=not main_process)
-    except KeyboardInterrupt:  # the second one: the first lets the step end
+    except KeyboardInterrupt:  # the second Ctrl-C: the first one lets the step end
         kept = trainer.folder / "checkpoints"
         print(f"Stopped in the middle of a step. The same command goes on from the last checkpoint in {kept}.")
         return False
-    # Left open, its threads may abort a process at its end, and the launcher then stops the one that writes the voice.
+    # If left open, its threads may abort a process on exit, and the launcher then stops the one that writes the voice.
     trainer.process.destroy_process_group()
     if not done and main_process:
         print(f"Stopped at step {trainer.step}; everything is saved. The same command goes on from here.")
@@ -45,7 +45,7 @@ def _run_with_bar(trainer: Trainer, watch: Watch, quiet: bool) -> bool:
     alone = trainer.process.num_processes == 1
     with stop_on_signals(alone) as stop, tqdm(total=steps, initial=trainer.step, unit=" steps", disable=quiet) as bar:
 
-        def show(entry: StepReport) -> None:
+        def show_step(entry: StepReport) -> None:
             counts = {"skipped": trainer.progress.skipped} if trainer.progress.skipped else {}
             bar.set_postfix(mel=f"{entry.terms.get('mel', math.nan):.3f}", **counts, refresh=False)
             bar.update()
@@ -54,19 +54,19 @@ def _run_with_bar(trainer: Trainer, watch: Watch, quiet: bool) -> bool:
             if entry.skipped:
                 bar.write(f"step {entry.step} skipped: {entry.skipped}")
 
-        def tell(event: Event) -> None:
+        def show_event(event: Event) -> None:
             bar.write(f"step {event.step} {event.kind}: {event.text}")
             if watch(event.step, steps, event.text):
                 stop.set()
 
-        return trainer.run(stop, show, tell)
+        return trainer.run(stop, show_step, show_event)
 
 
 @contextlib.contextmanager
 def stop_on_signals(alone: bool) -> Iterator[threading.Event]:
-    """Ctrl-C, Windows' Ctrl-Break and `kill` set the event: the training ends after a whole step, and saves it.
+    """Ctrl-C, Windows' Ctrl-Break and `kill` set the event: the training ends after the current step, and saves it.
 
-    A second one is no longer caught if this process is `alone`; a launcher of several passes each on a second time.
+    A second signal is not caught if this process is `alone`; a launcher of several processes sends each one twice.
     """
     stop = threading.Event()
     before = {number: signal.getsignal(number) for number in STOPPING}
@@ -81,7 +81,7 @@ def stop_on_signals(alone: bool) -> Iterator[threading.Event]:
         stop.set()
         if alone:
             restore()
-        # Not print: the signal may have come in the middle of one. Ctrl-C may have ended what reads it, too.
+        # Not print: the signal may have interrupted one. Ctrl-C may also have ended the program that reads the output.
         with contextlib.suppress(OSError):
             os.write(2, b"\nStopping after this step. Again: stop at once, and lose the steps since the last save.\n")
 

@@ -1,4 +1,4 @@
-"""`kurdtts voices`: which voices there are, and which one speaks."""
+"""`kurdtts voices`: list voices, choose the current one, and remove voices."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -95,7 +95,7 @@ def _prune(options: argparse.Namespace) -> int:
 def _agreed() -> bool:
     try:
         return input("Remove them? [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:  # started by another program, which cannot answer
+    except EOFError:  # started by a program that cannot answer
         return False
 
 

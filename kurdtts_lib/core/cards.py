@@ -1,4 +1,4 @@
-"""What the cards of voices and of data sets have in common: a head for the hub, and words that may travel."""
+"""Shared parts of the Markdown cards of voices and data sets: front matter, licence ids, public names, tables."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from typing import Any
 CC0 = "CC0 1.0"
 UNKNOWN_LICENCE = "unknown: ask the maker"
 TRANSFORMERS_VOICE = {"library_name": "transformers", "pipeline_tag": "text-to-speech"}
-"""What the head of a voice's card says beside its licence: how to load it, and what it does."""
+"""Front matter of every voice's card: the library that loads it and its task."""
 
 HOW_TO_SPEAK = """```python
 from transformers import pipeline
@@ -22,23 +22,23 @@ Write numbers and abbreviations as words: what is no Kurmanji letter is not spok
 
 
 def front_matter(**values: object) -> str:
-    """The head by which the hub, and every tool that lists models and data sets, reads a card: YAML between two rules.
+    """YAML front matter of a Markdown card, which the Hugging Face hub and tools that list models and data sets read.
 
-    Each value is written as JSON, which is YAML whatever characters it holds.
+    Each value is written as JSON, which is valid YAML whatever characters it contains.
     """
     lines = (f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items())
     return f"---\n{''.join(lines)}---\n"
 
 
 def voice_head(card: Mapping[str, Any]) -> str:
-    """The head of a fine-tuned voice's card. card: its `voice.json`."""
+    """Front matter of a fine-tuned voice's card. card: the content of its `voice.json`."""
     return front_matter(
         language="kmr", license=licence_id(card["licence"]), base_model=card["base_voice"], **TRANSFORMERS_VOICE
     )
 
 
 def licence_id(licence: str) -> str:
-    """The short name by which the hub knows a licence: "CC BY-NC 4.0" is "cc-by-nc-4.0"."""
+    """The hub's identifier of a licence: "cc-by-nc-4.0" for "CC BY-NC 4.0", "unknown", or "other" for all others."""
     if licence.startswith("unknown"):
         return "unknown"
     name = licence.lower().replace(" ", "-")
@@ -46,13 +46,13 @@ def licence_id(licence: str) -> str:
 
 
 def public_name(source: str) -> str:
-    """A hub name as it is; of a path only its last part: a card travels, the reader's paths should not."""
+    """A hub name unchanged; of a path only the last component: a published card must not show local paths."""
     if re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", source) and not Path(source).exists():
         return source
-    return PureWindowsPath(Path(source).absolute()).name or "corpus"  # parts end at / and at \ there
+    return PureWindowsPath(Path(source).absolute()).name or "corpus"  # splits at both / and \
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table."""
+    """A Markdown table; `|` in a cell is escaped."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in line)} |" for line in lines)

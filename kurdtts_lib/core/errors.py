@@ -1,13 +1,13 @@
-"""The errors a user may meet. Each message says what happened, where, and what to do.
+"""Errors that are shown to the user. Each message says what happened, where, and what to do.
 
-Anything else that is raised is a bug and keeps its traceback.
+Any other exception is a bug and keeps its traceback.
 """
 
 from enum import StrEnum
 
 
 class KurdTTSError(Exception):
-    """Base of all errors that are the input's or the machine's, not the program's."""
+    """Base class of errors caused by the input or the machine, not by a bug in the program."""
 
 
 class AudioError(KurdTTSError):
@@ -15,7 +15,7 @@ class AudioError(KurdTTSError):
 
 
 class TextReason(StrEnum):
-    """Why a sentence has no reading, as reports and tables call it, and what is wrong with it. There are no others."""
+    """Why a sentence has no reading, as reports and tables name it, with an explanation. The list is complete."""
 
     explanation: str
 
@@ -34,39 +34,39 @@ class TextReason(StrEnum):
 
 
 class TextError(KurdTTSError):
-    """Text that the voice cannot speak, or a table or a lexicon that cannot be read with."""
+    """Text that the voice cannot speak, or a language table or a lexicon that is invalid."""
 
     def __init__(self, message: str, reason: TextReason | None = None, characters: str = "") -> None:
         super().__init__(message, reason, characters)
         self.reason = reason
-        """What is wrong with the sentence, to count by; None where the fault is not one of the sentence."""
+        """Category of the fault, for counting; None if the sentence is not at fault."""
         self.characters = characters
-        """Those that have no reading, each once."""
+        """The characters without a reading, each once."""
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 class CorpusError(KurdTTSError):
-    """A corpus that cannot be read, or that leaves nothing to train on."""
+    """A corpus that cannot be read, or of which no clip is left to train on."""
 
 
 class VoiceError(KurdTTSError):
-    """A voice's files that are missing, damaged or of another kind."""
+    """A voice whose files are missing, damaged or of the wrong kind."""
 
 
 class TrainingError(KurdTTSError):
-    """A training that cannot start or go on."""
+    """A training that cannot start or continue."""
 
 
 class EvaluationError(KurdTTSError):
-    """A judging that cannot be done as asked: a voice, a package or a recogniser that cannot be had."""
+    """An evaluation that cannot run as requested: a voice, a package or a recogniser is not available."""
 
 
 class TakeError(AudioError):
-    """A take that did not arrive whole, or that cannot be used for its text.
+    """A take that did not arrive complete, or that cannot be used for its text.
 
-    `code`: its sentence in the recorder's `labels.json`; empty where only the message says it.
+    `code`: key of its sentence in the recorder's `labels.json`; empty if there is only the message.
     """
 
     def __init__(self, message: str, code: str = "") -> None:
@@ -75,12 +75,12 @@ class TakeError(AudioError):
 
 
 class FeedbackError(KurdTTSError):
-    """A correction that cannot be kept, found or changed as asked."""
+    """A correction that cannot be stored, found or changed as requested."""
 
 
 class NotFoundError(FeedbackError):
-    """A correction that the store does not have."""
+    """A correction that is not in the store."""
 
 
 class ListeningError(KurdTTSError):
-    """A listening test that cannot be made, gone on with, or evaluated as asked."""
+    """A listening test that cannot be created, continued or evaluated as requested."""

@@ -1,4 +1,4 @@
-"""Atomic writes and locks: a reader sees the old file or the new one, never half of one."""
+"""Atomic writes and locks: a reader sees the old file or the new one, never a partial one."""
 
 import contextlib
 import glob
@@ -23,10 +23,10 @@ Content = TypeVar("Content")
 
 @contextmanager
 def atomic_path(target: Path, durable: bool = True) -> Iterator[Path]:
-    """Give a temporary path beside `target`; on success it replaces `target`, on an error it is removed.
+    """Yield a temporary path beside `target`; on success it replaces `target`, on an error it is removed.
 
-    `durable` waits until the disk has it. Without, a power cut may leave an empty file (a killed program never does):
-    for many small files that can be made again.
+    durable: wait until the file is on disk. Otherwise a power cut (but not a killed program) may leave an empty file,
+    which is acceptable for many small files that can be recreated.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary_name(target)
@@ -42,10 +42,10 @@ def atomic_path(target: Path, durable: bool = True) -> Iterator[Path]:
 
 @contextmanager
 def locked(folder: Path, busy: KurdTTSError | None = None) -> Iterator[None]:
-    """Hold the lock of `folder`, which need not exist; it ends with the process, also after kill -9.
+    """Hold the lock of `folder`, which need not exist. It ends with the process, also after kill -9.
 
-    Where another program holds it, raise `busy`, or wait if there is none. The lock is a hidden file beside the folder;
-    one that a killed program leaves behind does no harm.
+    If another program holds it, raise `busy`, or wait if that is None. The lock is a hidden file beside the folder; one
+    left behind by a killed program is harmless.
     """
     folder = folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -59,16 +59,16 @@ def locked(folder: Path, busy: KurdTTSError | None = None) -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(PermissionError):  # Windows, where the release removes it
-            Path(lock.lock_file).unlink(missing_ok=True)  # another program that waits notices and makes a new one
+            Path(lock.lock_file).unlink(missing_ok=True)  # a waiting program notices and creates a new one
         lock.release()
 
 
 @contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
-    """Give a temporary folder beside `target`; on success it takes the place of `target`.
+    """Yield a temporary folder beside `target`; on success it replaces `target`, on an error it is removed.
 
-    A folder cannot be replaced in one step, so the old one is set aside under a name of our own first. If the program
-    dies between the two renames, the next writer puts it back, and `read_folder` finds it until then.
+    A folder cannot be replaced in one step, so the old one is first set aside under a hidden name. If the program dies
+    between the two renames, the next writer puts it back, and `read_folder` finds it until then.
     Raises KurdTTSError if another program keeps the folder open (Windows); nothing is lost then.
     """
     target = target.absolute()
@@ -92,25 +92,25 @@ def _replace(target: Path, temporary: Path) -> None:
     finally:
         _put_back(target)
     for old in _set_aside(target):
-        shutil.rmtree(old, ignore_errors=True)  # one that another program holds open goes at the next write
+        shutil.rmtree(old, ignore_errors=True)  # one that another program holds open is removed at the next write
 
 
 def _put_back(target: Path) -> None:
-    """Put back the folder that was set aside when a program died. Deletes nothing. Only under the lock."""
+    """Put back the folder that was set aside when a program died. Deletes nothing. The caller must hold the lock."""
     if not target.exists():
         for old in _set_aside(target)[-1:]:
             rename(old, target)
 
 
 def _set_aside(target: Path) -> list[Path]:
-    """Folders that were set aside for `target`, and not for one with a longer name, the newest last."""
+    """Folders that were set aside for `target` (not for a folder with a longer name), the newest last."""
     target = target.absolute()
     found = target.parent.glob(f".{glob.escape(target.name)}-{'[0-9a-f]' * 12}{ASIDE}")
     return sorted(found, key=lambda path: _identity(path) or ())
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
-    """When a file was last added to `folder`, and the file system's number for it; None if there is no such folder."""
+    """(mtime in ns, which changes when a file is added; inode number) of `folder`; None if there is no such folder."""
     try:
         status = folder.stat()
     except OSError:
@@ -119,10 +119,10 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 
 def read_folder(folder: Path, read: Callable[[Path], Content]) -> Content:
-    """`read(folder)`, also while `folder` is being replaced: all of the old one or all of the new one.
+    """`read(folder)`, also while `folder` is being replaced: all of the old version or all of the new one.
 
-    Between the two renames, and after a death there, the old one is read from where it was set aside. Nothing is
-    renamed here. `read` is called again where the folder was another one before it had ended.
+    Between the two renames, or if the writer died there, the old version is read from where it was set aside. Nothing
+    is renamed here. `read` is called again if the folder was replaced while it ran.
     """
     while True:
         found = _place(folder)
@@ -137,7 +137,7 @@ def read_folder(folder: Path, read: Callable[[Path], Content]) -> Content:
 
 
 def _place(folder: Path) -> tuple[Path, tuple[int, int] | None]:
-    """Where the content of `folder` is now, and what tells it from the content before or after it."""
+    """Where the content of `folder` is now, and its identity, which differs between versions."""
     for place in (folder, *_set_aside(folder)[-1:]):
         if identity := _identity(place):
             return place, identity
@@ -145,7 +145,7 @@ def _place(folder: Path) -> tuple[Path, tuple[int, int] | None]:
 
 
 def rename(source: Path, target: Path) -> None:
-    """Rename; on Windows a virus scanner or a player may hold a file for a moment, so try for five seconds."""
+    """Rename; retry for five seconds, since on Windows a virus scanner may hold a file. Then raises KurdTTSError."""
     for _ in range(20):
         try:
             source.replace(target)
@@ -156,25 +156,25 @@ def rename(source: Path, target: Path) -> None:
 
 
 def check_own(folder: Path, *marks: str) -> None:
-    """Raise KurdTTSError unless `folder` is new, empty, or holds one of `marks`: others' files are not ours."""
+    """Raise KurdTTSError unless `folder` is new, empty, or contains one of our files `marks`."""
     ours = any((folder / mark).is_file() for mark in marks)
     if folder.exists() and not ours and not (folder.is_dir() and all(path.suffix == LOCK for path in folder.iterdir())):
         raise KurdTTSError(f"{folder} holds other files and would be replaced. Choose a new or empty folder.")
 
 
 def _temporary_name(target: Path) -> Path:
-    # tempfile's own files are private to the user; these become ordinary ones, so the name is made here
+    # tempfile creates files that only the user may read; these need ordinary permissions, so the name is made here
     return target.with_name(f".{target.stem}-{uuid.uuid4().hex[:12]}{target.suffix}")
 
 
 def write_text(target: Path, text: str) -> None:
-    """Write UTF-8 text with `\\n` line ends, atomically."""
+    """Write UTF-8 text with `\\n` line endings, atomically."""
     with atomic_path(target) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(target: Path, value: Any) -> None:
-    """Write `value` as indented JSON, atomically. NaN is refused: other readers could not read it back."""
+    """Write `value` as indented JSON, atomically. Raises ValueError for NaN and infinity, which are not JSON."""
     write_text(target, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 

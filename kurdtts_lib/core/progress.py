@@ -1,4 +1,4 @@
-"""A progress bar for work that goes over the same things more than once."""
+"""A progress bar for work in several passes over the same items."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -9,9 +9,9 @@ from tqdm import tqdm
 
 @contextmanager
 def pass_bar(unit: str) -> Iterator[Callable[..., None]]:
-    """Give a function (number done, name of the pass, how many there are) that draws; a new name starts the bar anew.
+    """Yield a function (items done, name of the pass, total) that updates the bar; a new name resets the bar.
 
-    Where the last is given, the bar shows the time left.
+    If the total is given, the bar shows the time left.
     """
     with tqdm(unit=f" {unit}", file=sys.stdout, mininterval=0.5) as bar:
         current = ""

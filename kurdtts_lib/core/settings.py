@@ -1,4 +1,4 @@
-"""All settings, each with its reason. A profile sets values and never branches code."""
+"""All settings, each with its reason. A profile only sets values; no code branches on its name."""
 
 import dataclasses
 import hashlib
@@ -12,25 +12,25 @@ from pathlib import Path
 
 from kurdtts_lib.core.errors import KurdTTSError
 
-# Not resolve(): on Windows it turns a mapped network drive into an address that some programs refuse.
+# Not resolve(): on Windows it turns a mapped network drive into a UNC path, which some programs refuse.
 REPOSITORY = Path(__file__).absolute().parent.parent.parent
-"""The course's own folder. Of an installed package: where pip puts packages; nothing is written there."""
+"""The course's own folder; for an installed package `site-packages`, where nothing is written."""
 
 
 def home() -> Path:
-    """Where prepared data, trainings and voices are written: `KURDTTS_HOME`, the course's own folder, or the user's."""
+    """Where data, trainings and voices are written: `KURDTTS_HOME`, else the course's folder, else a user folder."""
     if "KURDTTS_HOME" in os.environ:
         return Path(os.environ["KURDTTS_HOME"]).absolute()
     return REPOSITORY if is_checkout() else _user_folder()
 
 
 def is_checkout() -> bool:
-    """Whether the library lies in the course's own folder, with the notebooks and the sample beside it."""
+    """Whether the library is in the course's own folder, with the notebooks and the sample beside it."""
     return (REPOSITORY / "pyproject.toml").is_file() and (REPOSITORY / "notebooks").is_dir()
 
 
 def _user_folder() -> Path:
-    """Where programs of this system keep a user's data."""
+    """`kurdtts` in the operating system's folder for the application data of a user."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
     elif sys.platform == "darwin":
@@ -42,19 +42,19 @@ def _user_folder() -> Path:
 
 @dataclass(frozen=True)
 class AudioSettings:
-    """The signal front end. The values are MMS's own; a base voice was trained with exactly these."""
+    """Spectrogram settings. The values are those of MMS; base voices were trained with exactly these."""
 
     sampling_rate: int = 16_000
     """Hertz."""
     n_fft: int = 1024
     """Samples: 64 ms at 16 kHz."""
     hop_length: int = 256
-    """Samples: 16 ms at 16 kHz. The decoder makes this many samples from each frame."""
+    """Samples: 16 ms at 16 kHz. The decoder generates this many samples from each frame."""
     win_length: int = 1024
     n_mels: int = 80
     mel_fmin: float = 0.0
     mel_fmax: float | None = None
-    """Hertz; None is half the sampling rate."""
+    """Hertz; None: half the sampling rate."""
 
     def __post_init__(self) -> None:
         if not 0 < self.hop_length <= self.win_length <= self.n_fft:
@@ -65,65 +65,65 @@ class AudioSettings:
 
 @dataclass(frozen=True)
 class CorpusSettings:
-    """What is taken from a corpus and what is left out. `None` switches a rule off."""
+    """What is taken from a corpus and what is left out. `None` switches a filter off."""
 
     source: str = str(REPOSITORY / "data" / "sample")
-    """A folder, a Common Voice `.tar.gz`, or the name of a data set on the hub; `corpus.sources` lists the forms."""
+    """A folder, a Common Voice `.tar.gz`, or the name of a data set on the hub; `data.sources` lists the forms."""
     audio_column: str = ""
-    """The column with the sound; empty: the only one that holds sound."""
+    """The column with the audio; empty: the only one that contains audio."""
     text_column: str = ""
     """The column with what was read; empty: `sentence`, `text` or another usual name."""
     speaker_column: str = ""
-    """The column that tells the speakers apart; empty: `client_id`, `speaker` or another usual name."""
+    """The column that identifies the speaker; empty: `client_id`, `speaker` or another usual name."""
     streaming: bool = False
-    """Read a data set of the hub over the network each time, and keep nothing on the disk."""
+    """Read a data set of the hub over the network each time, without storing it on disk."""
     max_samples: int | None = None
-    """Read only so many clips from the source; None reads all."""
+    """Read at most this many clips from the source; None: all."""
     licence: str = ""
-    """Of the recordings, for the data set's card; empty: as known for the source."""
+    """Licence of the recordings, for the data set's card; empty: the one known for the source."""
 
     speaker: str = "one"
     """`one`: the speaker with the most usable minutes. `group`: this one and others of the same sex and a similar
-    pitch. `all`: everybody. Or names of speakers from notebook 2, separated by commas."""
+    pitch. `all`: every speaker. Or names of speakers from notebook 2, separated by commas."""
     group_minutes: float = 60.0
-    """A group grows until it has so many minutes."""
+    """Speakers are added to a group until it has this many minutes."""
     group_semitones: float = 3.0
-    """The median pitch of a group's speakers lies at most this far from the first one's."""
+    """Largest difference between the median pitch of a group's speaker and that of its first one."""
     keep_client_ids: bool = False
-    """Write the speakers' own ids. Otherwise a name made from the id stands in its place."""
+    """Write the speakers' own ids. Otherwise a name derived from the id replaces it."""
 
     min_up_votes: int | None = 2
     max_down_votes: int | None = 0
     leave_out_uncertain: bool = True
-    """Leave out sentences that people read differently, such as abbreviations and times."""
+    """Leave out sentences that different people read differently, such as abbreviations and times."""
     one_clip_per_sentence: bool = True
-    """Of several readings of one sentence by one speaker keep the best: others would make its words count double."""
+    """Of several readings of one sentence by one speaker keep the best: otherwise its words would count double."""
     min_seconds: float | None = 1.0
-    """A training slice is 0.5 s; below one second there is hardly a sentence."""
+    """A training segment is 0.5 s; a shorter clip than one second hardly contains a sentence."""
     max_seconds: float | None = 12.0
     """Memory grows with the longest clip of a batch; 12 s fits an 8 GB card."""
     pace_mads: float | None = 3.0
-    """Letters per second of a clip may lie this many median absolute deviations from its speaker's median. Beyond it
-    words are missing in the sound or in the text."""
+    """Largest distance of a clip's speaking rate (letters a second) from its speaker's median, in median absolute
+    deviations scaled to standard deviations. Beyond it, words are missing in the audio or in the text."""
     silence_db: float | None = -50.0
-    """A clip whose loudest 50 ms are below this (dB of full scale) holds no voice."""
+    """A clip whose loudest 50 ms are below this (dB of full scale) contains no speech."""
     max_clipped_share: float | None = 0.001
     """A clip with a larger share of samples at full scale was recorded too loud."""
     min_level_range_db: float | None = 10.0
-    """Speech is loud and quiet by turns; a clip that varies less than this is mostly noise."""
+    """Speech alternates between loud and quiet; a clip with a smaller range than this is mostly noise."""
     min_dnsmos: float | None = None
-    """Leave out clips whose DNSMOS (a program's guess how clean speech sounds, 1 to 5) is lower. Needs the packages
-    of `pip install kurdtts[train]`, and about 0.2 s a clip."""
+    """Leave out clips with a lower DNSMOS (a predicted rating of how clean speech sounds, 1 to 5). Needs the packages
+    of `pip install kurdtts[train]`, and takes about 0.2 s a clip."""
     remove_dc: bool = True
-    """Take out a constant offset, which cheap sound cards add."""
+    """Remove a constant (DC) offset, which cheap sound cards add."""
     trim_db: float | None = 40.0
-    """Edges this many dB below the clip's peak are trimmed as silence."""
+    """Edges this many dB below the clip's loudest 50 ms are trimmed as silence."""
     pad_seconds: float = 0.05
     """Silence kept at both edges after trimming."""
     loudness_lufs: float | None = -23.0
-    """Every clip is brought to this loudness (EBU R128), as far as its peak allows: one voice has one loudness."""
+    """Every clip is scaled to this loudness (EBU R128), as far as its peak allows: one voice has one loudness."""
     held_out_share: float = 0.1
-    """Share of sentences that the voice never learns from, chosen by the hash of the sentence: one half validates the
+    """Share of sentences that the voice is never trained on, chosen by a hash of the sentence: one half validates the
     training, the other half tests the finished voice."""
 
     def __post_init__(self) -> None:
@@ -142,7 +142,7 @@ class CorpusSettings:
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of the six losses, as known from fine-tuning MMS; the last is on the discriminator's optimizer."""
+    """Weights of the six losses, those of finetune-hf-vits for MMS; `discriminator` is used in the D step."""
 
     mel: float = 35.0
     kl: float = 1.5
@@ -154,44 +154,44 @@ class LossWeights:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """One training. Defaults are those known to work for fine-tuning MMS voices."""
+    """One training. The defaults are known to work for fine-tuning MMS voices."""
 
     steps: int = 1500
     batch_size: int = 16
-    """Clips of one update, over all processes and micro-batches together."""
+    """Clips per update, over all processes and micro-batches together."""
     accumulation: int = 1
-    """Micro-batches of one update: more of them need less memory and give the same update."""
+    """Micro-batches per update: more of them need less memory and give the same update."""
     learning_rate: float = 2e-5
     discriminator_learning_rate: float | None = None
-    """None: the generator's. From scratch half of it, or the discriminator wins."""
+    """None: the generator's. For training from scratch use half of it, or the discriminator wins."""
     betas: tuple[float, float] = (0.8, 0.99)
     eps: float = 1e-9
     weight_decay: float = 0.01
     lr_decay: float = 0.999875
-    """Factor on both rates after each epoch."""
+    """Factor on both learning rates after each epoch."""
     segment_samples: int = 8192
-    """Length of the slice that is decoded and judged: 0.5 s at 16 kHz. A multiple of hop_length."""
+    """Length of the segment that is decoded for the losses: 0.5 s at 16 kHz. A multiple of hop_length."""
     gradient_clip: float = 1000.0
-    """A guard against rare exploding steps; ordinary VITS gradients stay below it."""
+    """Largest gradient norm: a guard against rare exploding steps; ordinary VITS gradients stay below it."""
     adversarial_from: int = 0
-    """First step at which the discriminator takes part. Above 0 only for a model from scratch."""
+    """First step at which the discriminator takes part. Above 0 only for training from scratch."""
     discriminator_warmup: int = 200
-    """Steps in which only the discriminator learns, where the base voice came without one: the opinions of a new one
-    are noise. The sample, after 60 steps of the voice: 7.5 dB too quiet without a warm-up, 4.2 dB with 20 steps,
-    2.3 dB with 100. The published discriminator is larger and learns at a lower rate, so it gets more."""
+    """Steps in which only the discriminator is trained, if the base voice came without one: the gradients from a new
+    one are noise. The sample after 60 steps of the generator: 7.5 dB too quiet without warm-up, 4.2 dB with 20 steps,
+    2.3 dB with 100. The published discriminator is larger and has a lower learning rate, so it gets more steps."""
     validate_every: int = 100
     validation_clips: int = 16
-    """Validation sentences spoken and measured each time, chosen by their hash; the mean of a few jumps, and each costs
-    up to a second."""
+    """Validation sentences spoken and measured each time, chosen by their hash; the mean of a few is noisy, and each
+    takes up to a second."""
     patience: int | None = None
     """Validations without a better voice after which the training stops; None: never."""
     checkpoint_every: int = 200
     keep_checkpoints: int = 2
-    """The newest so many stay: one of the full voice has 1.0 GB. Two, so that a damaged one has one before it."""
+    """How many of the newest stay, 1.0 GB each for the full voice. Two, in case the newest one is damaged."""
     tensorboard: bool = False
     """Also write the curves for TensorBoard, which must be installed."""
     gradient_checkpointing: bool = False
-    """Compute the decoder twice instead of remembering it: less memory, more time, the same update."""
+    """Recompute the decoder's activations instead of storing them: less memory, more time, the same update."""
     mixed_precision: str = "no"
     """`no`, `fp16` or `bf16`."""
     seed: int = 1
@@ -215,22 +215,22 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class FeedbackSettings:
-    """A training on corrections: small steps, and ordinary recordings beside them."""
+    """A training on corrections: a low learning rate, and ordinary recordings among them (replay)."""
 
     steps: int = 300
     learning_rate: float = 5e-6
-    """A quarter of the fine-tuning's: a few corrections must not pull the whole voice."""
+    """A quarter of the fine-tuning's: a few corrections must not change the whole voice."""
     base_share: float = 0.75
-    """Share of ordinary recordings among what the voice hears, so that it does not forget. 0: corrections alone. Ten
-    corrections by another speaker, 40 steps of the sample's voice: with 0.5 the held-out ones came 11 % nearer and
-    ordinary sentences went 9 % away, with 0.75 it was 7 % and 3 %."""
+    """Share of ordinary recordings (replay) among the training clips, against forgetting. 0: corrections alone. Ten
+    corrections by another speaker, 40 steps of the sample's voice: with 0.5 the mel distance of held-out corrections
+    fell by 11 % and that of ordinary sentences rose by 9 %, with 0.75 it was 7 % and 3 %."""
     held_out_share: float = 0.2
-    """Share of corrections, by the hash of the sentence, that the voice does not learn from: they choose the step."""
+    """Share of corrections, by a hash of the sentence, that the voice is not trained on: they choose the best step."""
     validate_every: int = 50
     patience: int = 2
     """Validations without a better voice after which the training stops."""
     tolerance: float = 0.05
-    """By this share the mel distance of ordinary sentences may rise; beyond it the voice does not become current."""
+    """Largest relative rise of the mel distance of ordinary sentences; beyond it the voice does not become current."""
 
     def __post_init__(self) -> None:
         if not (0 <= self.base_share < 1 and 0 <= self.held_out_share < 1):
@@ -240,16 +240,16 @@ class FeedbackSettings:
 
 
 PRESETS: dict[str, dict] = {
-    # Half a batch at a time: 16 GB of memory have room.
+    # Half a batch at a time fits into 16 GB of memory.
     "cpu": {"accumulation": 2, "mixed_precision": "no", "gradient_checkpointing": False},
     # An RTX 2070 (Turing) has no bf16.
     "gpu-8gb": {"accumulation": 2, "mixed_precision": "fp16", "gradient_checkpointing": True},
 }
-"""How a machine computes. The voice comes out the same, to rounding, so a stopped training may change its preset."""
+"""How a machine computes. The voice is the same up to rounding, so a stopped training may change its preset."""
 
 
 def with_preset(training: TrainingSettings, name: str) -> TrainingSettings:
-    """`training` as the machine called `name` computes it. Raises ValueError for an unknown name."""
+    """`training` with the preset called `name`. Raises ValueError for an unknown name."""
     if name not in PRESETS:
         raise ValueError(f"There is no preset {name!r}. Choose one of: {', '.join(PRESETS)}.")
     return dataclasses.replace(training, **PRESETS[name])
@@ -257,7 +257,7 @@ def with_preset(training: TrainingSettings, name: str) -> TrainingSettings:
 
 @dataclass(frozen=True)
 class Profile:
-    """Everything one run of the course needs."""
+    """All settings of one run of the course."""
 
     name: str
     corpus: CorpusSettings
@@ -267,9 +267,9 @@ class Profile:
     audio: AudioSettings = field(default_factory=AudioSettings)
     feedback: FeedbackSettings = field(default_factory=FeedbackSettings)
     data_dir: Path | None = None
-    """A prepared folder elsewhere; None: `data/prepared-<name>` under the home."""
+    """Another folder with prepared data; None: `data/prepared-<name>` under the home."""
     key: str = ""
-    """Which profile this is: `sample`, `full`, or a name made from a corpus folder. `name` may be changed."""
+    """Which profile this is: `sample`, `full`, or a name derived from a corpus folder. Only `name` may be changed."""
 
     @property
     def prepared_dir(self) -> Path:
@@ -298,7 +298,7 @@ def load_profile(name: str) -> Profile:
             key="sample",
             corpus=CorpusSettings(),
             base_voice=str(REPOSITORY / "models" / "tiny-kmr"),
-            # The small voice has a tenth of MMS's parameters and takes twenty times its rate.
+            # The small voice has a tenth of MMS's parameters and tolerates twenty times its learning rate.
             training=TrainingSettings(
                 steps=120,
                 batch_size=8,
@@ -316,7 +316,7 @@ def load_profile(name: str) -> Profile:
             key=key,
             corpus=CorpusSettings(source="amedcj/kurmanji-commonvoice" if name == "full" else name),
             base_voice="facebook/mms-tts-kmr-script_latin",
-            # Ten validations are 1,000 steps: the score may rest for some hundred steps before it falls again.
+            # Ten validations are 1,000 steps: the score may stall for some hundred steps before it falls again.
             training=with_preset(TrainingSettings(patience=10), "gpu-8gb"),
         )
     if name.strip().lower() in ("sample", "full"):
@@ -327,13 +327,13 @@ def load_profile(name: str) -> Profile:
 
 
 def _folder_key(folder: Path) -> str:
-    """A name for the corpus in `folder` that every file system takes and that no other folder has."""
-    place = os.path.normpath(folder.absolute())
-    plain = unicodedata.normalize("NFKD", Path(place).name).encode("ascii", "ignore").decode("ascii")
+    """A name for the corpus in `folder`, valid on every file system and different for every folder."""
+    path = os.path.normpath(folder.absolute())
+    plain = unicodedata.normalize("NFKD", Path(path).name).encode("ascii", "ignore").decode("ascii")
     readable = re.sub(r"[^A-Za-z0-9]+", "-", plain)[:40].strip("-") or "corpus"
-    return f"{readable}-{hashlib.sha256(os.path.normcase(place).encode('utf-8')).hexdigest()[:8]}"
+    return f"{readable}-{hashlib.sha256(os.path.normcase(path).encode('utf-8')).hexdigest()[:8]}"
 
 
 def describe(settings: object) -> dict:
-    """The settings as plain values, for logs, checkpoints and voice cards."""
+    """The settings as a nested dictionary, for logs, checkpoints and voice cards."""
     return dataclasses.asdict(settings)  # type: ignore[call-overload]

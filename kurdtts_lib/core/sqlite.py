@@ -1,4 +1,4 @@
-"""SQLite files that several programs use at a time, opened anew for each piece of work."""
+"""SQLite files that several programs use at a time, opened again for each transaction."""
 
 import contextlib
 import sqlite3
@@ -14,19 +14,19 @@ TIMEOUT_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Kind:
-    """What a kind of file holds, and how its faults are told."""
+    """The schema of one kind of file, and the error that reports its faults."""
 
     version: int
     schema: Sequence[str]
     error: type[KurdTTSError]
     when_damaged: str
-    """What to do then, as a sentence."""
+    """What the user should do then, as a sentence."""
 
     @contextlib.contextmanager
     def transaction(
         self, path: Path, set_up: Callable[[sqlite3.Connection], None], timeout: float, write: bool
     ) -> Iterator[sqlite3.Connection]:
-        """All of what is done inside, or nothing; when it returns, the disk has it.
+        """One transaction: all changes made inside or none; they are on disk when it ends.
 
         set_up: usually calls `Kind.set_up`. timeout: seconds. Raises `error` if another program keeps the file locked,
         if the disk is full, or if the file is damaged.
@@ -42,12 +42,12 @@ class Kind:
                 set_up(connection)
                 connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
                 yield connection
-                connection.execute("COMMIT")  # after an error the closing rolls back
+                connection.execute("COMMIT")  # after an error, closing the connection rolls back
         except sqlite3.DatabaseError as error:
             raise self._explained(path, error) from error
 
     def set_up(self, connection: sqlite3.Connection, path: Path) -> None:
-        """The tables, if the file is new, and what every connection needs."""
+        """Create the tables if the file is new, and configure the connection. Raises `error` if the file is too new."""
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA synchronous = FULL")  # WAL alone would lose the newest rows in a power cut
         connection.execute("PRAGMA secure_delete = ON")  # what was deleted must not stay readable in the file
@@ -58,19 +58,19 @@ class Kind:
             self._create(connection)
 
     def _create(self, connection: sqlite3.Connection) -> None:
-        # Refused where the file system cannot do it, or while another process creates the file too. Without it writers
-        # wait for readers, and nothing else changes.
+        # Fails where the file system does not support it, or while another process creates the file too. Without it
+        # writers wait for readers, and nothing else changes.
         with contextlib.suppress(sqlite3.OperationalError):
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("BEGIN IMMEDIATE")
-        if _version(connection) == 0:  # nobody was quicker
+        if _version(connection) == 0:  # no other process was quicker
             for statement in self.schema:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {self.version}")
         connection.execute("COMMIT")
 
     def _explained(self, path: Path, error: sqlite3.DatabaseError) -> KurdTTSError:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the upper bits only say more of the same
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the upper bits only refine it
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return self.error(f"{path} is in use by another program. Nothing was lost; try again in a moment.")
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):

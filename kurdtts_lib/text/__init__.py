@@ -1,4 +1,4 @@
-"""What is written becomes what is said, or the reader hears why not."""
+"""Text front end: written text to its spoken form and to token ids, or an error that explains why not."""
 
 from kurdtts_lib.text.encoding import coverage, encode, encode_spoken
 from kurdtts_lib.text.language import Language, load_language

@@ -15,22 +15,22 @@ TABLES = Path(__file__).parent / "languages"
 
 @dataclass(frozen=True, eq=False)
 class Language:
-    """One table, with what is derived from it."""
+    """A language's table, and the lookups derived from it."""
 
     code: str
     alphabet: str
-    """Small letters that a voice of the language can say."""
+    """Lowercase letters that a voice of the language can say."""
     vowels: str
     joined_marks: str
-    """Marks that belong to a word when letters stand beside them."""
+    """Marks that are part of a word if they are beside letters."""
     uncertain: frozenset[str]
-    """Rules whose reading differs from person to person."""
+    """Rules whose readings differ between people."""
     tables: dict[str, dict[str, Any]]
     fold: dict[str, str] = field(init=False)
-    """One character for one character, so that places in the text stay the same."""
+    """Single characters to single characters, so that positions in the text stay valid."""
     _translation: dict[int, str] = field(init=False, repr=False)
     rule_of: dict[str, str] = field(init=False)
-    """Which rule `fold` applies to a character."""
+    """Name of the rule by which `fold` replaces a character."""
     capitals: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,16 +62,16 @@ class Language:
         return "".join(letter for letter in self.alphabet if letter not in self.vowels)
 
     def folded(self, text: str) -> str:
-        """`text` in the language's own letters, capitals kept, of the same length."""
+        """`text` with foreign letters replaced by the language's own, capitals kept, of the same length."""
         return text.translate(self._translation)
 
     def lower(self, text: str) -> str:
-        """`text` in the language's own small letters, of the same length."""
+        """`text` in the language's own lowercase letters, of the same length."""
         return small_letters(self.folded(text))
 
 
 def small_letters(text: str) -> str:
-    """`text.lower()`, but a letter stays as it is where that would be two."""
+    """`text.lower()`, except for letters whose lowercase form is longer than one character: they stay unchanged."""
     small = text.lower()
     if len(small) == len(text):
         return small
@@ -86,7 +86,7 @@ def _with_capitals(rows: dict[str, str]) -> dict[str, str]:
 def load_language(code: str = "kmr") -> Language:
     """The language with this code, or of this `.toml` file.
 
-    Raises TextError if there is no such table, if it is no TOML, or for a key that is unknown, missing or wrong.
+    Raises TextError if there is no such table, if it is not TOML, or for a key that is unknown, missing or wrong.
     """
     return _load(code)
 
@@ -113,5 +113,5 @@ def _load(code: str) -> Language:
 
 
 def alternatives(words: "list[str] | dict[str, Any]") -> str:
-    """A pattern for any of `words`, longer ones first; one that never matches if there is none."""
+    """A regular expression for any of `words`, longer ones first; it never matches if there are none."""
     return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)) or r"(?!)"

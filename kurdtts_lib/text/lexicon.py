@@ -1,4 +1,4 @@
-"""The user's own corrections: a word as it is written, and how it is said."""
+"""The user's lexicon: corrections of the reading, each a written word and its spoken form."""
 
 import os
 import re
@@ -20,18 +20,18 @@ def lexicon_path() -> Path:
 
 
 def user_lexicon() -> Mapping[str, str]:
-    """The saved corrections, read anew when the file has changed. Raises TextError naming a line of another form."""
+    """The saved corrections, read again if the file has changed. Raises TextError, with the line, if it is invalid."""
     path = _path(os.environ.get("KURDTTS_HOME"))
     try:
-        state = os.stat(path)  # noqa: PTH116 - once a sentence: pathlib costs three times as much
+        status = os.stat(path)  # noqa: PTH116 - called once a sentence: pathlib takes three times as long
     except FileNotFoundError:
         return {}
-    return _read(path, state.st_mtime_ns, state.st_size)
+    return _read(path, status.st_mtime_ns, status.st_size)
 
 
 @cache
 def _path(home_variable: str | None) -> str:
-    """The file's path, worked out once for each value of the variable: resolving links is slow."""
+    """The file's path, computed once for each value of the variable: resolving links is slow."""
     return str(lexicon_path())
 
 
@@ -55,7 +55,7 @@ def _read(path: str, modified: int, size: int) -> Mapping[str, str]:
 
 
 def _checked(written: str, spoken: str) -> tuple[str, str]:
-    """The pair in the form it is looked up and said. Raises TextError."""
+    """The pair as it is looked up and spoken. Raises TextError if one of them is invalid."""
     key, form = _folded(written), _folded(spoken)
     if not key[:1].isalnum() or not key.rstrip(".")[-1:].isalnum():
         raise TextError(f"{written!r} is no word. Write the word that is read wrong, without marks around it.")
@@ -76,7 +76,7 @@ def _folded(words: str) -> str:
 
 
 def _refuse_chains(rows: Mapping[str, str]) -> None:
-    # A spoken form may be normalised again, as when a correction is edited: that must change nothing.
+    # A spoken form may be normalised again, e.g. when a correction is edited: that must change nothing.
     for written, spoken in rows.items():
         for other, changed in rows.items():
             if f" {other} " in f" {spoken} " and changed != other:
@@ -87,13 +87,13 @@ def _refuse_chains(rows: Mapping[str, str]) -> None:
 
 
 def save_correction(written: str, spoken: str) -> None:
-    """Keep that `written` is said `spoken`. Raises TextError if it is no word or cannot be said; nothing is lost."""
+    """Save `spoken` as the reading of `written`. Raises TextError, before any change, if one of them is invalid."""
     key, form = _checked(written, spoken)
     _write({**user_lexicon(), key: form})
 
 
 def remove_correction(written: str) -> None:
-    """Forget a correction. Raises TextError if there is none for this word."""
+    """Remove a correction. Raises TextError if there is none for this word."""
     rows = dict(user_lexicon())
     if _folded(written) not in rows:
         raise TextError(f"There is no correction for {written!r}.")

@@ -1,4 +1,4 @@
-"""From the written text to the spoken form, with every change told."""
+"""Written text to its spoken form, with a record of every change."""
 
 import re
 import unicodedata
@@ -15,51 +15,51 @@ LETTERS = load_language("kmr").alphabet
 """The 31 letters of the Hawar alphabet."""
 LEFT_OUT = "symbol left out"
 SILENT_RULES = frozenset(("lower case", "mark", "spaces"))
-"""Rules that most sentences need and nobody wonders about."""
+"""Rules that most sentences need and that need no explanation."""
 
 
 @dataclass(frozen=True)
 class TextChange:
-    """One place that is spoken otherwise than it is written: `text[start:end]` is `before`."""
+    """One place where the spoken form differs from the written one: `text[start:end]` is `before`."""
 
     start: int
     end: int
     before: str
     after: str
     rule: str
-    """Its name; for a word with letters of several kinds their names, with commas between."""
+    """The rule's name; if several rules changed letters of one word, their names joined by commas."""
 
 
 @dataclass(frozen=True)
 class Normalized:
-    """A spoken form and how it came about."""
+    """A spoken form and the changes that led to it."""
 
     text: str
     changes: tuple[TextChange, ...]
-    """In order and not overlapping; what lies between them is spoken as it is written."""
+    """In order and not overlapping; the text between them is spoken as it is written."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is not spoken at all, by name."""
+        """One sentence for each symbol that is not spoken."""
         left_out = (symbol for change in self.changes if change.rule == LEFT_OUT for symbol in change.before)
         return tuple(dict.fromkeys(f"{_named(symbol)} is not spoken" for symbol in left_out if _is_symbol(symbol)))
 
     def uncertain(self, language: Language | None = None) -> tuple[TextChange, ...]:
-        """The changes whose reading differs from person to person."""
+        """The changes whose readings differ between people."""
         names = (language or load_language()).uncertain
         return tuple(change for change in self.changes if not names.isdisjoint(change.rule.split(", ")))
 
 
 def normalize(text: str, language: Language | None = None, lexicon: Mapping[str, str] | None = None) -> Normalized:
-    """The spoken form of `text`: small letters of the language's alphabet, words apart by single spaces.
+    """The spoken form of `text`: lowercase letters of the language's alphabet, words separated by single spaces.
 
     language: Kurmanji if None. lexicon: words with their spoken forms; the user's own if None.
-    Normalising the result again changes nothing. Time grows with the length of the text.
-    Raises TextError, with a reason and the characters, for what has no reading and where nothing is left to say.
+    Normalising the result again changes nothing. The time is proportional to the length of the text.
+    Raises TextError, with reason and characters, if a part of the text has no reading or nothing is left to say.
     """
     language = language or load_language()
     if lexicon is None:
-        lexicon = user_lexicon() if language is load_language() else {}  # the user's own is Kurmanji
+        lexicon = user_lexicon() if language is load_language() else {}  # the user's lexicon is for Kurmanji
     composed, origin = _compose(text)
     folded = language.folded(composed)
     small = small_letters(folded)
@@ -90,7 +90,7 @@ def _join(text: str, changes: list[TextChange]) -> str:
 
 
 def _compose(text: str) -> tuple[str, list[int]]:
-    """`text` in Unicode form NFC, and for each of its characters the place in `text`; no places if they are equal."""
+    """`text` in Unicode form NFC, and the position in `text` of each of its characters; none if they are equal."""
     if unicodedata.is_normalized("NFC", text):
         return text, []
     parts: list[str] = []
@@ -108,13 +108,13 @@ def _compose(text: str) -> tuple[str, list[int]]:
 
 @cache
 def _joins(character: str) -> bool:
-    """Whether the character may become one with those before it."""
-    # Hangul's vowels and final consonants are the only letters that do without being marks.
+    """Whether the character may be composed with those before it."""
+    # Hangul's vowels and final consonants are the only ones that are not marks.
     return unicodedata.category(character)[0] == "M" or "\u1160" <= character <= "\u11ff"
 
 
 def _to_original(text: str, composed: str, origin: list[int], changes: list[TextChange]) -> list[TextChange]:
-    """`changes` of `composed` as changes of `text`, and one more for each letter that was only composed."""
+    """`changes` of `composed` as changes of `text`, plus one for each character that was only composed."""
     result: list[TextChange] = []
     place = 0
     for change in [*changes, TextChange(len(composed), len(composed), "", "", "")]:
@@ -132,7 +132,7 @@ def _to_original(text: str, composed: str, origin: list[int], changes: list[Text
 def _read_spans(
     text: str, composed: str, folded: str, small: str, language: Language, lexicon: Mapping[str, str]
 ) -> list[TextChange]:
-    """Everything that the user's lexicon, the script's two-letter rows and the rules read, in order."""
+    """All readings of the user's lexicon, the script's two-character rows and the rules, in order of position."""
     taken = bytearray(len(folded))
     spans: list[TextChange] = []
 
@@ -167,18 +167,18 @@ def _read_spans(
 
 
 def _lower_with_plain_apostrophes(composed: str, folded: str) -> str:
-    """The letters as they are written, small, of the same length; only the apostrophes are made one."""
+    """`composed` in lowercase, of the same length, with all apostrophes replaced by the plain one."""
     pairs = zip(composed, folded, strict=True)
     return "".join("'" if plain == "'" else letter.lower()[0] for letter, plain in pairs)
 
 
 def _corrected(words: str, lexicon: Mapping[str, str]) -> str:
-    """A rule's words as the user's lexicon says them."""
+    """The words of a rule's reading, replaced where the user's lexicon has them."""
     return " ".join(lexicon.get(word, word) for word in words.split(" ")) if lexicon else words
 
 
 def _set_apart(span: TextChange, small: str, taken: bytearray, language: Language) -> TextChange:
-    """Put a space where the span touches a letter: 30salî is two words."""
+    """Add a space where the span touches a letter: 30salî is two words."""
     if span.rule.endswith(" letters"):
         return span
     before = span.start > 0 and (small[span.start - 1] in language.alphabet or taken[span.start - 1])
@@ -199,7 +199,7 @@ def _script_pairs(language: Language) -> re.Pattern[str]:
 
 @cache
 def _changing_letters(language: Language) -> re.Pattern[str]:
-    """Runs of letters that another one stands for: capitals, and those of other alphabets."""
+    """Runs of letters that are replaced by others: capitals, and those of other alphabets."""
     others = "".join(letter for letter, plain in language.fold.items() if plain.lower() in language.alphabet)
     return re.compile(f"[{re.escape(language.capitals + others)}]+")
 
@@ -223,7 +223,7 @@ def _letter_changes(composed: str, small: str, gaps: list[tuple[int, int]], lang
 
 @cache
 def _runs(language: Language) -> re.Pattern[str]:
-    """Runs of what is no letter; not a single space between letters, which stays."""
+    """Runs of characters other than letters, except a single space between letters, which stays."""
     letters = re.escape(language.alphabet)
     return re.compile(rf"[^{letters}]{{2,}}|\A[^{letters}]|[^{letters}](?!.)|[^{letters} ]", re.S)
 
@@ -237,22 +237,22 @@ def _run_changes(
             a, b = match.span()
             before = a > start and small[a - 1] in language.alphabet
             after = b < end and small[b] in language.alphabet
-            kept, rule = _settle(match.group(), before, after, a == 0, b == len(small), text, language)
+            kept, rule = _replacement(match.group(), before, after, a == 0, b == len(small), text, language)
             if kept != composed[a:b]:
                 changes.append(TextChange(a, b, composed[a:b], kept, rule))
     return changes
 
 
-def _settle(
+def _replacement(
     run: str, before: bool, after: bool, first: bool, last: bool, text: str, language: Language
 ) -> tuple[str, str]:
-    """What becomes of a run of characters that are no letters. before, after: whether a letter touches it."""
+    """What replaces a run of non-letters, and its rule. before, after: if a letter touches it. Raises TextError."""
     refused = [character for character in run if not _is_silent(character, language) and not _is_symbol(character)]
     if refused:
         named = repr(run.strip(" .,;:!?")) if refused[0] in "0123456789" else _list(refused)
         raise TextError(
             f"There is no reading for {named} in {_short(text)}. Write it as words, in the language's own letters.",
-            _kind(refused[0]),
+            _reason(refused[0]),
             "".join(dict.fromkeys(refused)),
         )
     if not run.strip("\u00ad\u200b\u200c\u200d\u2060\ufeff"):
@@ -277,21 +277,21 @@ def _is_silent(character: str, language: Language) -> bool:
 
 @cache
 def _is_symbol(character: str) -> bool:
-    """Emoji and the like, left out with a warning. A currency or № without a row would be said, so it is refused."""
+    """Emoji and the like, left out with a warning. A currency or № would be spoken: without a row it is refused."""
     if "\u2100" <= character <= "\u214f":
         return False
     return unicodedata.category(character) in ("So", "Sk") or character in "\ufe0f\u20e3"
 
 
-def _kind(character: str) -> TextReason:
+def _reason(character: str) -> TextReason:
     if character.isnumeric():
         return TextReason.NUMBER
     return TextReason.LETTER if character.isalpha() else TextReason.SIGN
 
 
 def _list(characters: list[str]) -> str:
-    unlike = list(dict.fromkeys(characters))
-    return ", ".join(map(_named, unlike[:10])) + (" and more" if len(unlike) > 10 else "")
+    distinct = list(dict.fromkeys(characters))
+    return ", ".join(map(_named, distinct[:10])) + (" and more" if len(distinct) > 10 else "")
 
 
 def _named(character: str) -> str:
@@ -299,7 +299,7 @@ def _named(character: str) -> str:
 
 
 def character_name(character: str) -> str:
-    """Unicode's name, or its number where it has none."""
+    """The character's Unicode name in lowercase, or its code point if it has none."""
     return unicodedata.name(character, f"U+{ord(character):04X}").lower()
 
 

@@ -1,4 +1,4 @@
-"""Numbers and what stands beside them: dates, times, units, fractions. Each rule is a pattern and a few lines."""
+"""Reading rules for numbers, dates, times, units and fractions. Each rule is a pattern and a few lines."""
 
 import datetime
 import re
@@ -12,15 +12,15 @@ from kurdtts_lib.text.numbers import add_suffix, digits, number_pattern, read, s
 from kurdtts_lib.text.table_checks import RuleName
 
 Reading = tuple[str, RuleName]
-"""What is said, and the name of the rule."""
+"""The spoken words, and the name of the rule."""
 FRACTIONS = {"½": "1/2", "¼": "1/4", "¾": "3/4", "⅓": "1/3", "⅔": "2/3"}
 
 MINUS = r"(?P<minus>(?<![\w.,)\]-])[-−])?"
-"""A hyphen that stands before a number and after no other word."""
+"""A minus sign or hyphen before a number that does not follow a word or a number."""
 
 
 class ReadingRule(NamedTuple):
-    """Where a rule applies, and what it reads there; None leaves the place to the rules after it."""
+    """Where a rule applies, and how it reads a match; None leaves the match to the rules after it."""
 
     pattern: re.Pattern[str]
     read: Callable[[re.Match[str]], Reading | None]
@@ -34,8 +34,8 @@ def suffix_pattern(language: Language) -> str:
 
 
 def _after(words: list[str]) -> str:
-    """A place after one of `words`, small or with a capital. What stands before is kept: only the rest is read."""
-    # Python's look-behind wants one length, so each word has one of its own.
+    """A look-behind for one of `words`, in lowercase or capitalised: the word itself is not part of the match."""
+    # Python's look-behind needs a fixed length, so each word has one of its own.
     written = dict.fromkeys(form for word in words for form in (word, word[0].upper() + word[1:]))
     return "(?:" + "|".join(rf"(?<=(?<!\w){re.escape(word)} )" for word in written) + ")"
 
@@ -93,7 +93,7 @@ def _number(language: Language) -> str:
 
 
 def _say_number(match: re.Match[str], language: Language) -> Reading:
-    """The words of a number that `_number` found, and its rule."""
+    """The words of a number that `_number` matched, and its rule."""
     words, rule = read(match["number"], language)
     return (f"{language.table('numbers')['minus']} {words}", "negative number") if match["minus"] else (words, rule)
 
@@ -112,7 +112,7 @@ def percent(language: Language) -> list[ReadingRule]:
 
 
 def _measured(language: Language, section: str, rule: RuleName) -> list[ReadingRule]:
-    """A number with a sign of `section` after it; a currency may stand before it too."""
+    """A number followed by a sign of `section`; a currency sign may also precede it."""
     table = language.table(section)
 
     def say(match: re.Match[str]) -> Reading:
@@ -122,7 +122,7 @@ def _measured(language: Language, section: str, rule: RuleName) -> list[ReadingR
     number, suffix = _number(language), suffix_pattern(language)
     found = [
         rf"{number}[ \u00a0]?(?P<sign>{alternatives(table)})(?![\w²³]){suffix}",
-        rf"{number}[ \u00a0]?(?P<sign>{alternatives(table)}){suffix}(?!\w)",  # a suffix written on it: 5 kmyan
+        rf"{number}[ \u00a0]?(?P<sign>{alternatives(table)}){suffix}(?!\w)",  # with an attached suffix: 5 kmyan
     ]
     if section == "currency":
         sign = rf"(?<!\w)(?P<sign>{alternatives(table)})"
@@ -143,7 +143,7 @@ def fractions(language: Language) -> list[ReadingRule]:
 
     def part(count: int, whole: int) -> str | None:
         if not 0 < count < whole <= 100:
-            return None  # 24/7 is no part of something
+            return None  # 24/7 is not a fraction
         if whole == 2:
             return table["half"]
         if whole == 4 and count != 2:
@@ -197,7 +197,7 @@ def roman(language: Language) -> list[ReadingRule]:
 
 
 def roman_number(numeral: str) -> int | None:
-    """The value of a well-formed Roman numeral below 400, None for another row of letters."""
+    """The value of a well-formed Roman numeral below 400, None for any other sequence of letters."""
     form = re.fullmatch(r"(C{0,3})(XC|XL|L?X{0,3})(IX|IV|V?I{0,3})", numeral)
     if not form or not numeral:
         return None
@@ -232,5 +232,5 @@ def numbers(language: Language) -> list[ReadingRule]:
 
 
 def ordinal_pattern(language: Language) -> str:
-    """`5.` in the middle of a sentence: a small letter follows."""
+    """`5.` in the middle of a sentence: a lowercase letter follows."""
     return rf"(?<![\w.,])(?P<number>[0-9]{{1,4}})\.(?=\s[{language.alphabet}])"

@@ -1,4 +1,4 @@
-"""Numbers in words, from a language's table."""
+"""Numbers in words, after a language's table."""
 
 import re
 
@@ -6,11 +6,11 @@ from kurdtts_lib.text.language import Language
 from kurdtts_lib.text.table_checks import RuleName
 
 LARGEST = 10**12
-"""Longer rows of digits are card numbers and the like, and are read digit by digit."""
+"""Larger numbers are card numbers and the like, and are read digit by digit."""
 
 
 def spell(number: int, language: Language) -> str:
-    """`number`, from 0 to 10**12, in words. Raises ValueError outside."""
+    """`number`, from 0 to 10**12, in words. Raises ValueError outside this range."""
     if not 0 <= number <= LARGEST:
         raise ValueError(f"{number} is not from 0 to {LARGEST}")
     table = language.table("numbers")
@@ -40,7 +40,7 @@ def _below_thousand(number: int, table: dict) -> list[str]:
 
 
 def digits(text: str, language: Language) -> str:
-    """Each digit of `text` by its own name."""
+    """Each digit of `text` by its name."""
     return " ".join(language.table("numbers")["small"][int(digit)] for digit in text if digit.isdecimal())
 
 
@@ -58,7 +58,7 @@ def add_suffix(words: str, suffix: str | None, language: Language) -> str:
 
 
 def number_pattern(language: Language) -> str:
-    """A number with or without thousands signs and decimals, and not a part of a longer row like 1.2.3."""
+    """A regular expression for a number, grouped or not, with or without decimals; not a part of one like 1.2.3."""
     table = language.table("numbers")
     thousands = "[" + re.escape(table.get("thousands_sign", "") + " \u00a0\u2009\u202f") + "]"
     grouped = rf"[0-9]{{1,3}}(?:{thousands}[0-9]{{3}})+(?:{re.escape(table.get('decimal_sign', ','))}[0-9]+)?"
@@ -66,7 +66,7 @@ def number_pattern(language: Language) -> str:
 
 
 def read(written: str, language: Language) -> tuple[str, RuleName]:
-    """A number that `number_pattern` found, in words, and the rule by which it was read."""
+    """A number that `number_pattern` matched, in words, and the rule by which it was read."""
     table = language.table("numbers")
     decimal = table.get("decimal_sign", "")
     thousands = table.get("thousands_sign", "")
@@ -77,7 +77,7 @@ def read(written: str, language: Language) -> tuple[str, RuleName]:
     if grouped and thousands:
         compact = grouped[1].replace(thousands, "") + grouped[2]
     whole, sign, fraction = re.match(r"([0-9]+)([,.]?)([0-9]*)", compact).groups()  # type: ignore[union-attr]
-    # The length first: Python refuses to make a number of some thousand digits.
+    # The length first: int() refuses strings of some thousand digits.
     one_by_one = len(whole) > 13 or int(whole) > LARGEST or (len(whole) > 1 and whole[0] == "0")
     words = digits(whole, language) if one_by_one else spell(int(whole), language)
     if not sign:

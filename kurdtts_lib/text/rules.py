@@ -1,4 +1,4 @@
-"""What is written otherwise than it is said. Each rule is a pattern and a few lines; the words are the table's."""
+"""All reading rules of a language. Each is a pattern and a few lines; the words are in the language's table."""
 
 import re
 from functools import cache
@@ -12,7 +12,7 @@ from kurdtts_lib.text.table_checks import RuleName
 
 @cache
 def rules(language: Language) -> tuple[ReadingRule, ...]:
-    """The rules of `language`, the more special ones first. A section that its table leaves out gives no rule."""
+    """The rules of `language`, the more specific ones first. A section that its table lacks gives no rule."""
     made = (
         (("dates", "numbers"), number_rules.dates),
         (("times", "numbers"), number_rules.times),
@@ -33,7 +33,7 @@ def rules(language: Language) -> tuple[ReadingRule, ...]:
 
 
 def _looked_up(pattern: str, table: dict[str, str], rule: RuleName) -> list[ReadingRule]:
-    """What `pattern` finds is a row of `table`."""
+    """The rule that reads a match of `pattern` as its row in `table`."""
 
     def say(match: re.Match[str]) -> Reading:
         return table[match.group()], rule
@@ -58,7 +58,7 @@ def _titles(language: Language) -> list[ReadingRule]:
 
 
 def initials_pattern(language: Language) -> str:
-    """`A.` before more text, or several: `T.D.`"""
+    """A regular expression for an initial before more text (`A.`), or for several (`T.D.`)."""
     capital = f"[{language.capitals}]"
     return rf"(?<!\w)(?<!\w[.'])(?:(?:{capital}\.){{2,}}|{capital}\.(?=\s*\w))"
 
@@ -74,7 +74,7 @@ def _initials(language: Language) -> list[ReadingRule]:
 
 @cache
 def vowelless(language: Language) -> re.Pattern[str]:
-    """A word of two consonants or more, which nobody can say."""
+    """A word of two consonants or more, which cannot be pronounced."""
     return re.compile(rf"(?<![\w'])[{language.consonants}]{{2,}}(?![\w'])")
 
 
@@ -91,7 +91,7 @@ def _acronyms(language: Language) -> list[ReadingRule]:
         if word in spelled or not vowels & set(word):
             return add_suffix(by_letters(word), match["suffix"], language), "acronym"
         if match.string.isupper():
-            return None  # a title in capitals: ordinary words
+            return None  # a headline in capitals: ordinary words
         return language.lower(match.group()), "acronym"
 
     def whole(match: re.Match[str]) -> Reading:

@@ -1,4 +1,4 @@
-"""Long text in pieces: sentences and clauses, each with the pause that follows it."""
+"""Long text split into clauses, each with the pause that follows it."""
 
 import re
 from functools import cache
@@ -20,9 +20,9 @@ class Piece(NamedTuple):
 
 
 def split(text: str, language: Language | None = None) -> list[Piece]:
-    """The clauses of `text` in order. Marks that are part of a number, an abbreviation or an initial split nothing.
+    """The clauses of `text` in order. Marks that are part of a number, an abbreviation or an initial do not split it.
 
-    A line that is empty ends a sentence too. Joined with single spaces, the pieces hold every word of the text.
+    An empty line also ends a sentence. Joined with single spaces, the pieces contain every word of the text.
     """
     language = language or load_language()
     pieces: list[Piece] = []
@@ -45,7 +45,7 @@ def split(text: str, language: Language | None = None) -> list[Piece]:
 
 
 def _add(pieces: list[Piece], text: str, pause: float) -> None:
-    """A piece of marks alone is no piece: its pause goes to the one before it."""
+    """Append a piece; one without letters and digits is joined to the piece before it, with the longer pause."""
     if any(character.isalnum() for character in text):
         pieces.append(Piece(text.strip(), pause))
     elif pieces and text.strip():
@@ -66,7 +66,7 @@ def _unsplit(language: Language) -> re.Pattern[str]:
 
 
 def _ends_sentence(text: str, span: tuple[int, int], language: Language) -> bool:
-    """Whether the abbreviation at `span` may be the last word of a sentence, and a new one begins after it."""
+    """Whether the abbreviation at `span` may end a sentence, and a new sentence begins after it."""
     words = language.table("endings").get("words", [])
     following = re.compile(r"\s*(\S?)").match(text, span[1])
     return text[span[0] : span[1]] in words and bool(following and following[1].isupper())

@@ -1,4 +1,4 @@
-"""What a language's reading table holds. All of it is checked when the table is loaded, not at the first sentence."""
+"""Schema of a language's reading table. All of it is checked when the table is loaded, not at the first sentence."""
 
 import re
 from collections.abc import Callable
@@ -13,18 +13,18 @@ RuleName = Literal[
     "foreign letter", "apostrophe", "lower case", "Unicode form", "your lexicon", "mark",
     "spaces", "invisible character", "symbol left out",
 ]  # fmt: skip
-"""What changes a text, as `Change.rule` names it. The letters of a `[script]` have a name of their own."""
+"""The rules that change a text, as `TextChange.rule` names them. The letters of a `[script]` have their own name."""
 
 
 class Kind(NamedTuple):
-    """fits(value, alphabet): whether a key may have this value."""
+    """The values that a key may have. fits(value, alphabet): whether this is one of them."""
 
     fits: Callable[[Any, str], bool]
     expected: str
 
 
 class Row(NamedTuple):
-    """fits(key, value, alphabet): whether this may stand in a section of rows."""
+    """The rows that a section may have. fits(key, value, alphabet): whether this is one of them."""
 
     fits: Callable[[str, Any, str], bool]
     expected: str
@@ -168,13 +168,13 @@ ROWS: dict[str, Row] = {
     "refused": Row(_is_refusal, f"one of {', '.join(map(repr, TextReason))} = a regular expression"),
 }
 SECTIONS = frozenset({**KEYS, **ROWS})
-"""A section that a table leaves out is a rule switched off: what it reads is then refused or read by other rules."""
+"""A section that a table lacks switches its rule off: its text is then refused or read by other rules."""
 
 
 def check_table(table: dict[str, Any], path: Path) -> None:
-    """Raise TextError, with file, section, key and what is expected, if a rule could not work with `table`."""
+    """Raise TextError, with file, section, key and what is expected, if `table` is invalid."""
     plain = {key: value for key, value in table.items() if key not in SECTIONS}
-    # The alphabet comes first: what else is right depends on it.
+    # The alphabet comes first: the other checks depend on it.
     _check_keys(plain, PLAIN, None, str(plain.get("alphabet", "")), f"{path}", SECTIONS)
     for section in SECTIONS & table.keys():
         where = f"{path}, [{section}]"
@@ -193,7 +193,7 @@ def _check_keys(
     where: str,
     sections: frozenset[str] = frozenset(),
 ) -> None:
-    """Every one of `keys` is there, and all others are rows."""
+    """Raise TextError unless all `keys` are present and valid, and all other keys are valid rows."""
     for key, value in found.items():
         if key not in keys and row is None:
             raise TextError(f"{where}: there is no key {key!r}. There are: {', '.join([*keys, *sorted(sections)])}.")
@@ -207,7 +207,7 @@ def _check_keys(
 
 
 def _check_complete(table: dict[str, Any], path: Path) -> None:
-    """What several keys must have together."""
+    """Raise TextError unless `tens` continues `small`, and every letter of the alphabet has a name."""
     numbers, names = table.get("numbers"), table.get("names")
     if numbers and len(numbers["small"]) + 10 * len(numbers["tens"]) != 100:
         raise TextError(f"{path}, [numbers]: `tens` must begin where `small` ends: 10 and 9 words, or 20 and 8.")
@@ -216,7 +216,7 @@ def _check_complete(table: dict[str, Any], path: Path) -> None:
 
 
 def _check_rules(table: dict[str, Any], path: Path) -> None:
-    """`uncertain` names rules that there are: a misspelt one would let what it means into the training."""
+    """`uncertain` must name existing rules: a misspelt one would let uncertain readings into the training."""
     script = [f"{table['script']['name']} letters"] if table.get("script") else []
     known = [*get_args(RuleName), *script]
     if unknown := [name for name in table["uncertain"] if name not in known]:

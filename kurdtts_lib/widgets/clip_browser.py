@@ -1,4 +1,4 @@
-"""Search the sentences of a corpus by word; hear and see any clip."""
+"""Search the sentences of a corpus by word; play any clip and see its spectrogram."""
 
 import html
 import math
@@ -18,11 +18,11 @@ from kurdtts_lib.widgets.players import player_row
 from kurdtts_lib.widgets.text_explorer import box_html, kurmanji
 
 PAGE = 10
-"""Clips of one page; they are read from the corpus together, because each reading starts at its first clip."""
+"""Clips per page; one pass reads them all from the corpus, because each pass starts at its first clip."""
 
 
 class ClipBrowser:
-    """A search, a list of the clips found, and the chosen clip; the last line of a cell shows it."""
+    """A search, a list of the clips found, and the chosen clip; displayed as the last expression of a cell."""
 
     def __init__(
         self, settings: CorpusSettings, audio: AudioSettings, clips: pandas.DataFrame, query: str = ""
@@ -36,7 +36,7 @@ class ClipBrowser:
             query,
             description="Word",
             placeholder="then press Enter; empty: all clips",
-            continuous_update=False,  # each search may read the corpus up to the clips found
+            continuous_update=False,  # each search may read the corpus as far as the clips found
             layout={"width": "min(360px, 98%)"},
         )
         self.beginnings = ipywidgets.Checkbox(
@@ -70,7 +70,7 @@ class ClipBrowser:
         self._search()
 
     def _repr_mimebundle_(self, **options: object) -> dict[str, object]:
-        """The live widget, and for a saved notebook that has no kernel the chosen clip with the list around it."""
+        """The live widget, and the list with the chosen clip for a saved notebook that has no kernel."""
         lines = "".join(f"<li>{html.escape(label)}</li>" for label, _ in self.list.options)
         static = f'{self.count.value}<ul lang="kmr">{lines}</ul>{self.view.value}'
         return {**self.widget._repr_mimebundle_(**options), "text/html": static}
@@ -89,12 +89,12 @@ class ClipBrowser:
         self.page.value = min(max(1, self.page.value + by), self.page.max)
 
     def _show_page(self) -> None:
-        """Fill the list; `_filling` keeps each change on the way from drawing a clip of its own."""
+        """Fill the list; `_filling` prevents intermediate changes from drawing a clip."""
         if self._filling:
             return
         start = (self.page.value - 1) * PAGE
         rows = self.clips.iloc[self.found[start : start + PAGE]]
-        # A line a clip: its number makes two clips of one sentence two lines.
+        # One line per clip; its number distinguishes clips of the same sentence.
         options = [(f"{row.number}: {row.sentence}", int(row.number)) for row in rows.itertuples()]
         self.back.disabled, self.forward.disabled = self.page.value == 1, self.page.value == self.page.max
         self._filling = True
@@ -120,9 +120,9 @@ class ClipBrowser:
 
 
 def clip_html(clip: SourceClip, row: pandas.Series, settings: CorpusSettings, audio: AudioSettings) -> str:
-    """One clip: its sentence, its figures, player and mel spectrogram; the reason where it cannot be decoded.
+    """HTML of one clip: its sentence, facts, player and mel spectrogram; the reason if it cannot be decoded.
 
-    row: of the `corpus_table`.
+    row: its row of the `corpus_table`.
     """
     name = html.escape(speaker_name(clip.client_id, settings.keep_client_ids))
     facts = f"{name}, {clip.up_votes} votes for, {clip.down_votes} against, {html.escape(clip.name)}"
@@ -133,8 +133,8 @@ def clip_html(clip: SourceClip, row: pandas.Series, settings: CorpusSettings, au
         waveform = decode(clip.audio, audio.sampling_rate)
     except AudioError as error:
         return head + box_html(str(error))
-    sound = player_row({f"{row['seconds']:.1f} s": waveform}, audio.sampling_rate).data
+    player = player_row({f"{row['seconds']:.1f} s": waveform}, audio.sampling_rate).data
     picture = plots.as_html(
         spectrograms({"": waveform}, audio), f"Mel spectrogram of clip {clip.number}, {row['seconds']:.1f} s"
     )
-    return head + sound + picture
+    return head + player + picture

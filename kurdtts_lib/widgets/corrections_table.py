@@ -1,4 +1,4 @@
-"""All corrections: hear them, accept them, mend their text, withdraw them."""
+"""All corrections: play them, accept them, edit their text, withdraw them."""
 
 import functools
 import html
@@ -16,15 +16,15 @@ PAGE = 8
 
 
 class CorrectionsTable:
-    """The last line of a cell shows it. Withdrawn corrections are counted and not shown."""
+    """Displayed as the last expression of a cell. Withdrawn corrections are counted but not listed."""
 
     def __init__(self, store: FeedbackStore) -> None:
         self.store = store
         self.page = 0
         self._asked = ""
-        """The correction whose withdrawal was the last thing asked for; the second click does it."""
+        """Id of the correction whose withdrawal was just requested; a second click confirms it."""
         self._drafts: dict[str, str] = {}
-        """Texts by id as they stand in the fields, where they were changed and are not saved."""
+        """Texts of the fields that were changed and not saved, by correction id."""
         self.player = PrivatePlayer()
         self.message, self.count = ipywidgets.HTML(), ipywidgets.HTML()
         self.rows = ipywidgets.VBox()
@@ -42,16 +42,16 @@ class CorrectionsTable:
             [self.accept_all, self.refresh, self.back, self.forward, self.count],
             layout={"flex_flow": "row wrap", "align_items": "center"},
         )
-        # The answer to a click stands above the rows: below them it would be out of sight.
+        # The message is above the rows: below them it would be out of sight.
         self.widget = ipywidgets.VBox([buttons, self.message, self.player, self.rows])
         self.show()
 
     def _repr_mimebundle_(self, **options: object) -> dict[str, object]:
-        """The live widget, and their number for a saved notebook: a text in its file would outlive a withdrawal."""
+        """The live widget, and only the count for a saved notebook: a text in its file would outlive a withdrawal."""
         return {**self.widget._repr_mimebundle_(**options), "text/html": f"<p>{self.count.value}</p>"}
 
     def show(self) -> None:
-        """Look into the store and show what is there now."""
+        """Read the store again and show its corrections."""
         everything = self.store.corrections()
         listed = [one for one in everything if one.state != "withdrawn"]
         pages = max(1, -(-len(listed) // PAGE))
@@ -100,9 +100,9 @@ class CorrectionsTable:
         return button
 
     def _change(self, act: Callable[[], str], asks: str = "") -> None:
-        """Do something to the store, and show what it says (markup) and what follows; an error is shown.
+        """Change the store by `act`, show the markup that it returns and the new rows; a KurdTTSError is shown.
 
-        asks: the correction that the next click may withdraw.
+        asks: id of the correction that the next click may withdraw.
         """
         try:
             said = act()
@@ -113,7 +113,7 @@ class CorrectionsTable:
         self.message.value = said
 
     def _play(self, one: Correction) -> None:
-        """Nothing is shown anew here: a text that is being changed must not be lost by listening."""
+        """The rows are not redrawn here: playing must not discard a text that is being edited."""
         try:
             self.player.play(self.store.sound(one), one.text)
         except KurdTTSError as error:
@@ -123,7 +123,7 @@ class CorrectionsTable:
         return _status(f"Saved: {kurmanji(html.escape(self._keep_text(one).spoken))}")
 
     def _keep_text(self, one: Correction) -> Correction:
-        """What stands in the field becomes the correction's text."""
+        """Save the content of the field as the correction's text."""
         saved = self.store.edit_text(one.id, self._drafts.get(one.id, one.text).strip())
         self._drafts.pop(one.id, None)
         return saved
@@ -134,7 +134,7 @@ class CorrectionsTable:
         return _status(f"Accepted: {kurmanji(html.escape(self.store.accept(one.id).spoken))}")
 
     def _accept_all(self) -> str:
-        """Accept what can be; what cannot (a sound that was found without its text) says why."""
+        """Accept all that can be accepted; the others (audio that was found without its text) show the reason."""
         waiting, refused = self.store.corrections("submitted"), []
         for one in waiting:
             try:

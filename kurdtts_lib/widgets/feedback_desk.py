@@ -1,4 +1,4 @@
-"""Hear a sentence, say it right, hand it in: the loop's first half in one widget."""
+"""Listen to a sentence, record it correctly, submit it: the first half of the feedback loop in one widget."""
 
 import html
 from collections.abc import Sequence
@@ -19,17 +19,17 @@ from kurdtts_lib.widgets.text_explorer import box_html, kurmanji
 
 
 class FeedbackDesk:
-    """The last line of a cell shows it. `submitted` holds what was handed in here."""
+    """Displayed as the last expression of a cell. `submitted` contains the corrections submitted here."""
 
     def __init__(
         self, store: FeedbackStore, entry: RegisteredVoice, sentences: Sequence[str], language: str = "en"
     ) -> None:
-        """entry: the voice to be corrected; sentences: to pick from, any other can be typed."""
+        """entry: the voice to be corrected; sentences: suggestions, any other one can be typed."""
         self.store, self.entry = store, entry
         self.voice = load_voice(str(entry.folder))
         self.submitted: list[Correction] = []
         self.usable = False
-        """Whether the newest take that arrived can be learned from."""
+        """Whether the newest take that arrived can be used for training."""
         wide, style = {"width": "min(640px, 98%)"}, {"description_width": "110px"}
         self.sentence = ipywidgets.Combobox(
             value=sentences[0] if sentences else "",
@@ -103,12 +103,12 @@ class FeedbackDesk:
         self._allow()
 
     def _forget(self) -> None:
-        """The take is gone, and with it what was found in it."""
+        """Clear the findings of a take that was discarded."""
         self.usable, self.findings.value = False, ""
         self._allow()
 
     def _allow(self) -> None:
-        """A take that can be used, and consent: without both there is nothing to hand in."""
+        """Enable the button Submit if there is a usable take and consent."""
         self.submit_button.disabled = not (self._take() and self.usable and self.consent.value)
 
     def _take(self) -> Take | None:
@@ -119,7 +119,7 @@ class FeedbackDesk:
 
     def _submit(self) -> None:
         take = self._take()
-        if take is None:  # recorded again, and it is not there yet or did not arrive whole
+        if take is None:  # recorded again, and not arrived yet or incomplete
             self.message.value = box_html("There is no recording to hand in. Record the sentence first.")
             return
         try:
@@ -136,6 +136,6 @@ class FeedbackDesk:
             return
         self.submitted.append(correction)
         said = "It was there already" if correction.repeated else "Thank you, it is kept"
-        self.recorder.text = self.sentence.value  # the take is handed in: a second click must not do it again
+        self.recorder.text = self.sentence.value  # clears the take: a second click must not submit it again
         self.mark.value = ""
         self.message.value = f'<div role="status">✓ {said}: {kurmanji(html.escape(correction.spoken))}</div>'

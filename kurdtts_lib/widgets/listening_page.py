@@ -1,4 +1,4 @@
-"""The listening test as a folder: `index.html` opens from the disk or from any web server, without any network."""
+"""The listening test as a folder: `index.html` opens from disk or from any web server, without other resources."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from kurdtts_lib.evaluation.listening.design import ListeningTest
 
 STATIC = Path(__file__).absolute().parent / "static"
 LABELS: dict[str, dict[str, str]] = read_json(STATIC / "listening_labels.json")
-"""Every word and sentence the test shows, by language. A speaker can correct the file without programming."""
+"""All texts that the test shows, by language. A speaker can correct the file without programming."""
 FILES = ("listening.js", "listening_page.js", "listening.css")
 MARK = "kurdtts-listening-test.txt"
 ABOUT = """A blind listening test. Give this whole folder, and a code, to each listener: they open index.html, listen,
@@ -37,14 +37,14 @@ PAGE = """<!doctype html>
 
 
 def check_folder(folder: Path) -> None:
-    """Raise KurdTTSError if `folder` holds other files, which a test would replace."""
+    """Raise KurdTTSError if `folder` contains other files, which a test would replace."""
     check_own(folder, MARK)
 
 
 def write_folder(test: ListeningTest, folder: Path, language: str = "en") -> None:
-    """Write the test for listeners elsewhere into a new folder, an empty one, or one of an earlier test.
+    """Write the test for remote listeners into a folder that is new, empty, or contains an earlier test.
 
-    Their answers come back as files, see `listening.answers`. Raises KurdTTSError if `folder` holds other files.
+    Their answers come back as files, see `evaluation.listening.answers`. Raises KurdTTSError for other files.
     """
     check_folder(folder)
     key = test.key

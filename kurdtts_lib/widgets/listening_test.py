@@ -1,4 +1,4 @@
-"""A blind listening test in a notebook, and the same test as a folder that any browser opens."""
+"""A blind listening test in a notebook; `listening_page` writes the same test as a folder."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,10 +13,10 @@ from kurdtts_lib.widgets.listening_page import LABELS, STATIC
 
 
 class ListeningWidget(anywidget.AnyWidget):
-    """Asks one listener after the other; each answer is on the disk before the next sound. Same code: it goes on.
+    """Tests one listener after the other; each answer is on disk before the next stimulus. The same code continues.
 
-    The page never learns which system is behind a sound. Neither sounds nor answers enter the notebook's file.
-    code: fills the field in; language: "en" or "kmr", which the listener may change.
+    The page never receives the system of a stimulus. Neither audio nor answers are stored in the notebook's file.
+    code: prefills the field, ListeningError if unknown; language: "en" or "kmr", which the listener may change.
     """
 
     _esm = "\n".join((STATIC / name).read_text(encoding="utf-8") for name in ("listening.js", "listening_widget.js"))
@@ -36,7 +36,7 @@ class ListeningWidget(anywidget.AnyWidget):
         self.on_msg(self._receive)
 
     def _receive(self, _: object, message: dict[str, Any], __: Sequence[Any]) -> None:
-        """Answer a question of the page: {kind, request, ...} brings {request, result}, or {request, error}."""
+        """Answer a request of the page: {kind, request, ...} gets {request, result}, a buffer, or {request, error}."""
         replies: dict[str, Callable[[dict[str, Any]], Any]] = {
             "open": self._open,
             "sound": self._sound,
@@ -74,7 +74,7 @@ class ListeningWidget(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The live widget, and a line for a saved notebook that has no kernel."""
         live = super()._repr_mimebundle_(**options)
-        assert live is not None  # only a widget without a view has none
+        assert live is not None  # it is None only for a widget without a view
         data, metadata = live
         return {
             **data,

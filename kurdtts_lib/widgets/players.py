@@ -1,4 +1,4 @@
-"""Hear sounds in a notebook, side by side."""
+"""Audio players in a notebook, side by side."""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -17,23 +17,23 @@ from kurdtts_lib.vits.trainer import Trainer
 
 
 def player(waveform: np.ndarray, sampling_rate: int) -> Audio:
-    """A player at the waveform's own loudness: a voice that grew quiet must sound quiet."""
+    """A player without normalisation: a voice that became quiet must sound quiet. waveform: (samples,) in [-1, 1]."""
     return Audio(data=wav_bytes(waveform, sampling_rate), normalize=False)
 
 
-def player_row(sounds: Mapping[str, np.ndarray], sampling_rate: int, title: str = "") -> HTML:
-    """Players beside each other with a label above each. `sounds` maps label to (samples,) in [-1, 1]."""
+def player_row(waveforms: Mapping[str, np.ndarray], sampling_rate: int, title: str = "") -> HTML:
+    """Players side by side with a label above each. `waveforms` maps label to (samples,) in [-1, 1]."""
     cells = "".join(
         f'<figure style="margin:0 1em 0.5em 0"><figcaption>{html.escape(label)}</figcaption>'
         f"{player(waveform, sampling_rate)._repr_html_()}</figure>"
-        for label, waveform in sounds.items()
+        for label, waveform in waveforms.items()
     )
     heading = f'<div lang="kmr" style="font-weight:600">{html.escape(title)}</div>' if title else ""
     return HTML(f'{heading}<div style="display:flex;flex-wrap:wrap">{cells}</div>')
 
 
 def clip_row(label: str, clip: SourceClip, sampling_rate: int) -> HTML:
-    """A corpus's clip with its sentence; for one that cannot be decoded the reason stands in the player's place."""
+    """A player for a corpus's clip, with its sentence; the reason if the clip cannot be decoded."""
     try:
         return player_row({label: decode(clip.audio, sampling_rate)}, sampling_rate, clip.sentence)
     except AudioError as error:
@@ -41,7 +41,7 @@ def clip_row(label: str, clip: SourceClip, sampling_rate: int) -> HTML:
 
 
 def left_out(result: Preparation, settings: CorpusSettings, sampling_rate: int, each: int = 2) -> HTML:
-    """What each rule threw away: its reason, why there is such a rule, and `each` of its clips to hear."""
+    """What each filter left out: its reason, why the filter exists, and players for `each` of its clips."""
     reasons = reasons_table(result.clips).drop(index=KEPT, errors="ignore")
     shown = result.clips[result.clips["reason"] != KEPT].groupby("reason").head(each)
     clips = {clip.number: clip for clip in find_clips(settings, shown["number"])}
@@ -54,7 +54,7 @@ def left_out(result: Preparation, settings: CorpusSettings, sampling_rate: int, 
 
 
 def demo_strip(trainer: Trainer, sentences: int = 2, steps: int = 6) -> HTML:
-    """How the voice grew: a row a validation sentence, with its recording and the voice after so many steps.
+    """Progress of the voice: a row per validation sentence, with its recording and the voice at several steps.
 
     Step 0 is the base voice. Of more than `steps` validations the first, the last, the best and some between are shown.
     """
@@ -63,17 +63,17 @@ def demo_strip(trainer: Trainer, sentences: int = 2, steps: int = 6) -> HTML:
     audio, folder = trainer.audio, trainer.folder / "demos"
     chosen = _spread([found.step for found in trainer.history.validations], steps, trainer.progress.best_step)
     for number, clip in enumerate(clips[: min(sentences, DEMOS)], 1):
-        sounds = {"recording": decode(clip.path, audio.sampling_rate)}
+        waveforms = {"recording": decode(clip.path, audio.sampling_rate)}
         for step in chosen:
             label = f"step {step}" + (", best" if step == trainer.progress.best_step else "")
             path = demo_path(folder, step, number)
-            sounds[label if step else "step 0, base voice"] = decode(path, audio.sampling_rate)
-        rows.append(player_row(sounds, audio.sampling_rate, clip.text).data)
+            waveforms[label if step else "step 0, base voice"] = decode(path, audio.sampling_rate)
+        rows.append(player_row(waveforms, audio.sampling_rate, clip.text).data)
     return HTML("".join(rows))
 
 
 def _spread(steps: Sequence[int], most: int, always: int | None) -> list[int]:
-    """At most `most` of the ascending `steps`: the ends, `always`, and others between them."""
+    """At most `most` of the ascending `steps`: the first, the last, `always`, and others between them."""
     if len(steps) <= most:
         return list(steps)
     places = np.linspace(0, len(steps) - 1, most - 1).round().astype(int)

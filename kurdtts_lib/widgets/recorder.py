@@ -1,4 +1,4 @@
-"""Read a sentence into the microphone, or bring a recording of it; the kernel gets it whole or says that it did not."""
+"""Record a sentence or upload a recording of it; the kernel receives it complete, or an error is shown."""
 
 import html
 import re
@@ -17,22 +17,22 @@ from kurdtts_lib.widgets.takes import MAX_UPLOAD_BYTES, Take, take_of
 STATIC = Path(__file__).absolute().parent / "static"
 CHANGED = "text_changed"
 LABELS: dict[str, dict[str, str]] = read_json(STATIC / "labels.json")
-"""Every word and sentence the recorder shows, by language. A speaker can correct the file without programming."""
+"""All texts that the recorder shows, by language. A speaker can correct the file without programming."""
 
 
 def module_source() -> str:
     """The JavaScript as one module, because a widget is sent as one file.
 
-    In the folder `static` it is three: a web page imports `panel.js` as it lies there. Only the import lines go.
+    In the folder `static` it is three: a web page imports `panel.js` from there. Only the import lines are removed.
     """
     parts = [(STATIC / name).read_text(encoding="utf-8") for name in ("capture.js", "panel.js", "recorder.js")]
     return "\n".join(re.sub(r'^import .* from "\./\w+\.js";\n', "", part, flags=re.MULTILINE) for part in parts)
 
 
 class Recorder(anywidget.AnyWidget):
-    """Shows a sentence and records it; the last line of a cell shows it. The sound never enters the notebook's file.
+    """Shows a sentence and records it; displayed as the last expression of a cell. The notebook never stores audio.
 
-    `text` is to be read; `language` of the buttons and messages: "en" or "kmr"; `on_take` is called with each Take.
+    text: the sentence; language: of the buttons and messages, "en" or "kmr"; on_take: called with each Take.
     A recording stops after `LONGEST_SECONDS`, and a longer file is refused.
     """
 
@@ -40,15 +40,15 @@ class Recorder(anywidget.AnyWidget):
     _css = STATIC / "recorder.css"
     _sentence = traitlets.Unicode().tag(sync=True)
     _round = traitlets.Int(0).tag(sync=True)
-    """Grows with each sentence: a take says to which round it belongs."""
+    """Incremented with each sentence: a take says to which round it belongs."""
     _kept_seconds = traitlets.Float(0.0).tag(sync=True)
-    """Of the newest take; 0 while there is none."""
+    """Length of the newest take; 0 while there is none."""
     _language = traitlets.Unicode().tag(sync=True)
     _labels = traitlets.Dict().tag(sync=True)
     _longest_seconds = traitlets.Float(LONGEST_SECONDS).tag(sync=True)
     _max_upload_bytes = traitlets.Int(MAX_UPLOAD_BYTES).tag(sync=True)
     message = traitlets.Unicode("").tag(sync=True)
-    """Shown below the buttons, for example what a check found in the take. Goes when a new take begins."""
+    """Shown below the buttons, for example the result of a check. Cleared when a new take begins."""
 
     def __init__(self, text: str = "", language: str = "en", on_take: Callable[[Take], None] | None = None) -> None:
         if language not in LABELS:
@@ -61,7 +61,7 @@ class Recorder(anywidget.AnyWidget):
 
     @property
     def text(self) -> str:
-        """The sentence. Setting it clears the take, also when the new sentence is the same."""
+        """The sentence. Setting it clears the take, even if the new sentence is the same."""
         return self._sentence
 
     @text.setter
@@ -72,17 +72,17 @@ class Recorder(anywidget.AnyWidget):
 
     @property
     def take(self) -> Take | None:
-        """The newest take; None before there is one. Raises TakeError, which says what to do, if the newest failed."""
+        """The newest take; None before the first one. Raises TakeError, which says what to do, if the newest failed."""
         if self._error is not None:
             raise TakeError(str(self._error), self._error.code)
         return self._take
 
     def on_take(self, callback: Callable[[Take], None]) -> None:
-        """Call `callback` with every take that arrives whole. A KurdTTSError that it raises is shown as `message`."""
+        """Call `callback` with every complete take. A KurdTTSError that it raises is shown as `message`."""
         self._callbacks.append(callback)
 
     def on_clear(self, callback: Callable[[], None]) -> None:
-        """Call `callback` when a take goes: another begins or fails to arrive, or the sentence is set."""
+        """Call `callback` when a take is discarded: another begins or fails to arrive, or the sentence is set."""
         self.observe(lambda change: None if change["new"] else callback(), "_kept_seconds")
 
     def _clear(self, error: TakeError | None = None) -> None:
@@ -90,10 +90,10 @@ class Recorder(anywidget.AnyWidget):
         self._kept_seconds, self.message = 0.0, ""
 
     def _receive(self, _: object, message: dict[str, Any], buffers: Sequence[Any]) -> None:
-        """A page sends two messages, both with the `round`: `begin`, and later `take`, described in `take_of`."""
+        """Handle the two messages of a page, both with `round`: `begin`, and later `take`, described in `take_of`."""
         if message["kind"] == "begin":
             if message["round"] == self._round:
-                self._clear()  # who records again does not want the take before
+                self._clear()  # a new recording replaces the take before it
             return
         try:
             if message["round"] != self._round:
@@ -105,7 +105,7 @@ class Recorder(anywidget.AnyWidget):
             self._keep(message["take"], take)
 
     def _refuse(self, name: str, error: TakeError) -> None:
-        if error.code != CHANGED:  # of the sentence that is shown now nothing has failed
+        if error.code != CHANGED:  # it belongs to an earlier sentence; for the current one nothing has failed
             self._clear(error)
         self.send({"kind": "failed", "take": name, "code": error.code, "detail": str(error)})
 
@@ -121,7 +121,7 @@ class Recorder(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The live widget, and the sentence for a saved notebook that has no kernel."""
         live = super()._repr_mimebundle_(**options)
-        assert live is not None  # only a widget without a view has none
+        assert live is not None  # it is None only for a widget without a view
         data, metadata = live
         return {**data, "text/html": self._static_html()}, metadata
 

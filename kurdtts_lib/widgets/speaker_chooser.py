@@ -1,4 +1,4 @@
-"""Listen to the speakers of a corpus and choose whose voice it will be."""
+"""Listen to the speakers of a corpus and choose those to train on."""
 
 import dataclasses
 import functools
@@ -23,27 +23,27 @@ COLUMNS = {
     "gender": ("Gender", "", "{}"),
     "age": ("Age", "", "{}"),
 }
-"""Head, unit and form of each column."""
+"""Title, unit and number format of each column."""
 NAME_WIDTH, CELL_WIDTH = 190, 86
 """Pixels."""
 STATIC_VOICES = 4
-"""Speakers that can be heard in a saved notebook; each makes its file 0.1 MB larger."""
+"""Speakers with a player in a saved notebook; each makes its file 0.1 MB larger."""
 
 
 class SpeakerChooser:
-    """A table and a plot of the speakers, to listen and to choose; the last line of a cell shows it.
+    """A table with players and a plot of the speakers, to choose from; displayed as the last expression of a cell.
 
-    `settings` is a `CorpusSettings` with the choice in it, `line` the line to write in notebook 3.
+    `settings` is a `CorpusSettings` with the choice, `line` the line to write in notebook 3.
     """
 
     def __init__(
-        self, settings: CorpusSettings, audio: AudioSettings, clips: pandas.DataFrame, figures: pandas.DataFrame
+        self, settings: CorpusSettings, audio: AudioSettings, clips: pandas.DataFrame, survey: pandas.DataFrame
     ) -> None:
-        """clips: the `corpus_table` of `settings`; figures: its `survey`. The choice starts as `settings` has it."""
+        """clips: the `corpus_table` of `settings`; survey: its `survey`. The first choice is that of `settings`."""
         self._corpus, self._audio = settings, audio
-        self.table = speaker_table(clips, figures, settings)
+        self.table = speaker_table(clips, survey, settings)
         self._choice = settings.speaker
-        self._numbers = _one_clip_each(figures)
+        self._numbers = _one_clip_each(survey)
         self._loaded: dict[str, SourceClip] = {}
         self._setting = False
         self.presets = {name: ipywidgets.Button(description=label) for name, label in PRESETS.items()}
@@ -68,7 +68,7 @@ class SpeakerChooser:
 
     @property
     def chosen(self) -> list[str]:
-        """Names of the speakers chosen now; empty if every box was cleared."""
+        """Names of the speakers chosen now; empty if no box is ticked."""
         return choose_speakers(self.table, self.settings) if self._choice else []
 
     @property
@@ -77,7 +77,7 @@ class SpeakerChooser:
         return f'speaker="{self._choice}"' if self._choice else ""
 
     def _repr_mimebundle_(self, **options: object) -> dict[str, object]:
-        """The live widget, and for a saved notebook that has no kernel the table, the choice, the plot and voices."""
+        """The live widget, and table, choice, plot and some players for a saved notebook that has no kernel."""
         shown = self.table[:MOST_SURVEYED].copy()
         chosen = self.chosen
         shown.insert(0, "chosen", ["✓" if name in chosen else "" for name in shown.index])
@@ -108,9 +108,9 @@ class SpeakerChooser:
         self._show()
 
     def _picked(self) -> None:
-        """A box was clicked: from now on the names themselves are the choice."""
+        """A box was clicked: from now on the choice is the list of ticked names."""
         if not self._setting:
-            # Those beyond the boxes cannot be unticked one by one, so the first click leaves them out.
+            # Speakers without a box cannot be unticked one by one, so the first click leaves them out.
             self._choice = ",".join(name for name, box in self.boxes.items() if box.value)
             self._show()
 
@@ -119,7 +119,7 @@ class SpeakerChooser:
 
     def _voice(self, name: str) -> str:
         """A player with one clip of the speaker."""
-        if not self._loaded:  # all of them in one pass over the corpus
+        if not self._loaded:  # one pass over the corpus loads all of them
             found = find_clips(self._corpus, self._numbers.values())
             self._loaded = {speaker_name(clip.client_id, self._corpus.keep_client_ids): clip for clip in found}
         return clip_row(name, self._loaded[name], self._audio.sampling_rate).data
@@ -141,17 +141,17 @@ class SpeakerChooser:
     def _status(self, chosen: list[str]) -> str:
         if not chosen:
             return '<div role="status">Nobody is chosen. Tick a speaker, or click one of the buttons.</div>'
-        told = html.escape(choice_line(self.table, chosen, self.settings))
+        summary = html.escape(choice_line(self.table, chosen, self.settings))
         return (
-            f'<div role="status" style="line-height:1.6"><b>{told}</b><br>'
+            f'<div role="status" style="line-height:1.6"><b>{summary}</b><br>'
             f"In notebook 3 write: <code>{html.escape(self.line)}</code></div>"
         )
 
 
-def _one_clip_each(figures: pandas.DataFrame) -> dict[str, int]:
-    """Number of the clip to hear, by speaker: the first one in which a voice was found."""
-    heard = figures[figures["reason"] == ""].drop_duplicates("speaker")
-    return dict(zip(heard["speaker"], map(int, heard["number"]), strict=True))
+def _one_clip_each(survey: pandas.DataFrame) -> dict[str, int]:
+    """Number of the clip to play, by speaker: the first one in which speech was found."""
+    usable = survey[survey["reason"] == ""].drop_duplicates("speaker")
+    return dict(zip(usable["speaker"], map(int, usable["number"]), strict=True))
 
 
 def _cell(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A recording that a page sends in one message: taken whole, or refused aloud."""
+"""A recording that a page sends in one message: accepted complete, or refused with an error."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ from kurdtts_lib.core.errors import AudioError, TakeError
 from kurdtts_lib.feedback.takes import LONGEST_SECONDS
 
 MAX_UPLOAD_BYTES = 9 * 2**20
-"""A message of 10 MiB or more closes a notebook's socket; a minute from the microphone has 5.8 MB at 48 kHz."""
+"""A message of 10 MiB or more closes a notebook's socket; a minute from the microphone is 5.8 MB at 48 kHz."""
 
 Source = Literal["microphone", "upload"]
 
 
 @dataclass(frozen=True, eq=False)
 class Take:
-    """A recording that arrived whole."""
+    """A recording that arrived complete."""
 
     waveform: np.ndarray
     """(samples,), float32 in [-1, 1], mono, not writable."""
     sampling_rate: int
-    """Hertz: the page's or the file's own."""
+    """Hertz: that of the page or of the file."""
     source: Source
     original: bytes | None = None
-    """Of an upload the file as it was; None for a microphone."""
+    """The uploaded file, unchanged; None for a microphone."""
 
     @property
     def seconds(self) -> float:
@@ -34,10 +34,10 @@ class Take:
 
 
 def take_of(message: Mapping[str, Any], buffers: Sequence[Any]) -> Take:
-    """The take of a message with `source`, `sampling_rate` in Hz (of an upload 0), `size` and one binary buffer.
+    """The take of a message with `source`, `sampling_rate` in Hz (0 for an upload), `size` and one binary buffer.
 
-    The buffer holds a microphone's samples as little-endian int16, or an upload's bytes; `size` is their number.
-    Raises TakeError if something is missing or too much.
+    The buffer contains a microphone's samples as little-endian int16, or an upload's bytes; `size` is their number.
+    Raises TakeError if the content is incomplete or longer than announced, too long to use, or cannot be decoded.
     """
     if len(buffers) != 1:
         raise _incomplete(f"it came with {len(buffers)} buffers instead of one")
@@ -59,9 +59,9 @@ def _recorded(content: bytes, sampling_rate: int) -> Take:
 
 
 def _uploaded(file: bytes) -> Take:
-    """Raises TakeError with the AudioError's own sentence where the file cannot be decoded."""
+    """The take of an uploaded file. Raises TakeError with the AudioError's sentence if it cannot be decoded."""
     try:
-        _check_length(io.header(file)[0])  # before it is decoded: a small file can hold hours of silence
+        _check_length(io.header(file)[0])  # before it is decoded: a small file can contain hours of silence
         channels, rate = io.read(file)
         if not len(channels):
             raise AudioError(f"This audio ({len(file)} bytes) holds no sound at all. Choose another file.")

@@ -1,4 +1,4 @@
-"""Type a sentence, see what the voice will say, and teach it a word that you know better."""
+"""Type a sentence, see its spoken form, and correct the reading of a word."""
 
 import functools
 import html
@@ -13,13 +13,13 @@ from kurdtts_lib.text.lexicon import remove_correction, save_correction, user_le
 from kurdtts_lib.text.normalization import SILENT_RULES
 
 MARK = "background:rgba(230,159,0,.25);color:inherit;border-bottom:2px solid;padding:0 1px"
-"""Line and number carry the meaning, the colour only helps; both are legible on a light and on a dark page."""
+"""Underline and number carry the meaning, the colour only helps; legible on a light and on a dark page."""
 BOX = "border-left:4px solid #D55E00;background:#fdf0e6;color:#222;padding:4px 8px;margin:4px 0;line-height:1.4"
 CELL = 'style="text-align:left;vertical-align:top;padding:2px 12px 2px 0"'
 
 
 class TextExplorer:
-    """A sentence, its spoken form, and a box for corrections; the last line of a cell shows it."""
+    """A sentence, its spoken form, and fields for corrections; displayed as the last expression of a cell."""
 
     def __init__(self, text: str = "") -> None:
         style, wide = {"description_width": "90px"}, {"width": "min(640px, 98%)"}
@@ -58,7 +58,7 @@ class TextExplorer:
         self._change(lambda: remove_correction(written), f"Removed: {written}")
 
     def _change(self, change: Callable[[], None], done: str) -> bool:
-        """Change the lexicon and show what follows; False, with the reason shown, if it was refused."""
+        """Change the lexicon by `change` and show the new reading; False, with the reason shown, if it was refused."""
         try:
             change()
         except TextError as error:
@@ -70,10 +70,10 @@ class TextExplorer:
         return True
 
     def _list(self) -> None:
-        """The saved corrections, each with its button."""
+        """Show the saved corrections, each with a button to remove it."""
         try:
             saved = user_lexicon()
-        except TextError as error:  # a file that was edited by hand
+        except TextError as error:  # the file was edited by hand
             self.message.value, saved = box_html(str(error)), {}
         old = self.corrections.children
         self.corrections.children = [self._row(written, spoken) for written, spoken in saved.items()]
@@ -88,9 +88,9 @@ class TextExplorer:
 
 
 def explanation_html(text: str) -> str:
-    """The written and the spoken form with every change worth showing marked in both, then the list of these changes.
+    """HTML of the written and the spoken form, with every notable change marked in both, and a list of these changes.
 
-    Where the sentence cannot be read, the reason.
+    The reason instead if the sentence cannot be read.
     """
     try:
         result = normalize(text)
@@ -114,9 +114,9 @@ def explanation_html(text: str) -> str:
 
 
 def places(text: str, changes: Sequence[TextChange]) -> list[TextChange]:
-    """The changes as a reader wants to see them: whole words, not single letters (Diyarbakır, not ı).
+    """The changes merged to whole words for display: Diyarbakır, not ı.
 
-    The rule is empty where only rules were at work that nobody wonders about.
+    The rule is empty if only `SILENT_RULES` were applied.
     """
     spans: list[tuple[int, int, list[TextChange]]] = []
     for change in changes:
@@ -156,10 +156,10 @@ def _marked(part: str, rule: str, number: int) -> str:
 
 
 def kurmanji(markup: str) -> str:
-    """Markup in Kurmanji, so that a browser and a screen reader treat it as such."""
+    """Markup labelled as Kurmanji for browsers and screen readers."""
     return f'<span lang="kmr">{markup}</span>'
 
 
 def box_html(message: str) -> str:
-    """A box for what went wrong."""
+    """An alert box for an error or a warning."""
     return f'<div role="alert" style="{BOX}">⚠ {html.escape(message)}</div>'

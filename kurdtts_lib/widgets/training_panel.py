@@ -1,4 +1,4 @@
-"""A training in a notebook cell: live curves, a progress bar, a Stop button that loses nothing."""
+"""A training in a notebook cell: live curves, a progress bar, and a Stop button that loses nothing."""
 
 import asyncio
 import html
@@ -24,11 +24,11 @@ CURVES = {
     "feature_matching": "Feature matching",
 }
 POLL_SECONDS = 0.25
-"""Four pictures a second: smooth to the eye, nothing to the training."""
+"""Four updates a second: smooth to look at, negligible for the training."""
 
 
 class TrainingPanel:
-    """Shows a `Trainer` at work. `await panel.run()` in a cell."""
+    """Runs a `Trainer` and shows its progress. Use `await panel.run()` in a cell."""
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
@@ -49,8 +49,8 @@ class TrainingPanel:
     async def run(self) -> bool:
         """Train until done or stopped; True when all steps are done.
 
-        The training works in a thread while this coroutine only looks: a cell that works itself would never see the
-        click. However it is stopped (Stop button, the kernel's stop), a checkpoint of the last whole step is written
+        The training runs in a thread while this coroutine only polls: a busy cell would never receive the click.
+        However it is stopped (Stop button, interrupt of the kernel), a checkpoint of the last complete step is written
         first. An error of the training is raised here.
         """
         shown = DisplayHandle()
@@ -66,7 +66,7 @@ class TrainingPanel:
             self._stop.set()
             worker.join()
             self._show(started, first, ended=True)
-            # What stays in the saved notebook must be readable without a kernel and without trust: a plain picture.
+            # The saved notebook must be readable without a kernel and without being trusted: a plain picture.
             shown.update(plots.curves(curve_points(self.trainer.history), self._line.value))
             for part in (*self._row.children, *self.widget.children, self.widget):
                 part.close()
@@ -77,7 +77,7 @@ class TrainingPanel:
     def _work(self) -> None:
         try:
             self.trainer.run(self._stop)
-        except BaseException as error:  # noqa: BLE001 - carried to the cell, which raises it
+        except BaseException as error:  # noqa: BLE001 - passed to the cell, which raises it
             self._error = error
 
     def _show(self, started: float, first: int, ended: bool = False) -> None:
@@ -108,7 +108,7 @@ class TrainingPanel:
 
 
 def notes(trainer: Trainer) -> str:
-    """The best voice so far and the steps that were left out, where there are any."""
+    """The best voice so far and the skipped steps, if any, as the end of the status line."""
     progress, text = trainer.progress, ""
     if progress.best_score is not None:
         text += f", best voice at step {progress.best_step} (mel distance {progress.best_score:.3f})"
@@ -119,7 +119,7 @@ def notes(trainer: Trainer) -> str:
 
 
 def health_html(active: list[Condition]) -> str:
-    """A box for each thing that is wrong now; nothing while all is well."""
+    """A box for each active condition of the monitor; empty if there is none."""
     return "".join(
         '<div role="alert" style="border-left:4px solid #D55E00;background:#fdf0e6;padding:4px 8px;margin:4px 0">'
         f"⚠ <b>{html.escape(condition.meaning)}</b> {html.escape(condition.advice)}</div>"
@@ -128,7 +128,7 @@ def health_html(active: list[Condition]) -> str:
 
 
 def curve_points(history: History) -> dict[str, list[tuple[int, float]]]:
-    """(step, value) of each curve, by its title; only the losses that took part, without what is not finite."""
+    """(step, value) of each curve, by its title; only the losses that were computed, without non-finite values."""
     points = {
         title: [
             (entry.step, entry.terms[name]) for entry in history.steps if math.isfinite(entry.terms.get(name, math.nan))
@@ -142,7 +142,7 @@ def curve_points(history: History) -> dict[str, list[tuple[int, float]]]:
 
 
 def curves_html(history: History) -> str:
-    """All loss curves as inline SVG: fifty times cheaper than a matplotlib picture."""
+    """All loss curves as inline SVG: fifty times cheaper than a matplotlib figure."""
     if not history.steps:
         return "<i>First the base voice speaks, then the alignment search is compiled: this takes longest.</i>"
     charts = [_chart(title, points) for title, points in curve_points(history).items()]
@@ -151,7 +151,7 @@ def curves_html(history: History) -> str:
 
 def _chart(title: str, points: list[tuple[int, float]], width: int = 250, height: int = 90) -> str:
     steps, values = np.array(points, dtype=float).T
-    window = max(1, len(values) // 50)  # a moving mean: single steps jump too much to read
+    window = max(1, len(values) // 50)  # a moving average: single steps are too noisy to read
     smooth = np.convolve(values, np.ones(window) / window, mode="valid")
     x = (steps[window - 1 :] - steps[0]) / max(1.0, steps[-1] - steps[0]) * width
     low, high = smooth.min(), smooth.max()
