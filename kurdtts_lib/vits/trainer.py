@@ -35,7 +35,7 @@ from kurdtts_lib.vits.state import TrainingState, voice_with
 from kurdtts_lib.vits.voice import Voice
 
 MAX_SKIPPED_IN_A_ROW = 10
-"""fp16 halves its loss scale at each skipped step; no ordinary overflow needs a thousandth of it."""
+"""fp16 halves its loss scale at each skipped step: ten times is a thousandth, which no ordinary overflow needs."""
 
 Validate = Callable[[Voice, int, Path], Validation]
 """(voice, steps done, folder) -> scores. Synthesises held-out sentences; writes some of them to the folder."""
@@ -144,7 +144,7 @@ class Trainer:
         if self._random_state is None:
             raise TrainingError("This training ended by an error. Build it anew: it goes on from its last checkpoint.")
         with ExitStack() as stack:
-            self._take_folder(stack)
+            self._lock_folder(stack)
             restore_random_state(self._random_state)
             self._random_state, self._report, self._on_event = None, report, notify
             self._log = self._open_log(stack)
