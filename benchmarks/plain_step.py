@@ -1,6 +1,6 @@
 """The baseline: one adversarial VITS step in the usual form, full size, random weights and random clips.
 
-Recordings and generated slices pass the discriminator one after the other in both halves, the generator's half leaves
+Real and generated slices pass the discriminator one after the other in the D step and the G step, the G step leaves
 gradients in the discriminator, weight norm is torch's own, and AdamW is torch's default.
 """
 
@@ -24,11 +24,11 @@ from kurdtts_lib.vits.voice import apply_decoder_weight_norm
 AUDIO = AudioSettings()
 SEGMENT_SAMPLES = 8192
 TOKENS, FRAMES = (121, 201), (250, 375)
-"""Shortest and longest clip of the batch: sentences of 4 to 6 s."""
+"""Text positions and frames of the shortest and longest clip of the batch: sentences of 4 to 6 s."""
 
 
 def full_size_models() -> tuple[TrainableVits, VitsDiscriminator]:
-    """MMS's sizes: 36.3 M parameters with the stochastic duration predictor, and 46.7 M."""
+    """MMS's sizes: 36.3 M parameters with the stochastic duration predictor, and 46.7 M in the discriminator."""
     torch.manual_seed(0)
     model = new_model(VitsConfig(vocab_size=40))
     apply_decoder_weight_norm(model)
@@ -36,7 +36,7 @@ def full_size_models() -> tuple[TrainableVits, VitsDiscriminator]:
 
 
 def random_batch(size: int) -> Batch:
-    """Clips of noise; lengths evenly between the shortest and the longest."""
+    """Clips of noise, lengths evenly spaced between the shortest and the longest."""
     generator = torch.Generator().manual_seed(1)
     text_lengths = torch.linspace(*TOKENS, size).long()
     frame_lengths = torch.linspace(*FRAMES, size).long()
@@ -50,7 +50,7 @@ def random_batch(size: int) -> Batch:
 
 
 def with_torch_weight_norm(discriminator: VitsDiscriminator) -> VitsDiscriminator:
-    """torch's weight norm in place of ours; same parameters."""
+    """Replace the library's weight norm by torch's; same parameters."""
     for module in list(discriminator.modules()):
         if isinstance(module, nn.Conv1d | nn.Conv2d):
             parametrize.remove_parametrizations(module, "weight")
@@ -98,5 +98,5 @@ class PlainStep:
         torch.nn.utils.clip_grad_norm_(self.generator.parameters(), 1000.0)
         optimizer_g.step()
         clock.append(time.perf_counter())
-        names = ("generator forward", "discriminator's half", "generator's half")
+        names = ("generator forward", "D step", "G step")
         return {name: end - start for name, start, end in zip(names, clock, clock[1:], strict=False)}

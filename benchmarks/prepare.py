@@ -1,11 +1,11 @@
-"""How fast recordings become a training set, and how much memory it takes.
+"""Speed and memory of the preparation of recordings to a training set.
 
     python benchmarks/prepare.py                 5,000 clips of 5 s, MP3 at 32 kHz; five pairs; about ten minutes
     python benchmarks/prepare.py --clips 50000   the whole preparation of a large corpus, once
 
-Three things are measured, each in processes of its own. *bare*: decode, resample, write, and nothing else. *core*: what
-the course does to a clip (bare, and mono, offset, trimming, loudness, figures). These two take turns. *prepare*: the
-whole function, from reading the table to the report; then the same again, when everything is known.
+Three things are measured, each in its own processes. *bare*: decode, resample, write, and nothing else. *core*: the
+library's preprocessing of a clip (bare, and downmix, DC offset, trimming, loudness, statistics). These two take turns.
+*prepare*: the whole function, from reading the table to the report; then the same again, when everything is cached.
 """
 
 import argparse
@@ -33,9 +33,9 @@ from kurdtts_lib.data.workers import cores, in_parallel
 
 RATE, SECONDS = 32_000, 5
 DIFFERENT = 100
-"""Different sounds; each clip of the corpus is one of them with a tag of its own, so that no two files are equal."""
+"""Different recordings; each clip of the corpus is one of them with its own tag, so that no two files are equal."""
 PAIRS = 5
-# What reads a corpus is imported where it is used: a worker process imports this file too, and needs none of it.
+# Modules that read a corpus are imported where they are used: worker processes import this file and do not need them.
 AUDIO = AudioSettings()
 
 
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def compare(folder: Path, clips: int) -> None:
-    """Bare and core in turns, so that both meet the same moods of the machine."""
+    """Bare and core in turns, so that both run under the same load of the machine."""
     rates: dict[str, list[float]] = {"bare": [], "core": []}
     for _, kind in itertools.product(range(PAIRS), rates):
         shutil.rmtree(folder / "wavs", ignore_errors=True)
@@ -71,7 +71,7 @@ def compare(folder: Path, clips: int) -> None:
 
 
 def timed(kind: str, folder: Path) -> tuple[float, int]:
-    """Seconds of the work alone, and the peak of all its processes together, in bytes."""
+    """Seconds of the work alone, and the peak memory of all its processes together, in bytes."""
     command = [sys.executable, __file__, "--measure", kind, str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
         peak = 0
@@ -92,20 +92,20 @@ def _memory(parent: psutil.Process) -> int:
         try:
             total += process.memory_info().rss
         except psutil.NoSuchProcess:
-            continue  # ended between the list and the question
+            continue  # ended since it was listed
     return total
 
 
 def measure(kind: str, folder: Path) -> None:
     """Do the work once and print its seconds."""
-    treatment = Preprocessing.of(CorpusSettings(), AUDIO)
+    preprocessing = Preprocessing.of(CorpusSettings(), AUDIO)
     started = time.perf_counter()
     if kind == "prepare":
         from kurdtts_lib.data.prepare import prepare
 
         prepare(CorpusSettings(source=str(folder / "corpus")), AUDIO, folder / "prepared")
     else:
-        work = ClipResult(treatment) if kind == "core" else bare
+        work = ClipResult(preprocessing) if kind == "core" else bare
         done = sum(1 for _ in in_parallel(work, _jobs(folder), cores()))
         assert done == len(list((folder / "wavs").iterdir()))
     print(time.perf_counter() - started)
@@ -122,22 +122,22 @@ def _jobs(folder: Path) -> Iterator[ClipJob]:
 
 
 def make_corpus(folder: Path, clips: int) -> None:
-    """A Common Voice folder of the sample's speech, cut into pieces of five seconds; every sentence is another one."""
+    """A Common Voice folder of the sample's speech, cut into pieces of five seconds; all sentences are different."""
     speech = np.concatenate(_speech())
     step = (len(speech) - SECONDS * RATE) // DIFFERENT
-    sounds = [_mp3(speech[start : start + SECONDS * RATE]) for start in range(0, step * DIFFERENT, step)]
+    recordings = [_mp3(speech[start : start + SECONDS * RATE]) for start in range(0, step * DIFFERENT, step)]
     (folder / "clips").mkdir(parents=True)
     with (folder / "validated.tsv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(["client_id", "path", "sentence", "up_votes", "down_votes"])
         for number in range(clips):
             name = f"common_voice_kmr_{number:08d}.mp3"
-            (folder / "clips" / name).write_bytes(_tag(number) + sounds[number % DIFFERENT])
+            (folder / "clips" / name).write_bytes(_tag(number) + recordings[number % DIFFERENT])
             writer.writerow(["one", name, f"Li gundê me {number + 100_000} mal hene û hemû spî ne.", 2, 0])
 
 
 def _speech() -> list[np.ndarray]:
-    """The sample's clips that were not spoilt on purpose, read by a machine."""
+    """The waveforms of the sample's clips that have no planted fault, at `RATE` Hz."""
     from kurdtts_lib.data.sources import corpus_table, find_clips
 
     table = corpus_table(CorpusSettings())
@@ -152,7 +152,7 @@ def _mp3(waveform: np.ndarray) -> bytes:
 
 
 def _tag(number: int) -> bytes:
-    """An ID3v2.3 tag with one comment: what makes two files of the same sound differ."""
+    """An ID3v2.3 tag with one comment, so that two files of the same recording differ."""
     text = b"\x00eng\x00" + f"{number:08d}".encode("ascii")
     frame = b"COMM" + len(text).to_bytes(4, "big") + b"\x00\x00" + text
     return b"ID3\x03\x00\x00" + len(frame).to_bytes(4, "big") + frame

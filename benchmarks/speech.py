@@ -1,11 +1,11 @@
-"""How long speech takes, how soon it begins, and what memory and disk it needs: the forms of a voice, in turn.
+"""Real-time factor, latency, memory and disk space of speech synthesis: the forms of a voice, in turns.
 
     python benchmarks/speech.py                                    both voices, one core and two
     python benchmarks/speech.py --voice tiny --threads 1 --pairs 3 --characters 20 80
 
-Each form runs in a process of its own; all forms say a text before the next turn begins, so that whatever else the
-machine does meets all of them, and the ratio to the first form, `eager`, is that of one turn. The first turn (memory,
-compilation) is not counted. Peak memory is the process's largest resident set, imports included.
+Each form runs in its own process; all forms speak a text before the next turn begins, so that other load affects all of
+them, and the ratio to the first form, `eager`, is taken within a turn. The first turn (memory allocation, compilation)
+is not counted. Peak memory is the process's largest resident set, imports included.
 """
 
 import argparse
@@ -28,9 +28,9 @@ TEXT = (
     "dikirin, ji ber ku çîrokên kevn baş dizanî. Êvarê zarok li dora agir rûdiniştin û li dengê wê guhdarî dikirin. "
     "Rojekê keçikek biçûk jê pirsî: gelo ev çîrok rast in? Jinikê keniya û got ku her çîrok hinekî rast e."
 )
-LETTERS_A_SECOND = 14
+CHARACTERS_PER_SECOND = 14
 Speaker = tuple[Callable[[str], Iterator[Any]], int]
-"""What makes the clauses of a text, each (samples,), and their rate in Hertz."""
+"""A function that synthesises the clauses of a text, each (samples,), and their sampling rate in Hertz."""
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def _folders(name: str, temporary: Path, forms: list[str]) -> dict[str, Path]:
-    """Where each form lies; those that are exported are made here."""
+    """The folder of each form; exported forms are written first."""
     from kurdtts_lib.voices.export.export import FORMS as EXPORTED
     from kurdtts_lib.voices.export.export import export_voice
 
@@ -74,7 +74,7 @@ def _folders(name: str, temporary: Path, forms: list[str]) -> dict[str, Path]:
 
 
 def _full_size_voice(folder: Path) -> Path:
-    """A voice of MMS's size with random weights that neither saturates nor is silent, and speaks at a usual pace."""
+    """A voice of MMS's size with random weights, neither saturated nor silent, with a usual speaking rate."""
     import torch
     from transformers import VitsConfig
 
@@ -92,7 +92,7 @@ def _full_size_voice(folder: Path) -> Path:
         flow: Any
         for flow in model.flow.flows:
             flow.conv_post.weight.normal_(0, 0.02)
-        for layer in decoder.modules():  # each layer gives out about as much as it takes in
+        for layer in decoder.modules():  # each layer keeps the variance of its input
             if isinstance(layer, torch.nn.Conv1d):
                 layer.weight.normal_(0, 1 / math.sqrt(layer.weight[0].numel()))
             elif isinstance(layer, torch.nn.ConvTranspose1d):
@@ -102,11 +102,11 @@ def _full_size_voice(folder: Path) -> Path:
             for layer in block.convs2:
                 layer.weight.mul_(0.3)
     voice = Voice(model.eval(), tokenizer, card={"licence": "CC0 1.0"})
-    seconds_wanted = 40 / LETTERS_A_SECOND
+    target_seconds = 40 / CHARACTERS_PER_SECOND
     for _ in range(6):
         (spoken,) = speak_ids(voice, [encode(TEXT[:40], tokenizer)])
         model.config.speaking_rate = model.speaking_rate = (
-            model.speaking_rate * len(spoken.waveform) / model.config.sampling_rate / seconds_wanted
+            model.speaking_rate * len(spoken.waveform) / model.config.sampling_rate / target_seconds
         )
     (spoken,) = speak_ids(voice, [encode(TEXT[:40], tokenizer)])
     seconds, peak = len(spoken.waveform) / model.config.sampling_rate, abs(spoken.waveform).max()
@@ -137,7 +137,7 @@ def _report(title: str, answers: dict[str, list[dict]]) -> None:
     for form, some in answers.items():
         factors = [answer["seconds"] / answer["audio"] for answer in some]
         pairs = zip(some, answers["eager"], strict=True)
-        # By second of speech: the forms draw different noise, and a stochastic voice then has another length.
+        # Per second of speech: the forms draw different noise, so a stochastic voice differs in length.
         ratios = [a["seconds"] / a["audio"] / (b["seconds"] / b["audio"]) for a, b in pairs]
         firsts = [answer["first"] for answer in some]
         print(
@@ -152,7 +152,7 @@ def _spread(values: list[float]) -> str:
 
 
 class Worker:
-    """A process that says a text when it is asked to."""
+    """A process that speaks texts on request."""
 
     def __init__(self, form: str, folder: Path, threads: int) -> None:
         arguments = ["--work", form, "--folder", str(folder), "--threads", str(threads)]
@@ -166,11 +166,11 @@ class Worker:
         )
 
     def say(self, text: str) -> dict:
-        """Its seconds, those until the first clause, those of the sound, and the peak of memory in bytes."""
-        asked, answered = self._process.stdin, self._process.stdout
-        assert asked and answered
-        print(text, file=asked, flush=True)
-        line = answered.readline()
+        """Speak a text; returns the seconds in all, to the first clause, and of audio, and the peak memory in bytes."""
+        requests, replies = self._process.stdin, self._process.stdout
+        assert requests and replies
+        print(text, file=requests, flush=True)
+        line = replies.readline()
         if not line:
             raise SystemExit(f"A worker ended with status {self._process.wait()}")
         return json.loads(line)
@@ -180,7 +180,7 @@ class Worker:
 
 
 def _work(form: str, folder: Path, threads: int) -> None:
-    """A worker: speak each line that comes in."""
+    """A worker: speak each line of stdin."""
     makers: dict[str, Callable[[Path, int], Speaker]] = {
         "sherpa": _with_sherpa,
         "onnx": _with_onnx,
@@ -215,7 +215,7 @@ def _with_torch(form: str, folder: Path, threads: int) -> Speaker:
             return inference.decode(*arguments)
 
     if form == "points":
-        vars(generation)["decode"] = decode  # speaking has no such choice: it gains too little
+        vars(generation)["decode"] = decode  # not an option of the library: it gains too little
 
     def clauses(text: str) -> Iterator[Any]:
         ids = [encode(piece.text, voice.tokenizer) for piece in split(text)]
@@ -249,9 +249,9 @@ def _with_sherpa(folder: Path, threads: int) -> Speaker:
 
 
 def _peak_memory() -> int:
-    """Bytes."""
+    """Peak resident memory in bytes."""
     status = Path("/proc/self/status")
-    if status.is_file():  # Linux: what `resource` tells there begins with the peak of the process that started this one
+    if status.is_file():  # Linux: `resource` reports at least the peak of the parent process there
         return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="utf-8"))[1]) * 1024  # type: ignore[index]
     import resource  # not on Windows, where this benchmark does not measure memory
 

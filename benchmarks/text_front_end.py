@@ -1,10 +1,10 @@
-"""How long it takes to read 50,000 sentences, on one core.
+"""Time to normalise 50,000 sentences, on one core.
 
     python benchmarks/text_front_end.py                        the sample's sentences, and the tests' hard ones
     python benchmarks/text_front_end.py --sentences FILE.txt   a sentence a line, for example Common Voice's
 
-Sentences are repeated until there are 50,000; nothing is remembered between them. A sentence that is refused costs its
-time too, and is counted. Then: how many times longer eight times the text takes, for the texts that could be worst.
+Sentences are repeated until there are 50,000; nothing is cached between them. The time of refused sentences counts too;
+their number is printed. Then: the growth of the time for eight times the text, for texts that are likely worst cases.
 """
 
 import argparse
@@ -42,10 +42,10 @@ def _column(table: Path, name: str) -> list[str]:
 
 
 def measure(name: str, sentences: Sequence[str]) -> None:
-    """Print the median time and its spread. `sentences`: at least one."""
+    """Print median time and spread. `sentences`: at least one."""
     texts = list(itertools.islice(itertools.cycle(sentences), SENTENCES))
-    _read(texts[:1000])  # patterns are compiled once
-    runs = [_read(texts) for _ in range(REPEATS)]
+    _normalize_all(texts[:1000])  # compiles the patterns
+    runs = [_normalize_all(texts) for _ in range(REPEATS)]
     seconds = [run[0] for run in runs]
     print(
         f"{name}: {len(set(sentences))} different, {runs[0][1]} of {SENTENCES} refused: "
@@ -54,25 +54,25 @@ def measure(name: str, sentences: Sequence[str]) -> None:
 
 
 def measure_growth() -> None:
-    """Print the growth of time from 8,000 to 64,000 letters: about 8 where work is linear, 64 where it is quadratic."""
+    """Print the growth of time from 8,000 to 64,000 characters: about 8 if it is linear, 64 if it is quadratic."""
     for part in REPEATED:
         few, many = (_long_text(part, length) for length in (8_000, 64_000))
         print(f"{part!r} repeated: {many / few:.1f} times longer for 8 times the text ({many:.3f} s)")
 
 
 def _long_text(part: str, length: int) -> float:
-    """The least seconds of three readings of one text."""
+    """The shortest of three times to split and normalise one text, in seconds."""
     text = "a " + part * (length // len(part))
     seconds = []
     for _ in range(3):
-        seconds.append(_read([text])[0])
+        seconds.append(_normalize_all([text])[0])
         started = time.perf_counter()
         split(text)
         seconds[-1] += time.perf_counter() - started
     return min(seconds)
 
 
-def _read(texts: Sequence[str]) -> tuple[float, int]:
+def _normalize_all(texts: Sequence[str]) -> tuple[float, int]:
     refused = 0
     started = time.perf_counter()
     for text in texts:

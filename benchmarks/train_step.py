@@ -1,10 +1,10 @@
-"""How long a full-size training step takes and how much memory it needs: the plain form against ours, in pairs.
+"""Duration and memory of a full-size training step: the plain form against the library's, in pairs.
 
     python benchmarks/train_step.py                      processor, float32, batch 4 and 8
     python benchmarks/train_step.py --pairs 9 --batch 4
 
-Each form runs in a process of its own; the two take turns, so that whatever else the machine does meets both. The
-first steps (compilation, memory) are not counted. Peak memory is the process's largest resident set, everything
+Each form runs in its own process; the two take turns, so that other load on the machine affects both. The first steps
+(compilation, memory allocation) are not counted. Peak memory is the process's largest resident set, everything
 included.
 """
 
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _measure(batch: int, options: argparse.Namespace) -> dict[str, list[dict]]:
-    """Start one process a form and let them take turns."""
+    """Start one process per form and let them take turns."""
     workers = {form: Worker(form, batch, options) for form in FORMS}
     steps: dict[str, list[dict]] = {form: [] for form in FORMS}
     for turn in range(WARM_UP + options.pairs):
@@ -53,7 +53,7 @@ def _measure(batch: int, options: argparse.Namespace) -> dict[str, list[dict]]:
 
 
 class Worker:
-    """A process that makes a step when it is asked to."""
+    """A process that runs a step on request."""
 
     def __init__(self, form: str, batch: int, options: argparse.Namespace) -> None:
         arguments = ["--form", form, "--batch", str(batch), "--threads", str(options.threads)]
@@ -68,11 +68,11 @@ class Worker:
         )
 
     def step(self) -> dict:
-        """Its seconds, those of its phases, and the peak of memory in bytes."""
-        asked, answered = self._process.stdin, self._process.stdout
-        assert asked and answered
-        print("step", file=asked, flush=True)
-        line = answered.readline()
+        """Run one step; returns its seconds, those of its phases, and the peak memory in bytes."""
+        requests, replies = self._process.stdin, self._process.stdout
+        assert requests and replies
+        print("step", file=requests, flush=True)
+        line = replies.readline()
         if not line:
             raise SystemExit(f"A worker ended with status {self._process.wait()}")
         return json.loads(line)
@@ -98,7 +98,7 @@ def _report(batch: int, options: argparse.Namespace, steps: dict[str, list[dict]
 
 
 def _work(options: argparse.Namespace) -> None:
-    """A worker: one step for each line that comes in."""
+    """A worker: run one step for each line of stdin."""
     import torch
     from plain_step import PlainStep, full_size_models, random_batch
 
@@ -137,20 +137,20 @@ def _ours(precision: str) -> Callable[[Any], dict[str, float]]:
 
     for owner, attribute, name in (
         (step.generator, "forward", "generator forward"),
-        (step, "_discriminator_half", "discriminator's half"),
-        (step, "_generator_half", "generator's half"),
+        (step, "_discriminator_step", "D step"),
+        (step, "_generator_step", "G step"),
     ):
         setattr(owner, attribute, timed(name, getattr(owner, attribute)))
 
     def run(batch: Any) -> dict[str, float]:
         step([batch])
-        return {**phases, "discriminator's half": phases["discriminator's half"] - phases["generator forward"]}
+        return {**phases, "D step": phases["D step"] - phases["generator forward"]}
 
     return run
 
 
 def _peak_memory() -> int:
-    """Bytes."""
+    """Peak resident memory in bytes."""
     import resource  # not on Windows, where this benchmark does not measure memory
 
     size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

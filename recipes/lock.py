@@ -1,10 +1,10 @@
-"""Write lock.txt anew, and prove that it can be installed from wheels alone on every system with every Python.
+"""Rewrite lock.txt, and check that it can be installed from wheels alone on every system with every Python.
 
     pip install uv
-    python recipes/lock.py            write lock.txt, then prove it
-    python recipes/lock.py --check    prove the lock.txt that is there
+    python recipes/lock.py            write lock.txt, then check it
+    python recipes/lock.py --check    check the existing lock.txt
 
-PyTorch and what its Linux builds bring for NVIDIA cards stay out: the build is chosen by the machine, not by us.
+PyTorch and the NVIDIA packages of its Linux builds are excluded: which build is installed depends on the machine.
 """
 
 import argparse
@@ -48,11 +48,11 @@ def compile_requirements(*options: str) -> list[str]:
 
 
 def check(system: str, python: str) -> bool:
-    """Say whether wheels of the locked versions exist for all that this system needs."""
+    """Print and return whether wheels of the locked versions exist for everything that this system needs."""
     options = ["--python-platform", PLATFORMS[system], "--python-version", python, "-c", str(LOCK)]
     try:
         found = compile_requirements(*options)
-    except subprocess.CalledProcessError:  # uv has said why
+    except subprocess.CalledProcessError:  # uv has printed the reason
         found = []
     unlocked = set(found) - {line.partition(" ;")[0] for line in LOCK.read_text(encoding="utf-8").splitlines()}
     print(f"{system:24} {python}  {f'{len(found)} wheels' if found else 'FAILS'}", *sorted(unlocked))

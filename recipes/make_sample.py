@@ -2,9 +2,9 @@
 
     python recipes/make_sample.py [--output data/sample]
 
-Reads `sample_sentences.tsv` beside this script, lets espeak-ng read every sentence, plants the named faults
-and writes `data/train-00000-of-00001.parquet` and `faults.json` under the output folder. Same machine, same
-bytes: every random choice comes from SEED and the row's number.
+Reads `sample_sentences.tsv` in this folder, synthesises every sentence with espeak-ng, plants the named faults
+and writes `data/train-00000-of-00001.parquet` and `faults.json` to the output folder. On the same machine the files
+are identical: every random choice is seeded with SEED and the row's number.
 """
 
 import argparse
@@ -48,7 +48,7 @@ FAULTS = (
 
 
 class SampleError(Exception):
-    """A plain sentence for the person who runs the recipe."""
+    """An error of the recipe, as a plain sentence for its user."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ SPEAKERS = {
     "evin": Speaker("Alicia", pitch=60, speed=165, age="", gender=""),
 }
 
-# A reader says the word, not the letters that the faulty sentence shows; espeak-ng would spell these out.
+# A reader says the word, not the characters of the faulty sentence, which espeak-ng would spell out.
 SPOKEN = {
     "Dr. Azad li vir e.": "Doktor Azad li vir e.",
     "Prof. Berîvan îro nayê.": "Profesor Berîvan îro nayê.",
@@ -102,7 +102,7 @@ def read_sentences(path: Path) -> list[dict[str, str]]:
 
 
 def read_aloud(text: str, speaker: Speaker) -> np.ndarray:
-    """espeak-ng's reading: (samples,), float32, mono, at SAMPLING_RATE Hz, silent edges cut off."""
+    """Synthesise with espeak-ng: (samples,), float32, mono, at SAMPLING_RATE Hz, silent edges trimmed."""
     with tempfile.TemporaryDirectory() as folder:
         wav = Path(folder) / "speech.wav"
         command = ["espeak-ng", "-b", "1", "-v", f"ku+{speaker.variant}", "-p", str(speaker.pitch)]
@@ -124,7 +124,7 @@ def read_aloud(text: str, speaker: Speaker) -> np.ndarray:
 
 
 def place(speech: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The speech, (samples,), with faded edges and a peak level and edge silences drawn from `rng`."""
+    """The speech, (samples,), with faded edges; its peak level and the silence around it are drawn from `rng`."""
     fade = np.linspace(0, 1, round(FADE_S * SAMPLING_RATE), dtype=np.float32)
     speech = speech * (rng.uniform(*PEAK) / np.abs(speech).max())
     speech[: len(fade)] *= fade
@@ -134,7 +134,7 @@ def place(speech: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def encode_mp3(waveform: np.ndarray) -> bytes:
-    """MP3 file of a waveform in [-1, 1] at SAMPLING_RATE Hz: (samples,) or (samples, channels)."""
+    """Encode a waveform in [-1, 1] at SAMPLING_RATE Hz, (samples,) or (samples, channels), as an MP3 file."""
     buffer = io.BytesIO()
     soundfile.write(
         buffer, waveform, SAMPLING_RATE, format="MP3", subtype="MPEG_LAYER_III",
@@ -153,12 +153,12 @@ def clip_bytes(row: dict[str, str], which: int, rng: np.random.Generator) -> byt
         hiss = rng.normal(0, 1e-4, len(waveform)).astype(np.float32)  # -80 dB of full scale
         return encode_mp3((np.zeros_like(waveform), hiss)[which % 2])
     if row["fault"] == "stereo":
-        return encode_mp3(np.stack([waveform, 0.8 * waveform], axis=1))  # the speaker sits off the centre
+        return encode_mp3(np.stack([waveform, 0.8 * waveform], axis=1))  # the speaker is off centre
     return encode_mp3(waveform)
 
 
 def votes(fault: str, rng: np.random.Generator) -> tuple[int, int]:
-    """(up_votes, down_votes). Good means at least two up and none down."""
+    """(up_votes, down_votes). Good clips have at least two up and none down."""
     up_votes, down_votes = int(rng.integers(2, 6)), 0
     if fault == "too_few_votes":
         up_votes = int(rng.integers(0, 2))
@@ -173,11 +173,11 @@ def client_id(speaker: str) -> str:
 
 
 def make_clips(rows: list[dict[str, str]]) -> list[dict]:
-    """One dictionary a clip with the hub data set's columns in their order, rows shuffled."""
+    """One dictionary per clip with the hub data set's columns in their order; rows are shuffled."""
     clips: list[dict] = []
     seen: Counter[str] = Counter()
     for number, row in enumerate(rows, start=1):
-        rng = np.random.default_rng([SEED, number])  # one a row: adding a row leaves the others alone
+        rng = np.random.default_rng([SEED, number])  # one per row: adding a row does not change the others
         fault, speaker = row["fault"], SPEAKERS[row["speaker"]]
         content = clip_bytes(row, seen[fault], rng)
         seen[fault] += 1
@@ -194,7 +194,7 @@ def make_clips(rows: list[dict[str, str]]) -> list[dict]:
 
 
 def count_faults(rows: list[dict[str, str]]) -> dict:
-    """What faults.json says: the known number of clips of each kind, in all and for the target alone."""
+    """The content of faults.json: the number of clips with each fault, of all speakers and of the target alone."""
     everyone = Counter(row["fault"] for row in rows)
     target = Counter(row["fault"] for row in rows if row["speaker"] == TARGET)
     return {
@@ -221,9 +221,9 @@ def replaced_at_end(path: Path) -> Iterator[Path]:
 
 
 def write_corpus(rows: list[dict[str, str]], output: Path) -> None:
-    """Write the Parquet file and faults.json under `output`."""
+    """Write the Parquet file and faults.json to `output`."""
     plain = Dataset.from_list(make_clips(rows))
-    clips = plain.cast_column("path", Audio(sampling_rate=SAMPLING_RATE))  # a cast encodes nothing
+    clips = plain.cast_column("path", Audio(sampling_rate=SAMPLING_RATE))  # a cast does not re-encode
     with replaced_at_end(output / "data" / "train-00000-of-00001.parquet") as path:
         clips.to_parquet(path)
     with replaced_at_end(output / "faults.json") as path:

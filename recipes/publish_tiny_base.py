@@ -2,7 +2,7 @@
 
     python recipes/publish_tiny_base.py
 
-Every figure is of the held-out sentences, which no training step ever saw.
+All metrics are computed on the held-out sentences, which were not used in training.
 """
 
 import dataclasses
@@ -48,7 +48,7 @@ def load_trained() -> Voice:
 
 
 def other_sentences(recordings: Sequence[np.ndarray]) -> list[int]:
-    """For each recording the one of another sentence whose length is nearest."""
+    """For each recording, the index of that of another sentence with the most similar length."""
     lengths = np.array([len(distances.trim(recording)) for recording in recordings], dtype=float)
     differences = np.abs(lengths[:, None] - lengths[None, :])
     np.fill_diagonal(differences, np.inf)
@@ -56,19 +56,19 @@ def other_sentences(recordings: Sequence[np.ndarray]) -> list[int]:
 
 
 def measure(voice: Voice) -> dict:
-    """Distances to the right and to a wrong sentence, and two floors: noise, and the reader's own other sentence."""
+    """Distances to the right and to a wrong sentence; two floors: noise, and the same reader's other sentence."""
     clips = load_clips()[2]
     recordings = [decode(clip.path, AUDIO.sampling_rate) for clip in clips]
     speech = [speak(voice, clip.text) for clip in clips]
     wrong = other_sentences(recordings)
     random = np.random.default_rng(1)
-    figures: dict = {"sentences": len(clips)}
+    metrics: dict = {"sentences": len(clips)}
     for name, distance in MEASURES.items():
         right = np.array([distance(*pair) for pair in zip(recordings, speech, strict=True)])
         to_wrong = np.array([distance(recordings[wrong[i]], speech[i]) for i in range(len(clips))])
         noise = [distance(r, random.normal(0, 0.1, len(r)).astype(np.float32)) for r in recordings]
         other = [distance(recordings[i], recordings[wrong[i]]) for i in range(len(clips))]
-        figures[name] = {
+        metrics[name] = {
             "right": float(right.mean()),
             "wrong": float(to_wrong.mean()),
             "ratio": float(right.mean() / to_wrong.mean()),
@@ -77,20 +77,20 @@ def measure(voice: Voice) -> dict:
             "floor_same_voice_other_sentence": float(np.mean(other)),
         }
     ratios = [distances.duration_ratio(*pair) for pair in zip(recordings, speech, strict=True)]
-    figures["duration_ratio"] = {"mean": float(np.mean(ratios)), "standard_deviation": float(np.std(ratios))}
+    metrics["duration_ratio"] = {"mean": float(np.mean(ratios)), "standard_deviation": float(np.std(ratios))}
     loudness = [distances.rms_db(b) - distances.rms_db(a) for a, b in zip(recordings, speech, strict=True)]
-    figures["loudness_difference_db"] = float(np.mean(loudness))
-    figures["pitch"] = {"reader": _median_pitch(recordings), "voice": _median_pitch(speech)}
-    return figures
+    metrics["loudness_difference_db"] = float(np.mean(loudness))
+    metrics["pitch"] = {"reader": _median_pitch(recordings), "voice": _median_pitch(speech)}
+    return metrics
 
 
 def _median_pitch(waveforms: Sequence[np.ndarray]) -> float:
-    """Median F0 in Hertz of the first 20: pYIN is slow."""
+    """Median F0 in Hertz of the first 20 waveforms only: pYIN is slow."""
     return float(np.median(np.concatenate([distances.pitch(waveform, AUDIO) for waveform in waveforms[:20]])))
 
 
 def history() -> History:
-    """All logged steps and validations of all stages, numbered through."""
+    """All logged steps and validations of all stages, numbered consecutively."""
     whole = History()
     for name in STAGES:
         log, first = read_log(WORK / name), len(whole.steps)
@@ -100,7 +100,7 @@ def history() -> History:
 
 
 def draw_curve(log: History, target: Path) -> None:
-    """The mel loss in training and the mel distance of the validation sentences."""
+    """Plot the mel loss in training and the mel distance of the validation sentences."""
     figure, (loss, held_out) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
     steps = np.array([report.step for report in log.steps])
     mel = np.array([report.terms["mel"] for report in log.steps])
@@ -119,8 +119,8 @@ def draw_curve(log: History, target: Path) -> None:
     plt.close(figure)
 
 
-def readme(figures: dict, log: History, parameters: int) -> str:
-    mcd, mel, ratio = figures["mel_cepstral_distance"], figures["mel_distance"], figures["duration_ratio"]
+def readme(metrics: dict, log: History, parameters: int) -> str:
+    mcd, mel, ratio = metrics["mel_cepstral_distance"], metrics["mel_distance"], metrics["duration_ratio"]
     stages = "".join(
         f"- `{name}`: {len(read_log(WORK / name).steps)} steps of {settings.batch_size} sentences, "
         f"{'without' if settings.adversarial_from else 'with'} a discriminator, rate {settings.learning_rate:g}\n"
@@ -158,7 +158,7 @@ course's sample. On one to two processor cores, {hours:.1f} hours of steps:
 
 ## How good it is
 
-Measured on {figures["sentences"]} sentences it never saw, against the machine reader's own recording of each, frames
+Measured on {metrics["sentences"]} sentences it never saw, against the machine reader's own recording of each, frames
 matched by DTW. A *wrong* sentence is another recording of similar length.
 
 | distance | MCD (dB) | mel distance |
@@ -166,12 +166,12 @@ matched by DTW. A *wrong* sentence is another recording of similar length.
 {row("to the right sentence", "right")}{row("to a wrong sentence", "wrong")}{row("floor: noise", "floor_noise")}{
         row("floor: the reader reading another sentence", "floor_same_voice_other_sentence")
     }
-- The right sentence is nearer than the wrong one in {mcd["right_below_wrong"]} of {figures["sentences"]} (MCD) and
-  {mel["right_below_wrong"]} of {figures["sentences"]} (mel distance).
+- The right sentence is nearer than the wrong one in {mcd["right_below_wrong"]} of {metrics["sentences"]} (MCD) and
+  {mel["right_below_wrong"]} of {metrics["sentences"]} (mel distance).
 - Right over wrong: {100 * mcd["ratio"]:.0f} % (MCD), {100 * mel["ratio"]:.0f} % (mel distance).
 - Pace: {ratio["mean"]:.2f} times the reader's (standard deviation {ratio["standard_deviation"]:.2f}).
-- Loudness: {figures["loudness_difference_db"]:+.1f} dB against the reader.
-- Pitch: median {figures["pitch"]["voice"]:.0f} Hz, the reader {figures["pitch"]["reader"]:.0f} Hz (20 sentences).
+- Loudness: {metrics["loudness_difference_db"]:+.1f} dB against the reader.
+- Pitch: median {metrics["pitch"]["voice"]:.0f} Hz, the reader {metrics["pitch"]["reader"]:.0f} Hz (20 sentences).
   62.5 Hz is the rate of the model's frames: a voice that hums at it has not learned the reader's low pitch yet.
 
 No person has judged this voice, and no recogniser was at hand: the figures say that it says the right sounds in the
@@ -183,7 +183,7 @@ def main() -> None:
     torch.set_num_threads(2)
     voice = load_trained()
     log = history()
-    figures = measure(voice)
+    metrics = measure(voice)
     parameters = sum(parameter.numel() for parameter in voice.model.parameters())
     voice.card = {
         "name": "tiny-kmr",
@@ -191,17 +191,17 @@ def main() -> None:
         "data": "Common Voice sentences (CC0), read by espeak-ng",
         "steps": len(log.steps),
         "parameters": parameters,
-        "figures": figures,
+        "figures": metrics,
     }
     samples = {}
     for number, clip in enumerate(load_clips()[2][:SAMPLES], 1):
         samples[f"{number}-machine-reader.wav"] = decode(clip.path, AUDIO.sampling_rate)
         samples[f"{number}-tiny-kmr.wav"] = speak(voice, clip.text)
-    save_voice(voice, TARGET, readme(figures, log, parameters), samples, half_precision=True)
+    save_voice(voice, TARGET, readme(metrics, log, parameters), samples, half_precision=True)
     draw_curve(log, TARGET / "curve.png")
-    # What was measured is what was saved: 16 bits must not have changed a figure that the card shows.
+    # The metrics are of the unsaved voice: saving in 16 bits must not change those that the card shows.
     saved = measure(load_voice(TARGET))["mel_cepstral_distance"]
-    print(json.dumps(figures, indent=2))
+    print(json.dumps(metrics, indent=2))
     print(f"after saving in 16 bits: MCD {saved['right']:.3f} dB, right nearer in {saved['right_below_wrong']}")
 
 

@@ -1,13 +1,13 @@
-"""Train `models/tiny-kmr`, the small base voice of the course, from nothing.
+"""Train `models/tiny-kmr`, the small base voice of the course, from scratch.
 
     python recipes/train_tiny_base.py read    --sentences sentences.txt
     python recipes/train_tiny_base.py train   --minutes 90
     python recipes/publish_tiny_base.py
 
 The sentences are Mozilla Common Voice's `server/data/kmr/sentence-collector.txt` (2021, CC0), those with 4 to 14 words,
-written with the 31 letters only. `read` lets espeak-ng read them (one a line) and `train` learns; run it again to go
-on where it stopped. The last command measures the voice and writes `models/tiny-kmr`.
-All work files lie in `runs/tiny-base`.
+written with the 31 letters only. `read` synthesises them (one a line) with espeak-ng, and `train` trains; run it again
+to resume. The last command measures the voice and writes `models/tiny-kmr`.
+All intermediate files are stored in `runs/tiny-base`.
 """
 
 import argparse
@@ -46,7 +46,7 @@ READER = ["-v", "ku", "-p", "42", "-s", "160"]
 HELD_OUT = 100
 VALIDATION = 8
 
-# Three times smaller in every direction than MMS: it must learn in two hours on two cores.
+# A third of MMS's size in every dimension: it must train in two hours on two cores.
 CONFIG: dict[str, Any] = {
     "hidden_size": 96,
     "flow_size": 96,
@@ -67,9 +67,9 @@ CONFIG: dict[str, Any] = {
     "duration_predictor_filter_channels": 128,
     "spectrogram_bins": AUDIO.n_fft // 2 + 1,
     "sampling_rate": AUDIO.sampling_rate,
-    "noise_scale": 0.3,  # a machine reads every sentence one way only; more noise only blurs
-    # Speaking rounds each position's frames up, half a frame too many on average. 1.2 was measured on the validation
-    # sentences to bring the reader's pace back.
+    "noise_scale": 0.3,  # a machine has one reading of each sentence; more noise only blurs
+    # Inference rounds each position's frames up, half a frame too many on average. 1.2 restores the reader's speaking
+    # rate, as measured on the validation sentences.
     "speaking_rate": 1.2,
 }
 DISCRIMINATOR = DiscriminatorSettings(
@@ -78,7 +78,7 @@ DISCRIMINATOR = DiscriminatorSettings(
     period_channels=(16, 32, 64, 128, 128),
 )
 
-# First the sounds, without a discriminator; then the discriminator makes them crisp.
+# First the mel loss without a discriminator, then adversarial training for crisp audio.
 SHARED = TrainingSettings(
     batch_size=8, segment_samples=4096, validate_every=500, validation_clips=VALIDATION, checkpoint_every=250
 )
@@ -95,7 +95,7 @@ STAGES = {
         SHARED,
         steps=2000,
         learning_rate=4e-4,
-        discriminator_learning_rate=2e-4,  # at the generator's own rate it wins
+        discriminator_learning_rate=2e-4,  # at the generator's learning rate it wins
         lr_decay=0.8,
         weights=LossWeights(mel=45, kl=1, feature_matching=2),
     ),
@@ -103,7 +103,7 @@ STAGES = {
 
 
 def read_sentences(source: Path) -> None:
-    """Let espeak-ng read every sentence of `source` and write `wavs/` and `metadata.csv` as `file|text`."""
+    """Synthesise every sentence of `source` with espeak-ng; write `wavs/` and `metadata.csv` as `file|text`."""
     if not shutil.which("espeak-ng"):
         raise KurdTTSError("espeak-ng is not installed. On Debian or Ubuntu: sudo apt install espeak-ng")
     texts = dict.fromkeys(normalize(line).text for line in source.read_text(encoding="utf-8").splitlines())
@@ -120,7 +120,7 @@ def read_sentences(source: Path) -> None:
 
 
 def _read_aloud(text: str, target: Path) -> float:
-    """Write one sentence as a trimmed WAV; return its seconds. Marks are gone: the model cannot see them either."""
+    """Write one sentence as a trimmed WAV; returns its seconds. Without marks, as the model's input is."""
     command = ["espeak-ng", *READER, "--stdout", text]
     spoken = subprocess.run(command, check=True, capture_output=True).stdout
     waveform, rate = soundfile.read(io.BytesIO(spoken), dtype="float32")
@@ -132,13 +132,13 @@ def _read_aloud(text: str, target: Path) -> float:
 
 
 def load_clips() -> tuple[list[Clip], list[Clip], list[Clip]]:
-    """Training, validation and held-out clips: file names are hashes, so their order is random and fixed."""
+    """Training, validation and test clips. File names are hashes, so their order is random but fixed."""
     clips = read_metadata(WORK)
     return clips[HELD_OUT + VALIDATION :], clips[HELD_OUT : HELD_OUT + VALIDATION], clips[:HELD_OUT]
 
 
 def make_voice() -> Voice:
-    """The untrained voice, the same at every call."""
+    """The untrained voice, with the same weights at every call."""
     torch.manual_seed(20)
     tokenizer = new_tokenizer(WORK)
     model = new_model(VitsConfig(vocab_size=len(tokenizer), **CONFIG))
@@ -146,7 +146,7 @@ def make_voice() -> Voice:
 
 
 def train(minutes: float) -> None:
-    """Run the stages in turn, at most `minutes`; a stage that was cut short goes on at the next call."""
+    """Run the stages one after the other, for at most `minutes`; the next call resumes an interrupted stage."""
     stop = threading.Event()
     timer = threading.Timer(minutes * 60, stop.set)
     timer.daemon = True

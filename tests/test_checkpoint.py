@@ -18,7 +18,7 @@ from kurdtts_lib.vits.checkpoint import (
     FORMAT,
     bytes_of,
     checkpoints,
-    delete_halves,
+    delete_partial_files,
     load_checkpoint,
     load_latest,
     random_state,
@@ -123,7 +123,7 @@ def test_what_a_killed_writer_left_is_deleted_and_nothing_else(tmp_path):
     kept = sorted(tmp_path.rglob("*.pt"))
     (tmp_path / "checkpoints" / ".step-000060-0123456789ab.pt").write_bytes(b"half")
     (tmp_path / ".best-0123456789ab.pt").write_bytes(b"half")
-    delete_halves(tmp_path)
+    delete_partial_files(tmp_path)
     assert sorted(tmp_path.rglob("*.pt")) == kept
 
 
@@ -240,7 +240,7 @@ def test_killed_at_any_moment_of_writing_the_newest_checkpoint_is_whole(tmp_path
             state = load_latest(tmp_path)
             assert state["step"] > last and torch.all(state["weight"] == state["step"])
             last = state["step"]
-            delete_halves(tmp_path)
+            delete_partial_files(tmp_path)
             assert len(checkpoints(tmp_path)) <= 3
 
 
@@ -288,7 +288,7 @@ def test_killed_before_each_call_of_writing_the_newest_checkpoint_is_whole(tmp_p
         assert all(torch.all(weight == state["step"]) for weight in state["weights"])
         found.append((state["step"], len(checkpoints(folder))))
         halves += len(list((folder / "checkpoints").glob(".*")))
-        delete_halves(folder)
+        delete_partial_files(folder)
         assert not list((folder / "checkpoints").glob(".*")) and load_latest(folder)["step"] == state["step"]
     assert found == sorted(found, key=lambda pair: (pair[0], -pair[1])), found
     assert {*found} == {(3, 2), (4, 3), (4, 2)} and halves > 4  # killed in the middle of a file, too

@@ -48,7 +48,7 @@ def test_two_processes_make_the_update_of_the_joint_batch(found, monkeypatch):
     assert [process["processes"] for process in found] == [2, 2]
     for process in found:
         for outcome, joint in zip(process["outcomes"], expected, strict=True):
-            for values in ("terms", "gradient_norms", "signals"):
+            for values in ("terms", "gradient_norms", "diagnostics"):
                 assert outcome[values] == pytest.approx(getattr(joint, values), rel=1e-3, abs=1e-6), values
             assert outcome["skipped"] is joint.skipped is None
         for name, start in before.items():

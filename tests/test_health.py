@@ -164,7 +164,7 @@ def test_a_discriminator_that_learns_against_a_still_voice_wins_and_is_noticed(s
         voice=make_audible_voice(), steps=200, learning_rate=1e-12, discriminator_learning_rate=1e-3, batch_size=5
     )
     stop = threading.Event()
-    trainer.run(stop, tell=lambda event: stop.set() if "has won" in event.text else None)
+    trainer.run(stop, notify=lambda event: stop.set() if "has won" in event.text else None)
     gap = [report.signals["real_score"] - report.signals["generated_score"] for report in trainer.history.steps]
     assert gap[0] < 0.5
     assert "discriminator" in [condition.name for condition in trainer.state.health.active]

@@ -146,7 +146,7 @@ FREED = """
 import sys
 import psutil
 import torch
-from kurdtts_lib.vits.lean import keep_freed_memory
+from kurdtts_lib.vits.optimised_ops import keep_freed_memory
 
 if sys.argv[1] == "keep":
     keep_freed_memory()

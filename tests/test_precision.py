@@ -12,7 +12,7 @@ from kurdtts_lib.text import encode
 from kurdtts_lib.vits import precision
 from kurdtts_lib.vits.generation import speak_ids
 from kurdtts_lib.vits.inference import decode, encode_text, predict_durations
-from kurdtts_lib.vits.precision import Bfloat16, best_precision, check_bfloat16, has_bfloat16, sound_in
+from kurdtts_lib.vits.precision import Bfloat16, best_precision, check_bfloat16, decoder_autocast, has_bfloat16
 from kurdtts_lib.vits.voice import Voice, load_voice
 
 
@@ -33,7 +33,7 @@ def test_only_what_stands_inside_is_rounded(voice):
     prior = encode_text(voice.model, ids)
     sounds = {}
     for kind in (torch.float32, torch.bfloat16):
-        with sound_in(kind):
+        with decoder_autocast(kind):
             sounds[kind] = decode(voice.model, prior.means, prior.log_stddevs, torch.zeros_like(prior.means))
     plain = decode(voice.model, prior.means, prior.log_stddevs, torch.zeros_like(prior.means))
     torch.testing.assert_close(sounds[torch.float32], plain, atol=0, rtol=0)

@@ -6,7 +6,7 @@ import torch
 
 from kurdtts_lib.audio import distances as measures
 from kurdtts_lib.vits.batches import Batch
-from kurdtts_lib.vits.diagnostics import in_decibels, path_shape, path_signals, slice_signals
+from kurdtts_lib.vits.diagnostics import in_decibels, path_diagnostics, path_shape, slice_diagnostics
 
 
 def shape_of(*paths: list[int], extra_positions: int = 0, extra_frames: int = 0) -> list[tuple[float, float]]:
@@ -50,13 +50,13 @@ def test_path_signals_are_means_over_the_clips():
     empty = torch.zeros(0)
     batch = Batch(empty, empty, torch.tensor([3, 2]), torch.zeros(2, 5, 8), torch.tensor([8, 4]), empty)
     expected = np.mean([by_hand([3, 1, 4]), by_hand([2, 2])], axis=0)
-    found = path_signals(durations, batch)
+    found = path_diagnostics(durations, batch)
     assert [found["diagonal"].item(), found["longest"].item()] == pytest.approx(expected.tolist(), rel=1e-6)
 
 
 def test_slices_are_measured_as_everywhere_else():
     real, generated = np.random.default_rng(0).normal(0.1, 0.4, size=(2, 3, 1, 500)).astype(np.float32)
-    tensors = slice_signals(torch.from_numpy(real), torch.from_numpy(generated))
+    tensors = slice_diagnostics(torch.from_numpy(real), torch.from_numpy(generated))
     found = in_decibels({name: value.item() for name, value in tensors.items()})
     assert found == {
         "rms_db": pytest.approx(measures.rms_db(generated), rel=1e-5),

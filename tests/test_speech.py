@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from kurdtts_lib.audio.io import loudness
 from kurdtts_lib.core.errors import AudioError, TextError
 from kurdtts_lib.speech import FORMATS, SpokenClause, save_speech, speak, srt, stream, synthesis
-from kurdtts_lib.speech.clauses import LONGEST, clauses_of, words_of
+from kurdtts_lib.speech.clauses import MAX_CHARACTERS, clauses_of, words_of
 from kurdtts_lib.text import load_language, normalize
 from kurdtts_lib.vits import generation as vits_synthesis
 from kurdtts_lib.vits.generation import Utterance
@@ -94,8 +94,8 @@ def test_no_word_is_lost_and_their_spoken_letters_follow_each_other(written: lis
 def test_a_clause_that_is_too_long_is_cut_between_words_only(audible_voice: Voice) -> None:
     text = " ".join(["gundê", "me", "mezin"] * 60)
     (clause,) = clauses_of(text, audible_voice.tokenizer)
-    assert " ".join(clause.parts) == text and len(clause.parts) > 4
-    assert all(LONGEST - 10 < len(part) <= LONGEST for part in clause.parts[:-1])
+    assert " ".join(clause.chunks) == text and len(clause.chunks) > 4
+    assert all(MAX_CHARACTERS - 10 < len(part) <= MAX_CHARACTERS for part in clause.chunks[:-1])
 
 
 def test_a_word_of_endless_letters_is_refused(audible_voice: Voice) -> None:
@@ -175,7 +175,7 @@ def test_loud_and_quiet_clauses_come_to_one_loudness(gain_db: float) -> None:
 def test_a_voice_that_is_almost_silent_stays_quiet_and_silence_silent() -> None:
     noise = 1e-3 * np.random.default_rng(1).normal(size=RATE).astype(np.float32)
     raised = loudness(synthesis.level(noise, RATE), RATE) - loudness(noise, RATE)
-    assert raised == pytest.approx(synthesis.MOST_GAIN_DB, abs=0.1)
+    assert raised == pytest.approx(synthesis.MAX_GAIN_DB, abs=0.1)
     assert not synthesis.level(np.zeros(RATE, np.float32), RATE).any()
 
 

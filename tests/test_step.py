@@ -131,10 +131,10 @@ def test_micro_batches_make_the_update_of_the_whole_batch(make_step, batch_of, n
     for _ in range(2):
         expected = whole([batch_of(*range(6))])
         found = parts(micro)
-        for values in ("terms", "gradient_norms", "signals"):
+        for values in ("terms", "gradient_norms", "diagnostics"):
             assert getattr(found, values) == pytest.approx(getattr(expected, values), rel=1e-3, abs=1e-6), values
         assert found.skipped is expected.skipped is None
-    assert set(found.terms) == TERMS and set(found.signals) == SIGNALS
+    assert set(found.terms) == TERMS and set(found.diagnostics) == SIGNALS
     assert_close(parts, whole, before)
 
 
@@ -187,7 +187,7 @@ def test_padding_never_changes_a_loss(make_step, batch, no_chance, stochastic):
     )
     found, expected = (make_step(stochastic, no_chance)([given]) for given in (padded, batch))
     assert found.terms == pytest.approx(expected.terms, rel=1e-4)
-    assert found.signals == pytest.approx(expected.signals, rel=1e-4, abs=1e-6)
+    assert found.diagnostics == pytest.approx(expected.diagnostics, rel=1e-4, abs=1e-6)
     assert found.gradient_norms == pytest.approx(expected.gradient_norms, rel=1e-3)
 
 
@@ -312,7 +312,7 @@ def test_gradients_are_clipped_to_the_setting_and_told_as_they_were(make_step, b
 
 def test_signals_are_those_of_the_slices_and_the_path(make_step, batch, no_chance):
     step = make_step(False, no_chance, learning_rate=0.0, discriminator_learning_rate=0.0)
-    found = step([batch]).signals
+    found = step([batch]).diagnostics
     with torch.no_grad():
         outputs = step.generator(batch)
         scores = [[s.mean().item() for s in step.discriminator(x)[0]] for x in (outputs.real, outputs.generated)]
@@ -350,7 +350,7 @@ def test_while_warming_up_only_the_discriminator_learns(make_step, batch_of, par
     before = {part: state_of(step, part) for part in ("generator", "discriminator")}
     outcome = step([batch_of(0, 1), batch_of(2)][:parts], generator_learns=False)
     assert set(outcome.terms) == set(outcome.gradient_norms) == {"discriminator"}
-    assert set(outcome.signals) == SIGNALS and outcome.skipped is None
+    assert set(outcome.diagnostics) == SIGNALS and outcome.skipped is None
     assert changed(before["generator"], state_of(step, "generator")) == []
     assert set(dict(step.discriminator.named_parameters())) <= set(
         changed(before["discriminator"], state_of(step, "discriminator"))
@@ -362,7 +362,7 @@ def test_without_the_adversary_only_the_generator_learns(make_step, batch_of, no
     before = state_of(whole, "discriminator")
     found = whole([batch_of(0, 1, 2)], adversarial=False)
     assert set(found.terms) == {"mel", "kl", "duration"} and set(found.gradient_norms) == {"generator"}
-    assert set(found.signals) == SIGNALS - {"real_score", "generated_score"}
+    assert set(found.diagnostics) == SIGNALS - {"real_score", "generated_score"}
     assert changed(before, state_of(whole, "discriminator")) == []
     in_parts = parts([batch_of(0, 1), batch_of(2)], adversarial=False)
     assert in_parts.terms == pytest.approx(found.terms, rel=1e-4)
@@ -385,7 +385,9 @@ def test_every_precision_learns_in_one_process_after_the_other(make_step, batch_
     outcomes = [step([batch_of(0, 3)]) for _ in range(12)]
     learnt = [outcome for outcome in outcomes if not outcome.skipped]
     assert len(learnt) >= (8 if precision == "fp16" else 12)
-    assert all(np.isfinite([*o.terms.values(), *o.gradient_norms.values(), *o.signals.values()]).all() for o in learnt)
+    assert all(
+        np.isfinite([*o.terms.values(), *o.gradient_norms.values(), *o.diagnostics.values()]).all() for o in learnt
+    )
     for name in ("kl", "discriminator"):
         assert learnt[-1].terms[name] < 0.95 * learnt[0].terms[name], name
     assert all(parameter.dtype == torch.float32 for parameter in step.generator.parameters())

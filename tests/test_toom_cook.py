@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kurdtts_lib.vits.winograd import transform as toom_cook
-from kurdtts_lib.vits.winograd.transform import POINTS, Shape, ToomCook, points_for, transform
+from kurdtts_lib.vits.winograd.transform import POINTS, Shape, ToomCook, best_tile_size, transform
 
 
 def direct(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, shape: Shape) -> np.ndarray:
@@ -42,7 +42,7 @@ def test_the_matrices_give_a_filters_outputs_exactly(n, kernel):
     rng = np.random.default_rng(n)
     w, x = rng.integers(-3, 4, kernel), rng.integers(-3, 4, n)
     by_points = matrices.outputs.T.astype(float) @ (
-        (matrices.weights.astype(float) @ w) * (matrices.samples.astype(float) @ x)
+        (matrices.weights.astype(float) @ w) * (matrices.inputs.astype(float) @ x)
     )
     expected = [sum(int(w[k]) * int(x[t + k]) for k in range(kernel)) for t in range(outputs)]
     np.testing.assert_allclose(by_points, expected, atol=1e-4)
@@ -51,12 +51,12 @@ def test_the_matrices_give_a_filters_outputs_exactly(n, kernel):
 @pytest.mark.parametrize(("n", "kernel"), SHAPES)
 def test_opposite_points_differ_in_the_signs_of_odd_places(n, kernel):
     matrices = transform(n, kernel)
-    for matrix in (matrices.samples, matrices.outputs):
+    for matrix in (matrices.inputs, matrices.outputs):
         signs = (-1.0) ** np.arange(matrix.shape[1])
         np.testing.assert_array_equal(matrix[3::2], matrix[2::2] * signs)
-    for row in (matrices.samples[0], matrices.outputs[0]):
+    for row in (matrices.inputs[0], matrices.outputs[0]):
         assert not row[1::2].any()  # zero: only even powers
-    assert not matrices.samples[1][::-1][1::2].any()
+    assert not matrices.inputs[1][::-1][1::2].any()
 
 
 def test_points_are_all_different():
@@ -98,7 +98,7 @@ def test_gradients_are_those_of_the_direct_convolution_in_float64(n, columns, ru
     monkeypatch.setattr(toom_cook, "ROWS_AT_ONCE", -(-3 // runs) * shape._replace(batch=1).rows(n))
     monkeypatch.setattr(toom_cook, "WEIGHTS_AT_ONCE", outputs_at_once * shape.channels * kernel)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-    assert len(shape.runs(n)) == runs
+    assert len(shape.batch_slices(n)) == runs
     x, weight, bias = (value.requires_grad_() for value in values(1, shape))
     gradient = torch.randn(3, 4, shape.out_length, generator=torch.Generator().manual_seed(2))
     found = torch.autograd.grad(ToomCook.apply(x, weight, bias, shape, n), (x, weight, bias), gradient)
@@ -151,7 +151,7 @@ def test_several_threads_give_the_very_same_numbers():
 
 def test_wide_layers_go_through_points_and_narrow_ones_do_not():
     # The widest layers of the published discriminator and of the flow, and the decoder's narrowest.
-    assert points_for(Shape(8, 1024, 1024, 5, 102, 2, 2)) is not None
-    assert points_for(Shape(4, 192, 384, 5, 375, 1, 2)) is not None
-    assert points_for(Shape(4, 32, 32, 11, 8192, 1, 5)) is None
-    assert points_for(Shape(4, 192, 192, 1, 375, 1, 0)) is None
+    assert best_tile_size(Shape(8, 1024, 1024, 5, 102, 2, 2)) is not None
+    assert best_tile_size(Shape(4, 192, 384, 5, 375, 1, 2)) is not None
+    assert best_tile_size(Shape(4, 32, 32, 11, 8192, 1, 5)) is None
+    assert best_tile_size(Shape(4, 192, 192, 1, 375, 1, 0)) is None

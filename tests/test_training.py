@@ -478,7 +478,7 @@ def test_a_voice_whose_sound_is_not_a_number_ends_the_training(start, tone_clips
 def test_events_reach_the_reader_as_they_happen(start, tone_clips):
     told: list[Event] = []
     trainer = start(steps=1, held_out=tone_clips[5:])
-    trainer.run(tell=told.append)
+    trainer.run(notify=told.append)
     assert told == trainer.history.events
     assert (told[0].kind, told[-1].kind) == ("best", "done")
     assert Path(trainer.folder / "settings.json").is_file()

@@ -1,4 +1,4 @@
-"""Text of any length to sound that one can publish: clause by clause, with times, into a file or as a stream."""
+"""Text of any length to publishable speech: clause by clause, with timings, to a file or as a stream."""
 
 from kurdtts_lib.speech.audio_files import FORMATS, encode_sound, save_speech
 from kurdtts_lib.speech.subtitles import srt

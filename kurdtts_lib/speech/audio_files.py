@@ -1,4 +1,4 @@
-"""Speech as a file that any player reads, written while it is spoken."""
+"""Speech as audio files in common formats, written while it is synthesised."""
 
 import dataclasses
 import io
@@ -22,9 +22,9 @@ FORMATS = {
     "ogg": ("OGG", "VORBIS"),
     "opus": ("OGG", "OPUS"),
 }
-"""The ending of a file, and libsndfile's names of what it holds. All are written without FFmpeg."""
+"""File extensions, with libsndfile's names of container and encoding. None needs FFmpeg."""
 PCM_RATE = 24_000
-"""Hertz. Raw samples do not tell their rate, and programs written for OpenAI's service expect this one."""
+"""Hertz. Raw samples carry no sampling rate, and clients of OpenAI's speech API expect this one."""
 
 
 def save_speech(
@@ -37,16 +37,17 @@ def save_speech(
     subtitles: str | None = None,
     progress: Callable[[int, str, int], None] | None = None,
 ) -> float:
-    """Speak `text` into `target`, a file of one of `FORMATS`; its seconds. Of a long text only a clause is in memory.
+    """Synthesise `text` to the audio file `target`; returns its seconds. Only one clause at a time is in memory.
 
-    subtitles: "sentences" or "words" also writes a file beside it, of the same name with the ending .srt.
-    progress: called with how many characters are spoken, what is done, and how many there are.
-    Raises AudioError for another ending, TextError as `stream`. An earlier file stays until the new one is whole.
+    target: its extension is one of `FORMATS`. speed, noise_scale: see `stream`. subtitles: "sentences" or "words" also
+    writes a file of the same name with the extension .srt. progress: called with the number of characters done, the
+    activity, and the number of all characters. Raises AudioError for another extension, TextError as `stream` does. An
+    existing file is replaced only when the new one is complete.
     """
-    container, subtype = _form(target)
+    container, subtype = _format(target)
     rate = voice.sampling_rate
     clauses = stream(voice, text, seed, speed, noise_scale)
-    told, characters, seconds = [], 0, 0.0
+    spoken, characters, seconds = [], 0, 0.0
     with atomic_path(target) as temporary:
         with soundfile.SoundFile(temporary, "w", rate, 1, format=container, subtype=subtype) as file:
             for clause in clauses:
@@ -54,30 +55,30 @@ def save_speech(
                 seconds += len(clause.waveform) / rate
                 characters += len(clause.text)
                 if subtitles:
-                    told.append(dataclasses.replace(clause, waveform=np.empty(0)))
+                    spoken.append(dataclasses.replace(clause, waveform=np.empty(0)))
                 if progress:
                     progress(characters, "speaking", len(text))
         if subtitles:
-            write_text(target.with_suffix(".srt"), srt(told, words=subtitles == "words"))
+            write_text(target.with_suffix(".srt"), srt(spoken, words=subtitles == "words"))
     return seconds
 
 
-def _form(target: Path) -> tuple[str, str]:
-    form = FORMATS.get(target.suffix.lower().removeprefix("."))
-    if form is None:
+def _format(target: Path) -> tuple[str, str]:
+    file_format = FORMATS.get(target.suffix.lower().removeprefix("."))
+    if file_format is None:
         endings = ", ".join(f".{ending}" for ending in FORMATS)
         raise AudioError(f"{target} names no form of sound. Let the name end in one of: {endings}.")
-    return form
+    return file_format
 
 
 def _write(file: Any, waveform: np.ndarray, rate: int) -> None:
     samples = sixteen_bits(waveform)
-    for begin in range(0, len(samples), rate):  # in one piece, the encoders of a long sound overflow the stack
+    for begin in range(0, len(samples), rate):  # in pieces: a long waveform overflows the stack of the encoders
         file.write(samples[begin : begin + rate])
 
 
 def encode_sound(waveform: np.ndarray, rate: int, file_format: str) -> bytes:
-    """(samples,) at `rate` Hz as the bytes of a file of one of `FORMATS`, or "pcm": 16-bit samples at `PCM_RATE`."""
+    """The waveform, (samples,), at `rate` Hz as a file of one of `FORMATS`; "pcm": 16-bit samples at `PCM_RATE`."""
     if file_format == "pcm":
         return sixteen_bits(resample(waveform, rate, PCM_RATE)).tobytes()
     container, subtype = FORMATS[file_format]

@@ -1,4 +1,4 @@
-"""A text as the clauses that are spoken one after the other, and where each written word stands in them."""
+"""Splits a text into the clauses that are synthesised in turn, and locates each written word in its spoken form."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from kurdtts_lib.text import Normalized, Piece, encode_spoken, normalize, split
 from kurdtts_lib.text.encoding import Vocabulary
 from kurdtts_lib.text.splitting import CLOSING
 
-LONGEST = 200
-"""Letters that are spoken in one go. Training clips have 12 seconds at most, in which one says fewer."""
+MAX_CHARACTERS = 200
+"""Synthesised at once: more than the 12 seconds of the longest training clips contain."""
 CLAUSE_MARKS = ",;:–—"
 
 
 @dataclass(frozen=True)
 class Word:
-    """A written word, or several that are read as one, and the spoken letters [start, end) of it."""
+    """A written word, or several with a joint reading, and its characters [start, end) in the spoken form."""
 
     text: str
     start: int
@@ -23,12 +23,12 @@ class Word:
 
 @dataclass(frozen=True)
 class Clause:
-    """What stands between two marks."""
+    """The text between two punctuation marks."""
 
     text: str
     """As written."""
-    parts: tuple[str, ...]
-    """As spoken: the whole clause, or stretches of whole words where it is too long for one go."""
+    chunks: tuple[str, ...]
+    """As spoken: the whole clause, or chunks of whole words if it is longer than `MAX_CHARACTERS`."""
     words: tuple[Word, ...]
     pause: float
     """Seconds of silence after it."""
@@ -36,49 +36,49 @@ class Clause:
 
 
 def clauses_of(text: str, tokenizer: Vocabulary) -> list[Clause]:
-    """Raises TextError, before anything is spoken, for text that the voice cannot say."""
+    """The clauses of a text. Raises TextError if any of it cannot be spoken with the tokenizer's vocabulary."""
     clauses = []
-    for piece in split(text) or [Piece(text, 0.0)]:  # nothing to say is for normalize to refuse
+    for piece in split(text) or [Piece(text, 0.0)]:  # normalize raises if there is nothing to say
         normalized = normalize(piece.text)
-        parts = _stretches(normalized.text)
-        for part in parts:
-            encode_spoken(part, tokenizer, piece.text)
+        chunks = _chunks(normalized.text)
+        for chunk in chunks:
+            encode_spoken(chunk, tokenizer, piece.text)
         words = tuple(words_of(piece.text, normalized))
-        clauses.append(Clause(piece.text, tuple(parts), words, piece.pause, _ends_sentence(piece)))
+        clauses.append(Clause(piece.text, tuple(chunks), words, piece.pause, _ends_sentence(piece)))
     return clauses
 
 
 def _ends_sentence(piece: Piece) -> bool:
-    """Whether it has no mark after which a sentence goes on; a heading has no mark at all."""
+    """Whether the sentence does not continue after its mark; a heading has no mark at all."""
     return piece.text.rstrip(CLOSING)[-1] not in CLAUSE_MARKS
 
 
-def _stretches(spoken: str) -> list[str]:
-    """`spoken` cut at spaces so that no part is longer than `LONGEST`; joined with spaces they are `spoken`."""
-    parts: list[str] = []
+def _chunks(spoken: str) -> list[str]:
+    """Split at spaces so that no chunk is longer than `MAX_CHARACTERS`; joined with spaces they give `spoken` again."""
+    chunks: list[str] = []
     for word in spoken.split(" "):
-        if len(word) > LONGEST:
+        if len(word) > MAX_CHARACTERS:
             raise TextError(
                 f"{word[:30] + '…'!r} is a word of {len(word)} letters. Nobody can say it; put spaces between words."
             )
-        if parts and len(parts[-1]) + 1 + len(word) <= LONGEST:
-            parts[-1] += f" {word}"
+        if chunks and len(chunks[-1]) + 1 + len(word) <= MAX_CHARACTERS:
+            chunks[-1] += f" {word}"
         else:
-            parts.append(word)
-    return parts
+            chunks.append(word)
+    return chunks
 
 
 def words_of(text: str, normalized: Normalized) -> list[Word]:
-    """The words of a clause in order. Those that share a reading are one; marks that are not said go with a word."""
+    """The words of a clause in order. Words with a joint reading are merged; silent marks are attached to a word."""
     spans = _spoken_spans(text, normalized)
     words: list[Word] = []
-    place = 0
+    position = 0
     for written in text.split():
-        place = text.index(written, place)
-        heard = [span for span in spans[place : place + len(written)] if span]
-        place += len(written)
-        start, end = min((a for a, _ in heard), default=0), max((b for _, b in heard), default=0)
-        if words and (not heard or start < words[-1].end):
+        position = text.index(written, position)
+        audible = [span for span in spans[position : position + len(written)] if span]
+        position += len(written)
+        start, end = min((a for a, _ in audible), default=0), max((b for _, b in audible), default=0)
+        if words and (not audible or start < words[-1].end):
             before = words.pop()
             written, start, end = f"{before.text} {written}", before.start, max(before.end, end)
         elif words and words[-1].start == words[-1].end:  # marks at the very beginning
@@ -88,7 +88,7 @@ def words_of(text: str, normalized: Normalized) -> list[Word]:
 
 
 def _spoken_spans(text: str, normalized: Normalized) -> list[tuple[int, int] | None]:
-    """For each written character the spoken letters [start, end) that it takes part in; None for a silent one."""
+    """For each written character, the spoken characters [start, end) of its reading; None if it is silent."""
     spans: list[tuple[int, int] | None] = []
     spoken = 0
     for change in normalized.changes:

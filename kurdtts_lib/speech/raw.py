@@ -1,4 +1,4 @@
-"""Text to the samples that the voice makes of it, with nothing done to them: what is measured."""
+"""Text to the waveform as the model gives it, without post-processing: the input of the evaluation."""
 
 import numpy as np
 
@@ -8,14 +8,14 @@ from kurdtts_lib.vits.voice import Voice
 
 
 def speak(voice: Voice, text: str, seed: int = 1, speed: float = 1.0) -> np.ndarray:
-    """The waveform of `text` as the voice says it: (samples,), at `voice.model.config.sampling_rate` Hz.
+    """The waveform of `text`: (samples,), float32, at `voice.model.config.sampling_rate` Hz.
 
-    Sentences and clauses are spoken one after the other, with the pauses of their marks between them; nothing is
-    mended. `synthesis.stream` makes of it what one would publish.
+    Sentences and clauses are synthesised one after the other, with the pauses of their punctuation, and not
+    post-processed; `synthesis.stream` trims and levels them.
     speed: 2 takes half the time, at the same pitch.
-    Raises TextError, before anything is spoken, for text that the voice cannot say.
+    Raises TextError, before anything is synthesised, for text that the voice cannot say.
     """
-    pieces = split(text) or [Piece(text, 0.0)]  # nothing to say is for encode to refuse
+    pieces = split(text) or [Piece(text, 0.0)]  # encode raises if there is nothing to say
     ids = [encode(piece.text, voice.tokenizer) for piece in pieces]
     rate = voice.model.config.sampling_rate
     spoken = speak_ids(voice, ids, seed, speed)
@@ -28,6 +28,6 @@ def speak(voice: Voice, text: str, seed: int = 1, speed: float = 1.0) -> np.ndar
 
 
 def speak_spoken(voice: Voice, spoken: str, seed: int = 1) -> np.ndarray:
-    """`speak` for the text of a prepared clip, word for word: the user's corrections of today change nothing."""
+    """`speak` for the already normalised text of a prepared clip: the user's lexicon is not applied."""
     (utterance,) = speak_ids(voice, [encode_spoken(spoken, voice.tokenizer, spoken)], seed)
     return utterance.waveform

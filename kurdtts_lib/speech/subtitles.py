@@ -1,4 +1,4 @@
-"""When each sentence, or each word, is heard."""
+"""Subtitles with the times of sentences or words."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ from kurdtts_lib.speech.synthesis import SpokenClause
 
 
 def srt(clauses: Iterable[SpokenClause], words: bool = False) -> str:
-    """Subtitles in the form SubRip: one for each sentence, or for each word."""
+    """Subtitles in SubRip format (.srt): one for each sentence, or for each word."""
     rows = _words(clauses) if words else _sentences(clauses)
     return "\n".join(
         f"{number}\n{_clock(start)} --> {_clock(end)}\n{' '.join(text.split())}\n"

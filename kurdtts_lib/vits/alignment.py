@@ -1,4 +1,4 @@
-"""Monotonic alignment search (MAS): which text position each frame belongs to.
+"""Monotonic alignment search (MAS): which text position each frame is aligned to.
 
 Kim et al. 2020 (Glow-TTS), algorithm 1, used unchanged by VITS.
 """
@@ -32,10 +32,10 @@ def prior_log_likelihood(latents: Tensor, prior_means: Tensor, prior_log_stddevs
 def _fill_durations(scores: np.ndarray, frames: int, positions: int, durations: np.ndarray) -> None:
     """Best monotonic path through scores[:frames, :positions]; `scores` is overwritten by the path sums."""
     for frame in range(1, frames):
-        # Position p can be reached at frame f only if p <= f, and the end only if enough frames are left.
+        # Position p is reachable at frame f only if p <= f and the remaining positions fit into the remaining frames.
         first = max(0, positions + frame - frames)
         last = min(positions - 1, frame)
-        for position in range(last, first - 1, -1):  # downwards: row `frame - 1` is still needed on the left
+        for position in range(last, first - 1, -1):  # the order is arbitrary: only row `frame - 1` is read
             best = -np.inf if position == frame else scores[frame - 1, position]
             if position > 0 and scores[frame - 1, position - 1] > best:
                 best = scores[frame - 1, position - 1]
@@ -70,7 +70,7 @@ def search_durations(log_likelihood: Tensor, frame_lengths: Tensor, text_lengths
 def expand_by_durations(values: Tensor, durations: Tensor, frames: int) -> Tensor:
     """Repeat values[:, :, p] durations[:, p] times: (batch, channels, positions) -> (batch, channels, frames).
 
-    Frames after a row's last are zero.
+    Frames past the end of a row are zero.
     """
     ends = durations.cumsum(1)
     index = torch.arange(frames, device=values.device)

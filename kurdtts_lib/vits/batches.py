@@ -1,4 +1,4 @@
-"""From prepared clips to batches: reading, encoding, bucketing by length, padding, reading ahead."""
+"""Batches from prepared clips: reading, encoding, bucketing by length, padding, prefetching."""
 
 import time
 from collections import deque
@@ -19,14 +19,14 @@ from kurdtts_lib.text import encode_spoken
 from kurdtts_lib.vits.mel import linear_spectrogram
 
 CACHE_BYTES = 2**30
-"""Clips kept in memory, spectrograms beside them, by one process. An hour and a half of speech at 16 kHz fits; a
-laptop with 8 GB still has room for the training."""
+"""Memory of one process for cached clips with spectrograms. It holds 1.5 hours of speech at 16 kHz; a laptop
+with 8 GB still has room for the training."""
 BATCHES_AHEAD = 2
-"""One is taken while the next is being made; a third would only cost memory."""
+"""Prefetched: one is taken while the next is being made; a third would only cost memory."""
 
 
 class Batch(NamedTuple):
-    """Padded with zeros at the end. Text positions include the blanks."""
+    """Padded with zeros at the end. Text positions include the blanks. Both lengths are (batch,), int64."""
 
     input_ids: Tensor
     """(batch, positions), int64."""
@@ -43,7 +43,7 @@ class Batch(NamedTuple):
         return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
 
     def pin_memory(self) -> "Batch":
-        """A copy in page-locked memory, which a graphics card can fetch while it computes."""
+        """A copy in page-locked memory, which a GPU can read while it computes."""
         return Batch(*(tensor.pin_memory() for tensor in self))
 
 
@@ -56,7 +56,7 @@ class Example(NamedTuple):
 
 
 class ClipReader:
-    """Checks every clip once, then gives one at a time, and keeps as many as fit into `cache_bytes`."""
+    """Checks every clip once, then reads clips on demand and caches as many as fit into `cache_bytes`."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class ClipReader:
             _checked_frames(clip, len(ids), audio, segment_samples)
             for clip, ids in zip(self.clips, self.input_ids, strict=True)
         ]
-        self._kept: dict[int, Example] = {}
+        self._cache: dict[int, Example] = {}
         self._free_bytes = cache_bytes
 
     def __len__(self) -> int:
@@ -84,15 +84,14 @@ class ClipReader:
 
     def __getitem__(self, index: int) -> Example:
         """Raises TrainingError if the file has changed since it was checked."""
-        if index in self._kept:
-            return self._kept[index]
+        if index in self._cache:
+            return self._cache[index]
         example = self._read(index)
-        # Nothing is ever thrown out for something newer: epochs pass through all clips in turn, and whatever was used
-        # last would be needed last.
+        # No eviction: an epoch visits every clip once, so the clip used last is the one needed last.
         size = example.spectrogram.nbytes + example.waveform.nbytes
         if size <= self._free_bytes:
             self._free_bytes -= size
-            self._kept[index] = example
+            self._cache[index] = example
         return example
 
     def _read(self, index: int) -> Example:
@@ -103,8 +102,8 @@ class ClipReader:
             raise TrainingError(f"{path} could be read before and cannot now: {error}. Put it back.") from error
         if len(waveform) != samples:
             raise TrainingError(f"{path} had {samples} samples and has {len(waveform)} now. Prepare the data again.")
-        kept = torch.from_numpy(waveform)
-        return Example(self.input_ids[index], linear_spectrogram(kept.unsqueeze(0), self.audio).squeeze(0), kept)
+        tensor = torch.from_numpy(waveform)
+        return Example(self.input_ids[index], linear_spectrogram(tensor.unsqueeze(0), self.audio).squeeze(0), tensor)
 
 
 def _checked_ids(clip: Clip, tokenizer: VitsTokenizer) -> Tensor:
@@ -115,7 +114,7 @@ def _checked_ids(clip: Clip, tokenizer: VitsTokenizer) -> Tensor:
 
 
 def _checked_frames(clip: Clip, positions: int, audio: AudioSettings, segment_samples: int) -> int:
-    """Whole frames of a clip, after everything that would otherwise fail in the middle of a training."""
+    """Number of whole frames of a clip; checks whatever would otherwise fail in the middle of a training."""
     try:
         info = soundfile.info(clip.path)
     except soundfile.LibsndfileError as error:
@@ -140,7 +139,7 @@ def _checked_frames(clip: Clip, positions: int, audio: AudioSettings, segment_sa
 
 
 def collate(examples: Sequence[Example]) -> Batch:
-    """Pad a list of examples with zeros to the longest of each kind."""
+    """Pad text, spectrogram and waveform of each example with zeros to the longest of the batch."""
     pad = torch.nn.utils.rnn.pad_sequence
     ids = [example.input_ids for example in examples]
     return Batch(
@@ -158,43 +157,43 @@ def collate(examples: Sequence[Example]) -> Batch:
 def epoch_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
     """Indices of one epoch's batches: similar lengths together, order shuffled.
 
-    The same (seed, epoch) gives the same batches, so a resumed training needs to remember only its position.
+    The same (seed, epoch) gives the same batches, so a checkpoint stores only the position in the epoch.
     Every index occurs exactly once. There are as few batches as `batch_size` allows, and their sizes differ by at most
-    one: an update from the two clips that are left over would be as large as one from a whole batch, and much noisier.
+    one: an update from two left-over clips would be as large as one from a whole batch, but much noisier.
     """
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     order = torch.randperm(len(lengths), generator=generator).tolist()
     sizes = _even_sizes(len(order), -(-len(order) // batch_size))
     batches = []
-    for first in range(0, len(sizes), 8):  # sorting inside pools keeps padding low and the mixture random
+    for first in range(0, len(sizes), 8):  # sorting within pools keeps padding low and batches random
         pool = sizes[first : first + 8]
         nearby, order = sorted(order[: sum(pool)], key=lambda index: lengths[index]), order[sum(pool) :]
-        batches += _cut(nearby, pool)
+        batches += _split(nearby, pool)
     return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
 
 
-def _even_sizes(total: int, parts: int) -> list[int]:
-    """Sizes that sum to `total` and differ by at most one."""
-    return [total // parts + (part < total % parts) for part in range(parts)]
+def _even_sizes(total: int, count: int) -> list[int]:
+    """`count` sizes that sum to `total` and differ by at most one."""
+    return [total // count + (i < total % count) for i in range(count)]
 
 
-def _cut(indices: Sequence[int], sizes: Sequence[int]) -> list[list[int]]:
-    ends = [sum(sizes[: part + 1]) for part in range(len(sizes))]
+def _split(indices: Sequence[int], sizes: Sequence[int]) -> list[list[int]]:
+    ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
     return [list(indices[end - size : end]) for end, size in zip(ends, sizes, strict=True)]
 
 
-def _check_parts(clips: int, settings: TrainingSettings, num_processes: int) -> None:
+def _check_micro_batches(clips: int, settings: TrainingSettings, num_processes: int) -> None:
     """Raises TrainingError if an epoch's smallest batch leaves a micro-batch empty."""
-    parts = num_processes * settings.accumulation
+    micro_batches = num_processes * settings.accumulation
     smallest = clips // -(-clips // settings.batch_size)
-    if smallest >= parts:
+    if smallest >= micro_batches:
         return
-    # Sizes are even, so the smallest is more than half of batch_size wherever there are several.
-    cure = f"make batch_size at least {2 * parts}" if clips >= parts else "prepare more clips"
+    # Batch sizes differ by at most one, so with several batches the smallest has more than half of batch_size.
+    remedy = f"make batch_size at least {2 * micro_batches}" if clips >= micro_batches else "prepare more clips"
     raise TrainingError(
         f"{clips} clip(s) in batches of up to batch_size={settings.batch_size} leave {smallest} for the smallest one, "
         f"which {num_processes} process(es) times accumulation={settings.accumulation} must share. Lower "
-        f"accumulation, or {cure}."
+        f"accumulation, or {remedy}."
     )
 
 
@@ -203,15 +202,15 @@ class LoadedBatch(NamedTuple):
 
     epoch: int
     position: int
-    """Place in the epoch, from 0; the same on every process."""
+    """Index of the batch in the epoch, from 0; the same on every process."""
     batches: list[Batch]
     """The process's micro-batches."""
     wait_seconds: float
-    """How long the step had to wait for them."""
+    """Seconds that the step waited for them."""
 
 
 class BatchLoader:
-    """Gives one process its part of every batch, made by a thread of its own while the step before is computed."""
+    """Yields one process's share of every batch; a background thread prepares it during the previous step."""
 
     def __init__(
         self,
@@ -224,13 +223,13 @@ class BatchLoader:
         """pin_memory: for a CUDA device. Raises TrainingError if a process would get an empty micro-batch."""
         self.reader, self.settings = reader, settings
         self.process_index, self.num_processes, self.pin_memory = process_index, num_processes, pin_memory
-        _check_parts(len(reader), settings, num_processes)
+        _check_micro_batches(len(reader), settings, num_processes)
 
     @contextmanager
     def read_ahead(self, epoch: int, position: int) -> Iterator[Iterator[LoadedBatch]]:
-        """Endless batches from a position on. Leaving the `with` block ends the thread.
+        """Batches from (epoch, position) on, without end. Leaving the `with` block ends the thread.
 
-        What goes wrong in the thread is raised where the batch is taken.
+        An error in the thread is raised where its batch is taken.
         """
         plan = self._plan(epoch, position)
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="kurdtts-batches") as thread:
@@ -260,11 +259,11 @@ class BatchLoader:
 
     def _chunks(self, indices: Sequence[int]) -> list[list[int]]:
         """This process's micro-batches of a batch."""
-        # A batch is sorted by length: strides give every process short and long clips alike, runs need little padding.
+        # A batch is sorted by length: strides give every process short and long clips, chunks need little padding.
         own = indices[self.process_index :: self.num_processes]
-        return _cut(own, _even_sizes(len(own), self.settings.accumulation))
+        return _split(own, _even_sizes(len(own), self.settings.accumulation))
 
     def _load(self, indices: Sequence[int]) -> list[Batch]:
-        """Runs in the thread, and must leave the random generators alone."""
+        """Runs in the thread, so it must not draw random numbers."""
         batches = [collate([self.reader[index] for index in chunk]) for chunk in self._chunks(indices)]
         return [batch.pin_memory() for batch in batches] if self.pin_memory else batches

@@ -1,4 +1,4 @@
-"""A training's whole state in one file, written atomically, and which of these files are kept."""
+"""Checkpoints: a training's whole state in one file, written atomically; only the newest few are kept."""
 
 import pickle
 import random
@@ -22,7 +22,7 @@ BEST = "best.pt"
 
 
 def random_state() -> dict[str, Any]:
-    """The state of every random generator that a training step may draw from; of the GPUs, this process's own."""
+    """The state of every random generator that a training step may draw from; for CUDA, this process's device."""
     kind, keys, position, has_gauss, gauss = np.random.get_state()
     version, internal, python_gauss = random.getstate()
     return {
@@ -34,7 +34,7 @@ def random_state() -> dict[str, Any]:
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
-    """Undo `random_state`. Where there was no GPU, the GPU's generator starts anew from the seed."""
+    """Restore what `random_state` returned. If it was saved without a GPU, the GPU's generator keeps its seed."""
     torch.set_rng_state(state["torch"])
     if torch.cuda.is_available() and state["cuda"]:
         torch.cuda.set_rng_state(state["cuda"][0])
@@ -59,40 +59,41 @@ def _step_of(path: Path) -> int:
 
 
 def save_step(folder: Path, step: int, state: Mapping[str, Any], keep: int) -> None:
-    """Write the checkpoint of `step`, then delete all but the newest `keep`. Raises as `save_checkpoint`."""
+    """Write the checkpoint of `step`, then delete all but the newest `keep`. Raises TrainingError
+    as `save_checkpoint` does."""
     save_checkpoint(folder / FOLDER / f"step-{step:06d}.pt", state)
     for old in checkpoints(folder)[:-keep]:
         _delete(old)
 
 
-def delete_halves(folder: Path) -> None:
-    """Delete what a killed process left half written: a gigabyte each time would fill the disk."""
-    for half in [*(folder / FOLDER).glob(".step-*.pt"), *folder.glob(".best-*.pt")]:
-        _delete(half)
+def delete_partial_files(folder: Path) -> None:
+    """Delete the incomplete files of a killed process: at a gigabyte each they would fill the disk."""
+    for partial in [*(folder / FOLDER).glob(".step-*.pt"), *folder.glob(".best-*.pt")]:
+        _delete(partial)
 
 
 def _delete(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
-    except PermissionError:  # Windows: another program holds it open; it goes at the next save
+    except PermissionError:  # Windows: another program has it open; the next save deletes it
         return
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Write `state`; an older file at `path` is replaced only when the new one is whole.
+    """Write `state`; an older file at `path` is replaced only when the new one is complete.
 
-    Raises TrainingError with the bytes needed and free if it cannot be written; the older checkpoints stay as they are.
+    Raises TrainingError with the bytes needed and free if it cannot be written; older checkpoints stay unchanged.
     """
     try:
         with atomic_path(path) as temporary:
             torch.save({"format": FORMAT, **state}, temporary)
-    except (OSError, RuntimeError) as error:  # of a full disk torch says RuntimeError: unexpected pos 576 vs 534
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError: unexpected pos 576 vs 534
         raise write_error(path, error, bytes_of(state)) from error
 
 
 def write_error(path: Path, error: Exception, needed: int = 0) -> TrainingError:
-    """The TrainingError for a file that could not be written. needed: its bytes, where they are known."""
-    existing = next(place for place in path.absolute().parents if place.exists())
+    """The TrainingError for a file that could not be written. needed: its size in bytes, 0 if unknown."""
+    existing = next(parent for parent in path.absolute().parents if parent.exists())
     free = shutil.disk_usage(existing).free
     sizes = f"{needed / 1e6:,.1f} MB needed, {free / 1e6:,.1f} MB free" if needed else f"{free / 1e6:,.1f} MB free"
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -103,7 +104,7 @@ def write_error(path: Path, error: Exception, needed: int = 0) -> TrainingError:
 
 
 def bytes_of(state: object) -> int:
-    """Bytes of all tensors in nested dictionaries, lists and tuples."""
+    """Total bytes of all tensors in nested dictionaries, lists and tuples."""
     if isinstance(state, Tensor):
         return state.nbytes
     if isinstance(state, Mapping):
@@ -112,10 +113,10 @@ def bytes_of(state: object) -> int:
 
 
 def load_latest(folder: Path) -> dict[str, Any] | None:
-    """The newest checkpoint's state, None where there is none.
+    """The newest checkpoint's state, or None if there is none.
 
-    A newest one that cannot be read is an error and not a reason to take the one before in silence: TrainingError
-    names it and says what deleting it would lose.
+    Raises TrainingError if it cannot be read, rather than silently loading the one before; the message says what would
+    be resumed if the unreadable file were deleted.
     """
     found = checkpoints(folder)
     if not found:
@@ -131,7 +132,7 @@ def load_checkpoint(path: Path, advice: str) -> dict[str, Any]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()  # torch.load does not compare the checksums of the weights
+            damaged = archive.testzip()  # torch.load does not verify the checksums
         if damaged:
             raise zipfile.BadZipFile(f"{damaged} is damaged")
         state = torch.load(path, map_location="cpu", weights_only=True)

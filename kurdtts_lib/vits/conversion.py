@@ -1,8 +1,8 @@
-"""Checkpoints in the layout of the published VITS code (Kim et al. 2021), as MMS publishes its own, made ours.
+"""Conversion of checkpoints in the layout of the published VITS code (Kim et al. 2021), which MMS uses too.
 
-`G_100000.pth` is the generator, `D_100000.pth` its discriminator; `config.json` and `vocab.txt` lie beside them. Both
-hold the weights under `model`, beside an optimizer that nobody needs here. The conversion only gives the weights other
-names; no number is changed.
+`G_100000.pth` is the generator, `D_100000.pth` its discriminator; `config.json` and `vocab.txt` are in the same folder.
+Both hold the weights under `model`, and an optimizer state that is not needed. The conversion only renames weights; no
+value changes.
 """
 
 import re
@@ -21,16 +21,16 @@ from kurdtts_lib.core.cards import TRANSFORMERS_VOICE, front_matter
 from kurdtts_lib.core.errors import VoiceError
 from kurdtts_lib.core.files import read_json, write_json
 from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
-from kurdtts_lib.vits.voice import HALVES, Voice, apply_decoder_weight_norm, save_voice
+from kurdtts_lib.vits.voice import WEIGHT_NORM_NAMES, Voice, apply_decoder_weight_norm, save_voice
 
 CONFIG = "config.json"
 VOCABULARY = "vocab.txt"
 PUBLISHED_DISCRIMINATOR = DiscriminatorSettings()
-"""The published code knows only these sizes."""
+"""The published code has these sizes only."""
 FLOWS = 4
 """Coupling layers before the decoder, and spline flows of the duration predictor: fixed in the published code."""
 
-# Names of layers: the original's on the left, transformers' on the right. N is a number; * is the rest of the name.
+# Layer names of the original (left) and of transformers (right). N is an index; * is the rest of the name.
 LAYERS = {
     "enc_p.emb.*": "text_encoder.embed_tokens.*",
     "enc_p.encoder.attn_layers.N.conv_q.*": "text_encoder.encoder.layers.N.attention.q_proj.*",
@@ -50,7 +50,7 @@ LAYERS = {
     "dec.resblocks.N.*": "decoder.resblocks.N.*",
     "dec.conv_post.*": "decoder.conv_post.*",
 }
-# The original counts the flips between its flows as layers, so every second number is missing there.
+# The original counts the flips between its flows as layers, so its flows have even indices only.
 LAYERS |= {
     f"flow.flows.{2 * n}.{old}.*": f"flow.flows.{n}.{new}.*"
     for n in range(FLOWS)
@@ -77,10 +77,10 @@ STOCHASTIC_DURATIONS |= {
     for old, new in (("pre", "conv_pre"), ("convs", "conv_dds"), ("proj", "conv_proj"))
 }
 
-# Names inside a layer, wherever they stand.
-PARTS = {
-    "weight_g": HALVES[0],
-    "weight_v": HALVES[1],
+# Names within a layer, at any level.
+INNER_NAMES = {
+    "weight_g": WEIGHT_NORM_NAMES[0],
+    "weight_v": WEIGHT_NORM_NAMES[1],
     "gamma": "weight",
     "beta": "bias",
     "m": "translate",
@@ -88,12 +88,12 @@ PARTS = {
     "convs_sep": "convs_dilated",
     "convs_1x1": "convs_pointwise",
 }
-# The five parts of a generator; none of them is in a discriminator.
-GENERATOR_PARTS = ("enc_p.", "enc_q.", "flow.", "dp.", "dec.")
+# Prefixes of a generator's weights; a discriminator has none of them.
+GENERATOR_PREFIXES = ("enc_p.", "enc_q.", "flow.", "dp.", "dec.")
 
 
 def convert(generator: Path, folder: Path, discriminator: Path | None = None) -> None:
-    """Write the voice of `generator` (and of `discriminator`) as a transformers folder.
+    """Convert the checkpoint `generator`, and `discriminator` if given, to a voice's folder.
 
     Raises VoiceError as `read_generator` and `read_discriminator` do, KurdTTSError if `folder` holds other files.
     """
@@ -107,8 +107,8 @@ def convert(generator: Path, folder: Path, discriminator: Path | None = None) ->
 def read_generator(path: Path) -> Voice:
     """The voice in an original `G_*.pth`; `config.json` and `vocab.txt` are read from its folder.
 
-    Raises VoiceError if a file is missing or damaged, if a weight is left over, missing or of another shape, or if the
-    voice is of a kind that the course cannot train: several speakers, or no blanks between the letters.
+    Raises VoiceError if a file is missing or damaged, if a weight is unexpected, missing or of another shape, or if
+    such a voice cannot be trained here: several speakers, or no blanks between the tokens.
     """
     symbols = _read_symbols(path.with_name(VOCABULARY))
     settings, is_uroman = _read_config(path.with_name(CONFIG), len(symbols))
@@ -122,27 +122,27 @@ def read_generator(path: Path) -> Voice:
 def read_discriminator(path: Path) -> VitsDiscriminator:
     """The discriminator in an original `D_*.pth`.
 
-    Raises VoiceError if the file is damaged, if it holds a generator (one of MMS's languages was published so), or if
-    a weight is left over, missing or of another shape.
+    Raises VoiceError if the file is damaged, if it holds a generator (MMS published one language's this way), or if a
+    weight is unexpected, missing or of another shape.
     """
     weights = _read_weights(path)
-    foreign = [name for name in weights if name.startswith(GENERATOR_PARTS)]
+    foreign = [name for name in weights if name.startswith(GENERATOR_PREFIXES)]
     if foreign:
         raise VoiceError(
             f"{path.name} holds a generator's weights ({foreign[0]} and {len(foreign) - 1} more), not a "
             "discriminator's: it was published with the wrong content."
         )
     discriminator = VitsDiscriminator(PUBLISHED_DISCRIMINATOR)
-    _fill(discriminator, {_renamed_parts(name): value for name, value in weights.items()}, path)
+    _fill(discriminator, {_renamed_inner(name): value for name, value in weights.items()}, path)
     return discriminator
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
-    """The file's `model`, as 32-bit floats. Nothing in the file is run: only tensors and plain values are read."""
+    """The weights under `model`, as float32. No code in the file is executed: only tensors and plain values load."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, UnpicklingError) as error:
-        # torch's own message advises to read the file with weights_only=False; that could run a stranger's code.
+        # torch's own message suggests weights_only=False, which could execute code from an untrusted file.
         reason = error.strerror if isinstance(error, OSError) else "it is damaged, or holds more than weights"
         raise VoiceError(f"{path} cannot be read: {reason}. Download it again.") from error
     weights = content.get("model") if isinstance(content, dict) else None
@@ -160,28 +160,28 @@ def _renamed(weights: Mapping[str, Tensor], layers: Mapping[str, str], path: Pat
         if match is None:
             unknown.append(name)
             continue
-        *number, rest = match.groups()
-        target = new.replace("N", "".join(number)).replace("*", _renamed_parts(rest))
-        # A convolution over one position is a linear layer: (out, in, 1) -> (out, in).
+        *index, rest = match.groups()
+        target = new.replace("N", "".join(index)).replace("*", _renamed_inner(rest))
+        # A convolution with kernel size 1 is a linear layer: (out, in, 1) -> (out, in).
         renamed[target] = value.squeeze(-1) if re.search(r"\.attention\.\w+_proj\.weight$", target) else value
     if unknown:
         raise VoiceError(f"{path.name} has weights that a VITS voice with one speaker lacks: {_first(unknown)}.")
     return renamed
 
 
-def _renamed_parts(name: str) -> str:
-    return ".".join(PARTS.get(part, part) for part in name.split("."))
+def _renamed_inner(name: str) -> str:
+    return ".".join(INNER_NAMES.get(inner, inner) for inner in name.split("."))
 
 
 def _fill(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
     """Load `weights`, which must be exactly those of `module`."""
-    wanted = module.state_dict().keys()
-    for problem, names in (("lacks", wanted - weights.keys()), ("has too many", weights.keys() - wanted)):
+    expected = module.state_dict().keys()
+    for problem, names in (("lacks", expected - weights.keys()), ("has too many", weights.keys() - expected)):
         if names:
             raise VoiceError(f"{path.name} {problem} weights: {_first(sorted(names))}.")
     try:
         module.load_state_dict(weights)
-    except RuntimeError as error:  # a shape; torch names it
+    except RuntimeError as error:  # a wrong shape, which torch names
         raise VoiceError(f"{path.name} does not fit: {' '.join(str(error).split())}") from error
 
 
@@ -190,7 +190,7 @@ def _first(names: list[str]) -> str:
 
 
 def _read_symbols(path: Path) -> list[str]:
-    """One symbol a line; its number is its token. The first one is pad and blank too, also where it is a letter."""
+    """One symbol a line; its index is its token id. The first one is padding and blank too, even if it is a letter."""
     try:
         symbols = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -202,7 +202,7 @@ def _read_symbols(path: Path) -> list[str]:
 
 
 def _read_config(path: Path, symbols: int) -> tuple[VitsConfig, bool]:
-    """The sizes, and whether the voice reads text in the Latin letters of uroman."""
+    """The model's configuration, and whether its text is romanised by uroman."""
     try:
         values = read_json(path)
         data, model = values["data"], values["model"]
@@ -225,7 +225,7 @@ def _check_kind(path: Path, data: Mapping[str, Any], model: Mapping[str, Any]) -
 
 
 def _settings(data: Mapping[str, Any], model: Mapping[str, Any], symbols: int) -> VitsConfig:
-    """transformers' settings; what is not named here is fixed in the published code and is transformers' default."""
+    """transformers' configuration; what is not set here is fixed in the published code and is transformers' default."""
     return VitsConfig(
         vocab_size=symbols,
         hidden_size=model["hidden_channels"],
@@ -252,7 +252,7 @@ def _settings(data: Mapping[str, Any], model: Mapping[str, Any], symbols: int) -
 
 
 def _tokenizer(symbols: list[str], is_uroman: bool) -> VitsTokenizer:
-    with tempfile.TemporaryDirectory() as folder:  # transformers reads a vocabulary from a file only
+    with tempfile.TemporaryDirectory() as folder:  # transformers reads a vocabulary only from a file
         vocabulary = Path(folder) / "vocab.json"
         write_json(vocabulary, {symbol: number for number, symbol in enumerate(symbols)})
         return VitsTokenizer(

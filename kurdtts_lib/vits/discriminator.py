@@ -1,7 +1,7 @@
-"""VITS's discriminator: one that looks at the waveform, five that look at it folded by a period.
+"""VITS's discriminator: one sub-discriminator on the waveform, five on the waveform folded by a period.
 
 Kim et al. 2021, section 2.3, after Kong et al. 2020 (HiFi-GAN). Names and layout of the weights are those of the
-published MMS discriminators (`discriminators.N.convs.M`, `conv_post`; 0 is the scale one).
+published MMS discriminators (`discriminators.N.convs.M`, `conv_post`; N = 0 is the scale discriminator).
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ class DiscriminatorSettings:
 
     @classmethod
     def from_dict(cls, values: dict) -> "DiscriminatorSettings":
-        """Read what `dataclasses.asdict` wrote; an unknown name is a TypeError."""
+        """From the output of `dataclasses.asdict`, also read back from JSON. Raises TypeError for an unknown name."""
         return cls(**{name: tuple(value) for name, value in values.items()})
 
 
@@ -81,7 +81,7 @@ def _run(convs: nn.ModuleList, conv_post: nn.Module, hidden: Tensor) -> list[Ten
 
 
 class VitsDiscriminator(nn.Module):
-    """All six."""
+    """All six sub-discriminators."""
 
     def __init__(self, settings: DiscriminatorSettings | None = None) -> None:
         super().__init__()
@@ -92,8 +92,8 @@ class VitsDiscriminator(nn.Module):
         )
 
     def forward(self, waveform: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """waveform: (batch, 1, samples). Returns (scores, features): one score tensor a sub-discriminator, and all
-        hidden outputs (the scores among them, as in the published feature matching)."""
+        """waveform: (batch, 1, samples). Returns (scores, features): one score tensor per sub-discriminator, and
+        all hidden outputs (scores included, as in the published feature matching)."""
         outputs = [discriminator(waveform) for discriminator in self.discriminators]
         return [layers[-1] for layers in outputs], [layer for layers in outputs for layer in layers]
 

@@ -1,4 +1,4 @@
-"""What makes a training the same training: its folder may go on only with its own clips, voice and settings."""
+"""The identity of a training: its folder can be resumed only with the same clips, voice and settings."""
 
 import hashlib
 import json
@@ -14,30 +14,30 @@ from kurdtts_lib.vits.voice import Voice
 
 FREE = {
     *("steps", "validate_every", "validation_clips", "patience", "checkpoint_every", "keep_checkpoints", "tensorboard"),
-    *("learning_rate", "discriminator_learning_rate", "lr_decay"),  # set anew at each step
-    *("accumulation", "mixed_precision", "gradient_checkpointing"),  # the same training, to rounding
-    "discriminator_warmup",  # decided at the first step, and kept in the checkpoint
+    *("learning_rate", "discriminator_learning_rate", "lr_decay"),  # set at every step
+    *("accumulation", "mixed_precision", "gradient_checkpointing"),  # the same training up to rounding
+    "discriminator_warmup",  # fixed at the first step and stored in the checkpoint
 }
 """Settings that may change while a training is stopped."""
 
 
 def fingerprint_of_clips(reader: ClipReader) -> str:
-    """Changes when a clip's name, encoded text or length does: the training would then learn something else."""
+    """Hash of the clips' names, encoded texts and lengths in frames: what the training learns from."""
     clips = zip(reader.clips, reader.input_ids, reader.frames, strict=True)
     rows = [(clip.path.name, ids.tolist(), frames) for clip, ids, frames in clips]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 def fingerprint_of_version_0_1(reader: ClipReader) -> str:
-    """What version 0.1 wrote in place of `fingerprint_of_clips`: its trainings go on."""
+    """What version 0.1 stored in place of `fingerprint_of_clips`, so that its trainings can be resumed."""
     rows = [(clip.path.name, clip.text, frames) for clip, frames in zip(reader.clips, reader.frames, strict=True)]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 def fingerprint_of_voice(voice: Voice) -> str:
-    """Changes with any weight of the voice: a training goes on only from the voice that it began with.
+    """Hash of all weights of the voice that the training began with.
 
-    The discriminator does not count: where it is fetched from the hub, a training must go on without a network too.
+    Without the discriminator's: where that is downloaded from the hub, a training can be resumed without a network.
     """
     digest = hashlib.sha256()
     for tensor in voice.model.state_dict().values():
@@ -46,9 +46,9 @@ def fingerprint_of_voice(voice: Voice) -> str:
 
 
 def check_same(saved: Mapping[str, Any], current: Mapping[str, Any], folder: Path) -> None:
-    """Raise TrainingError unless the checkpoint `saved` is of the training that `current` describes.
+    """Raise TrainingError unless the checkpoint `saved` belongs to the training that `current` describes.
 
-    Both hold `settings`, `data` and `origin`: the described settings and the two fingerprints.
+    Both hold `settings`, as `describe` returns them, and the two fingerprints, `data` and `origin`.
     """
     changed = [
         name for name, value in current["settings"].items() if name not in FREE and saved["settings"].get(name) != value
@@ -58,10 +58,10 @@ def check_same(saved: Mapping[str, Any], current: Mapping[str, Any], folder: Pat
             f"{folder} holds a training with other settings ({', '.join(sorted(changed))}). Resume it with its own "
             "settings, choose another folder, or delete this one to start anew."
         )
-    for kind, named in (("data", "on other clips or texts"), ("origin", "of another voice")):
+    for kind, described in (("data", "on other clips or texts"), ("origin", "of another voice")):
         if saved[kind] != current[kind]:
             raise TrainingError(
-                f"{folder} holds a training {named}. Delete it, or choose another folder, to start anew."
+                f"{folder} holds a training {described}. Delete it, or choose another folder, to start anew."
             )
 
 

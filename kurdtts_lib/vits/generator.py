@@ -1,6 +1,6 @@
 """The training direction of VITS, composed from transformers' own modules.
 
-`VitsModel.forward` can only speak; its parts can also learn. This is Kim et al. 2021, figure 1a.
+`VitsModel.forward` implements inference only; its modules can be trained. Kim et al. 2021, figure 1a.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from kurdtts_lib.vits.mel import mel_spectrogram
 
 
 class GeneratorOutputs(NamedTuple):
-    """What one training pass of the generator leaves for the losses."""
+    """Outputs of one training pass of the generator, for the losses. `kl` and `duration` are scalar losses."""
 
     generated: Tensor
     """(batch, 1, segment_samples): the decoded slices."""
@@ -36,13 +36,13 @@ class GeneratorOutputs(NamedTuple):
 
 
 class TrainableVits(nn.Module):
-    """Wraps a `VitsModel`; the wrapped parameters are the model's own."""
+    """Training wrapper of a `VitsModel`; it has no parameters of its own."""
 
     def __init__(
         self, model: VitsModel, audio: AudioSettings, segment_samples: int, gradient_checkpointing: bool = False
     ) -> None:
-        """gradient_checkpointing: keep only the inputs of the decoder's residual blocks and compute the rest again in
-        the backward pass. Raises TrainingError if the segment is not whole frames."""
+        """gradient_checkpointing: keep only the inputs of the decoder's residual blocks and recompute the rest in the
+        backward pass. Raises TrainingError if segment_samples is not a whole number of frames."""
         super().__init__()
         if segment_samples % audio.hop_length:
             raise TrainingError(
@@ -52,9 +52,9 @@ class TrainableVits(nn.Module):
         self.audio = audio
         self.segment_frames = segment_samples // audio.hop_length
         self.gradient_checkpointing = gradient_checkpointing
-        # transformers drops whole text layers at random while training; the published VITS does not.
+        # transformers drops whole text encoder layers at random in training; the published VITS does not.
         model.text_encoder.encoder.layerdrop = 0.0
-        # Token 0 is the blank and the letter n: a base voice that calls it padding must not keep it from learning.
+        # Token 0 is the blank and the letter n: a base voice that declares it padding would get no gradient for it.
         model.text_encoder.embed_tokens.padding_idx = None
 
     def forward(self, batch: Batch) -> GeneratorOutputs:
@@ -73,11 +73,11 @@ class TrainableVits(nn.Module):
         prior_log_stddevs = text.prior_log_variances.transpose(1, 2)
 
         latents, _, posterior_log_stddevs = self.model.posterior_encoder(batch.spectrograms, frame_mask)
-        # The flow's error is amplified by the KL term's exponentials: float32 also under autocast.
+        # The KL loss's exponentials amplify rounding errors of the flow: float32 under autocast too.
         with torch.autocast(latents.device.type, enabled=False):
             prior_latents = self.model.flow(latents.float(), frame_mask)
 
-        # Autocast would round the search's matrix products, and exp(-2 log s) overflows in float16.
+        # Autocast would round the matrix products of the search, and exp(-2 log s) overflows in float16.
         with torch.no_grad(), torch.autocast(latents.device.type, enabled=False):
             scores = prior_log_likelihood(prior_latents, prior_means, prior_log_stddevs)
             durations = search_durations(scores, batch.frame_lengths, batch.text_lengths)
@@ -107,7 +107,7 @@ class TrainableVits(nn.Module):
         return losses.log_duration_loss(self.model.duration_predictor(hidden, text_mask), durations, text_mask)
 
     def _slice_starts(self, frame_lengths: Tensor) -> Tensor:
-        """A random start for each clip, in frames, such that the whole slice is inside the clip."""
+        """A random start for each clip, in frames, so that the whole slice is inside the clip: (batch,), int64."""
         choices = (frame_lengths - self.segment_frames + 1).cpu()
         # Drawn on the CPU: the same seed gives the same slices on every device.
         return (torch.rand(len(choices)) * choices).long().to(frame_lengths.device)
@@ -115,7 +115,7 @@ class TrainableVits(nn.Module):
 
 @contextlib.contextmanager
 def _checkpointed(blocks: Iterable[nn.Module]) -> Iterator[None]:
-    """Inside, the blocks keep only their inputs for the backward pass."""
+    """Within the context the blocks keep only their inputs for the backward pass."""
     blocks = list(blocks)
     for block in blocks:
         block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False)
@@ -123,14 +123,14 @@ def _checkpointed(blocks: Iterable[nn.Module]) -> Iterator[None]:
         yield
     finally:
         for block in blocks:
-            del block.forward  # what the class has was only hidden
+            del block.forward  # uncovers the class's own method
 
 
 def mel_term(outputs: GeneratorOutputs, audio: AudioSettings) -> Tensor:
     """The mel loss of the slices.
 
     Both spectrograms are computed from the slices, so that identical audio gives exactly zero; the published
-    code cuts the real one from the whole clip, whose edges then differ by the padding.
+    code cuts the real one out of the whole clip's spectrogram, so the edges differ by the padding.
     """
     return losses.mel_loss(
         mel_spectrogram(outputs.real.squeeze(1), audio), mel_spectrogram(outputs.generated.squeeze(1), audio)
@@ -143,6 +143,6 @@ def _length_mask(lengths: Tensor, longest: int) -> Tensor:
 
 
 def _slices(values: Tensor, starts: Tensor, length: int) -> Tensor:
-    """values: (batch, channels, time) -> (batch, channels, length) from each row's own start."""
+    """(batch, channels, time) -> (batch, channels, length), cut out at each row's own start."""
     index = (starts.unsqueeze(1) + torch.arange(length, device=values.device)).unsqueeze(1)
     return values.gather(2, index.expand(-1, values.shape[1], -1))

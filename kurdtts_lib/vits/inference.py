@@ -1,8 +1,8 @@
-"""The speaking direction of VITS with its random numbers as arguments, composed from transformers' own modules.
+"""The inference direction of VITS with its noise as arguments, composed from transformers' own modules.
 
-`VitsModel.forward` draws from the whole program's random numbers and tells no durations. Here the noise comes from
-outside: speech does not depend on what else runs, and an exported graph can be compared with this one sample by sample.
-Kim et al. 2021, figure 1b. One text at a time, so nothing is padded and nothing needs a mask.
+`VitsModel.forward` draws from the global random generator and does not return durations. Here the noise is passed in:
+speech does not depend on what else runs, and an exported graph can be compared with this one sample by sample.
+Kim et al. 2021, figure 1b. The batch size is 1, so there is no padding and no mask.
 """
 
 import math
@@ -14,21 +14,21 @@ from transformers import VitsModel
 
 
 class Prior(NamedTuple):
-    """What the text encoder says of each text position."""
+    """The text encoder's output for each text position."""
 
     hidden: Tensor
     """(1, hidden_size, positions)."""
     means: Tensor
     """(1, flow_size, positions)."""
     log_stddevs: Tensor
-    """(1, flow_size, positions). transformers calls them `prior_log_variances`, but uses them as this."""
+    """(1, flow_size, positions). `prior_log_variances` in transformers, which uses them as log standard deviations."""
 
 
 def encode_text(model: VitsModel, input_ids: Tensor) -> Prior:
     """input_ids: (1, positions).
 
-    The encoder's layers are called one by one: its own forward draws from numpy's random numbers, to drop layers of
-    a training.
+    The encoder's layers are called one by one: its own forward draws from numpy's global random generator, even though
+    layers are dropped in training only.
     """
     encoder = model.text_encoder
     mask = torch.ones(1, input_ids.shape[1], 1, dtype=encoder.embed_tokens.weight.dtype, device=input_ids.device)
@@ -41,16 +41,16 @@ def encode_text(model: VitsModel, input_ids: Tensor) -> Prior:
 
 
 def predict_durations(model: VitsModel, hidden: Tensor, speaking_rate: float | Tensor, noise: Tensor) -> Tensor:
-    """Whole frames of each text position, (1, positions), float.
+    """Frames of each text position: (1, positions), whole numbers as floats.
 
-    hidden: of `Prior`. speaking_rate: twice of it takes half the frames. noise: (1, 2, positions), normal with the
-    standard deviation `model.noise_scale_duration`; a voice whose duration predictor is not stochastic ignores it.
+    hidden: of `Prior`. speaking_rate: 2 takes half as many frames as 1. noise: (1, 2, positions), normal with the
+    standard deviation `model.noise_scale_duration`; a deterministic duration predictor ignores it.
     """
     predictor = model.duration_predictor
     mask = torch.ones_like(hidden[:, :1])
     if model.config.use_stochastic_duration_prediction:
         text = predictor.conv_proj(predictor.conv_dds(predictor.conv_pre(hidden), mask))
-        # The first coupling is not used: published voices were trained so that it touches the other channel alone.
+        # The first coupling is skipped: in published voices it changes only the channel that is not used.
         affine, _, *couplings = predictor.flows
         latents = noise
         for flow in (*reversed(couplings), affine):
@@ -62,7 +62,7 @@ def predict_durations(model: VitsModel, hidden: Tensor, speaking_rate: float | T
 
 
 def expand(values: Tensor, durations: Tensor) -> Tensor:
-    """Repeat values[:, :, p] durations[:, p] times: (1, channels, positions) to (1, channels, frames)."""
+    """Repeat values[:, :, p] durations[:, p] times: (1, channels, positions) -> (1, channels, frames)."""
     ends = durations[0].cumsum(0)
     frames = torch.arange(ends[-1].long(), device=values.device)  # type: ignore[call-overload]
     position = (frames.unsqueeze(1) >= ends).sum(1)
@@ -70,7 +70,7 @@ def expand(values: Tensor, durations: Tensor) -> Tensor:
 
 
 def decode(model: VitsModel, means: Tensor, log_stddevs: Tensor, noise: Tensor) -> Tensor:
-    """The waveform, (frames * samples a frame,), in [-1, 1].
+    """The waveform: (frames * hop_length,), in [-1, 1].
 
     means, log_stddevs: `Prior`'s, expanded. noise: (1, flow_size, frames), normal with the standard deviation
     `model.noise_scale`.

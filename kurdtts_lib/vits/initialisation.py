@@ -1,4 +1,4 @@
-"""A new voice without a base: sizes and first weights."""
+"""A new voice without a base voice: initial weights and tokenizer."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,10 +18,10 @@ DECODER_STD = 0.01
 
 @torch.no_grad()
 def new_model(config: VitsConfig) -> VitsModel:
-    """A `VitsModel` with the first weights of the published VITS.
+    """A `VitsModel` with the initial weights of the published VITS.
 
-    transformers' own initialisation leaves a decoder whose output is stuck near +1, which no training removes: the
-    mel loss cannot see a constant offset. Draws from torch's global generator; seed it first.
+    transformers' own initialisation gives a decoder whose output is stuck near +1, which training does not correct: the
+    mel loss is insensitive to a constant offset. Draws from torch's global generator; seed it first.
     """
     model = VitsModel(config)
     for module in model.modules():
@@ -39,14 +39,14 @@ def new_model(config: VitsConfig) -> VitsModel:
 
 def _set_weight(module: nn.Module, initialise: Callable[[Tensor], Tensor]) -> None:
     weight = initialise(torch.empty_like(cast(Tensor, module.weight)))
-    # Where the weight is parametrized, torch splits what is assigned into the parametrization's two halves.
+    # If the weight is parametrized, assigning to it sets the parametrization's own tensors.
     module.weight = weight if parametrize.is_parametrized(module, "weight") else nn.Parameter(weight)
 
 
 def new_tokenizer(folder: Path) -> VitsTokenizer:
-    """A tokenizer that behaves as MMS's for Kurmanji: n is token 0, and with it pad and blank.
+    """A tokenizer that behaves like MMS's for Kurmanji: token 0 is the letter n, the padding and the blank.
 
-    Writes `vocab.json` into `folder`: transformers reads the vocabulary from a file only.
+    Writes `vocab.json` into `folder`: transformers reads a vocabulary only from a file.
     """
     symbols = ["n", *sorted(set(LETTERS) - {"n"}), " ", "-", "'", "_"]
     write_json(folder / "vocab.json", {symbol: index for index, symbol in enumerate(symbols)})

@@ -1,4 +1,4 @@
-"""What a training tells: one JSON line for each step and each event, and the same for TensorBoard where asked."""
+"""The log of a training: one JSON line for each step and each event, and optionally the same for TensorBoard."""
 
 import dataclasses
 import json
@@ -26,17 +26,17 @@ class StepReport:
     terms: dict[str, float]
     """The unweighted losses by name."""
     seconds: float
-    """The whole step, reading of the clips included; without validating and saving."""
+    """Duration of the whole step, including reading the clips, without validating and saving."""
     wait_seconds: float = 0.0
-    """How much of it the training waited for the clips."""
+    """The part of it in which the training waited for clips."""
     gradient_norms: dict[str, float] = field(default_factory=dict)
     signals: dict[str, float] = field(default_factory=dict)
-    """See `vits.step.StepOutcome`."""
+    """The `diagnostics` of `vits.step.StepOutcome`."""
     loss_scale: float | None = None
     skipped: str | None = None
-    """Why the step changed nothing, if so."""
+    """Which updates were skipped and why; None if none was."""
     warming_up: bool = False
-    """Only the discriminator learnt."""
+    """Whether only the discriminator was updated."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Validation:
 
     step: int
     mel_distance: float
-    """The score, in nepers: `distances.mel_distance`. The voice with the lowest one is the best voice."""
+    """The score, in nepers: `distances.mel_distance`. The best voice is the one with the lowest score."""
     loudness_difference_db: float
 
 
@@ -56,20 +56,20 @@ class Event:
     step: int
     kind: str
     text: str
-    """For people: a sentence."""
+    """A sentence for the user."""
 
 
 class TrainingLog:
-    """Writes `log.jsonl`, line by line, and with `tensorboard` event files in `tensorboard/`.
+    """Writes `log.jsonl` line by line and, with `tensorboard`, event files in `tensorboard/`.
 
     Writing raises TrainingError if the disk is full.
     """
 
     def __init__(self, folder: Path, step: int, tensorboard: bool) -> None:
-        """step: where the training stands. Raises TrainingError if TensorBoard is asked for and not installed."""
+        """step: steps done so far. Raises TrainingError if TensorBoard is requested but not installed."""
         self._folder = folder
         self._board = _open_board(folder / "tensorboard", step) if tensorboard else None
-        # Unbuffered: what a full disk refused must not be tried again when the file is closed.
+        # Unbuffered: a write that a full disk refused must not be retried when the file is closed.
         self._file = (folder / LOG).open("ab", buffering=0)
 
     def __enter__(self) -> Self:
@@ -80,20 +80,20 @@ class TrainingLog:
     ) -> None:
         self._file.close()
         if self._board:
-            with _writing(self._folder) if error is None else suppress(OSError):  # a full disk was told already
+            with _writing(self._folder) if error is None else suppress(OSError):  # the error is reported already
                 self._board.close()
 
     def write_step(self, report: StepReport) -> None:
         self._write(dataclasses.asdict(report))
-        self._draw("loss", report.terms, report.step)
-        self._draw("gradient_norm", report.gradient_norms, report.step)
-        self._draw("signal", report.signals, report.step)
-        self._draw("time", {"seconds": report.seconds, "wait_seconds": report.wait_seconds}, report.step)
+        self._plot("loss", report.terms, report.step)
+        self._plot("gradient_norm", report.gradient_norms, report.step)
+        self._plot("signal", report.signals, report.step)
+        self._plot("time", {"seconds": report.seconds, "wait_seconds": report.wait_seconds}, report.step)
 
     def write_validation(self, validation: Validation) -> None:
         self._write({"event": "validation", **dataclasses.asdict(validation)})
-        figures = {name: value for name, value in dataclasses.asdict(validation).items() if name != "step"}
-        self._draw("validation", figures, validation.step)
+        metrics = {name: value for name, value in dataclasses.asdict(validation).items() if name != "step"}
+        self._plot("validation", metrics, validation.step)
 
     def write_event(self, event: Event) -> None:
         self._write({"event": event.kind, "step": event.step, "text": event.text})
@@ -107,7 +107,7 @@ class TrainingLog:
             if self._file.write(data) != len(data):
                 raise OSError("the line was written in part only")
 
-    def _draw(self, group: str, values: Mapping[str, float], step: int) -> None:
+    def _plot(self, group: str, values: Mapping[str, float], step: int) -> None:
         if self._board:
             with _writing(self._folder):
                 for name, value in values.items():
@@ -129,12 +129,12 @@ def _open_board(folder: Path, step: int) -> Any:
         raise TrainingError(
             "TensorBoard is not installed. Install it with `python -m pip install tensorboard`, or train without it."
         ) from error
-    # What a killed training drew after this step will be drawn again.
+    # Points that a killed training wrote after this step will be written again.
     return SummaryWriter(str(folder), purge_step=step + 1)
 
 
 def _finite(value: Any) -> Any:
-    """JSON knows no NaN and no infinity: they become null."""
+    """JSON has no NaN and no infinity: they become null."""
     if isinstance(value, Mapping):
         return {name: _finite(item) for name, item in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
@@ -142,7 +142,7 @@ def _finite(value: Any) -> Any:
 
 @dataclass
 class History:
-    """All that the log of a training holds, oldest first."""
+    """All entries of a training's log, oldest first."""
 
     steps: list[StepReport] = field(default_factory=list)
     validations: list[Validation] = field(default_factory=list)
@@ -158,8 +158,8 @@ def read_log(folder: Path, until: float = math.inf) -> History:
             continue
         kind = entry.pop("event", None)
         if kind is None:
-            numbers = {name: _known(entry[name]) for name in ("terms", "gradient_norms", "signals")}
-            history.steps.append(StepReport(**{**entry, **numbers}))
+            values = {name: _null_to_nan(entry[name]) for name in ("terms", "gradient_norms", "signals")}
+            history.steps.append(StepReport(**{**entry, **values}))
         elif kind == "validation":
             history.validations.append(Validation(**entry))
         else:
@@ -168,7 +168,7 @@ def read_log(folder: Path, until: float = math.inf) -> History:
 
 
 def cut_log(folder: Path, step: int) -> None:
-    """Drop the lines after `step`: these steps will be done, and logged, again."""
+    """Drop the lines after `step`: these steps will be run and logged again."""
     kept = [line for line in _whole_lines(folder / LOG) if json.loads(line)["step"] <= step]
     write_text(folder / LOG, "".join(f"{line}\n" for line in kept))
 
@@ -180,10 +180,10 @@ def _whole_lines(log: Path) -> list[str]:
     for number, line in enumerate(lines):
         try:
             json.loads(line)
-        except json.JSONDecodeError:  # kill -9 may leave half a line, and nothing behind it
+        except json.JSONDecodeError:  # kill -9 may leave an incomplete last line
             return lines[:number]
     return lines
 
 
-def _known(values: Mapping[str, float | None]) -> dict[str, float]:
+def _null_to_nan(values: Mapping[str, float | None]) -> dict[str, float]:
     return {name: float("nan") if value is None else value for name, value in values.items()}

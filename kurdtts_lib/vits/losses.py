@@ -1,6 +1,6 @@
 """The six losses of VITS (Kim et al. 2021) as plain functions.
 
-A mask is 1 inside and 0 in the padding; every masked loss divides by the number of real places, so a batch's
+A mask is 1 inside and 0 in the padding; every masked loss divides by the number of unmasked positions, so a batch's
 padding never changes its value.
 """
 
@@ -21,10 +21,10 @@ def kl_loss(
     prior_log_stddevs: Tensor,
     mask: Tensor,
 ) -> Tensor:
-    """KL divergence of posterior to prior, one sample of it, summed over channels, mean over frames. Equation 3.
+    """KL divergence of posterior to prior, estimated from one sample; sum over channels, mean over frames. Equation 3.
 
-    prior_latents: f(z), the posterior's sample carried through the flow. All (batch, channels, frames);
-    mask (batch, 1, frames). The flow keeps volume, so no determinant appears. Always float32.
+    prior_latents: f(z), the posterior's sample mapped by the flow. All (batch, channels, frames);
+    mask: (batch, 1, frames). The flow preserves volume, so there is no log-determinant. Always float32.
     """
     latents, log_q = prior_latents.float(), posterior_log_stddevs.float()
     mean, log_p = prior_means.float(), prior_log_stddevs.float()
@@ -33,18 +33,18 @@ def kl_loss(
 
 
 def log_duration_loss(log_durations: Tensor, durations: Tensor, mask: Tensor) -> Tensor:
-    """Squared error of the deterministic predictor. All (batch, 1, positions)."""
+    """Squared error of the deterministic predictor's log durations, mean over positions. All (batch, 1, positions)."""
     target = torch.log(durations.float() + 1e-6) * mask
     return ((log_durations.float() - target) * mask).square().sum() / mask.sum()
 
 
 def stochastic_duration_loss(negative_log_likelihood: Tensor, mask: Tensor) -> Tensor:
-    """Variational bound of the stochastic predictor, (batch,), per text position. Section 2.2.2."""
+    """The stochastic predictor's variational bound, (batch,), as a mean over text positions. Section 2.2.2."""
     return negative_log_likelihood.float().sum() / mask.sum()
 
 
 def discriminator_loss(real_scores: list[Tensor], generated_scores: list[Tensor]) -> Tensor:
-    """Least squares: real towards 1, generated towards 0, summed over the sub-discriminators. Equation 8."""
+    """Least squares: targets 1 for real, 0 for generated; summed over the sub-discriminators. Equation 8."""
     return torch.stack(
         [
             (1 - real.float()).square().mean() + generated.float().square().mean()
@@ -54,7 +54,7 @@ def discriminator_loss(real_scores: list[Tensor], generated_scores: list[Tensor]
 
 
 def generator_loss(generated_scores: list[Tensor]) -> Tensor:
-    """Least squares: generated towards 1. Equation 9."""
+    """Least squares: target 1 for generated; summed over the sub-discriminators. Equation 9."""
     return torch.stack([(1 - generated.float()).square().mean() for generated in generated_scores]).sum()
 
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from kurdtts_lib.core.settings import AudioSettings
 
 LOG_FLOOR = 1e-5
-"""Mel amplitudes below this count as this: -115 dB, far below any recording's noise."""
+"""Floor of the mel amplitudes: about 115 dB below a full-scale sine, far below any recording's noise."""
 
 
 @lru_cache(maxsize=8)
@@ -22,7 +22,7 @@ def _mel_filters(audio: AudioSettings, device: torch.device) -> Tensor:
         fmin=audio.mel_fmin,
         fmax=audio.mel_fmax,
     )
-    # Kept between calls: a tensor made in inference mode could never again take part in training.
+    # Cached between calls: a tensor created in inference mode could not be used in training later.
     with torch.inference_mode(False):
         return torch.from_numpy(filters).to(device=device, dtype=torch.float32)
 
@@ -38,7 +38,7 @@ def linear_spectrogram(waveform: Tensor, audio: AudioSettings) -> Tensor:
 
     waveform: (batch, samples) in [-1, 1]. Returns (batch, n_fft // 2 + 1, frames), frames = samples // hop_length.
     Always float32: the STFT overflows in fp16. Reflection padding of (n_fft - hop_length) / 2 on both sides, and
-    sqrt(power + 1e-6), as in Kim et al. 2021 (VITS), so that published weights see what they were trained on.
+    sqrt(power + 1e-6), as in Kim et al. 2021 (VITS), so that published weights get the input they were trained on.
     Raises ValueError if the waveform is shorter than the padding.
     """
     pad = (audio.n_fft - audio.hop_length) // 2

@@ -1,7 +1,7 @@
-"""The discriminators that MMS published apart from its voices.
+"""The discriminators that MMS publishes separately from its voices.
 
-`facebook/mms-tts-<code>` on the hub is a voice to speak with. What it was trained against lies in another repository,
-in the layout of the published VITS code, and is fetched from there once.
+`facebook/mms-tts-<code>` on the hub is a voice for inference. The discriminator of its training is in another
+repository, in the layout of the published VITS code, and is downloaded from there once.
 """
 
 import re
@@ -23,7 +23,7 @@ REPOSITORY = "facebook/mms-tts"
 
 
 def mms_code(base_voice: str) -> str | None:
-    """The language code of one of MMS's voices by its name on the hub; None for any other voice."""
+    """The language code of an MMS voice, from its name on the hub; None for any other voice."""
     name = re.fullmatch(r"facebook/mms-tts-([\w-]+)", base_voice)
     return name[1] if name else None
 
@@ -31,18 +31,18 @@ def mms_code(base_voice: str) -> str | None:
 def mms_discriminator(base_voice: str) -> VitsDiscriminator:
     """The discriminator that the MMS voice `base_voice` was trained against.
 
-    At the first call it is downloaded (561 MB, of which two thirds are an optimizer's state) into `models/cache` under
-    the home, converted to `models/cache/mms-discriminator-<code>.safetensors` (187 MB), and the download is deleted.
-    An interrupted download stays, so that the next call can go on with it. Every later call reads the converted file.
+    The first call downloads it (561 MB, two thirds of it optimizer state) to `models/cache` in the home, converts it to
+    `models/cache/mms-discriminator-<code>.safetensors` (187 MB) and deletes the download. An interrupted download is
+    kept, so that the next call can resume it. Every later call reads the converted file.
 
-    Raises VoiceError with the reason if `base_voice` is none of MMS's, or if its discriminator cannot be had: no
+    Raises VoiceError with the reason if `base_voice` is not an MMS voice, or if its discriminator is unavailable: no
     network, not published, or published with the wrong content.
     """
     code = mms_code(base_voice)
     if code is None:
         raise VoiceError(f"{base_voice} is none of MMS's voices, whose discriminators are published.")
     cached = home() / "models" / "cache" / f"mms-discriminator-{code}.safetensors"
-    with locked(cached):  # another training that comes meanwhile waits, and finds it
+    with locked(cached):  # a concurrent training waits, then finds the file
         if not cached.is_file():
             _fetch(code, cached)
     discriminator = VitsDiscriminator(conversion.PUBLISHED_DISCRIMINATOR)
@@ -54,8 +54,8 @@ def mms_discriminator(base_voice: str) -> VitsDiscriminator:
 
 
 def _fetch(code: str, cached: Path) -> None:
-    """Download and convert; afterwards `cached` is there as a whole, and the download is not."""
-    # Not in the hub's own cache: that would keep the optimizer's state for good.
+    """Download and convert; afterwards `cached` is complete and the download deleted."""
+    # Not into the hub's own cache, which would keep the optimizer state for good.
     folder = cached.with_name(f"download-{code}")
     try:
         download = hf_hub_download(REPOSITORY, f"full_models/{code}/D_100000.pth", local_dir=folder)

@@ -1,4 +1,4 @@
-"""Notices a training that goes wrong while it still looks busy, and says what it means and what to do."""
+"""Detects a training that goes wrong although its steps still run; says what it means and what to do."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 
 WINDOW = 21
-"""Steps that are judged together, by their median: single steps jump, and so many are soon over. Odd, so that the
-median is one of the steps."""
+"""Steps that are evaluated together, by their median: single steps fluctuate, and 21 do not take long. Odd, so that the
+median is the value of one step."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """Something wrong: it begins when `value` of the window's medians rises above `begins`, and ends below `ends`."""
+    """A problem: it begins when `value` of the window's medians rises above `begins`, and ends below `ends`."""
 
     name: str
     value: Callable[[Mapping[str, float]], float]
     begins: float
     ends: float
-    """Below `begins`, or a value near the limit would begin and end at every other step."""
+    """Below `begins` (hysteresis), or a value near the limit would begin and end it at every other step."""
     meaning: str
     advice: str
 
@@ -29,35 +29,35 @@ class Condition:
         return f"{self.meaning} {self.advice}"
 
 
-def _too_quiet(signals: Mapping[str, float]) -> float:
-    return signals["real_rms_db"] - signals["rms_db"]
+def _too_quiet(medians: Mapping[str, float]) -> float:
+    return medians["real_rms_db"] - medians["rms_db"]
 
 
-def _drift(signals: Mapping[str, float]) -> float:
-    return signals["drift_db"] if _too_quiet(signals) < SILENCE_DB else 0.0  # silence is a condition of its own
+def _drift(medians: Mapping[str, float]) -> float:
+    return medians["drift_db"] if _too_quiet(medians) < SILENCE_DB else 0.0  # silence has its own condition
 
 
 SILENCE_DB = 20.0
-"""A tenth of the recordings' amplitude is no longer a quiet voice; the sample's base voice begins at 9 dB."""
+"""A tenth of the recordings' amplitude is not merely a quiet voice; the sample's base voice begins at 9 dB."""
 DRIFT_DB = 6.0
-"""Farther from the recordings' loudness than it has been. Half or twice the amplitude: nobody overhears it. Not the
-distance itself: a base voice may begin far away and come nearer, which is healthy."""
+"""Increase over the smallest difference from the recordings' loudness so far; half or twice the amplitude is clearly
+audible. Not the difference itself: a base voice may begin far away and come nearer, which is healthy."""
 CLIPPED_SHARE = 0.01
-"""Healthy voices have no saturated sample at all; one in a hundred is heard as a crackle."""
+"""Healthy voices have no saturated samples; one in a hundred is audible as crackling."""
 DC_OFFSET = 0.05
-"""Healthy voices stay below 0.01. The mel loss is deaf to an offset."""
+"""Healthy voices stay below 0.01. The mel loss is insensitive to an offset."""
 SCORE_GAP = 0.8
-"""Between the mean scores of real and made sound, which go to 1 and 0. In a healthy fight it is 0.26 to 0.37."""
+"""Between the mean scores of real and generated audio, whose targets are 1 and 0. 0.26 to 0.37 in healthy training."""
 OFF_DIAGONAL = 0.12
-"""Healthy paths have 0.04. Where one letter takes all the time that the others can spare, it is 0.25 to 0.33."""
+"""Healthy paths have 0.04. If one token takes all the frames that the others can spare, it is 0.25 to 0.33."""
 LONGEST_SHARE = 0.35
-"""Healthy sentences give their longest letter 0.08 of the time; in the broken ones just described it is 0.5 to 0.67."""
+"""In healthy sentences the longest token takes 0.08 of the frames; in the broken ones just described, 0.5 to 0.67."""
 SKIPPED_SHARE = 0.4
-"""fp16 looks for its scale at the start and may leave out some of the first steps."""
+"""fp16 searches for its loss scale at the start and may skip some of the first steps."""
 
 SLOWER = "half the learning_rate"
 BEGIN_AGAIN = "Delete the training's folder, or give another --name, and begin again"
-"""In a folder that holds a training, the same command would go on with it."""
+"""In a folder that holds a training, the same command would resume it."""
 
 CONDITIONS = (
     Condition(
@@ -78,7 +78,7 @@ CONDITIONS = (
     ),
     Condition(
         "clipping",
-        lambda signals: signals["clipped"],
+        lambda medians: medians["clipped"],
         CLIPPED_SHARE,
         CLIPPED_SHARE / 2,
         "The voice is so loud that its waves are cut off, which crackles.",
@@ -86,7 +86,7 @@ CONDITIONS = (
     ),
     Condition(
         "offset",
-        lambda signals: abs(signals["dc"]),
+        lambda medians: abs(medians["dc"]),
         DC_OFFSET,
         DC_OFFSET / 2,
         "The sound wave does not swing around zero.",
@@ -94,7 +94,7 @@ CONDITIONS = (
     ),
     Condition(
         "discriminator",
-        lambda signals: signals["real_score"] - signals["generated_score"],
+        lambda medians: medians["real_score"] - medians["generated_score"],
         SCORE_GAP,
         SCORE_GAP - 0.1,
         "The discriminator has won: it knows every made sound, so the decoder learns nothing from it.",
@@ -102,7 +102,7 @@ CONDITIONS = (
     ),
     Condition(
         "alignment",
-        lambda signals: max(signals["diagonal"] / OFF_DIAGONAL, signals["longest"] / LONGEST_SHARE),
+        lambda medians: max(medians["diagonal"] / OFF_DIAGONAL, medians["longest"] / LONGEST_SHARE),
         1.0,
         0.9,
         "Text and sound do not run side by side: a letter takes most of the time.",
@@ -110,7 +110,7 @@ CONDITIONS = (
     ),
     Condition(
         "skipped",
-        lambda signals: signals["skipped"],
+        lambda medians: medians["skipped"],
         SKIPPED_SHARE,
         SKIPPED_SHARE / 2,
         "Many steps are left out because their numbers are not finite.",
@@ -129,33 +129,33 @@ class Alert:
 
 
 class Monitor:
-    """Follows the signals of the steps. `active` names what is wrong now."""
+    """Follows the diagnostics of the steps. `active` holds the conditions that have begun and not ended."""
 
     def __init__(self) -> None:
         self._windows: dict[str, list[float]] = {}
         self._nearest_db = math.inf
-        """The smallest difference in loudness that any window had."""
+        """The smallest difference in loudness of all windows so far."""
         self.active: list[Condition] = []
 
-    def update(self, signals: Mapping[str, float], skipped: bool) -> list[Alert]:
-        """Take in one step; returns what began and what ended with it.
+    def update(self, diagnostics: Mapping[str, float], skipped: bool) -> list[Alert]:
+        """Take in one step; returns which conditions began and ended with it.
 
-        signals: see `vits.step.StepOutcome`; those that are missing, as in a skipped step, change nothing.
+        diagnostics: see `vits.step.StepOutcome`; missing ones, as in a skipped step, change nothing.
         """
-        for name, value in {**signals, "skipped": float(skipped)}.items():
+        for name, value in {**diagnostics, "skipped": float(skipped)}.items():
             if math.isfinite(value):
                 self._windows[name] = [*self._windows.get(name, []), value][-WINDOW:]
         full = {name: values for name, values in self._windows.items() if len(values) == WINDOW}
-        judged = {name: float(np.median(values)) for name, values in full.items()}
-        judged["skipped"] = float(np.mean(full.get("skipped", [0.0])))  # a share: zeros and ones have no useful median
-        if "rms_db" in judged and "real_rms_db" in judged:
-            difference = abs(_too_quiet(judged))
+        medians = {name: float(np.median(values)) for name, values in full.items()}
+        medians["skipped"] = float(np.mean(full.get("skipped", [0.0])))  # zeros and ones: no useful median
+        if "rms_db" in medians and "real_rms_db" in medians:
+            difference = abs(_too_quiet(medians))
             self._nearest_db = min(self._nearest_db, difference)
-            judged["drift_db"] = difference - self._nearest_db
+            medians["drift_db"] = difference - self._nearest_db
         changes = []
         for condition in CONDITIONS:
             try:
-                value = condition.value(judged)
+                value = condition.value(medians)
             except KeyError:  # its window is not full yet
                 continue
             if condition not in self.active and value > condition.begins:

@@ -1,4 +1,4 @@
-"""Everything of a training that a checkpoint holds."""
+"""The state of a training, as a checkpoint stores it."""
 
 import dataclasses
 import warnings
@@ -30,7 +30,7 @@ from kurdtts_lib.vits.voice import Voice, apply_decoder_weight_norm
 
 @dataclass
 class TrainingProgress:
-    """Where a training stands."""
+    """Counters of a training."""
 
     step: int = 0
     """Steps done."""
@@ -43,14 +43,14 @@ class TrainingProgress:
     stale: int = 0
     """Validations since the best one."""
     skipped: int = 0
-    """Steps that changed nothing, because numbers were not finite."""
+    """Steps that were skipped because a loss or gradient was not finite."""
     skipped_in_a_row: int = 0
     warmup: int = 0
-    """The first so many steps only the discriminator learns."""
+    """Number of steps at the beginning in which only the discriminator learns."""
 
     @property
     def warming_up(self) -> bool:
-        """Whether the next step teaches the discriminator only."""
+        """Whether the next step trains the discriminator only."""
         return self.step < self.warmup
 
     def count_skipped(self, skipped: bool) -> None:
@@ -58,7 +58,7 @@ class TrainingProgress:
         self.skipped_in_a_row = self.skipped_in_a_row + 1 if skipped else 0
 
     def count_score(self, score: float) -> bool:
-        """Take in a validation's score; whether it is the best so far."""
+        """Record a validation's score; returns whether it is the best so far."""
         best = self.best_score is None or score < self.best_score
         if best:
             self.best_step, self.best_score = self.step, score
@@ -67,12 +67,12 @@ class TrainingProgress:
 
 
 class TrainingState:
-    """Both models, optimizers, counters, health and random numbers; `state_dict` holds them all."""
+    """Both models, optimizers, counters, monitor and random generators; `state_dict` holds them all."""
 
     def __init__(
         self, voice: Voice, reader: ClipReader, settings: TrainingSettings, audio: AudioSettings, process: PartialState
     ) -> None:
-        """The state before the first step. Seeds every random generator; gives the voice what it lacks for training.
+        """The state before the first step. Seeds every random generator; adds a discriminator if the voice has none.
 
         Raises TrainingError if the warm-up of a new discriminator would leave no step for the voice.
         """
@@ -115,17 +115,17 @@ class TrainingState:
     def weights(self) -> dict[str, Any]:
         """Both models' weights. Raises TrainingError if they are not finite: a good checkpoint must not be replaced."""
         weights = {"generator": self.voice.model.state_dict(), "discriminator": self._discriminator.state_dict()}
-        for part, state in weights.items():
+        for module, state in weights.items():
             bad = [name for name, tensor in state.items() if not tensor.isfinite().all()]
             if bad:
                 raise TrainingError(
-                    f"At step {self.progress.step} weights of the {part} are not finite ({bad[0]}). The last "
+                    f"At step {self.progress.step} weights of the {module} are not finite ({bad[0]}). The last "
                     "checkpoint is whole: start again from it, with half the learning rate."
                 )
         return weights
 
     def state_dict(self) -> dict[str, Any]:
-        """All of it. Every process must call this: each adds its random numbers."""
+        """The whole state. Every process must call this: each contributes its random state."""
         return {
             **self._identity,
             **self.weights(),
@@ -136,7 +136,7 @@ class TrainingState:
         }
 
     def load_state_dict(self, state: Mapping[str, Any], folder: Path) -> None:
-        """Undo `state_dict`. Raises TrainingError, naming `folder`, if it is another training's."""
+        """Restore what `state_dict` returned. Raises TrainingError, naming `folder`, if it is of another training."""
         old = state["data"] == self._old_data
         check_same({**state, "data": self._identity["data"]} if old else state, self._identity, folder)
         self.voice.model.load_state_dict(state["generator"])
@@ -156,12 +156,12 @@ class TrainingState:
         self.health.load_state_dict(state["health"])
         if self.process.process_index < len(state["random"]):
             restore_random_state(state["random"][self.process.process_index])
-        else:  # more processes than before: no state to go on with
+        else:  # more processes than before: none was saved for this one
             set_seed(self.settings.seed + self.process.process_index + self.progress.step)
 
 
 def voice_with(weights: Mapping[str, Any], like: Voice) -> Voice:
-    """A new voice of the same sizes as `like`, with the `weights` of a training."""
+    """A new voice of the same sizes as `like`, with the `weights` of a checkpoint."""
     assert like.discriminator is not None
     model, discriminator = VitsModel(like.model.config), VitsDiscriminator(like.discriminator.settings)
     apply_decoder_weight_norm(model)

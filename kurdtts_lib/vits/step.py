@@ -1,4 +1,4 @@
-"""One training step: the discriminator's half, then the generator's half against the updated discriminator."""
+"""One training step: the D step, then the G step against the updated discriminator."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -14,39 +14,39 @@ from kurdtts_lib.core.settings import TrainingSettings
 from kurdtts_lib.vits import losses
 from kurdtts_lib.vits.batches import Batch
 from kurdtts_lib.vits.checkpoint import random_state, restore_random_state
-from kurdtts_lib.vits.diagnostics import in_decibels, path_signals, slice_signals
+from kurdtts_lib.vits.diagnostics import in_decibels, path_diagnostics, slice_diagnostics
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.generator import GeneratorOutputs, TrainableVits, mel_term
-from kurdtts_lib.vits.micro_batches import HalfStepOutcome, MicroBatch, Sums, micro_batches_of, sum_gradients
+from kurdtts_lib.vits.micro_batches import MicroBatch, Sums, UpdateOutcome, micro_batches_of, sum_gradients
 from kurdtts_lib.vits.optimised_ops import OptimisedOps
 
 AUTOCAST_TYPES = {"no": None, "fp16": torch.float16, "bf16": torch.bfloat16}
 FIRST_LOSS_SCALE = 2.0**10
-"""fp16 settles near 2**8 here, because the weights make the losses large; torch's own 2**16 would skip eight steps."""
+"""fp16 settles near 2**8 here, because the loss weights are large; torch's default of 2**16 would skip eight steps."""
 
 
 class StepOutcome(NamedTuple):
-    """What one step did. All figures are of the whole batch: all micro-batches of all processes."""
+    """Results of one step, over the whole batch: all micro-batches of all processes."""
 
     terms: dict[str, float]
-    """The unweighted losses by name, of the halves that ran."""
+    """The unweighted losses by name, of the D and G steps that ran."""
     gradient_norms: dict[str, float]
-    """By half, `generator` and `discriminator`, before clipping."""
+    """`generator` and `discriminator`, before clipping."""
     skipped: str | None
-    """None, or which halves were not updated and why: `generator: loss mel is nan`."""
+    """None, or which module was not updated and why: `generator: loss mel is nan`."""
     loss_scale: float | None
-    """fp16's factor on the losses after this step; None in other precisions."""
-    signals: dict[str, float]
+    """The loss scale of fp16 after this step; None in other precisions."""
+    diagnostics: dict[str, float]
     """`rms_db` and `real_rms_db` (dB of full scale), `peak`, `clipped` (share of samples), `dc`, `diagonal`, `longest`;
-    where the discriminator took part also `real_score` and `generated_score`. `signals.py` explains them."""
+    with the discriminator also `real_score` and `generated_score`. See `diagnostics.py` for the definitions."""
 
 
 class TrainingStep:
     """One update of the discriminator and one of the generator from one batch.
 
-    Owns both optimizers and the precision. There is no `DistributedDataParallel`: it takes the mean over processes,
-    which is not the joint batch's, and the generator's half passes through a frozen discriminator that it would not
-    know. Gradients are summed here instead.
+    Owns both optimizers and the precision. `DistributedDataParallel` is not used: it averages over processes, which is
+    not the mean over the joint batch, and it does not support the G step's pass through a frozen discriminator.
+    Gradients are summed here instead.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class TrainingStep:
         settings: TrainingSettings,
         state: PartialState,
     ) -> None:
-        """Moves both modules to the process's device. Raises TrainingError if that has no bf16 and it is asked for."""
+        """Moves both modules to the process's device. Raises TrainingError if bf16 is set and it has none."""
         self.settings, self.state = settings, state
         self._weights = dataclasses.asdict(settings.weights)
         self.generator = generator.to(state.device)
@@ -69,7 +69,7 @@ class TrainingStep:
         self.base_rates = (rate_g, rate_g if rate_d is None else rate_d)
         self.optimizer_g = self._optimizer(self.generator, self.base_rates[0])
         self.optimizer_d = self._optimizer(self.discriminator, self.base_rates[1])
-        if state.num_processes > 1:  # whatever random numbers each process built them from
+        if state.num_processes > 1:  # each process may have initialised them differently
             for module in (self.generator, self.discriminator):
                 for tensor in module.state_dict().values():
                     torch.distributed.broadcast(tensor, src=0)
@@ -87,12 +87,12 @@ class TrainingStep:
     def __call__(
         self, batches: Sequence[Batch], *, adversarial: bool = True, generator_learns: bool = True
     ) -> StepOutcome:
-        """Learn from this process's micro-batches, which lie on any device.
+        """Learn from this process's micro-batches, which may be on any device.
 
-        A half whose loss or gradient is not finite changes nothing: weights and optimizer stay as they were, on all
-        processes alike, and `StepOutcome.skipped` says so. If that is the discriminator's half, the generator's is
-        skipped too: its partner stood still. Without `adversarial` there is no discriminator; without
-        `generator_learns` the discriminator learns alone.
+        A D or G step whose loss or gradient is not finite is skipped: weights and optimizer stay unchanged, on all
+        processes alike, and `StepOutcome.skipped` says why. If the D step is skipped, so is the G step, because the
+        discriminator was not updated. Without `adversarial` only the G step runs, without adversarial losses; without
+        `generator_learns` only the D step runs. Raises ValueError without both.
         """
         if not (adversarial or generator_learns):
             raise ValueError("adversarial and generator_learns are both False: nothing would learn")
@@ -100,23 +100,23 @@ class TrainingStep:
         with OptimisedOps():
             return self._step(micro_batches_of(batches, self.state), adversarial, generator_learns)
 
-    def _step(self, parts: Sequence[MicroBatch], adversarial: bool, generator_learns: bool) -> StepOutcome:
-        halves: dict[str, HalfStepOutcome] = {}
+    def _step(self, micro_batches: Sequence[MicroBatch], adversarial: bool, generator_learns: bool) -> StepOutcome:
+        updates: dict[str, UpdateOutcome] = {}
         outputs = None
         if adversarial:
-            before = random_state() if len(parts) > 1 else None
-            halves["discriminator"], outputs = self._discriminator_half(parts, generator_learns)
+            before = random_state() if len(micro_batches) > 1 else None
+            updates["discriminator"], outputs = self._discriminator_step(micro_batches, generator_learns)
             if generator_learns and before:
-                restore_random_state(before)  # the passes are made again: the same slices and noise
-        if generator_learns and not any(half.bad for half in halves.values()):
-            halves["generator"] = self._generator_half(parts, outputs, adversarial)
-        skipped = _describe_skipped(halves, generator_learns)
+                restore_random_state(before)  # the forward passes are repeated with the same slices and noise
+        if generator_learns and not any(update.not_finite for update in updates.values()):
+            updates["generator"] = self._generator_step(micro_batches, outputs, adversarial)
+        skipped = _describe_skipped(updates, generator_learns)
         return StepOutcome(
-            terms={name: value for half in reversed(halves.values()) for name, value in half.terms.items()},
-            gradient_norms={name: half.gradient_norm for name, half in reversed(halves.items())},
+            terms={name: value for update in reversed(updates.values()) for name, value in update.terms.items()},
+            gradient_norms={name: update.gradient_norm for name, update in reversed(updates.items())},
             skipped=skipped,
             loss_scale=self._update_loss_scale(skipped is not None),
-            signals=in_decibels({name: value for half in halves.values() for name, value in half.signals.items()}),
+            diagnostics=in_decibels({name: value for u in updates.values() for name, value in u.diagnostics.items()}),
         )
 
     def set_rates(self, factor: float) -> None:
@@ -126,7 +126,7 @@ class TrainingStep:
                 group["lr"] = rate * factor
 
     def state_dict(self) -> dict[str, Any]:
-        """Both optimizers' state and the loss scale's; the weights are the caller's."""
+        """The state of both optimizers and of the loss scale; not the weights, which the caller saves."""
         return {
             "optimizer_g": self.optimizer_g.state_dict(),
             "optimizer_d": self.optimizer_d.state_dict(),
@@ -134,128 +134,129 @@ class TrainingStep:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Undo `state_dict`. One of another precision knows no loss scale that would fit; this one's then stays."""
+        """Restore what `state_dict` returned. If it is not of fp16, the loss scale stays unchanged."""
         self.optimizer_g.load_state_dict(state["optimizer_g"])
         self.optimizer_d.load_state_dict(state["optimizer_d"])
         if state["scaler"]:
             self.scaler.load_state_dict(state["scaler"])
 
-    # --- the two halves -------------------------------------------------------------------------------------
+    # --- D step and G step ----------------------------------------------------------------------------------
 
-    def _discriminator_half(
-        self, parts: Sequence[MicroBatch], generator_learns: bool
-    ) -> tuple[HalfStepOutcome, GeneratorOutputs | None]:
-        """Returns also the generator's pass if the other half can use it.
+    def _discriminator_step(
+        self, micro_batches: Sequence[MicroBatch], generator_learns: bool
+    ) -> tuple[UpdateOutcome, GeneratorOutputs | None]:
+        """Returns also the generator's outputs if the G step can reuse them.
 
-        The graph of a single micro-batch is kept for that. Of several only one graph fits into the memory of one, so
-        the generator's half computes each again.
+        Only the graph of a single micro-batch is kept for that: those of several would take several times the memory,
+        so the G step computes them again.
         """
-        keep = generator_learns and len(parts) == 1
+        keep = generator_learns and len(micro_batches) == 1
         sums = Sums(self.state)
-        for part in parts:
+        for micro_batch in micro_batches:
             with torch.set_grad_enabled(keep), self._autocast():
-                outputs = self.generator(part.batch)
-            scores, terms = self._judge_apart(part, outputs.real, outputs.generated.detach())
-            # A pass of the generator that is not finite teaches nobody: its own losses are looked at here already.
-            sums.add_terms(part, {**terms, "kl": outputs.kl, "duration": outputs.duration})
-            sums.add_signals(part, scores)
-            _add_signals(sums, part, outputs)
-        half = self._learn(self.discriminator, self.optimizer_d, sums)
-        return half._replace(terms={"discriminator": half.terms["discriminator"]}), outputs if keep else None
+                outputs = self.generator(micro_batch.batch)
+            scores, terms = self._discriminator_backward(micro_batch, outputs.real, outputs.generated.detach())
+            # If the generator's own losses are not finite, its output must not train the discriminator either.
+            sums.add_terms(micro_batch, {**terms, "kl": outputs.kl, "duration": outputs.duration})
+            sums.add_diagnostics(micro_batch, scores)
+            _add_diagnostics(sums, micro_batch, outputs)
+        update = self._update(self.discriminator, self.optimizer_d, sums)
+        return update._replace(terms={"discriminator": update.terms["discriminator"]}), outputs if keep else None
 
-    def _generator_half(
-        self, parts: Sequence[MicroBatch], only_outputs: GeneratorOutputs | None, adversarial: bool
-    ) -> HalfStepOutcome:
-        """only_outputs: the single micro-batch's pass, where the discriminator's half has made and kept it."""
+    def _generator_step(
+        self, micro_batches: Sequence[MicroBatch], only_outputs: GeneratorOutputs | None, adversarial: bool
+    ) -> UpdateOutcome:
+        """only_outputs: those of the single micro-batch, if the D step has computed and kept them."""
         sums = Sums(self.state)
-        for part in parts:
+        for micro_batch in micro_batches:
             if only_outputs is not None:
                 outputs = only_outputs
             else:
                 with self._autocast():
-                    outputs = self.generator(part.batch)
+                    outputs = self.generator(micro_batch.batch)
             terms = {"mel": mel_term(outputs, self.generator.audio), "kl": outputs.kl, "duration": outputs.duration}
-            total = self._weighted(part, terms)
+            total = self._weighted(micro_batch, terms)
             if adversarial:
-                judged, gradient = self._judge_for_generator(part, outputs)
+                adversarial_terms, gradient = self._adversarial_backward(micro_batch, outputs)
                 torch.autograd.backward([self.scaler.scale(total), outputs.generated], [None, gradient])
-                terms |= judged
+                terms |= adversarial_terms
             else:
-                _add_signals(sums, part, outputs)
+                _add_diagnostics(sums, micro_batch, outputs)
                 self.scaler.scale(total).backward()
-            sums.add_terms(part, terms)
-        return self._learn(self.generator, self.optimizer_g, sums)
+            sums.add_terms(micro_batch, terms)
+        return self._update(self.generator, self.optimizer_g, sums)
 
-    # Both halves go through one sub-discriminator at a time, forward and backward: the loss is a sum over them, and
-    # only one's hidden layers are in memory.
+    # Both steps process one sub-discriminator at a time, forward and backward: the loss is a sum over them, and only
+    # one's hidden layers are in memory.
 
-    def _judge_apart(
-        self, part: MicroBatch, real: Tensor, generated: Tensor
+    def _discriminator_backward(
+        self, micro_batch: MicroBatch, real: Tensor, generated: Tensor
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Leaves the discriminator's gradients; real and generated slices pass it as one batch.
+        """Accumulates the discriminator's gradients; real and generated slices pass it as one batch.
 
-        Returns the mean scores, by signal, and the loss.
+        Returns the mean scores, as diagnostics, and the loss.
         """
         both = torch.cat([real, generated])
-        means, found = [], []
-        for judge in self.discriminator.discriminators:
+        means, computed = [], []
+        for sub_discriminator in self.discriminator.discriminators:
             with self._autocast():
-                real_scores, scores = judge(both)[-1].chunk(2)
+                real_scores, scores = sub_discriminator(both)[-1].chunk(2)
             terms = {"discriminator": losses.discriminator_loss([real_scores], [scores])}
-            self.scaler.scale(self._weighted(part, terms)).backward()
+            self.scaler.scale(self._weighted(micro_batch, terms)).backward()
             means.append(torch.stack([real_scores.detach().float().mean(), scores.detach().float().mean()]))
-            found.append(terms["discriminator"].detach())
+            computed.append(terms["discriminator"].detach())
         real_mean, generated_mean = torch.stack(means).mean(0)
         return (
             {"real_score": real_mean, "generated_score": generated_mean},
-            {"discriminator": torch.stack(found).sum()},
+            {"discriminator": torch.stack(computed).sum()},
         )
 
-    def _judge_for_generator(self, part: MicroBatch, outputs: GeneratorOutputs) -> tuple[dict[str, Tensor], Tensor]:
-        """The adversarial losses and their scaled gradient, (batch, 1, samples), at the generated slices."""
+    def _adversarial_backward(
+        self, micro_batch: MicroBatch, outputs: GeneratorOutputs
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """The adversarial losses and their scaled gradient at the generated slices, (batch, 1, samples)."""
         generated = outputs.generated.detach().requires_grad_()
-        found = []
-        # Frozen here: the generator's half must leave nothing in the discriminator's gradients, and computing them
-        # only to throw them away would cost time.
+        computed = []
+        # Frozen: the G step must not add to the discriminator's gradients, and computing them would cost time.
         self.discriminator.requires_grad_(False)
         try:
-            for judge in self.discriminator.discriminators:
-                with self._autocast(), parametrize.cached():  # the weights' norms once for both passes
+            for sub_discriminator in self.discriminator.discriminators:
+                with self._autocast(), parametrize.cached():  # weight norm once for both passes
                     with torch.no_grad():
-                        real_features = judge(outputs.real)
-                    features = judge(generated)
+                        real_features = sub_discriminator(outputs.real)
+                    features = sub_discriminator(generated)
                 terms = {
                     "generator": losses.generator_loss(features[-1:]),
                     "feature_matching": losses.feature_matching_loss(real_features, features),
                 }
-                self.scaler.scale(self._weighted(part, terms)).backward()
-                found.append({name: term.detach() for name, term in terms.items()})
+                self.scaler.scale(self._weighted(micro_batch, terms)).backward()
+                computed.append({name: term.detach() for name, term in terms.items()})
         finally:
             self.discriminator.requires_grad_(True)
         assert generated.grad is not None
-        return {name: torch.stack([terms[name] for terms in found]).sum() for name in found[0]}, generated.grad
+        return {name: torch.stack([terms[name] for terms in computed]).sum() for name in computed[0]}, generated.grad
 
-    def _weighted(self, part: MicroBatch, terms: Mapping[str, Tensor]) -> Tensor:
-        """What the gradients are taken of: this micro-batch's share of the whole batch's loss."""
-        return torch.stack([self._weights[name] * part.share(name) * term for name, term in terms.items()]).sum()
+    def _weighted(self, micro_batch: MicroBatch, terms: Mapping[str, Tensor]) -> Tensor:
+        """The loss to differentiate: this micro-batch's share of the whole batch's weighted loss."""
+        return torch.stack([self._weights[name] * micro_batch.share(name) * term for name, term in terms.items()]).sum()
 
-    def _learn(self, module: nn.Module, optimizer: torch.optim.Optimizer, sums: Sums) -> HalfStepOutcome:
-        """Update the module from its gradients. If anything is not finite, drop them instead."""
+    def _update(self, module: nn.Module, optimizer: torch.optim.Optimizer, sums: Sums) -> UpdateOutcome:
+        """Update the module from its gradients; if a loss or gradient is not finite, only drop them."""
         parameters = [parameter for parameter in module.parameters() if parameter.grad is not None]
         sum_gradients(parameters, self.state)
         self.scaler.unscale_(optimizer)
         norm = torch.nn.utils.clip_grad_norm_(parameters, self.settings.gradient_clip)
-        half = sums.read(norm)  # the half's one wait for the device; the same on all processes, so all decide alike
-        if not half.bad:
+        outcome = sums.read(norm)  # the step's only synchronisation; equal on all processes, so all decide alike
+        if not outcome.not_finite:
             optimizer.step()
-        # Directly after the update: the two halves' gradients are never in memory together.
+        # Directly after the update: the gradients of both modules are never in memory together.
         optimizer.zero_grad(set_to_none=True)
-        return half
+        return outcome
 
     # --- precision ------------------------------------------------------------------------------------------
 
     def _autocast(self) -> torch.autocast:
-        # Entered anew for each pass: autocast keeps casts of the weights, and an update would make them stale.
+        # A new context for each pass: autocast caches cast weights, which an update would make stale.
         enabled = self._autocast_type is not None
         return torch.autocast(self.state.device.type, dtype=self._autocast_type, enabled=enabled)
 
@@ -270,21 +271,21 @@ class TrainingStep:
 
 
 @torch.no_grad()
-def _add_signals(sums: Sums, part: MicroBatch, outputs: GeneratorOutputs) -> None:
-    sums.add_signals(part, slice_signals(outputs.real, outputs.generated))
-    sums.add_signals(part, path_signals(outputs.durations, part.batch))
+def _add_diagnostics(sums: Sums, micro_batch: MicroBatch, outputs: GeneratorOutputs) -> None:
+    sums.add_diagnostics(micro_batch, slice_diagnostics(outputs.real, outputs.generated))
+    sums.add_diagnostics(micro_batch, path_diagnostics(outputs.durations, micro_batch.batch))
 
 
-def _describe_skipped(halves: Mapping[str, HalfStepOutcome], generator_learns: bool) -> str | None:
-    for name, half in halves.items():
-        if half.bad:
+def _describe_skipped(updates: Mapping[str, UpdateOutcome], generator_learns: bool) -> str | None:
+    for name, update in updates.items():
+        if update.not_finite:
             also = " and generator" if name == "discriminator" and generator_learns else ""
-            return f"{name}{also}: {', '.join(half.bad)}"
+            return f"{name}{also}: {', '.join(update.not_finite)}"
     return None
 
 
 def _check_precision(autocast_type: torch.dtype | None, device: torch.device) -> None:
     needs_bf16 = autocast_type is torch.bfloat16 and device.type == "cuda"
-    # Emulated bf16 runs on every card and is slower than float32.
+    # Emulated bf16 runs on every GPU, but is slower than float32.
     if needs_bf16 and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise TrainingError("This graphics card has no bf16. Train with mixed_precision='fp16'.")

@@ -1,4 +1,4 @@
-"""Adversarial fine-tuning: the loop around the step. Stopped or killed, it goes on as if nothing had happened."""
+"""Adversarial fine-tuning: the loop around the step. A stopped or killed training resumes bit-exactly."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ from kurdtts_lib.vits.batches import BatchLoader, ClipReader, LoadedBatch
 from kurdtts_lib.vits.checkpoint import (
     BEST,
     checkpoints,
-    delete_halves,
+    delete_partial_files,
     load_checkpoint,
     load_latest,
     newest_step,
@@ -35,23 +35,23 @@ from kurdtts_lib.vits.state import TrainingState, voice_with
 from kurdtts_lib.vits.voice import Voice
 
 MAX_SKIPPED_IN_A_ROW = 10
-"""fp16 halves its scale at each skipped step: ten halvings are a thousandth, and no ordinary overflow needs them."""
+"""fp16 halves its loss scale at each skipped step: ten times is a thousandth, which no ordinary overflow needs."""
 
 Validate = Callable[[Voice, int, Path], Validation]
-"""Lets the voice, after so many steps, speak held-out sentences, some of them into the folder, and measures it."""
+"""(voice, steps done, folder) -> scores. Synthesises held-out sentences; writes some of them to the folder."""
 
 
 def this_process() -> PartialState:
-    """This process among those of the training: which one it is, and which device is its own."""
+    """The index and the device of this process among those of the training."""
     return PartialState(cpu=not torch.cuda.is_available())
 
 
 class Trainer:
     """One training in one folder: `checkpoints/`, `best.pt`, `log.jsonl`, `settings.json`, `demos/`.
 
-    A folder that holds a checkpoint is resumed: same data order, same random numbers, same losses. The best voice is
-    the one with the lowest mean mel distance over the validation sentences. With several processes each builds a
-    Trainer on the same folder; only the main one writes.
+    A folder with a checkpoint is resumed: same data order, same random numbers, same losses. The best voice is the one
+    with the lowest mean mel distance over the validation sentences. With several processes, each creates a Trainer on
+    the same folder; only the main process writes.
     """
 
     def __init__(
@@ -63,9 +63,9 @@ class Trainer:
         audio: AudioSettings,
         folder: Path,
     ) -> None:
-        """validate: None trains without validations; the voice is then that of the last step.
+        """validate: None trains without validations; the result is then the voice of the last step.
 
-        Raises TrainingError, before the first step, for data or a folder that cannot be trained on.
+        Raises TrainingError, before the first step, if the data or the folder cannot be used.
         """
         self.settings, self.audio, self.folder, self.voice = settings, audio, folder, voice
         self.process = this_process()
@@ -84,14 +84,14 @@ class Trainer:
         saved = load_latest(folder)
         if saved:
             self._resume(saved)
-        # Restored when the training runs: whatever else draws random numbers in between changes nothing.
+        # Restored by `run`, so that random numbers drawn in between by other code have no effect.
         self._random_state: dict[str, Any] | None = random_state()
 
     def _resume(self, saved: dict[str, Any]) -> None:
         self.state.load_state_dict(saved, self.folder)
         self.progress = self.state.progress
         if self.progress.best_step is not None and not (self.folder / BEST).is_file():
-            self.progress.best_step = self.progress.best_score = None  # deleted: the next validation chooses anew
+            self.progress.best_step = self.progress.best_score = None  # deleted: the next validation sets a new one
         self.history = read_log(self.folder, self.step)
 
     @property
@@ -101,12 +101,12 @@ class Trainer:
 
     @property
     def seconds(self) -> int:
-        """How long all steps took, without validating and saving."""
+        """Total duration of all steps, without validating and saving."""
         return round(sum(entry.seconds for entry in self.history.steps))
 
     @property
     def stopped_early(self) -> bool:
-        """Whether the voice has not become better for `settings.patience` validations."""
+        """Whether the last `settings.patience` validations brought no better voice."""
         return self.settings.patience is not None and self.progress.stale >= self.settings.patience
 
     @property
@@ -114,7 +114,7 @@ class Trainer:
         return self.step >= self.settings.steps or self.stopped_early
 
     def best_voice(self) -> tuple[Voice, int]:
-        """The voice as it was at its best validation, and after how many steps; without validations the voice now.
+        """The voice of the best validation and its step; without validations, the current voice and step.
 
         Raises TrainingError if its file cannot be read.
         """
@@ -130,23 +130,23 @@ class Trainer:
         self,
         stop: threading.Event | None = None,
         report: Callable[[StepReport], None] | None = None,
-        tell: Callable[[Event], None] | None = None,
+        notify: Callable[[Event], None] | None = None,
     ) -> bool:
         """Train until `finished`. Returns True then, False when `stop` was set first.
 
         Either way the folder then holds a checkpoint of the last whole step. An error leaves the one before: at most
-        `checkpoint_every` steps are lost, and a new Trainer on the same folder goes on. Call from any thread; `report`
-        (each step) and `tell` (what happens beside the steps) are called in it, on the main process.
+        `checkpoint_every` steps are lost, and a new Trainer on the same folder resumes. Call from any thread; `report`
+        (each step) and `notify` (each event) are called in that thread, on the main process only.
 
-        Raises TrainingError if another training has or had the folder, if the disk is full, or if
-        `MAX_SKIPPED_IN_A_ROW` steps had numbers that are not finite.
+        Raises TrainingError if another training is using the folder or has saved later steps in it, if the disk is
+        full, or if `MAX_SKIPPED_IN_A_ROW` steps in a row were skipped.
         """
         if self._random_state is None:
             raise TrainingError("This training ended by an error. Build it anew: it goes on from its last checkpoint.")
         with ExitStack() as stack:
-            self._take_folder(stack)
+            self._lock_folder(stack)
             restore_random_state(self._random_state)
-            self._random_state, self._report, self._tell_reader = None, report, tell
+            self._random_state, self._report, self._on_event = None, report, notify
             self._log = self._open_log(stack)
             self._begin()
             batches = stack.enter_context(self.loader.read_ahead(self.progress.epoch, self.progress.position))
@@ -155,8 +155,8 @@ class Trainer:
         self._random_state = random_state()
         return self.finished
 
-    def _take_folder(self, stack: ExitStack) -> None:
-        """The main process locks the folder. Raises TrainingError, in all processes, if another training has it."""
+    def _lock_folder(self, stack: ExitStack) -> None:
+        """The main process locks the folder. Raises TrainingError, in all processes, if another training holds it."""
         refused: list[str] = []
         if self.process.is_main_process:
             running = f"Another training is running in {self.folder}. Wait until it is done, or give this one a --name."
@@ -169,7 +169,7 @@ class Trainer:
             raise TrainingError(refused[0])
 
     def _check_newest(self) -> None:
-        """Raise TrainingError if another training saved later steps after this one was built."""
+        """Raise TrainingError if another training saved later steps after this Trainer was created."""
         if (found := newest_step(self.folder)) > self.step:
             raise TrainingError(
                 f"{self.folder} holds step {found} of another training; this one stands at {self.step}. Build it anew: "
@@ -179,20 +179,20 @@ class Trainer:
     def _steps(self, batches: Iterator[LoadedBatch], stop: threading.Event | None) -> None:
         saved_at = self.step
         while not (self.finished or self._asked_to_stop(stop)):
-            entry = self._one_step(batches)
-            self._watch(entry)
+            step_report = self._one_step(batches)
+            self._record_step(step_report)
             if self.step % self.settings.validate_every == 0 or self.step >= self.settings.steps:
                 self._validate()
             if self.step % self.settings.checkpoint_every == 0:
                 self.save()
                 saved_at = self.step
             if self._report and self._log:
-                self._report(entry)
+                self._report(step_report)
         if saved_at != self.step:
             self.save()
 
     def _asked_to_stop(self, stop: threading.Event | None) -> bool:
-        """Whether any process was asked to; all get the same answer, so that none waits for one that is gone."""
+        """Whether any process was asked to. All get the same answer, so that none waits for one that has stopped."""
         asked = bool(stop and stop.is_set())
         if self.process.num_processes == 1:
             return asked
@@ -216,22 +216,22 @@ class Trainer:
             seconds=time.perf_counter() - started,
             wait_seconds=loaded.wait_seconds,
             gradient_norms=outcome.gradient_norms,
-            signals=outcome.signals,
+            signals=outcome.diagnostics,
             loss_scale=outcome.loss_scale,
             skipped=outcome.skipped,
             warming_up=warming_up,
         )
 
-    def _watch(self, entry: StepReport) -> None:
-        """Log the step, count it if it was skipped, and tell what it shows about the training's health."""
+    def _record_step(self, entry: StepReport) -> None:
+        """Log the step, count it if it was skipped, and report conditions that it begins or ends."""
         self.history.steps.append(entry)
         if self._log:
             self._log.write_step(entry)
         self.progress.count_skipped(entry.skipped is not None)
-        for change in self.state.health.update(entry.signals, entry.skipped is not None):
-            self._tell("warning" if change.began else "recovered", change.text)
+        for alert in self.state.health.update(entry.signals, entry.skipped is not None):
+            self._notify("warning" if alert.began else "recovered", alert.text)
         if self.step == self.progress.warmup:
-            self._tell("warm-up", "The discriminator has warmed up; from now on the voice learns.")
+            self._notify("warm-up", "The discriminator has warmed up; from now on the voice learns.")
         if self.progress.skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW:
             self._give_up(entry)
 
@@ -243,25 +243,25 @@ class Trainer:
             f"finite ({entry.skipped}). {f'{kept[-1]} is whole' if kept else 'There is no checkpoint yet'}: start "
             f"again with half the learning rate{precision}."
         )
-        self._tell("error", message)
+        self._notify("error", message)
         raise TrainingError(message)
 
     def _validate(self) -> None:
-        """Let the voice speak, and keep it in `best.pt` if it is the best so far."""
-        if not self.validate or self.progress.warming_up:  # while warming up the voice stands still
+        """Evaluate the voice, and save it as `best.pt` if it is the best so far."""
+        if not self.validate or self.progress.warming_up:  # during the warm-up the voice does not change
             return
         score = [0.0]
         if self._log:
-            found = self.validate(self.voice, self.step, self.folder / "demos")
-            self.history.validations.append(found)
-            self._log.write_validation(found)
-            score = [found.mel_distance]
+            validation = self.validate(self.voice, self.step, self.folder / "demos")
+            self.history.validations.append(validation)
+            self._log.write_validation(validation)
+            score = [validation.mel_distance]
         if self.process.num_processes > 1:  # the others wait here
             broadcast_object_list(score)
         if self.progress.count_score(score[0]) and self._log:
             best = {"step": self.step, "score": score[0], **self.state.weights()}
             save_checkpoint(self.folder / BEST, best)
-            self._tell("best", f"The best voice so far: mel distance {score[0]:.3f} on the validation sentences.")
+            self._notify("best", f"The best voice so far: mel distance {score[0]:.3f} on the validation sentences.")
 
     def save(self) -> None:
         """Write the checkpoint of the last whole step. Raises TrainingError if the disk is full."""
@@ -269,38 +269,38 @@ class Trainer:
         if self.process.is_main_process:
             save_step(self.folder, self.step, state, self.settings.keep_checkpoints)
 
-    # --- what is told ---------------------------------------------------------------------------------------
+    # --- log and events -------------------------------------------------------------------------------------
 
     def _open_log(self, stack: ExitStack) -> TrainingLog | None:
         """The log, on the main process; None on the others, which write nothing."""
         if not self.process.is_main_process:
             return None
-        delete_halves(self.folder)
+        delete_partial_files(self.folder)
         try:
             write_json(self.folder / "settings.json", describe(self.settings))
-            cut_log(self.folder, self.step if self.step else -1)  # a training from the start has a log of its own
+            cut_log(self.folder, self.step if self.step else -1)  # a training from step 0 begins a new log
         except OSError as error:
             raise write_error(self.folder, error) from error
         return stack.enter_context(TrainingLog(self.folder, self.step, self.settings.tensorboard))
 
-    def _tell(self, kind: str, text: str) -> None:
+    def _notify(self, kind: str, text: str) -> None:
         if self._log:
             event = Event(self.step, kind, text)
             self.history.events.append(event)
             self._log.write_event(event)
-            if self._tell_reader:
-                self._tell_reader(event)
+            if self._on_event:
+                self._on_event(event)
 
     def _begin(self) -> None:
         if self.step:
-            self._tell("resumed", f"Goes on from step {self.step}.")
+            self._notify("resumed", f"Goes on from step {self.step}.")
         elif self.progress.warmup:
-            self._tell("warm-up", f"Up to step {self.progress.warmup} only the new discriminator learns.")
-        if self.progress.best_step is None:  # of the base voice: every later one must be better than this
+            self._notify("warm-up", f"Up to step {self.progress.warmup} only the new discriminator learns.")
+        if self.progress.best_step is None:  # the base voice: a later one must be better
             self._validate()
 
     def _end(self) -> None:
         if self.stopped_early:
-            self._tell("done", f"Stopped: no better voice in {self.progress.stale} validations.")
+            self._notify("done", f"Stopped: no better voice in {self.progress.stale} validations.")
         else:
-            self._tell("done" if self.finished else "stopped", f"{self.step} steps are done and saved.")
+            self._notify("done" if self.finished else "stopped", f"{self.step} steps are done and saved.")

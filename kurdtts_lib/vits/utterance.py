@@ -1,4 +1,4 @@
-"""What a voice's model makes of one row of token ids. Here, without torch, for exported voices too."""
+"""The output of a voice's model for one sequence of token ids. Without torch, so that exported voices use it too."""
 
 from typing import NamedTuple
 
@@ -6,9 +6,9 @@ import numpy as np
 
 
 class Utterance(NamedTuple):
-    """What the model made of one row of token ids."""
+    """One synthesised sequence of token ids."""
 
     waveform: np.ndarray
     """(samples,), float32 in [-1, 1]."""
     durations: np.ndarray
-    """(positions,): whole frames of each token."""
+    """(positions,), int64: frames of each token, blanks included."""

@@ -1,4 +1,4 @@
-"""A voice on disk: a plain transformers VITS folder, with its discriminator and card beside it."""
+"""A voice on disk: a plain transformers VITS folder that also holds its discriminator and its card."""
 
 import contextlib
 import re
@@ -30,31 +30,31 @@ DISCRIMINATOR_CONFIG = "discriminator.json"
 CARD = "voice.json"
 ON_THE_HUB = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
-HALVES = ("parametrizations.weight.original0", "parametrizations.weight.original1")
-"""Length and direction of a weight under torch's weight norm."""
+WEIGHT_NORM_NAMES = ("parametrizations.weight.original0", "parametrizations.weight.original1")
+"""Magnitude and direction of a weight under torch's weight norm."""
 NOT_A_VOICE = (
     OSError,
     ValueError,
     TypeError,
     SafetensorError,
-    StrictDataclassError,  # a value in config.json of the wrong kind
-    UnpicklingError,  # this one and the next two: a damaged pytorch_model.bin
+    StrictDataclassError,  # a value of the wrong type in config.json
+    UnpicklingError,  # this and the next two: a damaged pytorch_model.bin
     EOFError,
     RuntimeError,
 )
-"""What transformers raises for a folder or a name that is no whole voice."""
+"""What transformers raises for a folder or a name that is not a complete voice."""
 
 
 @dataclass
 class Voice:
-    """What is needed to speak, and to learn on."""
+    """Everything for synthesis and for further training."""
 
     model: VitsModel
     tokenizer: VitsTokenizer
     discriminator: VitsDiscriminator | None = None
-    """The one the voice was trained with; None where it was not published beside the voice."""
+    """The one the voice was trained with; None if it was not published with the voice."""
     card: dict = field(default_factory=dict)
-    """Where the voice comes from, its licence, and its measured figures."""
+    """Where the voice comes from, its licence and its metrics."""
 
     @property
     def sampling_rate(self) -> int:
@@ -64,7 +64,7 @@ class Voice:
     def utterances(
         self, clauses: Iterable[Sequence[int]], seed: int, speed: float, noise_scale: float
     ) -> Iterator[Utterance]:
-        """`vits.synthesis.speak_ids` in the precision that is best for this voice on this machine."""
+        """`generation.speak_ids` in the `best_precision` for this voice on this machine."""
         from kurdtts_lib.vits.generation import speak_ids
         from kurdtts_lib.vits.precision import best_precision
 
@@ -72,13 +72,13 @@ class Voice:
 
 
 def load_voice(source: str | Path) -> Voice:
-    """Load a voice from a folder or, by its name OWNER/NAME, from the hub. `registry.place_of` knows other names.
+    """Load a voice from a folder or, by its name OWNER/NAME, from the hub; other names need the registry.
 
-    The weights may lie in `model.safetensors` or `pytorch_model.bin`, and weight norm may have its old names
+    The weights may be in `model.safetensors` or `pytorch_model.bin`, and weight norm may have its old names
     (`weight_g`, `weight_v`) or its new ones (`parametrizations.weight.original0`, `original1`); where transformers
     expects a plain weight, as in the decoder, it is folded.
-    Raises VoiceError if the voice cannot be had, if a weight is missing or unexpected, or if the voice holds several
-    speakers, which the course cannot train.
+    Raises VoiceError if the voice cannot be loaded, if a weight is missing or unexpected, or if the voice holds several
+    speakers, which cannot be trained here.
     """
     return read_folder(Path(source), lambda place: _load(str(source if place == Path(source) else place)))
 
@@ -88,7 +88,7 @@ def _load(name: str) -> Voice:
     if not folder.is_dir() and not ON_THE_HUB.fullmatch(name):
         raise VoiceError(f"There is no such folder: {name}. Give a voice's folder, or OWNER/NAME on the hub.")
     try:
-        with _quiet(bars=not folder.is_dir()):  # local files open in half a second
+        with _quiet(bars=not folder.is_dir()):  # local files load in half a second
             model = _load_model(name)
             tokenizer = VitsTokenizer.from_pretrained(name)
     except NOT_A_VOICE as error:
@@ -102,7 +102,7 @@ def _load(name: str) -> Voice:
 
 @contextlib.contextmanager
 def _quiet(bars: bool) -> Iterator[None]:
-    """No table of wrong weights from transformers: those left at the end are our error. Without `bars` no bars."""
+    """Silence transformers' table of wrong weights, which are checked here; without `bars`, its progress bars too."""
     verbosity, had_bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()
     if not bars:
@@ -121,7 +121,7 @@ def _load_model(name: str) -> VitsModel:
     if not split:
         _check_weights(name, report)
         return model
-    # Some layers were saved while their weight norm was on. A model that has it there too can read them.
+    # Some layers were saved with weight norm. A model that has weight norm there too can read them.
     split_model, report = _from_pretrained(_with_weight_norm(split), name)
     _check_weights(name, report)
     for layer in split:
@@ -134,22 +134,22 @@ def _from_pretrained(model_class: type[VitsModel], name: str) -> tuple[VitsModel
     loaded: Any = model_class.from_pretrained(name, output_loading_info=True, ignore_mismatched_sizes=True)
     model, report = loaded
     for tensor in [*model.parameters(), *model.buffers()]:
-        tensor.data = tensor.data.float().clone()  # off the mapped file: Windows could not replace it while it is open
+        tensor.data = tensor.data.float().clone()  # not memory-mapped: Windows could not replace an open file
     return model, report
 
 
 def _split_layers(report: dict) -> list[str]:
-    """Layers whose weight was saved in the two halves of weight norm where `VitsModel` has a plain one.
+    """Layers whose weight was saved as magnitude and direction where `VitsModel` has a plain weight.
 
-    transformers has given the halves their new names by then.
+    transformers has changed these to their new names by then.
     """
     unexpected = {str(key) for key in report["unexpected_keys"]}
     layers = (str(key).removesuffix(".weight") for key in report["missing_keys"])
-    return sorted(layer for layer in layers if unexpected >= {f"{layer}.{half}" for half in HALVES})
+    return sorted(layer for layer in layers if unexpected >= {f"{layer}.{name}" for name in WEIGHT_NORM_NAMES})
 
 
 def _with_weight_norm(layers: list[str]) -> type[VitsModel]:
-    """A `VitsModel` with weight norm on these layers also."""
+    """A `VitsModel` with weight norm on these layers too."""
 
     class SplitVits(VitsModel):
         def __init__(self, config: Any) -> None:
@@ -161,7 +161,7 @@ def _with_weight_norm(layers: list[str]) -> type[VitsModel]:
 
 
 def _check_weights(name: str, report: dict) -> None:
-    # transformers only warns about a missing weight, and fills it with noise: the voice would babble.
+    # transformers only warns about a missing weight and initialises it at random: the voice would babble.
     for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         keys = sorted(str(key) for key in report.get(kind, ()))
         if keys:
@@ -195,15 +195,15 @@ def save_voice(
     texts: Mapping[str, str] | None = None,
     half_precision: bool = False,
 ) -> None:
-    """Write `voice` so that plain `VitsModel.from_pretrained` reads it; the folder appears whole or not at all.
+    """Write `voice` so that plain `VitsModel.from_pretrained` reads it; the folder is written completely or not at all.
 
-    samples: waveforms by file name, kept under `samples/`. texts: other files of text, by name.
-    half_precision stores the weights in 16 bits (half the size); they are loaded back as 32.
+    samples: waveforms by file name, (samples,), written under `samples/`. texts: other text files, by name.
+    half_precision: store the weights as float16 (half the size); they are loaded as float32.
     """
     check_own(folder, CARD)
     dtype = torch.float16 if half_precision else torch.float32
     with atomic_folder(folder) as temporary:
-        # Written by hand and not by save_pretrained: the decoder's weight norm must be folded (see folded_state).
+        # Not by save_pretrained: the decoder's weight norm must be folded (see folded_state).
         _save_weights(folded_state(voice.model), temporary / "model.safetensors", dtype)
         config = {**voice.model.config.to_dict(), "architectures": ["VitsModel"], "dtype": "float32"}
         config.pop("_name_or_path", None)  # a folder of this computer, and voices are given away
@@ -226,7 +226,7 @@ def _save_weights(state: Mapping[str, Tensor], target: Path, dtype: torch.dtype)
 
 
 def apply_decoder_weight_norm(model: VitsModel) -> None:
-    """Split the decoder's weights into direction and length for training, as in the published VITS."""
+    """Split the decoder's weights into magnitude and direction for training, as in the published VITS."""
     if not parametrize.is_parametrized(model.decoder.upsampler[0]):
         model.decoder.apply_weight_norm()
 
@@ -234,13 +234,13 @@ def apply_decoder_weight_norm(model: VitsModel) -> None:
 def folded_state(model: VitsModel) -> dict[str, Tensor]:
     """The state that `VitsModel.from_pretrained` expects: the decoder's weight norm folded into plain weights.
 
-    transformers builds the flow and the posterior encoder with weight norm and the decoder without. A state that
-    still holds the decoder's two halves would load back as a random decoder.
+    transformers builds the flow and the posterior encoder with weight norm and the decoder without. A state with the
+    decoder's weight norm unfolded would be loaded as a randomly initialised decoder.
     """
     state = model.state_dict()
     for name, module in model.decoder.named_modules(prefix="decoder"):
         if parametrize.is_parametrized(module, "weight"):
-            for half in HALVES:
-                del state[f"{name}.{half}"]
+            for part in WEIGHT_NORM_NAMES:
+                del state[f"{name}.{part}"]
             state[f"{name}.weight"] = cast(Tensor, module.weight).detach()
     return state

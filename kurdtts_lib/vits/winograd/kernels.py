@@ -1,9 +1,9 @@
-"""The moving part of `toom_cook`: samples to their values at points, and back. Compiled by numba, no compiler needed.
+"""Kernels of `winograd.transform`: the transform of samples to their values at points, and its adjoint.
 
-Each kernel works on the items `start` to `stop` of a batch, so that several threads can share one. All arrays are
-float32 and contiguous. `geometry` is (columns, padding, step): see `toom_cook.Shape`; a tile begins
-`step` rows of columns after the one before. Inside, channels are the last
-dimension: long rows of numbers that the processor takes sixteen at a time.
+Compiled by numba, so no C compiler is needed. Each kernel processes the items `start` to `stop` of a batch, so that
+several threads can share one. All arrays are float32 and contiguous. `geometry` is (columns, padding, step), see
+`transform.Shape`; a tile begins `step` rows of columns after the one before. Internally channels are the last
+dimension: long rows that vectorise, sixteen floats at a time.
 """
 
 from typing import Any
@@ -15,13 +15,13 @@ from numba import types
 from numba.extending import intrinsic
 
 TILES_AT_ONCE = 8
-"""Their samples and points stay in the processor's nearest memory."""
+"""Their samples and transforms stay in the L1 cache."""
 VALUES_AT_ONCE = 1024
 """Of a row, for the same reason."""
 
 BLOCK = 8
-"""Rows and columns that are turned at once: a vector of AVX2, and no more rows than the nearest cache holds where they
-are a power of two apart."""
+"""Rows and columns that are transposed at once: one AVX2 vector, and no more rows than the L1 cache has ways, which is
+what it can hold of rows whose addresses are a power of two apart."""
 
 _compile = numba.njit(cache=True, nogil=True, fastmath=True)
 
@@ -30,15 +30,15 @@ _compile = numba.njit(cache=True, nogil=True, fastmath=True)
 def _axpy(target: np.ndarray, rows: np.ndarray, step: int, factors: np.ndarray, first: int, add: bool) -> None:
     """target = (or +=) the sum of factors[i] * rows[i * step :] over i = first, first + 2, ...
 
-    Four rows at a time: the target is read and written less often. Where rows run out, the first of the four comes
-    again, times 0.
+    Four rows at a time, so that the target is read and written less often. If fewer are left, the first of them is
+    repeated with factor 0.
     """
     count, size = len(factors), len(target)
-    nothing = np.float32(0)
+    zero = np.float32(0)
     for i in range(first, count, 8):
-        second, b = (i + 2, factors[i + 2]) if i + 2 < count else (i, nothing)
-        third, c = (i + 4, factors[i + 4]) if i + 4 < count else (i, nothing)
-        fourth, d = (i + 6, factors[i + 6]) if i + 6 < count else (i, nothing)
+        second, b = (i + 2, factors[i + 2]) if i + 2 < count else (i, zero)
+        third, c = (i + 4, factors[i + 4]) if i + 4 < count else (i, zero)
+        fourth, d = (i + 6, factors[i + 6]) if i + 6 < count else (i, zero)
         a, row_a = factors[i], rows[i * step : i * step + size]
         row_b, row_c = rows[second * step : second * step + size], rows[third * step : third * step + size]
         row_d = rows[fourth * step : fourth * step + size]
@@ -59,9 +59,9 @@ def _sum_and_difference(a: np.ndarray, b: np.ndarray, total: np.ndarray, differe
 
 @intrinsic
 def _transpose_block(typing: Any, source: Any, source_step: Any, target: Any, target_step: Any) -> Any:
-    """Turn BLOCK rows of BLOCK numbers into columns. Addresses in bytes, steps from row to row in numbers.
+    """Transpose BLOCK rows of BLOCK floats. Addresses in bytes, steps from row to row in floats.
 
-    Written for the compiler below numba's: from a loop it makes single loads, which take five times as long.
+    Written in LLVM's intermediate representation: from a loop LLVM makes scalar loads, which take five times as long.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -74,7 +74,7 @@ def _transpose_block(typing: Any, source: Any, source_step: Any, target: Any, ta
 
         source, source_step, target, target_step = arguments
         rows = [builder.load(row(source, source_step, i), align=4) for i in range(BLOCK)]
-        for _ in range(BLOCK.bit_length() - 1):  # each round moves one bit of a number's place from column to row
+        for _ in range(BLOCK.bit_length() - 1):  # each round moves one bit of an element's index from column to row
             rows = [builder.shuffle_vector(rows[i // 2], rows[i // 2 + half], zipped[i % 2]) for i in range(BLOCK)]
         for i in range(BLOCK):
             builder.store(rows[i], row(target, target_step, i), align=4)
@@ -85,7 +85,7 @@ def _transpose_block(typing: Any, source: Any, source_step: Any, target: Any, ta
 
 @_compile
 def _transpose(source: np.ndarray, target: np.ndarray) -> None:
-    """target[j, i] = source[i, j]; numbers of a row are neighbours in both."""
+    """target[j, i] = source[i, j]; the rows of both are contiguous."""
     height, width = source.shape
     source_step, target_step = source.strides[0] // 4, target.strides[0] // 4
     whole_height, whole_width = height - height % BLOCK, width - width % BLOCK
@@ -103,17 +103,17 @@ def _transpose(source: np.ndarray, target: np.ndarray) -> None:
 
 
 @_compile
-def samples_to_points(
-    start: int, stop: int, x: np.ndarray, matrix: np.ndarray, geometry: tuple[int, int, int], points: np.ndarray
+def forward_transform(
+    start: int, stop: int, x: np.ndarray, matrix: np.ndarray, geometry: tuple[int, int, int], transformed: np.ndarray
 ) -> None:
-    """points[:, tile] = matrix @ rows of x that the tile covers.
+    """transformed[:, tile] = matrix @ rows of x that the tile covers.
 
-    x: (batch, channels, length). matrix: (n, width), rows in the order 0, infinity, p, -p, ... Of a matrix row of an
-    even and an odd part the pair p, -p are sum and difference. points: (n, batch, tiles, columns * channels).
+    x: (batch, channels, length). matrix: (n, width), rows in the order 0, infinity, p, -p, ... The results for p and -p
+    are sum and difference of an even and an odd part. transformed: (n, batch, tiles, columns * channels), overwritten.
     """
     columns, padding, step = geometry
     n, width = matrix.shape
-    tiles, size = points.shape[2], points.shape[3]
+    tiles, size = transformed.shape[2], transformed.shape[3]
     channels, length = x.shape[1:]
     rows = np.empty(((TILES_AT_ONCE - 1) * step + width) * size, np.float32)
     by_time = rows.reshape(-1, channels)
@@ -124,7 +124,7 @@ def samples_to_points(
             first = (begin * step - padding) * columns
             count = ((end - begin - 1) * step + width) * columns
             low, high = max(0, -first), max(0, min(count, length - first))
-            if low > 0 or high < count:  # zeros outside of x
+            if low > 0 or high < count:  # zero padding outside of x
                 by_time[:count] = 0
             if low < high:
                 _transpose(x[item, :, first + low : first + high], by_time[low:high])
@@ -132,39 +132,39 @@ def samples_to_points(
                 for low in range(0, size, VALUES_AT_ONCE):
                     high = min(size, low + VALUES_AT_ONCE)
                     source = rows[(tile - begin) * step * size + low :]
-                    _axpy(points[0, item, tile, low:high], source, size, matrix[0], 0, False)
-                    _axpy(points[1, item, tile, low:high], source, size, matrix[1], (width - 1) % 2, False)
+                    _axpy(transformed[0, item, tile, low:high], source, size, matrix[0], 0, False)
+                    _axpy(transformed[1, item, tile, low:high], source, size, matrix[1], (width - 1) % 2, False)
                     for j in range(2, n, 2):
                         _axpy(even[: high - low], source, size, matrix[j], 0, False)
                         _axpy(odd[: high - low], source, size, matrix[j], 1, False)
-                        p, minus_p = points[j, item, tile, low:high], points[j + 1, item, tile, low:high]
+                        p, minus_p = transformed[j, item, tile, low:high], transformed[j + 1, item, tile, low:high]
                         _sum_and_difference(even, odd, p, minus_p)
 
 
 @_compile
-def points_to_samples(
+def adjoint_transform(
     start: int,
     stop: int,
-    points: np.ndarray,
+    transformed: np.ndarray,
     transposed: np.ndarray,
     offset: np.ndarray,
     geometry: tuple[int, int, int],
     y: np.ndarray,
 ) -> None:
-    """The adjoint of `samples_to_points`, plus an offset for each channel.
+    """The adjoint of `forward_transform`, plus an offset for each channel.
 
     transposed: (width, n), the same matrix transposed. offset: (channels,). y: (batch, channels, length), overwritten;
-    tiles that overlap add up.
+    overlapping tiles are summed.
     """
     columns, padding, step = geometry
     width, n = transposed.shape
-    tiles, size = points.shape[2], points.shape[3]
+    tiles, size = transformed.shape[2], transformed.shape[3]
     channels, length = y.shape[1:]
     kept = max(0, width - step) * size  # rows that the next tiles add to
     rows = np.empty(((TILES_AT_ONCE - 1) * step + width) * size, np.float32)
     by_time = rows.reshape(-1, channels)
-    parts = np.empty((n, VALUES_AT_ONCE), np.float32)
-    numbers = parts.reshape(-1)
+    terms = np.empty((n, VALUES_AT_ONCE), np.float32)
+    flat = terms.reshape(-1)
     for item in range(start, stop):
         by_time[:] = offset
         for begin in range(0, tiles, TILES_AT_ONCE):
@@ -173,17 +173,17 @@ def points_to_samples(
                 for low in range(0, size, VALUES_AT_ONCE):
                     high = min(size, low + VALUES_AT_ONCE)
                     for j in range(2):
-                        parts[j, : high - low] = points[j, item, tile, low:high]
+                        terms[j, : high - low] = transformed[j, item, tile, low:high]
                     for j in range(2, n, 2):
-                        p, minus_p = points[j, item, tile, low:high], points[j + 1, item, tile, low:high]
-                        _sum_and_difference(minus_p, p, parts[j, : high - low], parts[j + 1, : high - low])
+                        p, minus_p = transformed[j, item, tile, low:high], transformed[j + 1, item, tile, low:high]
+                        _sum_and_difference(minus_p, p, terms[j, : high - low], terms[j + 1, : high - low])
                     for i in range(width):
-                        place = ((tile - begin) * step + i) * size + low
-                        target = rows[place : place + high - low]
-                        # Even places take point 0 and the sums, odd places infinity and the differences.
-                        _axpy(target, numbers, VALUES_AT_ONCE, transposed[i], i % 2, True)
+                        position = ((tile - begin) * step + i) * size + low
+                        target = rows[position : position + high - low]
+                        # Even rows use point 0 and the sums, odd rows infinity and the differences.
+                        _axpy(target, flat, VALUES_AT_ONCE, transposed[i], i % 2, True)
                         if i % 2 == 0 and transposed[i, 1] != 0:
-                            _axpy(target, parts[1], 0, transposed[i, 1:2], 0, True)
+                            _axpy(target, terms[1], 0, transposed[i, 1:2], 0, True)
             done = (end - begin) * step * size
             first = (begin * step - padding) * columns
             count = ((end - begin) * step + (max(0, width - step) if end == tiles else 0)) * columns

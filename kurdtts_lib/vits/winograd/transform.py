@@ -1,12 +1,12 @@
-"""Convolution with fewer multiplications, exact up to rounding: for processors, in float32.
+"""Convolution with fewer multiplications, exact up to rounding: on the CPU, in float32.
 
-The product of two polynomials of degrees m - 1 and r - 1 is known from its values at n = m + r - 1 points: n
-multiplications in place of m * r (Toom 1963, Cook 1966). Transposed, the same identity gives m outputs of a filter with
-r taps (Winograd 1980; Lavin and Gray 2016 write F(m, r)):
+The product of two polynomials of degrees m - 1 and r - 1 is determined by its values at n = m + r - 1 points: n
+multiplications instead of m * r (Toom 1963, Cook 1966). Transposed, the same identity gives m outputs of a filter with
+r taps from an input tile of n samples (Winograd 1980; Lavin and Gray 2016 write F(m, r)):
 
     y = A^T [(G w) * (B^T x)]
 
-With many channels the products in the middle become n matrix products, and everything around them is small. The
+With many channels the elementwise product becomes n matrix products, and the transforms around them are small. The
 matrices come from exact fractions; the points are those with small errors in float32 (after Barabasz et al. 2020).
 """
 
@@ -22,23 +22,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kurdtts_lib.vits.winograd.kernels import points_to_samples, samples_to_points
+from kurdtts_lib.vits.winograd.kernels import adjoint_transform, forward_transform
 
-# Points besides 0 and infinity, each with both signs. The relative error of an output, measured on random numbers,
+# By tile size n: points besides 0 and infinity, each with both signs. The relative error of an output, on random data,
 # is 7e-7, 1e-6, 2e-6, 4e-6 and 1.2e-5; that of a direct convolution is 4e-7, of the usual TF32 5e-4.
 POINTS = {6: "1 2", 8: "1 2 1/2", 10: "1 1/2 5/4 3", 12: "1 1/3 3/4 3/2 3", 14: "1 1/3 1/2 4/5 2 3"}
 
 PRODUCT_COST = 1.3
-"""Cost of a multiplication in a matrix product; 1 is the cost of one in the library's direct convolution."""
-MOVE_COST = 50
-"""The same for carrying a sample or an output to or from one of its points."""
+"""Cost of a multiplication in a matrix product, relative to one in torch's direct convolution."""
+TRANSFORM_COST = 50
+"""The same for transforming a sample or an output to or from one of its points."""
 WEIGHT_COST = 45
-"""The same for a weight. All three were measured; only their ratios matter."""
+"""The same for transforming a weight. All three were measured; only their ratios matter."""
 
 ROWS_AT_ONCE = 512
-"""Of a matrix product, where the batch has more."""
+"""At least, in a matrix product, if the batch has as many."""
 WEIGHTS_AT_ONCE = 400_000
-"""Of a filter, on the way to its points and back."""
+"""Transformed at once, to limit the memory."""
 
 
 class Transform(NamedTuple):
@@ -46,7 +46,7 @@ class Transform(NamedTuple):
 
     weights: np.ndarray
     """G (n, r)."""
-    samples: np.ndarray
+    inputs: np.ndarray
     """B^T (n, n)."""
     outputs: np.ndarray
     """A (n, m)."""
@@ -57,23 +57,23 @@ def transform(n: int, taps: int) -> Transform:
     """The matrices of F(n - taps + 1, taps)."""
     points = [Fraction(0)] + [sign * Fraction(p) for p in POINTS[n].split() for sign in (1, -1)]
 
-    def values(degree: int) -> list[list[Fraction]]:
-        """Values of the monomials below `degree` at 0, infinity, and the pairs."""
+    def vandermonde(degree: int) -> list[list[Fraction]]:
+        """Values of the monomials below `degree` at 0, infinity and the pairs p, -p."""
         rows = [[p**power for power in range(degree)] for p in points]
         return [rows[0], [Fraction(power == degree - 1) for power in range(degree)], *rows[1:]]
 
-    inverse = _inverse(values(n))
-    to_weights = values(taps)
-    samples = [[row[point] for row in inverse] for point in range(n)]
-    for point, row in enumerate(samples):
-        if point > 2 and point % 2:  # -p: the kernels expect that it differs from p in the signs of odd places alone
-            place = next(place for place, value in enumerate(row) if value)
-            scale = row[place] / ((-1) ** place * samples[point - 1][place])
-        else:  # both factors of about one size
+    inverse = _inverse(vandermonde(n))
+    weights = vandermonde(taps)
+    inputs = [[row[point] for row in inverse] for point in range(n)]
+    for point, row in enumerate(inputs):
+        if point > 2 and point % 2:  # -p: the kernels expect it to differ from p only in the signs of odd columns
+            column = next(column for column, value in enumerate(row) if value)
+            scale = row[column] / ((-1) ** column * inputs[point - 1][column])
+        else:  # both factors get similar magnitudes
             scale = Fraction(2) ** round(math.log2(max(abs(value) for value in row)))
-        samples[point] = [value / scale for value in row]
-        to_weights[point] = [value * scale for value in to_weights[point]]
-    return Transform(_floats(to_weights), _floats(samples), _floats(values(n - taps + 1)))
+        inputs[point] = [value / scale for value in row]
+        weights[point] = [value * scale for value in weights[point]]
+    return Transform(_floats(weights), _floats(inputs), _floats(vandermonde(n - taps + 1)))
 
 
 def _floats(rows: list[list[Fraction]]) -> np.ndarray:
@@ -81,7 +81,7 @@ def _floats(rows: list[list[Fraction]]) -> np.ndarray:
 
 
 def _inverse(matrix: list[list[Fraction]]) -> list[list[Fraction]]:
-    """Gauss and Jordan's, in exact fractions."""
+    """By Gauss-Jordan elimination, in exact fractions."""
     size = len(matrix)
     rows = [[*row, *(Fraction(i == j) for j in range(size))] for i, row in enumerate(matrix)]
     for i in range(size):
@@ -95,9 +95,9 @@ def _inverse(matrix: list[list[Fraction]]) -> list[list[Fraction]]:
 
 
 class Shape(NamedTuple):
-    """A convolution along the time of (batch, channels, time * columns), each of the columns by itself.
+    """A convolution along the time of (batch, channels, time * columns), each column separately.
 
-    Columns are the period of a folded waveform, or the dilation: samples that are d apart see only each other.
+    Columns are the period of a folded waveform, or the dilation d, which combines only samples that are d apart.
     """
 
     batch: int
@@ -105,7 +105,7 @@ class Shape(NamedTuple):
     outputs: int
     kernel: int
     length: int
-    """time * columns; with a dilation the last row of columns may be incomplete."""
+    """time * columns; with a dilation the last row may be incomplete."""
     columns: int
     padding: int
 
@@ -114,13 +114,13 @@ class Shape(NamedTuple):
         return self.length + self.columns * (2 * self.padding - self.kernel + 1)
 
     def rows(self, n: int) -> int:
-        """Rows of the matrix products: tiles of m outputs that cover the time, in all columns of all items."""
+        """Rows of the matrix products: tiles of m outputs that cover the time axis, in all columns of all items."""
         return self.batch * -(-self.out_length // (self.columns * (n - self.kernel + 1))) * self.columns
 
-    def runs(self, n: int) -> list[tuple[slice, "Shape"]]:
-        """The batch in runs of a few items, whose points stay near the processor.
+    def batch_slices(self, n: int) -> list[tuple[slice, "Shape"]]:
+        """The batch in slices of a few items, whose transforms stay in the cache.
 
-        With rows enough for quick products, and no fewer items than threads, which share them out.
+        With enough rows for fast matrix products, and no fewer items than threads.
         """
         rows_of_one = self.rows(n) // self.batch
         count = max(-(-ROWS_AT_ONCE // rows_of_one), torch.get_num_threads())
@@ -137,20 +137,20 @@ class Shape(NamedTuple):
 
 
 @lru_cache
-def points_for(shape: Shape) -> int | None:
-    """The number of points that is estimated to be quickest, or None if the direct convolution is."""
+def best_tile_size(shape: Shape) -> int | None:
+    """The tile size n that is estimated to be fastest, or None if the direct convolution is."""
     direct = shape.batch * shape.out_length * shape.channels * shape.outputs * shape.kernel
     costs: dict[int | None, float] = {None: float(direct)}
     for n in POINTS:
         if n > shape.kernel > 1:
             products = shape.rows(n) * shape.channels * shape.outputs * PRODUCT_COST
-            moved = shape.rows(n) * (shape.channels + shape.outputs) * MOVE_COST
-            costs[n] = n * (products + moved + shape.channels * shape.outputs * WEIGHT_COST)
+            transforms = shape.rows(n) * (shape.channels + shape.outputs) * TRANSFORM_COST
+            costs[n] = n * (products + transforms + shape.channels * shape.outputs * WEIGHT_COST)
     return min(costs, key=lambda n: costs[n])
 
 
 class ToomCook(torch.autograd.Function):
-    """`apply(x, weight, bias, shape, n)`.
+    """`apply(x, weight, bias, shape, n)`: the convolution `shape` by tiles of n samples.
 
     x: (batch, channels, length), weight: (outputs, channels, kernel), bias: (outputs,) or None; float32 on the CPU.
     Returns (batch, outputs, out_length). Only x and weight are kept for the backward pass.
@@ -162,12 +162,12 @@ class ToomCook(torch.autograd.Function):
         ctx.shape, ctx.n, ctx.has_bias = shape, n, bias is not None
         x, offset = x.contiguous(), torch.zeros(shape.outputs) if bias is None else bias
         y = unaligned(shape.batch, shape.outputs, shape.out_length)
-        for items, part in shape.runs(n):
-            samples = _sample_points(x[items], part, n)
+        for items, part in shape.batch_slices(n):
+            inputs = _transform_inputs(x[items], part, n)
             products = _scratch("outputs", n, part.rows(n), shape.outputs)
-            for some, points in _weight_points(weight, shape, n):
-                torch.bmm(samples, points.transpose(1, 2), out=products[:, :, some])
-            _from_points(products, transform(n, shape.kernel).outputs, offset, part, part.out_geometry(n), y[items])
+            for outputs, weights in _transform_weights(weight, shape, n):
+                torch.bmm(inputs, weights.transpose(1, 2), out=products[:, :, outputs])
+            _adjoint(products, transform(n, shape.kernel).outputs, offset, part, part.out_geometry(n), y[items])
         return y
 
     @staticmethod
@@ -178,73 +178,73 @@ class ToomCook(torch.autograd.Function):
         x, dy = x.contiguous(), dy.contiguous()
         dx = unaligned(*x.shape) if ctx.needs_input_grad[0] else None
         dweight = unaligned(*weight.shape).zero_() if ctx.needs_input_grad[1] else None
-        for items, part in shape.runs(n):
+        for items, part in shape.batch_slices(n):
             products = _scratch("outputs", n, part.rows(n), shape.outputs)
-            _to_points(dy[items], matrices.outputs, part, part.out_geometry(n), products)
+            _forward(dy[items], matrices.outputs, part, part.out_geometry(n), products)
             if dx is not None:
-                samples = _scratch("inputs", n, part.rows(n), shape.channels)
-                for some, points in _weight_points(weight, shape, n):
-                    samples.baddbmm_(products[:, :, some], points, beta=0 if some.start == 0 else 1)
+                inputs = _scratch("inputs", n, part.rows(n), shape.channels)
+                for outputs, weights in _transform_weights(weight, shape, n):
+                    inputs.baddbmm_(products[:, :, outputs], weights, beta=0 if outputs.start == 0 else 1)
                 no_offset = torch.zeros(shape.channels)
-                _from_points(samples, matrices.samples, no_offset, part, part.in_geometry(n), dx[items])
+                _adjoint(inputs, matrices.inputs, no_offset, part, part.in_geometry(n), dx[items])
             if dweight is not None:
-                _add_to_weights(products, _sample_points(x[items], part, n), shape, dweight)
+                _add_to_weights(products, _transform_inputs(x[items], part, n), shape, dweight)
         dbias = dy.sum((0, 2)) if ctx.has_bias and ctx.needs_input_grad[2] else None
         return dx, dweight, dbias, None, None
 
 
-def _sample_points(x: Tensor, shape: Shape, n: int) -> Tensor:
+def _transform_inputs(x: Tensor, shape: Shape, n: int) -> Tensor:
     """B^T x: (n, batch * tiles * columns, channels)."""
-    points = _scratch("inputs", n, shape.rows(n), shape.channels)
-    _to_points(x, transform(n, shape.kernel).samples, shape, shape.in_geometry(n), points)
-    return points
+    transformed = _scratch("inputs", n, shape.rows(n), shape.channels)
+    _forward(x, transform(n, shape.kernel).inputs, shape, shape.in_geometry(n), transformed)
+    return transformed
 
 
-def _weight_points(weight: Tensor, shape: Shape, n: int) -> Iterator[tuple[slice, Tensor]]:
+def _transform_weights(weight: Tensor, shape: Shape, n: int) -> Iterator[tuple[slice, Tensor]]:
     """G w of a few outputs at a time: (n, outputs, channels)."""
     matrix = torch.from_numpy(transform(n, shape.kernel).weights)
-    for some, taps, points in _some_outputs(shape, n):
-        taps.copy_(weight[some].permute(2, 0, 1))
-        torch.mm(matrix, taps.flatten(1), out=points.flatten(1))
-        yield some, points
+    for outputs, taps, transformed in _output_slices(shape, n):
+        taps.copy_(weight[outputs].permute(2, 0, 1))
+        torch.mm(matrix, taps.flatten(1), out=transformed.flatten(1))
+        yield outputs, transformed
 
 
-def _add_to_weights(products: Tensor, samples: Tensor, shape: Shape, weight: Tensor) -> None:
-    """weight += G^T (products^T samples)."""
+def _add_to_weights(products: Tensor, inputs: Tensor, shape: Shape, weight: Tensor) -> None:
+    """weight += G^T (products^T inputs)."""
     n = len(products)
     matrix = torch.from_numpy(transform(n, shape.kernel).weights)
-    for some, taps, points in _some_outputs(shape, n):
-        torch.bmm(products[:, :, some].transpose(1, 2), samples, out=points)
-        torch.mm(matrix.t(), points.flatten(1), out=taps.flatten(1))
-        weight[some] += taps.permute(1, 2, 0)
+    for outputs, taps, transformed in _output_slices(shape, n):
+        torch.bmm(products[:, :, outputs].transpose(1, 2), inputs, out=transformed)
+        torch.mm(matrix.t(), transformed.flatten(1), out=taps.flatten(1))
+        weight[outputs] += taps.permute(1, 2, 0)
 
 
-def _some_outputs(shape: Shape, n: int) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    """A few outputs at a time, with memory for their weights, taps first, and points.
+def _output_slices(shape: Shape, n: int) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """A few outputs at a time, with buffers for their weights, (kernel, outputs, channels), and for the transforms.
 
-    So the points stay near the processor; those of all outputs take up to three times the memory of the weights.
+    So the transforms stay in the cache; those of all outputs would take up to three times the memory of the weights.
     """
     count = max(1, WEIGHTS_AT_ONCE // (shape.channels * shape.kernel))
     for start in range(0, shape.outputs, count):
-        some = slice(start, min(start + count, shape.outputs))
-        sizes = some.stop - start, shape.channels
-        yield some, _scratch("taps", shape.kernel, *sizes), _scratch("weights", n, *sizes)
+        outputs = slice(start, min(start + count, shape.outputs))
+        sizes = outputs.stop - start, shape.channels
+        yield outputs, _scratch("taps", shape.kernel, *sizes), _scratch("weights", n, *sizes)
 
 
 def unaligned(*sizes: int) -> Tensor:
     """Uninitialised float32 memory from numpy.
 
-    torch asks for aligned memory, and many C libraries cannot give it from a gap of just the size that was freed a
-    moment ago: gaps added up to a fifth of a training's memory. numpy's fits into them.
+    torch requests aligned memory, which many C libraries cannot place into a gap of exactly the size that was just
+    freed: such gaps added up to a fifth of a training's memory. numpy's memory fits into them.
     """
     return torch.from_numpy(np.empty(sizes, np.float32))
 
 
-_buffers = threading.local()  # a thread's own; they go when it ends
+_buffers = threading.local()  # per thread; freed when it ends
 
 
 def _scratch(name: str, *sizes: int) -> Tensor:
-    """Memory that lives from call to call: asking the system for new pages took as long as the products themselves."""
+    """A buffer that is reused by the next call: requesting new pages from the system took as long as the products."""
     buffers, count = vars(_buffers), math.prod(sizes)
     if name not in buffers or buffers[name].numel() < count:
         buffers[name] = torch.empty(count)
@@ -256,23 +256,23 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="kurdtts-points")
 
 
-def _by_tile(points: Tensor, shape: Shape) -> Tensor:
-    """As the kernels want it: (n, batch, tiles, columns * channels)."""
-    return points.view(len(points), shape.batch, -1, shape.columns * points.shape[2])
+def _by_tile(transformed: Tensor, shape: Shape) -> Tensor:
+    """The layout of the kernels: (n, batch, tiles, columns * channels)."""
+    return transformed.view(len(transformed), shape.batch, -1, shape.columns * transformed.shape[2])
 
 
-def _to_points(x: Tensor, matrix: np.ndarray, shape: Shape, geometry: tuple[int, int, int], points: Tensor) -> None:
-    _share_out(samples_to_points, shape.batch, x, matrix, geometry, _by_tile(points, shape))
+def _forward(x: Tensor, matrix: np.ndarray, shape: Shape, geometry: tuple[int, int, int], transformed: Tensor) -> None:
+    _parallel(forward_transform, shape.batch, x, matrix, geometry, _by_tile(transformed, shape))
 
 
-def _from_points(
-    points: Tensor, matrix: np.ndarray, offset: Tensor, shape: Shape, geometry: tuple[int, int, int], y: Tensor
+def _adjoint(
+    transformed: Tensor, matrix: np.ndarray, offset: Tensor, shape: Shape, geometry: tuple[int, int, int], y: Tensor
 ) -> None:
     transposed = np.ascontiguousarray(matrix.T)
-    _share_out(points_to_samples, shape.batch, _by_tile(points, shape), transposed, offset, geometry, y)
+    _parallel(adjoint_transform, shape.batch, _by_tile(transformed, shape), transposed, offset, geometry, y)
 
 
-def _share_out(kernel: Callable, count: int, *arguments: Any) -> None:
+def _parallel(kernel: Callable, count: int, *arguments: Any) -> None:
     """Run a kernel on `count` items, on as many threads as torch uses."""
     arrays = [argument.detach().numpy() if isinstance(argument, Tensor) else argument for argument in arguments]
     threads = min(torch.get_num_threads(), count)
