@@ -21,7 +21,7 @@ from kurdtts_lib.core.files import read_json
 from kurdtts_lib.text import encode
 from kurdtts_lib.vits.conversion import convert
 from kurdtts_lib.vits.voice import Voice, load_voice, save_voice
-from kurdtts_lib.voices.export import export, verification
+from kurdtts_lib.voices.export import verification
 from kurdtts_lib.voices.export.export import Exported, export_voice
 from kurdtts_lib.voices.export.graph import SpeakingGraph, plain_model, write_graph
 from kurdtts_lib.voices.export.onnx_voice import MODEL, graph_inputs, open_session
