@@ -143,7 +143,7 @@ class FeedbackStore:
     def withdraw(self, id: str, why: str = "") -> list[str]:
         """Remove a correction's text, contributor and audio; returns the voices that were trained with it.
 
-        The audio stays while another correction has the same. The row keeps id, time, voice, digest and duration, and its history.
+        The audio stays while another correction has the same. Id, time, voice, digest, duration and history are kept.
         """
         with transaction(self.folder) as database:
             correction = queries.find(database, id)
