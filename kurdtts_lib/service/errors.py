@@ -1,4 +1,4 @@
-"""Error responses, all in one form: {"error": {"code": ..., "message": ...}}; validation errors do not quote the input."""
+"""Error responses, all of the form {"error": {"code": ..., "message": ...}}; those of validation quote no input."""
 
 import logging
 import sqlite3

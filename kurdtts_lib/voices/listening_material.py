@@ -54,10 +54,7 @@ def from_recordings(voices: Sequence[str], profile: Profile, count: int, kind: s
 
 
 def from_text(voices: Sequence[str], file: Path, count: int) -> Material:
-    """The first `count` lines of a UTF-8 text file, spoken by each of `voices`; without recordings.
-
-    Raises ListeningError for a file that cannot be read or has no text, and for a voice given twice.
-    """
+    """The first `count` lines of a UTF-8 file, spoken by each of `voices`. Raises ListeningError if there are none."""
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
