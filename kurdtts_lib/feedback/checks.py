@@ -93,14 +93,14 @@ def speakable(text: str) -> Normalized:
     return normalize(text)
 
 
-def _audio_errors(figures: dict[str, float], settings: CorpusSettings) -> list[Finding]:
-    level = figures["peak_level_db"]
+def _audio_errors(measured: dict[str, float], settings: CorpusSettings) -> list[Finding]:
+    level = measured["peak_level_db"]
     if settings.silence_db is not None and level < settings.silence_db:
         sentence = f"There is no voice: the loudest moment has {level:.0f} dB. Check the microphone, then record again."
         return [Finding("no_voice", sentence)]
-    if figures["seconds"] < SHORTEST_SECONDS:
+    if measured["seconds"] < SHORTEST_SECONDS:
         sentence = (
-            f"There is only {figures['seconds']:.1f} s of sound. Wait a moment after the start of the recording, then "
+            f"There is only {measured['seconds']:.1f} s of sound. Wait a moment after the start of the recording, then "
             "say the whole text."
         )
         return [Finding("too_short", sentence)]
@@ -108,8 +108,8 @@ def _audio_errors(figures: dict[str, float], settings: CorpusSettings) -> list[F
 
 
 def _audio_warnings(processed: ProcessedAudio, settings: CorpusSettings, audio: AudioSettings) -> list[Finding]:
-    figures, warnings = processed.figures or {}, {}
-    share, range_db, loudness = figures["clipped_share"], figures["level_range_db"], figures["source_lufs"]
+    measured, warnings = processed.figures or {}, {}
+    share, range_db, loudness = measured["clipped_share"], measured["level_range_db"], measured["source_lufs"]
     if settings.max_clipped_share is not None and share > settings.max_clipped_share:
         warnings["too_loud"] = (
             f"It is too loud: {share:.1%} of the samples are cut off, and that crackles. Go further from the "
@@ -124,7 +124,7 @@ def _audio_warnings(processed: ProcessedAudio, settings: CorpusSettings, audio: 
             f"It is mostly noise: only {range_db:.0f} dB lie between loud and quiet. Find a quieter place, then record "
             "again."
         )
-    longest, seconds = settings.max_seconds, figures["seconds"]
+    longest, seconds = settings.max_seconds, measured["seconds"]
     if longest is not None and seconds > longest:
         warnings["too_long"] = (
             f"It is {seconds:.0f} s long; a voice learns from {longest:g} s at most and leaves a longer one out. "
