@@ -21,7 +21,7 @@ from kurdtts_lib.core.files import read_json
 from kurdtts_lib.text import encode
 from kurdtts_lib.vits.conversion import convert
 from kurdtts_lib.vits.voice import Voice, load_voice, save_voice
-from kurdtts_lib.voices.export import export, verification
+from kurdtts_lib.voices.export import verification
 from kurdtts_lib.voices.export.export import Exported, export_voice
 from kurdtts_lib.voices.export.graph import SpeakingGraph, plain_model, write_graph
 from kurdtts_lib.voices.export.onnx_voice import MODEL, graph_inputs, open_session
@@ -193,7 +193,7 @@ def test_what_cannot_be_exported_is_an_error_that_says_why(voice_folder, make_vo
     ):
         with pytest.raises(error, match=said):
             export_voice(source, tmp_path / folder, form)
-    monkeypatch.setattr(export.checking, "SENTENCES", ("Roj 日.",))
+    monkeypatch.setattr(verification, "SENTENCES", ("Roj 日.",))
     with pytest.raises(TextError, match="日"):
         export_voice(voice_folder, tmp_path / "out")
     assert not (tmp_path / "out").exists() and (tmp_path / "full" / "mine.txt").is_file()
@@ -235,7 +235,7 @@ def test_a_voice_that_eight_bits_spoil_comes_with_a_warning(graph, model, tokeni
 def test_sherpa_onnx_says_what_the_voice_says(sherpa, graph, tokenizer):
     proof = sherpa.card["sherpa_onnx"]
     assert proof["sentences"] == 2 and proof["least_snr_db"] > 90 and not sherpa.warnings
-    small, large, noisy, again = speak_with_sherpa(sherpa.folder, ["nan û şîr", "Nan Û ŞÎR"], variation=0.0) + [
+    small, large, noisy, again = speak_with_sherpa(sherpa.folder, ["nan û şîr", "Nan Û ŞÎR"], noise_scale=0.0) + [
         speak_with_sherpa(sherpa.folder, ["nan û şîr"])[0] for _ in range(2)
     ]
     np.testing.assert_array_equal(small, large)

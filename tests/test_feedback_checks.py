@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from speechlike import encoded, syllables
 
 from kurdtts_lib.core.errors import AudioError, TakeError, TextError
-from kurdtts_lib.feedback.checks import MOST_LETTERS, Checks, check_take, speakable
+from kurdtts_lib.feedback.checks import MAX_CHARACTERS, Checks, check_take, speakable
 from kurdtts_lib.feedback.takes import decode_take, digest_of, encode_take
 
 RATE = 16_000
@@ -94,7 +94,7 @@ def test_silence_at_the_edges_is_no_fault() -> None:
 def test_a_long_text_is_refused_before_it_is_read() -> None:
     with pytest.raises(TextError, match="one sentence at a time"):
         speakable("roj " * 1_000_000)
-    assert len(speakable("roj " * (MOST_LETTERS // 4)).text) > 2000
+    assert len(speakable("roj " * (MAX_CHARACTERS // 4)).text) > 2000
 
 
 def test_a_file_of_hours_is_refused_by_its_header() -> None:

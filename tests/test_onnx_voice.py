@@ -28,7 +28,7 @@ def voice(folder: Path) -> OnnxVoice:
 def test_it_speaks_without_torch_and_transformers(folder):
     code = """
 import sys
-from kurdtts_lib.export.onnx_voice import OnnxVoice
+from kurdtts_lib.voices.export.onnx_voice import OnnxVoice
 waveform = OnnxVoice(sys.argv[1], threads=1).speak("Roj baş!")
 assert waveform.std() > 0.01
 print(len(waveform), [name for name in ("torch", "transformers", "onnx") if name in sys.modules])
@@ -62,7 +62,7 @@ def test_the_same_seed_gives_the_same_samples_and_another_one_another_reading(vo
     first, again, other = (voice.speak(text, seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert first.dtype == np.float32 and len(first) == len(other) and not np.array_equal(first, other)
-    plain = [voice.speak(text, seed=seed, variation=0.0) for seed in (1, 2)]
+    plain = [voice.speak(text, seed=seed, noise_scale=0.0) for seed in (1, 2)]
     np.testing.assert_array_equal(*plain)
 
 

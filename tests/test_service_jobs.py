@@ -127,7 +127,7 @@ def test_the_real_command_says_why_it_cannot_train(home: Path) -> None:
 def test_the_real_command_stops_and_goes_on_and_tells_it_all(
     home: Path, make_audible_voice: Callable[..., Voice], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finetune, "ELSEWHERE", 2)
+    monkeypatch.setattr(finetune, "RETENTION_SENTENCES", 2)
     usual = FeedbackTraining._settings
     short = {"steps": 4, "validate_every": 1, "checkpoint_every": 2}
     monkeypatch.setattr(FeedbackTraining, "_settings", lambda task: dataclasses.replace(usual(task), **short))

@@ -1,4 +1,4 @@
-"""Can a take be learned from? What makes it useless is an error, what only sounds wrong is a warning."""
+"""Checks of a take: what makes it unusable is an error, what only sounds wrong is a warning."""
 
 from dataclasses import dataclass, field
 
@@ -12,22 +12,22 @@ from kurdtts_lib.data.preprocess import LOWEST_DB, Preprocessing, ProcessedAudio
 from kurdtts_lib.feedback.takes import LONGEST_SECONDS, Audio, encode_take
 from kurdtts_lib.text import Normalized, normalize
 
-# Where the corpus has a threshold, it is the corpus's. These are for what only a reader at the microphone can mend.
+# The corpus's thresholds apply where there are any. These are for faults that only the speaker can correct.
 SHORTEST_SECONDS = 0.3
-"""After trimming: below this there is a click, not a word. A corpus asks for whole sentences, a correction may be one
+"""After trimming: anything shorter is a click, not a word. A corpus asks for whole sentences, a correction may be one
 word."""
 USUAL_SPEAKING_RATE = (5.0, 25.0)
-"""Letters a second. A corpus compares with its speaker's own pace; one take has nothing to compare with."""
+"""Letters per second. In a corpus clips are compared with their speaker's median; a single take has no such median."""
 QUIET_BY_DB = 20.0
-"""A take so far below the loudness of the training set brings up the room's noise with its voice."""
+"""A take this far below the loudness of the training set has audible background noise once it is amplified."""
 LONGEST_PAUSE = 1.0
-"""Seconds of silence in the middle. At the edges it is trimmed and does no harm."""
-MOST_LETTERS = round(40 * LONGEST_SECONDS)
-"""Nobody reads faster than 40 letters a second; a longer text, which may be a book, is not even normalised."""
+"""Seconds of silence in the middle. At the edges silence is trimmed."""
+MAX_CHARACTERS = round(40 * LONGEST_SECONDS)
+"""Of a text: 40 per second is faster than people can read. A longer text, such as a book, is not even normalised."""
 
 
 class Finding(str):
-    """A sentence about a take: what is wrong, and what to do. `code` names it for a page in another language."""
+    """A sentence about a take: what is wrong, and what to do. `code` identifies it for pages in other languages."""
 
     code: str
 
@@ -37,15 +37,15 @@ class Finding(str):
         return finding
 
     def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
-        return self.code, str(self)  # copied and sent to other processes as it is
+        return self.code, str(self)  # copies and pickles keep the code
 
 
 @dataclass(frozen=True)
 class Checks:
-    """What was found in a take and its text. Without `errors` it can be submitted."""
+    """The findings about a take and its text. Without `errors` it can be submitted."""
 
     seconds: float
-    """Length as recorded; 0 if it cannot be decoded."""
+    """Duration as recorded; 0 if it cannot be decoded."""
     loudness: float
     """LUFS, as recorded; -120 for silence."""
     errors: list[Finding] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Checks:
 
 
 def check_take(audio: Audio, text: str) -> Checks:
-    """Check a recording, in any form that `submit` takes, against what was read. Raises nothing for bad input."""
+    """Check a recording, in any form that `submit` takes, against its text. Bad input is reported, not raised."""
     try:
         content = encode_take(audio)
     except AudioError as error:
@@ -64,52 +64,52 @@ def check_take(audio: Audio, text: str) -> Checks:
 
 
 def check_kept(content: bytes, text: str) -> Checks:
-    """As `check_take`, of the FLAC bytes that `encode_take` gives."""
+    """`check_take` for FLAC bytes from `encode_take`."""
     settings, audio = CorpusSettings(), AudioSettings()
-    sound = preprocess(content, Preprocessing.of(settings, audio))
-    if sound.waveform is None or sound.figures is None:
-        fault = f"This recording cannot be used: {sound.fault} ({sound.detail}). Record again."
+    processed = preprocess(content, Preprocessing.of(settings, audio))
+    if processed.waveform is None or processed.figures is None:
+        fault = f"This recording cannot be used: {processed.fault} ({processed.detail}). Record again."
         return Checks(0.0, LOWEST_DB, [Finding("unusable", fault)])
-    errors, warnings = _sound_errors(sound.figures, settings), _sound_warnings(sound, settings, audio)
+    errors, warnings = _audio_errors(processed.figures, settings), _audio_warnings(processed, settings, audio)
     try:
         normalized = speakable(text)
     except TextError as error:
         errors.append(Finding("bad_text", str(error)))
     else:
-        if not errors:  # a sound without a voice has no pace
-            errors += _fit_errors(normalized.text, sound.figures["seconds"], audio)
-            warnings += _pace_warnings(normalized.text, sound.figures["seconds"])
+        if not errors:  # without a voice there is no speaking rate
+            errors += _length_errors(normalized.text, processed.figures["seconds"], audio)
+            warnings += _speaking_rate_warnings(normalized.text, processed.figures["seconds"])
         warnings += _text_warnings(normalized)
-    return Checks(sound.figures["source_seconds"], sound.figures["source_lufs"], errors, warnings)
+    return Checks(processed.figures["source_seconds"], processed.figures["source_lufs"], errors, warnings)
 
 
 def speakable(text: str) -> Normalized:
-    """`normalize`, for a text of which nobody knows how long it is. Raises TextError."""
-    if len(text) > MOST_LETTERS:
+    """`normalize` for a text of any length. Raises TextError if it is too long or has no reading."""
+    if len(text) > MAX_CHARACTERS:
         raise TextError(
-            f"This text has {len(text)} characters; nobody reads more than {MOST_LETTERS} in {LONGEST_SECONDS:g} s. "
+            f"This text has {len(text)} characters; nobody reads more than {MAX_CHARACTERS} in {LONGEST_SECONDS:g} s. "
             "Submit one sentence at a time."
         )
     return normalize(text)
 
 
-def _sound_errors(figures: dict[str, float], settings: CorpusSettings) -> list[Finding]:
-    level = figures["peak_level_db"]
+def _audio_errors(measured: dict[str, float], settings: CorpusSettings) -> list[Finding]:
+    level = measured["peak_level_db"]
     if settings.silence_db is not None and level < settings.silence_db:
         sentence = f"There is no voice: the loudest moment has {level:.0f} dB. Check the microphone, then record again."
         return [Finding("no_voice", sentence)]
-    if figures["seconds"] < SHORTEST_SECONDS:
+    if measured["seconds"] < SHORTEST_SECONDS:
         sentence = (
-            f"There is only {figures['seconds']:.1f} s of sound. Wait a moment after the start of the recording, then "
+            f"There is only {measured['seconds']:.1f} s of sound. Wait a moment after the start of the recording, then "
             "say the whole text."
         )
         return [Finding("too_short", sentence)]
     return []
 
 
-def _sound_warnings(sound: ProcessedAudio, settings: CorpusSettings, audio: AudioSettings) -> list[Finding]:
-    figures, warnings = sound.figures or {}, {}
-    share, contrast, loudness = figures["clipped_share"], figures["level_range_db"], figures["source_lufs"]
+def _audio_warnings(processed: ProcessedAudio, settings: CorpusSettings, audio: AudioSettings) -> list[Finding]:
+    measured, warnings = processed.figures or {}, {}
+    share, range_db, loudness = measured["clipped_share"], measured["level_range_db"], measured["source_lufs"]
     if settings.max_clipped_share is not None and share > settings.max_clipped_share:
         warnings["too_loud"] = (
             f"It is too loud: {share:.1%} of the samples are cut off, and that crackles. Go further from the "
@@ -119,33 +119,33 @@ def _sound_warnings(sound: ProcessedAudio, settings: CorpusSettings, audio: Audi
         warnings["too_quiet"] = (
             f"It is too quiet ({loudness:.0f} LUFS). Go nearer to the microphone or turn it up, then record again."
         )
-    if settings.min_level_range_db is not None and contrast < settings.min_level_range_db:
+    if settings.min_level_range_db is not None and range_db < settings.min_level_range_db:
         warnings["noise"] = (
-            f"It is mostly noise: only {contrast:.0f} dB lie between loud and quiet. Find a quieter place, then record "
+            f"It is mostly noise: only {range_db:.0f} dB lie between loud and quiet. Find a quieter place, then record "
             "again."
         )
-    longest, seconds = settings.max_seconds, figures["seconds"]
+    longest, seconds = settings.max_seconds, measured["seconds"]
     if longest is not None and seconds > longest:
         warnings["too_long"] = (
             f"It is {seconds:.0f} s long; a voice learns from {longest:g} s at most and leaves a longer one out. "
             "Record one sentence at a time."
         )
-    pause = _longest_pause(sound.waveform, settings, audio)
+    pause = _longest_pause(processed.waveform, settings, audio)
     if pause > LONGEST_PAUSE:
         warnings["pause"] = f"There is a silence of {pause:.1f} s in the middle. Record again without the pause."
     return [Finding(code, sentence) for code, sentence in warnings.items()]
 
 
 def _longest_pause(waveform: np.ndarray | None, settings: CorpusSettings, audio: AudioSettings) -> float:
-    """Seconds of the longest stretch that trimming would call silence."""
+    """Duration in seconds of the longest stretch below the trimming threshold."""
     if waveform is None or settings.trim_db is None:
         return 0.0
     levels = frame_levels(waveform, audio.sampling_rate)
     voiced = voiced_frames(levels, settings.trim_db)
-    return float(np.diff(voiced).max(initial=1) - 1) / 100  # a level each 10 ms
+    return float(np.diff(voiced).max(initial=1) - 1) / 100  # one level per 10 ms
 
 
-def _fit_errors(spoken: str, seconds: float, audio: AudioSettings) -> list[Finding]:
+def _length_errors(spoken: str, seconds: float, audio: AudioSettings) -> list[Finding]:
     positions, frames = alignment_sizes(spoken, seconds, audio.sampling_rate, audio.hop_length)
     if positions <= frames:
         return []
@@ -157,20 +157,20 @@ def _fit_errors(spoken: str, seconds: float, audio: AudioSettings) -> list[Findi
     return [Finding("text_longer", sentence)]
 
 
-def _pace_warnings(spoken: str, seconds: float) -> list[Finding]:
-    pace = sum(map(str.isalpha, spoken)) / seconds
+def _speaking_rate_warnings(spoken: str, seconds: float) -> list[Finding]:
+    rate = sum(map(str.isalpha, spoken)) / seconds
     slowest, fastest = USUAL_SPEAKING_RATE
-    if pace > fastest:
-        sentence = f"{pace:.0f} letters a second is very fast. Is a part missing in the recording? Then record again."
+    if rate > fastest:
+        sentence = f"{rate:.0f} letters a second is very fast. Is a part missing in the recording? Then record again."
         return [Finding("too_fast", sentence)]
-    if pace < slowest:
-        sentence = f"{pace:.1f} letters a second is very slow. Is a word missing in the text? Then correct the text."
+    if rate < slowest:
+        sentence = f"{rate:.1f} letters a second is very slow. Is a word missing in the text? Then correct the text."
         return [Finding("too_slow", sentence)]
     return []
 
 
 def _text_warnings(normalized: Normalized) -> list[Finding]:
-    """A voice would learn wrong letters where the reader said it in another way than the rules do."""
+    """A voice would learn wrong pronunciations where the speaker's reading differs from the rules'."""
     names = ", ".join(repr(change.before.strip()) for change in normalized.uncertain())
     if not names:
         return []

@@ -1,4 +1,4 @@
-"""The SQLite file of the store, opened anew for each piece of work, so that threads and processes need not share."""
+"""The SQLite file of the store, opened for each transaction, so that threads and processes share no connection."""
 
 import contextlib
 import sqlite3
@@ -50,7 +50,7 @@ KIND = sqlite.Kind(
 
 @contextlib.contextmanager
 def transaction(folder: Path, write: bool = True) -> Iterator[sqlite3.Connection]:
-    """All of what is done inside, or nothing; when it returns, the disk has it.
+    """Commit everything that is done inside, or nothing; once it returns, the changes are on the disk.
 
     Raises FeedbackError if another program keeps the file locked, if the disk is full, or if the file is damaged.
     """

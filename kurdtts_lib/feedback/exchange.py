@@ -1,4 +1,4 @@
-"""Corrections as a folder of WAV and TXT files with a `metadata.csv`, out and in."""
+"""Export and import of corrections as a folder of WAV and TXT files with a `metadata.csv`."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,31 +11,33 @@ from kurdtts_lib.feedback.records import Correction
 from kurdtts_lib.feedback.takes import decode_take
 
 TABLE = "metadata.csv"
-SOUNDS = frozenset((".wav", ".flac", ".mp3", ".ogg"))
-MOST_TEXT_BYTES = 1_000_000
-"""A larger text file is no sentence, and is not read."""
+AUDIO_SUFFIXES = frozenset((".wav", ".flac", ".mp3", ".ogg"))
+MAX_TEXT_BYTES = 1_000_000
+"""A larger text file cannot be a sentence, and is not read."""
 
 
 class ImportedCorrections(list[Correction]):
-    """The corrections that were taken, in the order of the files."""
+    """The imported corrections, in the order of the files."""
 
     refused: dict[str, str]
-    """The files and lines that were not taken, and why."""
+    """The files and lines that were not imported, and why."""
 
 
 def export(corrections: Iterable[tuple[Correction, Path]], folder: Path) -> int:
-    """Write corrections and their sounds into a new or empty folder; returns how many there are.
+    """Write corrections and their audio to a new or empty folder; returns how many.
 
-    - `<id>.wav`: the sound, 16 bit, sample for sample
+    - `<id>.wav`: the audio, 16 bit, sample for sample
     - `<id>.txt`: the text as it was written
     - `metadata.csv`: `file|text`, no header, the text in one line and without `|`, for other programs
+
+    Raises KurdTTSError if the folder is not empty, its subclass FeedbackError if it cannot be written.
     """
     check_own(folder)
     lines = []
     try:
         with atomic_folder(folder) as temporary:
-            for correction, sound in corrections:
-                samples, rate = decode_take(sound)
+            for correction, path in corrections:
+                samples, rate = decode_take(path)
                 name = f"{correction.id}.wav"
                 soundfile.write(temporary / name, samples, rate, subtype="PCM_16")
                 _write(temporary / f"{correction.id}.txt", correction.text)
@@ -49,14 +51,14 @@ def export(corrections: Iterable[tuple[Correction, Path]], folder: Path) -> int:
 
 
 def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="")  # line ends as they were written: the text must come back
+    path.write_text(text, encoding="utf-8", newline="")  # no conversion of line ends: import must restore the text
 
 
 def import_folder(folder: Path, submit: Callable[[Path, str], Correction]) -> ImportedCorrections:
-    """Submit every sound of a folder with its text, from `name.txt` beside `name.wav` or else from `metadata.csv`.
+    """Submit every audio file of a folder with its text, from `name.txt` beside `name.wav` or else from `metadata.csv`.
 
-    Raises FeedbackError if there is no such folder or nothing in it to import, and whatever stops `submit` itself; a
-    file that cannot be taken is no error: it stands in `refused` of the result.
+    Raises FeedbackError if there is no such folder or nothing in it to import, and where `submit` does. AudioError and
+    TextError of a file are not raised: they are in `refused` of the result.
     """
     if not folder.is_dir():
         raise FeedbackError(f"{folder} is no folder. Give the one with the WAV and TXT files.")
@@ -74,33 +76,33 @@ def import_folder(folder: Path, submit: Callable[[Path, str], Correction]) -> Im
 
 
 def _texts(folder: Path, refused: dict[str, str]) -> dict[Path, str]:
-    """The text of each sound; what has none, or lies elsewhere, goes to `refused`."""
+    """The text of each audio file; files without one, or outside the folder, are added to `refused`."""
     texts = _table(folder, refused)
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / TABLE)
     for path in files:
         name = _name(path, folder)
-        if path.suffix.lower() in SOUNDS:
+        if path.suffix.lower() in AUDIO_SUFFIXES:
             beside = path.with_suffix(".txt")
             if beside.is_file():
-                _take(texts, refused, folder, path, beside)
+                _read_text(texts, refused, folder, path, beside)
             elif path not in texts and name not in refused:
                 refused[name] = f"There is no text: neither {beside.name} nor a line of {TABLE}."
         elif path.suffix.lower() != ".txt":
             refused[name] = "This is no WAV, FLAC, MP3 or OGG file."
-        elif not any(path.with_suffix(suffix) in files for suffix in SOUNDS):
+        elif not any(path.with_suffix(suffix) in files for suffix in AUDIO_SUFFIXES):
             refused[name] = "There is no sound beside this text."
     return texts
 
 
-def _take(texts: dict[Path, str], refused: dict[str, str], folder: Path, path: Path, beside: Path) -> None:
-    """The text of the file `beside` for the sound `path`. It has the word: the table's has lost its line ends."""
+def _read_text(texts: dict[Path, str], refused: dict[str, str], folder: Path, path: Path, beside: Path) -> None:
+    """Read the text of the audio file `path` from `beside`. It overrides the table's, which has lost its line ends."""
     texts.pop(path, None)
     for file in (path, beside):
         if not _inside(file, folder):
             refused[_name(path, folder)] = f"{file.name} leads out of the folder."
             return
     try:
-        if beside.stat().st_size > MOST_TEXT_BYTES:
+        if beside.stat().st_size > MAX_TEXT_BYTES:
             refused[_name(path, folder)] = f"{beside.name} is too large for a text."
             return
         # not read_text, which would change the line ends
@@ -110,7 +112,7 @@ def _take(texts: dict[Path, str], refused: dict[str, str], folder: Path, path: P
 
 
 def _table(folder: Path, refused: dict[str, str]) -> dict[Path, str]:
-    """The lines `file|text` of the table, if there is one."""
+    """The texts of the table's lines `file|text`, by path; empty without a table."""
     table = folder / TABLE
     if not table.is_file():
         return {}

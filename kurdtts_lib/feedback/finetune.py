@@ -1,4 +1,4 @@
-"""A voice learns its corrections, and proves that it forgot nothing: from the store to a new version of the voice."""
+"""Fine-tune the current voice on the store's corrections, and publish it as a new version if it forgot nothing."""
 
 import dataclasses
 import datetime
@@ -32,15 +32,15 @@ from kurdtts_lib.voices.finetune import check_machine, clips_of, licence_of
 from kurdtts_lib.voices.lineage import check_profile, origin_of
 
 RETENTION_SENTENCES = 12
-"""Ordinary sentences on which it is measured that nothing was forgotten."""
+"""Ordinary sentences on which forgetting is measured."""
 OWN_SPEECH_NEPERS = 0.25
-"""Where a voice is compared with its own earlier speech: how far it may move. Another seed of the same voice lies 0.1
-to 0.3 away; 0.25 is 2 dB."""
+"""Allowed mel distance where a voice is compared with its own earlier speech, above that of its parent. Speech of one
+voice with two seeds is 0.1 to 0.3 apart; 0.25 is 2 dB."""
 
 
 @dataclass(frozen=True)
 class _Likeness:
-    """Speech against recordings of the same sentences, in means: what a decision needs, and nothing slower."""
+    """Speech compared with recordings of the same sentences, means: the few fast metrics that `faults_of` needs."""
 
     sentences: int
     mel_distance: float
@@ -49,19 +49,19 @@ class _Likeness:
 
 
 class FeedbackTraining:
-    """One training on the accepted corrections, from the current voice. `trainer` is to be run, then `finish`."""
+    """One training of the current voice on the accepted corrections. Run `trainer`, then call `finish`."""
 
     def __init__(self, profile: Profile, store: FeedbackStore) -> None:
-        """Raises TrainingError if no correction is accepted or this machine is not fit.
+        """Raises TrainingError if no accepted correction can be used, or this machine cannot run the training.
 
-        Raises VoiceError without a voice, or if it was trained with another profile or on other data.
+        Raises VoiceError without a current voice, or if it was trained with another profile or on other data.
         """
         check_machine(profile)
         mark_voices(store)
         self.profile, self.store = profile, store
         self.parent = registry.current()
         check_profile(self.parent, profile)
-        self.read_at = now()  # before the texts: one that is edited from now on was not learned as it is then
+        self.read_at = now()  # before the texts are read: a later edit is not learned
         self.corrections = [one for one in store.corrections() if one.state in ("accepted", "used")]
         if not self.corrections:
             raise TrainingError(
@@ -70,7 +70,7 @@ class FeedbackTraining:
         voice = load_voice(str(self.parent.folder))
         self.folder = home() / "runs" / f"feedback-{self._digest()}"
         self.left_out: dict[str, str] = {}
-        """By id: why an accepted correction does not take part."""
+        """By id: why an accepted correction is not used."""
         self.learned, self.held_out = self._corrected_clips()
         self.base, self.rehearsal = self._ordinary_clips(voice)
         settings = self._settings()
@@ -79,7 +79,7 @@ class FeedbackTraining:
         self.trainer = Trainer(voice, mixed, validate, settings, profile.audio, self.folder)
 
     def _digest(self) -> str:
-        """Names the folder: the same corrections for the same voice go on where they stopped."""
+        """Identifies the run's folder: a training of the same voice on the same corrections resumes there."""
         facts = [self.parent.folder.name, str(self.profile.feedback), str(self.profile.prepared_dir)]
         facts.append(f"{self.profile.corpus.max_seconds} {REPLAY_CLIPS} {RETENTION_SENTENCES}")
         facts += [f"{one.id} {one.digest} {one.spoken}" for one in self.corrections]
@@ -97,19 +97,19 @@ class FeedbackTraining:
         )
 
     def _corrected_clips(self) -> tuple[list[Clip], list[Clip]]:
-        """The corrections' sounds, treated as all recordings are: those to learn from, and those held out."""
-        treatment = Preprocessing.of(self.profile.corpus, self.profile.audio)
+        """The corrections' audio, preprocessed as all recordings are: clips to train on, and clips held out."""
+        preprocessing = Preprocessing.of(self.profile.corpus, self.profile.audio)
         longest, clips = self.profile.corpus.max_seconds, []
         for correction in self.corrections:
-            sound = preprocess(self.store.sound(correction), treatment)
-            if sound.waveform is None or sound.figures is None:
-                raise TrainingError(f"Correction {correction.id} cannot be used: {sound.fault}. Withdraw it.")
-            seconds = sound.figures["seconds"]
+            processed = preprocess(self.store.sound(correction), preprocessing)
+            if processed.waveform is None or processed.figures is None:
+                raise TrainingError(f"Correction {correction.id} cannot be used: {processed.fault}. Withdraw it.")
+            seconds = processed.figures["seconds"]
             if longest is not None and seconds > longest:
                 self.left_out[correction.id] = f"It is {seconds:.1f} s long; a voice learns from {longest:g} s at most."
                 continue
             path = self.folder / "wavs" / f"{correction.id}.wav"
-            write_wav(path, sound.waveform, self.profile.audio.sampling_rate)
+            write_wav(path, processed.waveform, self.profile.audio.sampling_rate)
             clips.append(Clip(path, correction.spoken))
         if not clips:
             raise TrainingError(
@@ -120,7 +120,7 @@ class FeedbackTraining:
         return hold_out(clips, self.profile.feedback.held_out_share)
 
     def _ordinary_clips(self, voice: Voice) -> tuple[Parts, bool]:
-        """Recordings that keep the voice from forgetting, or, where there are none, speech of its own."""
+        """Recordings for replay, against forgetting; without any, speech of the voice itself. Returns whether it is."""
         try:
             return clips_of(self.profile), False
         except (CorpusError, TrainingError) as error:
@@ -139,20 +139,20 @@ class FeedbackTraining:
             write_wav(path, speak_spoken(voice, text, seed=2), self.profile.audio.sampling_rate)
         return Clip(path, text)
 
-    def finish(self, tell: Callable[[str], None] = print) -> FeedbackResult:
+    def finish(self, notify: Callable[[str], None] = print) -> FeedbackResult:
         """Compare before and after, publish the voice, and mark its corrections as used.
 
-        It becomes the current voice unless something forbids it; `entry.faults` says what. Where no step was better
-        than the voice it started from, this one stays, and nothing changes.
+        It becomes the current voice unless it has faults (`entry.faults`). If no step was better than the voice it
+        started from, nothing changes. notify: called with a line of text before each stage.
         """
         best, step = self.trainer.best_voice()
         voice = best if step else None  # step 0 is the validation of the parent itself
-        tell(f"The best voice is that of step {step} (of {self.trainer.step}).")
+        notify(f"The best voice is that of step {step} (of {self.trainer.step}).")
         parent = load_voice(str(self.parent.folder))
         parent.model.to(device=best.model.device)  # type: ignore[call-arg]
-        tell("Measuring the sentences that must not get worse ...")
+        notify("Measuring the sentences that must not get worse ...")
         elsewhere, faults = self._elsewhere(parent, voice, sampled(self.base.test, RETENTION_SENTENCES))
-        tell("Measuring the corrections ...")
+        notify("Measuring the corrections ...")
         learned = self._change(parent, voice, self.learned)
         held_out = self._change(parent, voice, self.held_out) if self.held_out else None
         entry = self.parent
@@ -164,12 +164,12 @@ class FeedbackTraining:
                 "held_out": dataclasses.asdict(held_out) if held_out else None,
             }
             origin = origin_of(self.profile, self.parent)
-            entry = registry.publish(voice, self.parent.name, readme, origin=origin, tell=tell)
+            entry = registry.publish(voice, self.parent.name, readme, origin=origin, notify=notify)
             mark_voices(self.store)
         return FeedbackResult(entry, voice is not None, learned, held_out, elsewhere)
 
     def _card(self, parent: Voice, step: int) -> dict:
-        """Where the voice comes from."""
+        """The voice's card, without its metrics."""
         return {
             "name": f"kurdtts {self.profile.name}",
             "base_voice": parent.card.get("base_voice", self.parent.name),
@@ -189,7 +189,7 @@ class FeedbackTraining:
         }
 
     def _elsewhere(self, parent: Voice, voice: Voice | None, clips: Sequence[Clip]) -> tuple[MetricChange, list[str]]:
-        """Ordinary sentences, and what forbids the voice."""
+        """The change on ordinary sentences, and the voice's faults."""
         was = self._likeness(_speech(parent, clips), clips).mel_distance
         if voice is None:
             return MetricChange(len(clips), was, was), []
@@ -219,21 +219,21 @@ def _speech(voice: Voice, clips: Sequence[Clip]) -> list[np.ndarray]:
 
 
 def mark_voices(store: FeedbackStore) -> None:
-    """Tell the store which voices learned from which corrections, as their cards say; may be repeated.
+    """Mark in the store which voices learned from which corrections, according to their cards. Idempotent.
 
-    The card is written together with the voice, so a training that was killed before this line loses nothing.
+    The card is written together with the voice, so nothing is lost if a training is killed before this is called.
     """
     there = {correction.id for correction in store.corrections()}
     for entry in registry.voices():
-        # A voice may come from another store, or outlive this one.
+        # A card may name corrections of another store.
         if ids := [id for id in entry.card.get("corrections", []) if id in there]:
             store.mark_used(ids, entry.folder.name, entry.card.get("corrections_read_at", ""))
 
 
 def only_training() -> AbstractContextManager[None]:
-    """Hold the one place of a feedback training on this machine; a killed one gives it back by itself.
+    """Hold the lock of feedback trainings on this machine, which is also released if the process is killed.
 
-    Raises TrainingError if another program has it.
+    Raises TrainingError if another program holds it.
     """
     busy = TrainingError("Another training on corrections is running. Wait until it is done.")
     return locked(home() / "runs" / "feedback", busy)

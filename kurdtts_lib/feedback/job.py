@@ -1,4 +1,4 @@
-"""A training that another program started: what it does as data, in a folder that both know."""
+"""Progress and result of a training that another program started, as files in a folder that both know."""
 
 import time
 from collections.abc import Iterator
@@ -14,21 +14,21 @@ from kurdtts_lib.core.files import write_json
 PROGRESS = "progress.json"
 RESULT = "result.json"
 STOP = "stop"
-"""A file of this name asks the training to stop after its step; signals are not the same on all systems."""
+"""A file of this name asks the training to stop after its step; process signals differ between systems."""
 LOCK = "lock"
-"""Held as long as the training lives, and free again however it ends."""
+"""Held while the training runs, and released however it ends."""
 SECONDS_BETWEEN = 1.0
-"""Progress is written at most this often; each write waits for the disk."""
+"""Between writes of progress without a new message; each write waits for the disk."""
 
 
 class JobReport:
-    """Writes `progress.json` and `result.json`, and looks for `stop`; without a folder it does nothing."""
+    """Writes `progress.json` and `result.json`, and checks for `stop`; without a folder it does nothing."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder, self._message, self._due = folder, "", 0.0
 
     def step(self, step: int, steps: int, message: str = "") -> bool:
-        """Write how far the training is and what it said last. Returns whether it is asked to stop."""
+        """Write the progress and the last message. Returns whether the training is asked to stop."""
         if self._folder is None:
             return False
         self._message = message or self._message
@@ -38,7 +38,7 @@ class JobReport:
         return (self._folder / STOP).exists()
 
     def end(self, state: str, message: str, result: dict | None = None) -> None:
-        """Write how it ended: `done` or `failed`, a sentence, and what is known of the new voice."""
+        """Write the result. state: `done` or `failed`; message: a sentence; result: `FeedbackResult.voice_facts`."""
         if self._folder is not None:
             finished = datetime.now(UTC).isoformat(timespec="milliseconds")
             values = {"state": state, "message": message, "finished": finished, "result": result}
@@ -47,9 +47,9 @@ class JobReport:
 
 @contextmanager
 def reported(folder: Path | None) -> Iterator[JobReport]:
-    """Hold the lock of the job in `folder`, and write down an error that ends it.
+    """Hold the lock of the job in `folder`, and write an error that ends it as its result.
 
-    Raises TrainingError if the job has ended before, as one does whose process was thought to be gone.
+    Raises TrainingError if the job has a result already, for example because its process was taken for dead.
     """
     report = JobReport(folder)
     if folder is None:

@@ -1,4 +1,4 @@
-"""What a training on corrections came to, and how its voice tells it."""
+"""The result of a training on corrections, and the README of its voice."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from kurdtts_lib.voices.registry import RegisteredVoice
 
 @dataclass(frozen=True)
 class MetricChange:
-    """Mean mel distance (nepers) of some sentences to their recordings, before and after."""
+    """Mean mel distance (nepers) between speech and recordings of some sentences, before and after."""
 
     sentences: int
     before: float
@@ -18,23 +18,23 @@ class MetricChange:
 
 @dataclass(frozen=True)
 class FeedbackResult:
-    """What a voice learned from its corrections."""
+    """The result of a training on corrections."""
 
     entry: RegisteredVoice
-    """The new voice; where nothing better was found, the one that it started from."""
+    """The new voice; without a better step, the one that the training started from."""
     better: bool
-    """Whether a step was nearer to the held-out corrections than the voice it started from. If not, no voice is made,
-    nothing is marked as used, and `before` and `after` are the same."""
+    """Whether a step was nearer to the held-out corrections than the voice it started from. If not, no voice is
+    published, no correction is marked as used, and `before` equals `after`."""
     learned: MetricChange
-    """Corrections that it learned from."""
+    """On corrections that it was trained on."""
     held_out: MetricChange | None
-    """Corrections that it did not learn from; they chose the step. None where there was only one correction."""
+    """On held-out corrections, which chose the step. None if there was only one correction."""
     elsewhere: MetricChange
-    """Ordinary sentences, which must not get worse."""
+    """On ordinary sentences, which must not get worse."""
 
     @property
     def message(self) -> str:
-        """What became of it, in a sentence."""
+        """The result in a sentence."""
         version = self.entry.version
         if not self.better:
             return (
@@ -46,15 +46,15 @@ class FeedbackResult:
         return f"Voice {version} was made and is the current voice now."
 
     def voice_facts(self, left_out: dict[str, str]) -> dict | None:
-        """The new voice for other programs, with the corrections that were left out; None if no voice was made."""
+        """The new voice as data for other programs. left_out: why, by correction. None if no voice was published."""
         if not self.better:
             return None
-        figures = {name: getattr(self, name) for name in ("learned", "held_out", "elsewhere")}
+        changes = {name: getattr(self, name) for name in ("learned", "held_out", "elsewhere")}
         return {
             "version": self.entry.version,
             "voice": self.entry.folder.name,
             "faults": self.entry.faults,
-            **{name: dataclasses.asdict(change) if change else None for name, change in figures.items()},
+            **{name: dataclasses.asdict(change) if change else None for name, change in changes.items()},
             "left_out": left_out,
         }
 

@@ -1,4 +1,4 @@
-"""The questions that are asked of the database, and the changes that are made to it, inside a transaction."""
+"""Queries and updates of the database, each inside a transaction of the caller."""
 
 import json
 import sqlite3
@@ -13,27 +13,27 @@ COLUMNS = (
     "checks",
 )
 EDITED = "text edited"
-"""The event of a correction that got another text."""
+"""The event of a correction whose text was edited."""
 WITHDRAWN = {
     "state": "withdrawn",
     **{"text": "", "spoken": "", "contributor": "", "consent": False, "mark": "", "checks": []},
 }
-"""What a withdrawal leaves of a row."""
+"""The values that a withdrawal overwrites in a row."""
 
 
 def insert(database: sqlite3.Connection, values: dict, what: str, detail: str = "") -> str:
-    """A new row in state `submitted`, with its first event; returns its id."""
+    """Insert a row in state `submitted`, with its first event; returns its id."""
     row = {"id": uuid.uuid4().hex, "state": "submitted", "created": now(), **_plain(values)}
-    marks = ", ".join("?" * len(COLUMNS))
+    placeholders = ", ".join("?" * len(COLUMNS))
     database.execute(
-        f"INSERT INTO corrections ({', '.join(COLUMNS)}) VALUES ({marks})", [row[name] for name in COLUMNS]
+        f"INSERT INTO corrections ({', '.join(COLUMNS)}) VALUES ({placeholders})", [row[name] for name in COLUMNS]
     )
     note(database, row["id"], what, detail)
     return row["id"]
 
 
 def change(database: sqlite3.Connection, id: str, values: dict, what: str, detail: str = "") -> None:
-    """Change a row and write it down in its history."""
+    """Update a row, and add an event to its history."""
     names = ", ".join(f"{name} = ?" for name in values)
     database.execute(f"UPDATE corrections SET {names} WHERE id = ?", [*_plain(values).values(), id])
     note(database, id, what, detail)
@@ -41,26 +41,26 @@ def change(database: sqlite3.Connection, id: str, values: dict, what: str, detai
 
 def note(database: sqlite3.Connection, id: str, what: str, detail: str = "") -> None:
     database.execute(
-        "INSERT INTO events (id, time, what, detail) VALUES (?, ?, ?, ?)", (id, now(), what, _whole(detail))
+        "INSERT INTO events (id, time, what, detail) VALUES (?, ?, ?, ?)", (id, now(), what, _encodable(detail))
     )
 
 
 def find(database: sqlite3.Connection, id: str) -> Correction:
-    """Raises NotFoundError for an unknown id."""
-    row = database.execute("SELECT * FROM corrections WHERE id = ?", (_whole(id),)).fetchone()
+    """The correction with this id. Raises NotFoundError for an unknown one."""
+    row = database.execute("SELECT * FROM corrections WHERE id = ?", (_encodable(id),)).fetchone()
     if row is None:
         raise NotFoundError(f"There is no correction {id!r}. `kurdtts feedback list` shows all.")
     return _correction(row)
 
 
 def listed(database: sqlite3.Connection, state: str | None = None) -> list[Correction]:
-    """All, or those of a state, the oldest first."""
+    """All corrections, or those in a state, the oldest first."""
     where, values = ("", ()) if state is None else ("WHERE state = ?", (state,))
     return [_correction(row) for row in database.execute(f"SELECT * FROM corrections {where} ORDER BY number", values)]
 
 
 def with_sound(database: sqlite3.Connection, digest: str) -> list[Correction]:
-    """Those that are not withdrawn and have this sound."""
+    """The corrections with this audio that are not withdrawn, the oldest first."""
     rows = database.execute(
         "SELECT * FROM corrections WHERE digest = ? AND state != 'withdrawn' ORDER BY number", (digest,)
     )
@@ -77,13 +77,13 @@ def use(database: sqlite3.Connection, id: str, voice: str) -> None:
 
 
 def edited_since(database: sqlite3.Connection, id: str, time: str) -> bool:
-    """Whether a correction got another text at `time` or later."""
+    """Whether a correction's text was edited at `time` or later."""
     query = "SELECT 1 FROM events WHERE id = ? AND what = ? AND time >= ?"
     return database.execute(query, (id, EDITED, time)).fetchone() is not None
 
 
 def tainted(database: sqlite3.Connection) -> dict[str, list[str]]:
-    """Voices that were trained with what is withdrawn by now, and the ids of that."""
+    """Voices that were trained with corrections withdrawn since, and the ids of these corrections."""
     found: dict[str, list[str]] = {}
     query = (
         "SELECT uses.voice, uses.id FROM uses JOIN corrections USING (id) WHERE state = 'withdrawn' ORDER BY uses.rowid"
@@ -99,13 +99,13 @@ def history(database: sqlite3.Connection, id: str) -> list[Event]:
 
 
 def _plain(values: dict) -> dict:
-    """Values as SQLite takes them."""
+    """Values in types that SQLite takes."""
     plain = values | ({"checks": json.dumps(values["checks"], ensure_ascii=False)} if "checks" in values else {})
-    return {name: _whole(value) if isinstance(value, str) else value for name, value in plain.items()}
+    return {name: _encodable(value) if isinstance(value, str) else value for name, value in plain.items()}
 
 
-def _whole(text: str) -> str:
-    """`text` with a question mark for each half of a character: some consoles pass them on, and no file takes them."""
+def _encodable(text: str) -> str:
+    """`text` with a question mark for each lone surrogate: some consoles pass them on, and UTF-8 cannot encode them."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -115,5 +115,5 @@ def _correction(row: sqlite3.Row) -> Correction:
 
 
 def now() -> str:
-    """UTC, ISO 8601, with milliseconds: times in this form are ordered as their letters are."""
+    """The time: UTC, ISO 8601, with milliseconds, so that strings compare as times do."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,4 +1,4 @@
-"""What the store gives back."""
+"""The records that the store returns."""
 
 from dataclasses import dataclass
 
@@ -7,18 +7,18 @@ STATES = ("submitted", "accepted", "used", "withdrawn")
 
 @dataclass(frozen=True)
 class Correction:
-    """A sentence and how it is said right."""
+    """A recording of a sentence as it is said right, with its text."""
 
     id: str
-    """32 hexadecimal digits that nobody can guess."""
+    """32 hexadecimal digits, random."""
     text: str
-    """As written; empty after a withdrawal, and for a sound that `verify` found without a row."""
+    """As written; empty after a withdrawal, and for audio that `verify` found without a row."""
     spoken: str
     """As said: the normalised text."""
     state: str
     """One of `STATES`."""
     created: str
-    """When, UTC, ISO 8601."""
+    """Time of the submission, UTC, ISO 8601."""
     voice: str
     """The voice that said it wrong."""
     contributor: str
@@ -26,13 +26,13 @@ class Correction:
     mark: str
     """What was wrong in the voice's speech."""
     digest: str
-    """The name of its sound."""
+    """The name of its audio file, without suffix."""
     seconds: float
-    """Length of the sound as recorded."""
+    """Duration of the audio as recorded."""
     checks: list[str]
-    """Warnings of `check_take`, to show."""
+    """Warnings of `check_take`, for display."""
     repeated: bool = False
-    """True on what `submit` returns if the same sound and text were there already: it is kept once."""
+    """Set by `submit` if the same audio and text were stored already: they are stored once."""
 
 
 @dataclass(frozen=True)
@@ -43,23 +43,23 @@ class Event:
     """UTC, ISO 8601."""
     what: str
     detail: str
-    """Never the text or the contributor: a history outlives a withdrawal."""
+    """Never the text or the contributor, because the history outlives a withdrawal."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify` found."""
+    """The result of `verify`."""
 
     corrections: int
-    """Rows, withdrawn ones too."""
+    """Number of rows, including withdrawn ones."""
     sounds: int
-    """Sound files whose bytes are as they were written."""
+    """Number of audio files whose content is as it was written."""
     mended: list[str]
-    """Sentences: what was wrong and is right now."""
+    """Problems that were repaired, each a sentence."""
     left: list[str]
-    """Sentences: what is wrong and what to do."""
+    """Problems that remain and what to do about them, each a sentence."""
 
     @property
     def ok(self) -> bool:
-        """Whether nothing wrong is left."""
+        """Whether no problem remains."""
         return not self.left

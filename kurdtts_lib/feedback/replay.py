@@ -1,4 +1,4 @@
-"""Which corrections teach and which only judge, and the sentences that are heard or read beside them."""
+"""Which corrections are trained on and which are held out, their replay mix, and ordinary sentences to read."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -11,14 +11,13 @@ from kurdtts_lib.data.sources import read_corpus
 from kurdtts_lib.text import normalize
 
 REPLAY_CLIPS = 100
-"""Ordinary recordings that take part at least, where there are so many: with few corrections these are repeated."""
+"""Ordinary recordings to replay at least, if there are that many: few corrections are repeated to keep the ratio."""
 
 
 def hold_out(clips: Sequence[Clip], share: float) -> tuple[list[Clip], list[Clip]]:
-    """Those to learn from and those held out, by the hash of the sentence, at least one of each if there are two.
+    """Clips to train on and clips held out, by the hash of the sentence; at least one of each for two sentences.
 
-    Where the hash alone gives both sides something, a sentence that was learned never becomes a held-out one when
-    corrections are added.
+    Where the hash alone fills both, adding corrections never turns a training sentence into a held-out one.
     """
     order = sorted({clip.text for clip in clips}, key=sentence_hash)
     held = {text for text in order if part_of(text, share) != "train"}
@@ -30,33 +29,33 @@ def hold_out(clips: Sequence[Clip], share: float) -> tuple[list[Clip], list[Clip
 
 
 def mix(corrections: Sequence[Clip], base: Sequence[Clip], base_share: float) -> list[Clip]:
-    """All corrections, and ordinary clips of `base` until these are `base_share` of the list, to half a clip.
+    """All corrections, and ordinary clips of `base` that make up `base_share` of the list, to the nearest clip.
 
-    Few corrections are repeated until about `REPLAY_CLIPS` ordinary clips stand beside them; for many corrections
-    `base` is gone through again where it does not suffice. Without `base`, or with a share of 0, only the corrections.
+    Few corrections are repeated until about `REPLAY_CLIPS` ordinary clips accompany them; for many corrections `base`
+    is repeated where it does not suffice. Without `base`, or with a share of 0, only the corrections.
     """
     if not base or base_share <= 0:
         return list(corrections)
-    ordinary = base_share / (1 - base_share)  # for each correction that is heard
+    ordinary = base_share / (1 - base_share)  # clips for each clip of a correction
     times = max(1, round(min(REPLAY_CLIPS, len(base)) / (ordinary * len(corrections))))
-    heard = [*corrections] * times
-    return heard + list(islice(cycle(sampled(base, None)), round(ordinary * len(heard))))
+    repeated = [*corrections] * times
+    return repeated + list(islice(cycle(sampled(base, None)), round(ordinary * len(repeated))))
 
 
 def ordinary_sentences(count: int) -> list[str]:
-    """Sentences of the bundled sample that are certain, as they are said, each once, chosen by their hash."""
+    """Up to `count` sentences of the bundled sample with a certain reading, as spoken, each once, chosen by hash."""
     return sorted({spoken for _, spoken in _certain()}, key=sentence_hash)[:count]
 
 
 def sentences_to_read() -> list[str]:
-    """The same sentences as they are written, all of them, each once."""
+    """All sentences of the bundled sample with a certain reading, as written, each once."""
     return list({spoken: written for written, spoken in _certain()}.values())
 
 
 def _certain() -> Iterator[tuple[str, str]]:
-    """Written and spoken."""
+    """Written and spoken form of the bundled sample's sentences with a certain reading."""
     for clip in read_corpus(CorpusSettings(), with_audio=False):
-        with suppress(TextError):  # the sample has such sentences on purpose
+        with suppress(TextError):  # the sample has sentences without a reading on purpose
             normalized = normalize(clip.sentence)
             if not normalized.uncertain():
                 yield clip.sentence.strip(), normalized.text

@@ -1,4 +1,4 @@
-"""The corrections: what was submitted is never lost, half-written or used against its owner's will."""
+"""The store of corrections: submissions are durable and atomic, and are used only with their speaker's consent."""
 
 import dataclasses
 import sqlite3
@@ -18,7 +18,7 @@ REPEATED = "This recording with this text was submitted before; it is kept once.
 
 
 class FeedbackStore:
-    """A folder with `feedback.sqlite` and `sounds/`; any number of threads and processes may use it at a time.
+    """A folder with `feedback.sqlite` and `sounds/`, safe for concurrent use by threads and processes.
 
     States: submitted -> accepted -> used, and withdrawn from each of them. Every method may raise FeedbackError: for
     an unknown id (its subclass NotFoundError), a change that the state does not allow, or a disk or database that
@@ -32,11 +32,11 @@ class FeedbackStore:
     def submit(
         self, audio: Audio, text: str, *, contributor: str = "", consent: bool, voice: str = "", mark: str = ""
     ) -> Correction:
-        """Keep a recording of `text`; once this returns, it is safe. `mark`: what was wrong in the voice's speech.
+        """Store a recording of `text`; once this returns, it is durable. mark: what was wrong in the voice's speech.
 
-        The same sound and text again is one correction: it is returned with `repeated`, and says so in its `checks`.
-        Raises, with nothing written: FeedbackError without consent, TextError for a text that has no reading,
-        AudioError for what cannot be decoded, TakeError for a recording that cannot be used.
+        The same audio and text are stored once: the earlier correction is returned with `repeated` and a remark in its
+        `checks`. Raises, with nothing written: FeedbackError without consent, TextError for a text without a reading,
+        AudioError for audio that cannot be decoded, TakeError for a recording that cannot be used.
         """
         _need_consent(consent)
         spoken = speakable(text).text
@@ -47,9 +47,9 @@ class FeedbackStore:
             **{"text": text, "spoken": spoken, "voice": voice, "contributor": contributor, "consent": True},
             **{"mark": mark, "digest": digest, "seconds": checks.seconds, "checks": checks.warnings},
         }
-        self._keep(digest, content)  # first, and outside the transaction: others need not wait for a slow disk
+        self._keep(digest, content)  # before the transaction, which would make others wait for a slow disk
         with transaction(self.folder) as database:
-            self._keep(digest, content)  # again if a withdrawal of the same sound has removed it since
+            self._keep(digest, content)  # again, if a withdrawal of the same audio has removed it since
             return _enter(database, values)
 
     def get(self, id: str) -> Correction:
@@ -57,20 +57,20 @@ class FeedbackStore:
             return queries.find(database, id)
 
     def corrections(self, state: str | None = None) -> list[Correction]:
-        """All, or those of a state, the oldest first."""
+        """All corrections, or those in a state, the oldest first."""
         if state is not None and state not in STATES:
             raise FeedbackError(f"There is no state {state!r}. There are: {', '.join(STATES)}.")
         with transaction(self.folder, write=False) as database:
             return queries.listed(database, state)
 
     def history(self, id: str) -> list[Event]:
-        """What happened to a correction, in order."""
+        """The events of a correction, the oldest first."""
         with transaction(self.folder, write=False) as database:
             queries.find(database, id)
             return queries.history(database, id)
 
     def sound(self, correction: Correction) -> Path:
-        """Its FLAC file."""
+        """Path of its FLAC file. Raises FeedbackError if it was withdrawn or its file is missing."""
         path = self._path(correction.digest)
         if correction.state == "withdrawn" or not path.is_file():
             what = "was withdrawn" if correction.state == "withdrawn" else "is missing; run `kurdtts feedback verify`"
@@ -78,7 +78,7 @@ class FeedbackStore:
         return path
 
     def accept(self, id: str) -> Correction:
-        """A submitted correction may now be learned from; an accepted one stays as it is."""
+        """Allow training on a submitted correction; an accepted one stays as it is."""
         with transaction(self.folder) as database:
             correction = queries.find(database, id)
             if correction.state == "accepted":
@@ -95,9 +95,9 @@ class FeedbackStore:
             return queries.find(database, id)
 
     def edit_text(self, id: str, text: str) -> Correction:
-        """Another text for the same sound; a used correction becomes accepted, because no voice knows the new text.
+        """Replace the text; a used correction becomes accepted, because no voice has learned the new text.
 
-        Raises as `submit` does, also if the sound with that text is another correction already.
+        Raises as `submit` does, and FeedbackError if another correction has the same audio with that text.
         """
         spoken = speakable(text).text
         correction = self.get(id)
@@ -116,11 +116,11 @@ class FeedbackStore:
             return queries.find(database, id)
 
     def mark_used(self, ids: Iterable[str], voice: str, read_at: str | None = None) -> list[str]:
-        """`voice` was trained with these accepted or used corrections: all of them are marked, or none.
+        """Record that `voice` was trained with these accepted or used corrections: all of them are marked, or none.
 
-        read_at: when the training read their texts (`rows.now`); one that got another text since then stays accepted,
-        because `voice` knows only the old one. Returns those that were withdrawn during the training; the voice counts
-        as tainted with them.
+        read_at: when the training read their texts (`queries.now`); one whose text was edited since then stays
+        accepted, because `voice` has learned the old text. Returns the ids of those that were withdrawn during the
+        training; they make the voice a tainted one.
         """
         if not voice:
             raise FeedbackError("The voice that learned from the corrections needs a name.")
@@ -141,38 +141,38 @@ class FeedbackStore:
         return [correction.id for correction in corrections if correction.state == "withdrawn"]
 
     def withdraw(self, id: str, why: str = "") -> list[str]:
-        """Remove a correction's text, contributor and sound; returns the voices that were trained with it.
+        """Remove a correction's text, contributor and audio; returns the voices that were trained with it.
 
-        The sound stays while another correction has the same. Only the id, the times and the history are left.
+        The audio stays while another correction has the same. Id, time, voice, digest, duration and history are kept.
         """
         with transaction(self.folder) as database:
             correction = queries.find(database, id)
             if correction.state != "withdrawn":
                 queries.change(database, id, queries.WITHDRAWN, "withdrawn", why)
             voices = queries.voices_of(database, id)
-        # After the row: killed in between, `verify` finds a sound that only a withdrawn row names, and removes it.
+        # After the row: if killed in between, `verify` finds audio that only a withdrawn row names, and removes it.
         with transaction(self.folder) as database:
             if not queries.with_sound(database, correction.digest):
                 _delete(self._path(correction.digest))
         return voices
 
     def tainted_voices(self) -> dict[str, list[str]]:
-        """The voices that were trained with corrections that are withdrawn by now, and the ids of these."""
+        """The voices that were trained with corrections withdrawn since, and the ids of these corrections."""
         with transaction(self.folder, write=False) as database:
             return queries.tainted(database)
 
     def verify(self, mend: bool = True) -> Verification:
-        """Look for rows and sounds that do not belong together, and `mend` what can be mended; see `verifying`."""
+        """Find rows and audio files that do not match; with `mend`, repair what can be repaired. See `verification`."""
         return verification.verify(self.folder, self.sounds, mend)
 
     def export(self, folder: Path) -> int:
-        """Write WAV, TXT and `metadata.csv` into a new or empty folder; returns how many. See `exchange`."""
+        """Write WAV, TXT and `metadata.csv` to a new or empty folder; returns how many corrections. See `exchange`."""
         return exchange.export([(each, self.sound(each)) for each in self.corrections() if _alive(each)], folder)
 
     def import_folder(self, folder: Path, *, contributor: str, consent: bool) -> exchange.ImportedCorrections:
-        """Submit what `export` or a recording program wrote: a list with `refused`, the files that were not taken.
+        """Submit what `export` or a recording program wrote; `refused` of the result has the files not imported.
 
-        May be repeated after an error: what is there already stays one correction.
+        May be repeated after an error: nothing is stored twice.
         """
         _need_consent(consent)
         return exchange.import_folder(
@@ -190,7 +190,7 @@ class FeedbackStore:
             raise FeedbackError(f"{path} cannot be read ({error.strerror}). Try again.") from error
 
     def _keep(self, digest: str, content: bytes) -> None:
-        """Write a sound, unless it is there; a damaged one is replaced."""
+        """Write an audio file, unless it is there; a damaged one is replaced."""
         path = self._path(digest)
         try:
             if path.is_file() and path.read_bytes() == content:
@@ -205,7 +205,7 @@ class FeedbackStore:
 
 
 def _enter(database: sqlite3.Connection, values: dict) -> Correction:
-    """A new row, or the one that is there already, or the one that `verify` made for this sound, completed."""
+    """A new correction, or the existing one, or the one that `verify` made for this audio, completed."""
     known = queries.with_sound(database, values["digest"])
     same = [correction for correction in known if correction.text == values["text"]]
     without_text = [correction for correction in known if not correction.text]

@@ -1,4 +1,4 @@
-"""One take as the store keeps it: FLAC, 16 bit, with the channels and the rate that it came with."""
+"""Encoding of takes for the store: FLAC, 16 bit, with the channels and the sampling rate of the source."""
 
 import hashlib
 import io
@@ -11,19 +11,19 @@ from kurdtts_lib.audio.io import header, read
 from kurdtts_lib.core.errors import AudioError, TakeError
 
 Audio = bytes | Path | tuple[np.ndarray, int]
-"""A file's bytes, a file, or samples with their rate in Hz: (samples,) or (samples, channels), int16 or float in
+"""A file's bytes, its path, or samples with their rate in Hz: (samples,) or (samples, channels), int16 or float in
 [-1, 1]."""
 LONGEST_SECONDS = 60.0
-"""A correction is a sentence. A recorder stops here by itself."""
+"""A correction is one sentence. The recorder stops at this length."""
 
 
 def encode_take(audio: Audio) -> bytes:
-    """The take as a FLAC file. A 16-bit source loses nothing; the same samples give the same bytes.
+    """The take as a FLAC file, lossless for 16-bit sources; the same samples give the same bytes.
 
-    Raises AudioError if it cannot be decoded or kept, TakeError if it is empty or longer than `LONGEST_SECONDS`.
+    Raises AudioError if it cannot be decoded or encoded, TakeError if it is empty or longer than `LONGEST_SECONDS`.
     """
     if not isinstance(audio, tuple):
-        _check_length(_header_seconds(audio))  # before the decoding: a small file may hold hours
+        _check_length(_header_seconds(audio))  # before decoding: a small file may hold hours
         waveform, rate = read(audio)
     else:
         waveform, rate = audio
@@ -44,13 +44,13 @@ def encode_take(audio: Audio) -> bytes:
 
 
 def decode_take(source: bytes | Path) -> tuple[np.ndarray, int]:
-    """A kept take's exact samples, (samples, channels), int16, and its rate in Hz. Raises AudioError if damaged."""
+    """A stored take's exact samples, (samples, channels), int16, and its rate in Hz. Raises AudioError if damaged."""
     waveform, rate = read(source)
     return _sixteen_bits(waveform), rate
 
 
 def digest_of(content: bytes) -> str:
-    """The name of a kept take: 24 hexadecimal digits."""
+    """The name of a stored take: the first 24 hexadecimal digits of its SHA-256."""
     return hashlib.sha256(content).hexdigest()[:24]
 
 
@@ -77,5 +77,5 @@ def _sixteen_bits(waveform: np.ndarray) -> np.ndarray:
         return waveform
     if not np.isfinite(waveform).all():
         raise AudioError("This recording holds samples that are not numbers. Record again.")
-    # 32768 and not 32767: only so do 16-bit samples that were decoded to float come back as they were
+    # 32768 and not 32767: restores 16-bit samples that were decoded to float exactly
     return np.clip(np.rint(waveform * 32768.0), -32768, 32767).astype(np.int16)

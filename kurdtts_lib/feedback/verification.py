@@ -1,7 +1,7 @@
-"""Do rows and sounds belong together? A kill, a power cut or somebody's tidying may have parted them.
+"""Consistency of rows and audio files, which a killed process, a power cut or manual changes may have broken.
 
-Everything is decided and deleted while the database is locked for writing, and `submit` looks for its sound under the
-same lock: so nothing is taken from under a submission that is on its way.
+Everything is decided and deleted while the database is locked for writing, and `submit` checks its audio file under
+the same lock, so that no file of a submission in progress is removed.
 """
 
 import re
@@ -19,27 +19,27 @@ from kurdtts_lib.feedback.takes import digest_of
 
 OWN_NAME = re.compile(r"[0-9a-f]{24}\.flac")
 TEMPORARY_NAME = re.compile(r"\.[0-9a-f]{24}-[0-9a-f]{12}\.flac")
-"""As `files.atomic_path` calls them."""
+"""Names of temporary files of `files.atomic_path`."""
 WRITING_SECONDS = 600.0
-"""A younger temporary file may be somebody's who is writing it now."""
+"""A younger temporary file may still be being written."""
 ADOPTED = "Found without a row, so nobody knows its text. Submit this sound again with its text, or withdraw it."
 
 
 def verify(folder: Path, sounds: Path, mend: bool) -> Verification:
-    """Compare every row with the sounds and every sound with its name.
+    """Compare every row with the audio files, and every audio file with its name, which is a hash of its content.
 
-    Mended: a sound without a row gets one in state `submitted`, without text or consent (`ADOPTED` is its note); a
-    sound under another name gets its own; the sound of a withdrawn correction and half-written files are removed; a
-    row in an impossible state goes back to one it can have. Not to be mended, and so `left`: sounds that are missing or
-    damaged, files that are no sounds. Without `mend` nothing changes and everything found is left.
+    Repaired: audio without a row gets one in state `submitted`, without text or consent (`ADOPTED` is its note); a
+    misnamed file is renamed; audio of withdrawn corrections and half-written files are removed; a row in an impossible
+    state gets a possible one. Not repairable, and so in `left`: audio that is missing or damaged, and files that are
+    not audio. Without `mend` nothing is changed, and every problem is in `left`.
     """
-    names = _names(sounds)  # hashing takes its time, and nobody needs to wait for it
+    names = _names(sounds)  # hashing is slow, so it is done before the lock is taken
     with transaction(folder, write=mend) as database:
         return _Verifier(database, sounds, names, mend).run()
 
 
 def _names(sounds: Path) -> dict[Path, str]:
-    """Every file that is not half-written, and the name that its bytes ask for."""
+    """Every file that is not a temporary one, and the name that fits its content."""
     names = {}
     for path in sorted(sounds.iterdir()) if sounds.is_dir() else ():
         if path.is_file() and not TEMPORARY_NAME.fullmatch(path.name):
@@ -62,19 +62,19 @@ class _Verifier:
         self._left: list[str] = []
 
     def run(self) -> Verification:
-        self._judge_states()
-        self._judge_database()
+        self._check_states()
+        self._check_database()
         alive = [each for each in queries.listed(self._database) if each.state != "withdrawn"]
         wanted = {each.digest for each in alive}
         withdrawn = {each.digest for each in queries.listed(self._database, "withdrawn")} - wanted
-        good = self._judge_names(wanted, withdrawn)
-        self._judge_missing([each for each in alive if each.digest not in good])
-        self._judge_orphans(good - wanted - withdrawn)
-        self._judge_others()
+        good = self._check_names(wanted, withdrawn)
+        self._check_missing([each for each in alive if each.digest not in good])
+        self._check_orphans(good - wanted - withdrawn)
+        self._check_others()
         return Verification(len(queries.listed(self._database)), len(good), self._mended, self._left)
 
-    def _mend_or_tell(self, problem: str, done: str, repair: Callable[[], object]) -> bool:
-        """Mend what can be mended, if that is wanted; whether it is."""
+    def _repair(self, problem: str, done: str, repair: Callable[[], object]) -> bool:
+        """Repair a problem, or report it; returns whether it is repaired."""
         if not self._mend:
             self._left.append(f"{problem} `kurdtts feedback verify` mends it.")
             return False
@@ -86,22 +86,22 @@ class _Verifier:
         self._mended.append(f"{problem} {done}")
         return True
 
-    def _judge_database(self) -> None:
+    def _check_database(self) -> None:
         for (problem,) in self._database.execute("PRAGMA quick_check"):
-            if problem != "ok" and not problem.startswith("CHECK"):  # that is an impossible state, told by its own name
+            if problem != "ok" and not problem.startswith("CHECK"):  # an impossible state, see _check_states
                 self._left.append(f"The database says: {problem}. Put back a copy of it.")
 
-    def _judge_states(self) -> None:
+    def _check_states(self) -> None:
         for correction in queries.listed(self._database):
-            if values := self._possible(correction):
+            if values := self._valid_values(correction):
                 problem = f"Correction {correction.id} cannot be {correction.state!r} with what is known of it."
-                self._mend_or_tell(problem, f"It is {values['state']} now.", self._put_right_by(correction.id, values))
+                self._repair(problem, f"It is {values['state']} now.", self._state_repair(correction.id, values))
 
-    def _put_right_by(self, id: str, values: dict) -> Callable[[], object]:
+    def _state_repair(self, id: str, values: dict) -> Callable[[], object]:
         return lambda: queries.change(self._database, id, values, "put right", f"now {values['state']}")
 
-    def _possible(self, correction: Correction) -> dict:
-        """What to change so that the state can be; nothing for a state that can."""
+    def _valid_values(self, correction: Correction) -> dict:
+        """The values that make an impossible state a possible one; empty for a possible state."""
         if correction.state == "withdrawn":
             blank = not (correction.text or correction.contributor or correction.consent)
             return {} if blank else queries.WITHDRAWN
@@ -116,28 +116,28 @@ class _Verifier:
             return {"state": "accepted"}
         return {}
 
-    def _judge_names(self, wanted: set[str], withdrawn: set[str]) -> set[str]:
-        """Give sounds under another name their own; the names whose sounds are there and whole."""
+    def _check_names(self, wanted: set[str], withdrawn: set[str]) -> set[str]:
+        """Rename misnamed audio files; returns the names whose files exist and are undamaged."""
         good = {name for path, name in self._names.items() if path.name == f"{name}.flac"}
         for path, name in self._names.items():
             if name in withdrawn or path.stem in withdrawn:
                 problem = f"{path.name} is the sound of a withdrawn correction."
-                if self._mend_or_tell(problem, "It is removed.", path.unlink):
+                if self._repair(problem, "It is removed.", path.unlink):
                     good.discard(name)
-            elif path.name != f"{name}.flac" and path.stem not in wanted:  # damaged ones are told with the missing
+            elif path.name != f"{name}.flac" and path.stem not in wanted:  # damaged ones: see _check_missing
                 ours = name in wanted or (OWN_NAME.fullmatch(path.name) and _seconds(path) is not None)
                 if not ours or name in good:
                     self._left.append(f"{path} belongs to no correction. Move it elsewhere, or submit it.")
-                elif self._mend_or_tell(
-                    f"{path.name} has the bytes of {name}.flac.", "It is called so now.", self._rename_by(path, name)
+                elif self._repair(
+                    f"{path.name} has the bytes of {name}.flac.", "It is called so now.", self._name_repair(path, name)
                 ):
                     good.add(name)
         return good
 
-    def _rename_by(self, path: Path, name: str) -> Callable[[], object]:
+    def _name_repair(self, path: Path, name: str) -> Callable[[], object]:
         return lambda: path.replace(self._sounds / f"{name}.flac")
 
-    def _judge_missing(self, lacking: list[Correction]) -> None:
+    def _check_missing(self, lacking: list[Correction]) -> None:
         todo = "Submit the same recording again with the same text, or withdraw the correction."
         for correction in lacking:
             path = self._sounds / f"{correction.digest}.flac"
@@ -146,27 +146,27 @@ class _Verifier:
             elif path in self._names:  # otherwise it was written a moment ago
                 self._left.append(f"The sound of correction {correction.id} is damaged ({path.name}). {todo}")
 
-    def _judge_orphans(self, names: set[str]) -> None:
+    def _check_orphans(self, names: set[str]) -> None:
         for name in sorted(names):
             seconds = _seconds(self._sounds / f"{name}.flac")
             if seconds is None:
                 self._left.append(f"{name}.flac has no correction and cannot be decoded. Move it elsewhere.")
             else:
                 problem = f"{name}.flac has no correction."
-                self._mend_or_tell(problem, "It has one without text now.", self._adopt_by(name, seconds))
+                self._repair(problem, "It has one without text now.", self._orphan_repair(name, seconds))
 
-    def _adopt_by(self, name: str, seconds: float) -> Callable[[], object]:
+    def _orphan_repair(self, name: str, seconds: float) -> Callable[[], object]:
         blank = dict.fromkeys(("text", "spoken", "voice", "contributor", "mark"), "")
         values = {**blank, "consent": False, "digest": name, "seconds": seconds, "checks": [ADOPTED]}
         return lambda: queries.insert(self._database, values, "found by verify")
 
-    def _judge_others(self) -> None:
+    def _check_others(self) -> None:
         for path in sorted(self._sounds.iterdir()) if self._sounds.is_dir() else ():
             if not path.is_file():
                 self._left.append(f"{path} is no sound. Move it elsewhere.")
             elif TEMPORARY_NAME.fullmatch(path.name):
                 if time.time() - path.stat().st_mtime > WRITING_SECONDS:
-                    self._mend_or_tell(f"{path.name} was left half-written.", "It is removed.", path.unlink)
+                    self._repair(f"{path.name} was left half-written.", "It is removed.", path.unlink)
                 else:
                     self._left.append(
                         f"{path.name} is being written, or was left half-written. Verify again in ten minutes."
@@ -174,8 +174,8 @@ class _Verifier:
 
 
 def _seconds(path: Path) -> float | None:
-    """Its length, or None for what is no sound."""
+    """Duration of an audio file, from its header; None for other files."""
     try:
         return header(path)[0]
-    except AudioError:  # the caller tells it
+    except AudioError:  # the caller reports it
         return None

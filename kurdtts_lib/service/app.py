@@ -1,4 +1,4 @@
-"""The service as one ASGI application: its endpoints, and the gates in front of them."""
+"""The service as one ASGI application: its endpoints and its middleware."""
 
 import contextlib
 import math
@@ -17,7 +17,7 @@ from kurdtts_lib.service import collect, collect_endpoints, feedback_endpoints, 
 from kurdtts_lib.service.errors import ServiceError, add_handlers
 from kurdtts_lib.service.jobs import Jobs
 from kurdtts_lib.service.logs import RequestLog
-from kurdtts_lib.service.middleware import OPEN_PATHS, BodyGate, HostGate, OriginGate, TokenGate
+from kurdtts_lib.service.middleware import OPEN_PATHS, BodyMiddleware, HostMiddleware, OriginMiddleware, TokenMiddleware
 from kurdtts_lib.service.openapi import describe_service
 from kurdtts_lib.service.speech import Speaker
 from kurdtts_lib.service.state import THREADS, ServiceState, Shared
@@ -25,36 +25,36 @@ from kurdtts_lib.service.state import THREADS, ServiceState, Shared
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """How the service is served."""
+    """Settings of the service."""
 
     profile: str | None = None
-    """Of the trainings that it starts; None: the current voice's own."""
+    """Profile of the trainings that it starts; None: the current voice's own."""
     token: str = ""
-    """What a client must know; empty: nothing."""
+    """Bearer token that clients must send; empty: none."""
     origins: tuple[str, ...] = ()
-    """Web pages that may use the service: `https://example.org`."""
+    """Origins of web pages that may use the service, such as `https://example.org`."""
     most_bytes: int = 25_000_000
-    """Of a body: a minute of sound in the best quality has 17 MB."""
+    """Largest request body: a minute of audio in the best quality has 17 MB."""
     sentences: tuple[str, ...] = ()
-    """That the page for contributors shows; empty: there is no such page."""
+    """Sentences of the page for contributors; empty: there is no such page."""
     proxies: tuple[str, ...] = ()
-    """Addresses of proxies, which may say whom they ask for (X-Forwarded-For)."""
+    """Addresses of proxies whose X-Forwarded-For is trusted."""
 
 
-# An error's message may quote a text; FastAPI would send it to whatever collects measurements on this machine.
+# An error's message may quote a text, and FastAPI would send it to any telemetry collector on this machine.
 NO_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False, operation_spans=False, auto_configure=False)
 
 
 def create_app(settings: ServiceSettings) -> ASGIApp:
-    """The application; it writes into the home as it is now."""
+    """The application; it writes to the home directory that is set now."""
     app = FastAPI(
         title="kurdtts",
         version=__version__,
         telemetry=NO_TELEMETRY,
-        docs_url=None,  # FastAPI's pages for people load their programs from elsewhere
+        docs_url=None,  # FastAPI's documentation pages load their scripts from a CDN
         redoc_url=None,
         lifespan=_lifespan,
-        dependencies=[Depends(_not_too_often)],
+        dependencies=[Depends(_limit_rate)],
     )
     app.state.service = ServiceState(FeedbackStore(), Jobs(settings.profile), Speaker())
     app.include_router(feedback_endpoints.router)
@@ -64,11 +64,11 @@ def create_app(settings: ServiceSettings) -> ASGIApp:
         app.include_router(collect_endpoints.router)
     add_handlers(app)
     describe_service(app, with_token=bool(settings.token))
-    # The last one added is the first that a request meets.
-    app.add_middleware(BodyGate, most_bytes=settings.most_bytes)
+    # The middleware added last is the first to see a request.
+    app.add_middleware(BodyMiddleware, most_bytes=settings.most_bytes)
     if settings.token:
         open_paths = (*OPEN_PATHS, *(collect.PATHS if settings.sentences else ()))
-        app.add_middleware(TokenGate, token=settings.token, open_paths=open_paths)
+        app.add_middleware(TokenMiddleware, token=settings.token, open_paths=open_paths)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -76,12 +76,12 @@ def create_app(settings: ServiceSettings) -> ASGIApp:
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=["Location", "Retry-After", "X-Request-Id"],
-            allow_private_network=True,  # a page of the web that is allowed may ask this machine
+            allow_private_network=True,  # an allowed page on the web may call this machine
         )
-    app.add_middleware(OriginGate, allowed=settings.origins, own_page=bool(settings.sentences))
-    if not settings.token:  # a page that knows no token gains nothing by another name, and a proxy brings its own
-        app.add_middleware(HostGate)
-    # Around everything: the answer to a bug is made outside of the middlewares that are added.
+    app.add_middleware(OriginMiddleware, allowed=settings.origins, own_page=bool(settings.sentences))
+    if not settings.token:  # DNS rebinding is useless without the token, and a proxy has its own host name
+        app.add_middleware(HostMiddleware)
+    # Outermost: Starlette makes the response to an unexpected exception outside of all added middleware.
     return RequestLog(app)
 
 
@@ -92,8 +92,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.service.jobs.stop_all()
 
 
-async def _not_too_often(shared: Shared, request: Request) -> None:
-    """Raises ServiceError (429) for a POST too many. Its body was read: a client hears a refusal after it has sent."""
+async def _limit_rate(shared: Shared, request: Request) -> None:
+    """Raises ServiceError (429) for too many POSTs, after the body: clients read a response only when all is sent."""
     client = request.client.host if request.client else ""
     wait = math.ceil(shared.buckets.wait_seconds(client)) if request.method == "POST" else 0
     if wait:

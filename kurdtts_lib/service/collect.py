@@ -1,4 +1,4 @@
-"""The page for contributors without a notebook: which sentences it shows, and its files as a browser gets them."""
+"""The page for contributors without a notebook: the sentences it shows, and its files as served to a browser."""
 
 import random
 import string
@@ -30,11 +30,11 @@ FILES = {
         *(RECORDER / name for name in ("capture.js", "labels.json", "panel.js", "recorder.css")),
     )
 }
-"""By the name in the address `/collect/NAME`. A path is never made from what a client sends."""
+"""By the name in the address `/collect/NAME`. No path is built from a client's input."""
 PATHS = ("/collect", *(f"/collect/{name}" for name in FILES))
-"""What a browser asks for before it can send a token: the page, without any data."""
+"""Requested by a browser before it can send a token: the page, without any data."""
 HEADERS = {
-    # blob: for the recorder's worklet, which is a text of its own, and for sounds that are played again
+    # blob: for the recorder's worklet, which is made from a string, and for the playback of recordings
     "Content-Security-Policy": (
         "default-src 'self'; script-src 'self' blob:; media-src 'self' blob:; object-src 'none'; base-uri 'none'; "
         "form-action 'none'; frame-ancestors 'none'"
@@ -42,15 +42,15 @@ HEADERS = {
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-cache",  # another version of the service has another page
+    "Cache-Control": "no-cache",  # the page changes with the version of the service
 }
 AT_ONCE = 50
-"""Sentences that a page gets; it asks again when it has shown them."""
+"""Sentences sent to the page at a time; it requests more when it has shown them."""
 
 
 @dataclass(frozen=True)
 class File:
-    """What is sent for an address."""
+    """The content of a response."""
 
     content: bytes
     media_type: str
@@ -61,7 +61,7 @@ def file_of(path: Path) -> File:
 
 
 def page(most_bytes: int) -> File:
-    """The page itself, which knows the limits of the service."""
+    """The page itself, with the limits of the service filled in."""
     file = file_of(OWN / "collect.html")
     template = string.Template(file.content.decode("utf-8"))
     values = {"longest_seconds": f"{LONGEST_SECONDS:g}", "most_bytes": str(most_bytes)}
@@ -69,10 +69,10 @@ def page(most_bytes: int) -> File:
 
 
 def read_sentences(path: Path | None) -> tuple[str, ...]:
-    """The sentences of a text file, one a line, each once; without a file those of the bundled sample.
+    """The sentences of a text file, one per line, each once; without a file those of the bundled sample.
 
-    Raises KurdTTSError for a file that cannot be read, holds no sentence, or holds one that has no reading, and names
-    its line: whoever reads aloud must not meet it.
+    Raises KurdTTSError for a file that cannot be read or has no sentence, and for a sentence without a reading, whose
+    line it names: contributors must not be shown one.
     """
     if path is None:
         return tuple(sentences_to_read())
@@ -96,7 +96,7 @@ def read_sentences(path: Path | None) -> tuple[str, ...]:
 
 
 def fewest_first(sentences: Iterable[str], corrections: Iterable[Correction]) -> list[str]:
-    """Those with the fewest takes; among equals in any order, so that two who read at a time read different ones."""
+    """The sentences with the fewest takes, ties in random order: simultaneous contributors get different ones."""
     takes = Counter(correction.text for correction in corrections)  # the text of a withdrawn one is empty
     shuffled = list(sentences)
     random.shuffle(shuffled)

@@ -1,4 +1,4 @@
-"""The page for contributors over HTTP, and what it asks besides submitting and speaking."""
+"""HTTP endpoints of the page for contributors, besides those for submitting and speaking."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""What goes wrong, in one form: {"error": {"code": ..., "message": ...}}, without the client's own words."""
+"""Error responses, all of the form {"error": {"code": ..., "message": ...}}; those of validation quote no input."""
 
 import logging
 import sqlite3
@@ -23,9 +23,9 @@ from kurdtts_lib.core.errors import (
 
 log = logging.getLogger("kurdtts.service")
 RETRY_SECONDS = 5
-"""When to come again while another program holds the store: its writes take milliseconds, its backups seconds."""
+"""When to try again while another program holds the store: its writes take milliseconds, its backups seconds."""
 
-# Of an error of the course: the status, and the name by which a program knows it.
+# The HTTP status and the error code of each exception of the library.
 KINDS: dict[type[KurdTTSError], tuple[int, str]] = {
     AudioError: (415, "undecodable_audio"),
     TextError: (422, "bad_text"),
@@ -64,14 +64,14 @@ DESCRIPTIONS = {
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The failures of an endpoint for its OpenAPI description; those of every endpoint come by themselves."""
+    """An endpoint's error responses for its OpenAPI description; those common to all endpoints are added."""
     return {
         status: {"model": Failure, "description": DESCRIPTIONS[status]} for status in sorted({400, 401, 403, *statuses})
     }
 
 
 class ServiceError(HTTPException):
-    """A refusal. A kind of HTTPException, so that one raised while a body is read arrives as it is."""
+    """An error response. An HTTPException, which FastAPI passes on unchanged if it is raised while a body is read."""
 
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status, message, headers)
@@ -83,15 +83,15 @@ def answer(status: int, code: str, message: str, headers: Mapping[str, str] | No
 
 
 def unavailable(code: str, message: str) -> ServiceError:
-    """For what may be better in a moment."""
+    """The response (503) to a problem that may be temporary."""
     return ServiceError(503, code, message, {"Retry-After": str(RETRY_SECONDS)})
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Give every error its answer."""
+    """Register the handlers that turn exceptions into responses."""
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(KurdTTSError, _course_error)
+    app.add_exception_handler(KurdTTSError, _library_error)
     app.add_exception_handler(Exception, _bug)
 
 
@@ -105,18 +105,18 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
-    """FastAPI's own answer repeats what was sent, and a text or a name does not belong into others' logs."""
+    """Replaces FastAPI's response, which repeats the request: texts and names must not reach the logs of others."""
     assert isinstance(error, RequestValidationError)
     found = (f"{'.'.join(str(part) for part in each['loc'][1:]) or 'body'}: {each['msg']}" for each in error.errors())
     return answer(422, "invalid", "; ".join(found))
 
 
-async def _course_error(request: Request, error: Exception) -> JSONResponse:
+async def _library_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, KurdTTSError)
     id = request.state.request_id
     cause = error.__cause__
     if isinstance(error, FeedbackError) and isinstance(cause, sqlite3.Error | OSError):
-        log.error("request %s: the store: %s", id, error)  # these name a file of this machine, and nothing of a client
+        log.error("request %s: the store: %s", id, error)  # names local files, but no client's data
         return await _refused(request, _store_problem(cause))
     if isinstance(error, VoiceError):
         log.error("request %s: a voice: %s", id, error)

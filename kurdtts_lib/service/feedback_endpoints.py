@@ -1,4 +1,4 @@
-"""Corrections over HTTP: submit, ask, accept, withdraw, train."""
+"""HTTP endpoints of corrections: submit, show, accept, withdraw, train."""
 
 from typing import Annotated
 
@@ -16,12 +16,12 @@ router = APIRouter()
 
 
 async def multipart_only(request: Request) -> None:
-    """Raises ServiceError unless the body is a form with files, whole to its last boundary."""
+    """Raises ServiceError unless the body is multipart/form-data, complete up to its last boundary."""
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind.lower() != b"multipart/form-data":
         message = "Send the take as multipart/form-data, with the fields audio, text and consent."
         raise ServiceError(415, "wrong_content_type", message)
-    # The parser drops a field that was cut off, and the contributor's name would be lost without a word.
+    # The parser silently drops a truncated field, such as the contributor's name.
     if b"--" + options.get(b"boundary", b"") + b"--" not in request.state.body_tail:
         raise ServiceError(400, "cut_off", "The upload is not whole: its last boundary is missing. Send it again.")
 
@@ -49,7 +49,7 @@ def submit(
     if not consent:
         message = "Consent is needed: the speaker must agree that voices learn from it (consent=true)."
         raise ServiceError(422, "no_consent", message)
-    with shared.checking:  # read here and not before: uploads that wait lie on the disk, not in the memory
+    with shared.checking:  # read only here: waiting uploads are on disk, not in memory
         content = audio.file.read()
         correction = shared.store.submit(content, text, contributor=contributor, consent=consent, voice=voice)
     if correction.repeated:

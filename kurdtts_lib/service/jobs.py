@@ -1,4 +1,4 @@
-"""Trainings that the service starts: each in a process of its own, with a folder on the disk that outlives both."""
+"""Trainings that the service starts: each in its own process, with a folder that outlives both processes."""
 
 import logging
 import os
@@ -27,7 +27,7 @@ OUTPUT = "output.log"
 TOKEN_VARIABLE = "KURDTTS_TOKEN"
 GONE = "The training ended without a result: killed, or the machine was switched off. A new one goes on from there."
 LAST_LINES = 3
-"""Of the log of a training that ended so."""
+"""Lines of the log that are quoted for a training that ended without a result."""
 
 
 def training_command(profile: str | None, folder: Path) -> list[str]:
@@ -36,7 +36,7 @@ def training_command(profile: str | None, folder: Path) -> list[str]:
 
 
 class Jobs:
-    """The folders in `runs/jobs/`, and the processes that this service started. May be used from several threads."""
+    """The folders in `runs/jobs/`, and the processes that this service started. Thread-safe."""
 
     def __init__(self, profile: str | None) -> None:
         self._profile, self._lock = profile, threading.RLock()
@@ -44,7 +44,7 @@ class Jobs:
         self.folder = home() / "runs" / "jobs"
 
     def start(self) -> str:
-        """Start a training; its id. Raises ServiceError (409) while one runs, here or in another program."""
+        """Start a training; returns its id. Raises ServiceError (409) while one runs, here or in another program."""
         with self._lock:
             if any(process.poll() is None for process in self._processes.values()):
                 raise ServiceError(409, "training_runs", "A training is running. GET /jobs/{id} tells how far it is.")
@@ -60,7 +60,7 @@ class Jobs:
         write_json(folder / START, {"created": datetime.now(UTC).isoformat(timespec="milliseconds")})
         environment = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
         with (folder / OUTPUT).open("wb") as output:
-            # In a group of its own, or Ctrl-C in the service's console would reach the training as well.
+            # In its own process group, or Ctrl-C in the service's console would interrupt the training as well.
             self._processes[id] = subprocess.Popen(
                 training_command(self._profile, folder),
                 stdin=subprocess.DEVNULL,
@@ -74,7 +74,7 @@ class Jobs:
         return id
 
     def get(self, id: str) -> JobBody:
-        """How a job is now. Raises ServiceError (404) for an unknown one."""
+        """The current state of a job. Raises ServiceError (404) for an unknown one."""
         folder = self.folder / id
         if not ID.fullmatch(id) or not (folder / START).is_file():
             raise ServiceError(404, "not_found", "There is no job with this id.")
@@ -84,9 +84,9 @@ class Jobs:
         return JobBody(id=id, **{**read_json(folder / START), **progress, **result})
 
     def _runs(self, id: str) -> bool:
-        """Whether its process lives. One that is gone without a result gets one, so that it is never asked for again.
+        """Whether its process is alive. If it ended without a result, the result `failed` is written.
 
-        A process of an earlier service is known by the lock that it holds.
+        A process that an earlier run of the service started is detected by the lock that it holds.
         """
         if (process := self._processes.get(id)) and process.poll() is None:
             return True
@@ -100,7 +100,7 @@ class Jobs:
         return False
 
     def stop(self, id: str) -> JobBody:
-        """Ask a job to stop; it keeps its checkpoint. Raises ServiceError: 404, or 409 if it runs no more."""
+        """Ask a job to stop; it keeps its checkpoint. Raises ServiceError: 404 if unknown, 409 if it has ended."""
         job = self.get(id)
         if job.state != "running":
             raise ServiceError(409, "not_running", f"This job is {job.state} already.")
@@ -108,14 +108,14 @@ class Jobs:
         return job
 
     def stop_all(self) -> None:
-        """Ask what this service started to stop: whoever closes the service wants a quiet machine."""
+        """Ask the trainings that this service started to stop: closing it should leave the machine idle."""
         for id, process in self._processes.items():
             if process.poll() is None:
                 (self.folder / id / STOP).touch()
 
 
 def _last_lines(output: Path) -> str:
-    """The end of what a program said; of a progress bar its last state."""
+    """The last lines of a program's output; of a progress bar its last state."""
     text = output.read_text(encoding="utf-8", errors="replace") if output.is_file() else ""
     lines = [line.strip() for line in re.split(r"[\r\n]+", text) if line.strip()]
     return " ".join(lines[-LAST_LINES:])[-1000:]

@@ -1,4 +1,4 @@
-"""The service's log: who asked for what and what went wrong, never the voice, the text or the name of anybody."""
+"""The service's log: requests and errors, never anybody's recording, text or name."""
 
 import logging
 import sys
@@ -14,7 +14,7 @@ LONGEST_PATH = 200
 
 
 class PrivateFormatter(logging.Formatter):
-    """Tracebacks without the errors' messages: these may quote a text."""
+    """Tracebacks without the exceptions' messages, which may quote a text."""
 
     def formatException(self, ei: Any) -> str:
         error, lines = ei[1], []
@@ -25,7 +25,7 @@ class PrivateFormatter(logging.Formatter):
 
 
 def start_logging() -> None:
-    """Everything to the standard error, our own and the server's lines alike."""
+    """Log to standard error, our own lines and the server's alike."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(PrivateFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
@@ -34,7 +34,7 @@ def start_logging() -> None:
 
 
 class RequestLog:
-    """One line a request, and an id by which the client can name it (`X-Request-Id`)."""
+    """Middleware that logs one line per request, with an id that the client gets as `X-Request-Id`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -64,7 +64,7 @@ class RequestLog:
         try:
             await self.app(scope, counted_receive, counted_send)
         finally:
-            # As it came over the wire: decoded, a line break in it would begin a false line.
+            # Percent-encoded, as received: a decoded line break would start a forged line.
             path = scope.get("raw_path", b"").decode("ascii", "replace")[:LONGEST_PATH]
             milliseconds = 1000 * (time.perf_counter() - began)
             line = "%s %s %s %d ms, %d bytes in, %d out, request %s"

@@ -1,4 +1,4 @@
-"""What a request must pass before an endpoint sees it: its host, its web page, its token, its size."""
+"""Middleware that checks a request before it reaches an endpoint: its host, its origin, its token, its size."""
 
 import hmac
 import re
@@ -10,18 +10,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kurdtts_lib.service.errors import ServiceError, answer
 
 OPEN_PATHS = ("/health",)
-"""These answer without the token; with the page for contributors its files as well."""
+"""Need no token; nor do the files of the page for contributors."""
 TAIL_BYTES = 256
-"""The end of a body that is kept to be looked at: longer than the last line of a form, 76 characters at most."""
+"""Bytes kept from the end of a body: more than the last line of a form, which has 76 characters at most."""
 DISCARDED_DIGITS = 7
-"""Of a refused body's length: below 10 MB, as any take is, the server throws away what still comes for some seconds,
-so that the client hears why. A connection that is closed before takes the answer with it."""
+"""Of a refused body's Content-Length: below 10 MB the server reads and discards the rest for some seconds, so that the
+client gets the response. If the connection is closed before, the response is lost."""
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 LOCAL_HOST = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?")
 
 
-class Gate:
-    """A middleware that lets a request through or refuses it."""
+class CheckMiddleware:
+    """Middleware that passes a request on or refuses it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -37,23 +37,23 @@ class Gate:
         await self.app(scope, receive, send)
 
     def check(self, scope: Scope, headers: Headers) -> None:
-        """Raises ServiceError for a request that must not go on."""
+        """Raises ServiceError to refuse a request."""
         raise NotImplementedError
 
 
-class HostGate(Gate):
-    """Only requests for this machine's own name: a web page could give its own name this machine's address."""
+class HostMiddleware(CheckMiddleware):
+    """Accepts only this machine's own names as host: a page could point its name at this machine (DNS rebinding)."""
 
     def check(self, scope: Scope, headers: Headers) -> None:
         if not LOCAL_HOST.fullmatch(headers.get("host", "").lower()):
             raise ServiceError(400, "wrong_host", f"This service answers to: {', '.join(LOCAL_NAMES)}.")
 
 
-class OriginGate(Gate):
-    """Only allowed web pages. CORS alone keeps a page from reading the answer, not from sending a form.
+class OriginMiddleware(CheckMiddleware):
+    """Accepts only allowed origins. CORS alone keeps a page from reading the response, not from sending a form.
 
-    own_page: the service serves a page itself, which may ask it. A page that gives its own name this service's address
-    (DNS rebinding) is kept out by HostGate, or knows no token.
+    own_page: the service itself serves a page, which may call it. A page that points its own name at this service (DNS
+    rebinding) is refused by HostMiddleware, or has no token.
     """
 
     def __init__(self, app: ASGIApp, allowed: Collection[str], own_page: bool) -> None:
@@ -72,8 +72,8 @@ class OriginGate(Gate):
             )
 
 
-class TokenGate(Gate):
-    """Only those who know the token."""
+class TokenMiddleware(CheckMiddleware):
+    """Accepts only requests with the token."""
 
     def __init__(self, app: ASGIApp, token: str, open_paths: Collection[str] = OPEN_PATHS) -> None:
         super().__init__(app)
@@ -83,20 +83,20 @@ class TokenGate(Gate):
         if scope["path"] in self.open_paths:
             return
         kind, _, given = headers.get("authorization", "").partition(" ")  # latin-1, as headers are
-        # Bytes of any value, and in a time that does not tell how many of them are right.
+        # Works for bytes of any value, in a time that does not depend on how many of them are right.
         right = hmac.compare_digest(given.strip().encode("latin-1"), self.expected)
         if kind.lower() != "bearer" or not right:
             message = "A token is needed: Authorization: Bearer TOKEN."
             refusal = {"WWW-Authenticate": "Bearer"}
             if "transfer-encoding" in headers or len(headers.get("content-length", "")) > DISCARDED_DIGITS:
-                refusal["Connection"] = "close"  # nothing more is read
+                refusal["Connection"] = "close"  # the rest of the body is not read
             raise ServiceError(401, "unauthorized", message, refusal)
 
 
-class BodyGate(Gate):
-    """Only bodies of an allowed size: by what the header says, before any of it is read, and by what is counted.
+class BodyMiddleware(CheckMiddleware):
+    """Accepts only bodies of an allowed size: by Content-Length before anything is read, and by the bytes counted.
 
-    Starlette's own limit answers in plain text. The body's end is kept in the request's state as `body_tail`.
+    Starlette's own limit responds in plain text. The body's end is kept in the request's state as `body_tail`.
     """
 
     def __init__(self, app: ASGIApp, most_bytes: int) -> None:
@@ -122,7 +122,7 @@ class BodyGate(Gate):
             message = await receive()
             count += len(message.get("body", b""))
             if count > self.most_bytes:
-                raise self._too_large()  # FastAPI reads the body inside an endpoint: its handlers answer
+                raise self._too_large()  # FastAPI reads the body inside an endpoint: its handlers respond
             state["body_tail"] = (state["body_tail"] + message.get("body", b""))[-TAIL_BYTES:]
             return message
 

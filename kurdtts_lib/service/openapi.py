@@ -1,4 +1,4 @@
-"""The OpenAPI description (`/openapi.json`): what FastAPI cannot know."""
+"""The OpenAPI description (`/openapi.json`), with what FastAPI cannot infer."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ ABOUT = """Corrections of a Kurmanji voice, and its speech. Every failure has on
 
 
 def describe_service(app: FastAPI, with_token: bool) -> None:
-    """Let `app` describe itself: the token, and where it is not needed."""
+    """Add to the description of `app` the token, and where it is not needed."""
 
     def description() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -27,7 +27,7 @@ def describe_service(app: FastAPI, with_token: bool) -> None:
 
 
 def _drop_unused_failures(schema: dict[str, Any]) -> None:
-    """FastAPI writes its own form of a 422 to every endpoint with an argument; ours has another, or has none."""
+    """Remove FastAPI's own form of a 422 from endpoints with arguments: ours have another form, or no 422."""
     for endpoints in schema["paths"].values():
         for endpoint in endpoints.values():
             if "HTTPValidationError" in str(endpoint["responses"].get("422")):

@@ -1,4 +1,4 @@
-"""How much one client may ask for."""
+"""Rate limit per client, by token buckets."""
 
 import threading
 import time
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 BURST = 300
-"""Requests that one client may make at once: a class of pupils behind one address, or a table of corrections."""
+"""Requests that one client may make at once: a school class behind one address, or a table of corrections."""
 PER_SECOND = 10.0
-"""And on average: 30 pupils who each hear, check and send a sentence in 12 s make 7.5."""
+"""Requests per second on average: 30 pupils who each hear, check and send a sentence in 12 s make 7.5."""
 CLIENTS = 10_000
-"""Addresses that are remembered, those that asked last."""
+"""Addresses that are remembered, the most recent ones."""
 
 
 @dataclass
@@ -21,18 +21,18 @@ class _Bucket:
 
 
 class Buckets:
-    """A bucket of tokens for each client: a request takes one, and time fills it again."""
+    """A token bucket for each client: a request takes a token, and tokens are refilled over time."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._lock = clock, threading.Lock()
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     def wait_seconds(self, client: str) -> float:
-        """Take a token: 0 if there was one, else how many seconds until there is."""
+        """Take a token: 0 if there was one, else the seconds until there is one."""
         with self._lock:
             now = self._clock()
             bucket = self._buckets.pop(client, None) or _Bucket(BURST, now)
-            self._buckets[client] = bucket  # at the end: asked last
+            self._buckets[client] = bucket  # at the end: most recent
             if len(self._buckets) > CLIENTS:
                 self._buckets.popitem(last=False)
             bucket.tokens = min(BURST, bucket.tokens + PER_SECOND * (now - bucket.filled))

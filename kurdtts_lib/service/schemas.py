@@ -1,4 +1,4 @@
-"""What the service takes and gives, as its OpenAPI description tells it."""
+"""Request and response bodies of the service. Docstrings and descriptions appear in its OpenAPI description."""
 
 from typing import Annotated, Literal
 

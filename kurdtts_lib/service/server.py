@@ -1,4 +1,4 @@
-"""`kurdtts serve`: the application behind a socket."""
+"""`kurdtts serve`: the application on a socket."""
 
 import contextlib
 import ipaddress
@@ -12,14 +12,14 @@ from kurdtts_lib.service.app import ServiceSettings, create_app
 from kurdtts_lib.service.logs import start_logging
 
 ORIGIN = re.compile(r"https?://[^/\s*]+")
-LAST_SECONDS = 30
-"""When the service is stopped, requests that are being answered have so long."""
+SHUTDOWN_SECONDS = 30
+"""Time for open requests to finish when the service is stopped."""
 
 
 def serve(settings: ServiceSettings, host: str, port: int) -> None:
-    """Serve until Ctrl-C or SIGTERM. Port 0 takes a free one and says which.
+    """Serve until Ctrl-C or SIGTERM. Port 0 takes a free one and prints it.
 
-    Raises KurdTTSError, before anything is opened, for a host, an origin or a port that cannot be.
+    Raises KurdTTSError for unsafe or invalid settings, before anything is opened, and for an address in use.
     """
     check(settings, host)
     listening = _listen(host, port)
@@ -37,7 +37,7 @@ def _address(host: str, port: int) -> str:
 
 
 def where_to_record(settings: ServiceSettings, host: str, port: int) -> str:
-    """The address of the page for contributors, and what other devices need. The token itself is not shown."""
+    """The address of the page for contributors, and what other devices need. Does not contain the token itself."""
     here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     token = "#token=TOKEN" if settings.token else ""
     place = f"Record here: {_address(here, port)}/collect{token}"
@@ -54,13 +54,13 @@ def server_config(settings: ServiceSettings) -> uvicorn.Config:
     return uvicorn.Config(
         create_app(settings),
         log_config=None,
-        access_log=False,  # ours says the same, and less of the client
-        # From elsewhere than a proxy anyone could claim another address, and escape the limit of requests.
+        access_log=False,  # ours has the same, and less about the client
+        # Only from known proxies: any other client could claim another address to escape the rate limit.
         proxy_headers=bool(settings.proxies),
         forwarded_allow_ips=list(settings.proxies),
         http="h11",
         ws="none",
-        timeout_graceful_shutdown=LAST_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
 
 

@@ -1,4 +1,4 @@
-"""Speech for the service: which voice, kept loaded, and in the form that was asked for."""
+"""Speech for the service: finds voices, keeps them loaded, and encodes speech in the requested format."""
 
 import itertools
 import logging
@@ -16,9 +16,9 @@ from kurdtts_lib.voices.registry import RegisteredVoice
 
 log = logging.getLogger("kurdtts.service")
 CACHED_VOICES = 2
-"""Loaded at a time: the current one, and one that it is compared with. A full-size voice has 150 MB."""
+"""Voices loaded at a time: the current one, and one that it is compared with. A full-size voice takes 150 MB."""
 MOST_WAITING = 40
-"""Texts that wait or are being spoken: a class that presses at once. A text of the greatest length takes minutes."""
+"""Texts that wait or are being spoken: a school class that clicks at once. A text of maximal length takes minutes."""
 MEDIA_TYPES = {
     "wav": "audio/wav",
     "flac": "audio/flac",
@@ -48,47 +48,47 @@ def find_voice(name: str) -> RegisteredVoice:
 
 
 class Speaker:
-    """Loads voices and speaks, one text after the other; may be used from several threads."""
+    """Loads voices and speaks, one text at a time. Thread-safe."""
 
     def __init__(self) -> None:
-        self._turn, self._counting, self._waiting = threading.Lock(), threading.Lock(), 0
+        self._speaking, self._counting, self._waiting = threading.Lock(), threading.Lock(), 0
         self._loaded: OrderedDict[tuple[str, int], Voice] = OrderedDict()
 
     def speech(self, name: str, text: str, file_format: str, speed: float) -> bytes:
-        """`text` as a file.
+        """Speech as an audio file in `file_format`. speed: 2 takes half the time.
 
-        Raises ServiceError for an unknown voice (404) or if too many wait (503), TextError, VoiceError for a damaged
-        voice.
+        Raises ServiceError for an unknown voice (404) or if too many texts wait (503), TextError, and VoiceError for a
+        damaged voice.
         """
         entry = find_voice(name)
-        with self._one_more(), self._turn:
+        with self._queued(), self._speaking:
             voice = self._voice(entry)
             return encode_sound(speak(voice, text, speed=speed), voice.model.config.sampling_rate, file_format)
 
     def raw_speech(self, name: str, text: str, speed: float) -> Iterator[bytes]:
-        """`speech` in the form "pcm", clause by clause: heard while it is spoken. Other texts take turns with it.
+        """`speech` in the format "pcm", clause by clause, as a stream. Other texts may be spoken between its clauses.
 
-        What goes wrong goes wrong at once: the first clause is spoken before this returns.
+        Raises as `speech` does, at the call: the first clause is spoken before this returns.
         """
         entry = find_voice(name)
-        with self._one_more(), self._turn:
+        with self._queued(), self._speaking:
             voice = self._voice(entry)
             rate = voice.model.config.sampling_rate
             clauses = (encode_sound(one.waveform, rate, "pcm") for one in stream(voice, text, speed=speed))
             first = next(clauses, b"")
-        return itertools.chain([first], self._others(clauses))
+        return itertools.chain([first], self._remaining(clauses))
 
-    def _others(self, clauses: Iterator[bytes]) -> Iterator[bytes]:
-        with self._one_more(refuse=False):
+    def _remaining(self, clauses: Iterator[bytes]) -> Iterator[bytes]:
+        with self._queued(refuse=False):
             while True:
-                with self._turn:
+                with self._speaking:
                     chunk = next(clauses, None)
                 if chunk is None:
                     return
                 yield chunk
 
     @contextmanager
-    def _one_more(self, refuse: bool = True) -> Iterator[None]:
+    def _queued(self, refuse: bool = True) -> Iterator[None]:
         with self._counting:
             if refuse and self._waiting >= MOST_WAITING:
                 message = f"{MOST_WAITING} texts are waiting to be spoken. Try again in a moment."
@@ -110,7 +110,7 @@ class Speaker:
             voice = load_voice(entry.folder)
             voice.discriminator = None  # only training needs it, and it is larger than the voice
             log.info("loaded %s", entry.folder.name)
-        self._loaded[key] = voice  # at the end: used last
+        self._loaded[key] = voice  # at the end: most recently used
         while len(self._loaded) > CACHED_VOICES:
             self._loaded.popitem(last=False)
         return voice

@@ -1,4 +1,4 @@
-"""Speech over HTTP, the voices there are, and whether the service is well."""
+"""HTTP endpoints of speech, the list of voices, and the health check."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ router = APIRouter()
 
 
 async def json_only(request: Request) -> None:
-    """Raises ServiceError unless the body says that it is JSON."""
+    """Raises ServiceError unless the content type is JSON."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise ServiceError(415, "wrong_content_type", "Send JSON, with Content-Type: application/json.")
 
@@ -78,7 +78,7 @@ def voices(shared: Shared) -> list[VoiceBody]:
 @router.get("/health", responses={400: {"model": Failure, "description": "Asks for another host"}})
 async def health() -> HealthBody:
     """Whether the service answers, and with which voice. Needs no token."""
-    voice, why = await asyncio.to_thread(_current)  # also while all other threads wait for the store
+    voice, why = await asyncio.to_thread(_current)  # responds even while all other threads wait for the store
     return HealthBody(ok=True, version=__version__, voice=voice, why=why)
 
 

@@ -1,4 +1,4 @@
-"""What the endpoints share."""
+"""State shared by the endpoints."""
 
 import threading
 from dataclasses import dataclass, field
@@ -12,14 +12,14 @@ from kurdtts_lib.service.rate_limit import Buckets
 from kurdtts_lib.service.speech import Speaker
 
 THREADS = 100
-"""Requests that are worked on at a time: all texts that may wait, a class that sends its takes, and some more."""
+"""Requests handled at a time: all texts that may wait, a school class that sends its takes, and some more."""
 CHECKS = 4
-"""Takes that are checked at a time: each may need 100 MB for a minute of sound."""
+"""Takes checked at a time: each may need 100 MB for a minute of audio."""
 
 
 @dataclass
 class ServiceState:
-    """The store, the trainings, the voices, and how much each client has asked for."""
+    """The store, the training jobs, the loaded voices, and the rate limits of the clients."""
 
     store: FeedbackStore
     jobs: Jobs

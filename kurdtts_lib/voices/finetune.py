@@ -1,4 +1,4 @@
-"""From a prepared corpus and a base voice to a published voice with honest figures on its card."""
+"""Fine-tune a base voice on a prepared corpus, evaluate it on held-out sentences, and publish it with its metrics."""
 
 import datetime
 import warnings
@@ -32,31 +32,31 @@ from kurdtts_lib.voices.lineage import origin_of
 
 MMS_LICENCE = "CC BY-NC 4.0"
 BEFORE, AFTER = "base voice", "new voice"
-"""What a finished training's two voices are called in its report."""
+"""Names of the two systems in a training's report."""
 SAMPLES = 5
-"""Test sentences kept beside the voice as sound."""
+"""Test sentences whose audio is saved beside the voice."""
 
 
 @dataclass(frozen=True)
 class FineTuningResult:
-    """A finished fine-tuning, measured on the test sentences: they taught nothing and chose nothing."""
+    """A finished fine-tuning, evaluated on test sentences that were used neither to train nor to choose the step."""
 
     folder: Path
     before: Metrics
     after: Metrics
     evaluation: Evaluation
-    """Where these figures come from, with the intervals and the differences."""
+    """The evaluation these metrics are from, with confidence intervals and differences."""
     faults: list[str]
     """Why the voice did not become the current one; empty if it did."""
 
     @property
     def baselines(self) -> LikenessBaselines:
-        """What the speaker distances must be compared with."""
+        """Reference values for the speaker distances."""
         return self.evaluation.held_out.baselines
 
 
 def check_machine(profile: Profile) -> None:
-    """Raise TrainingError if this machine cannot compute as the profile asks."""
+    """Raise TrainingError if this machine cannot run the profile's training: fp16 needs CUDA."""
     if profile.training.mixed_precision == "fp16" and not torch.cuda.is_available():
         raise TrainingError(
             "This training computes in fp16, which needs an NVIDIA card; on a processor it would take many times "
@@ -66,9 +66,9 @@ def check_machine(profile: Profile) -> None:
 
 
 def prepare_training(profile: Profile) -> Trainer:
-    """A trainer for the profile's base voice and prepared data, resumed where its folder holds a checkpoint.
+    """A trainer for the profile's base voice and prepared data; it resumes if its folder holds a checkpoint.
 
-    Raises TrainingError if the data or this machine cannot do what the profile asks for.
+    Raises TrainingError if the data do not suffice or this machine cannot run the profile's training.
     """
     parts = clips_of(profile)
     check_machine(profile)
@@ -80,7 +80,7 @@ def prepare_training(profile: Profile) -> Trainer:
 
 
 def _published_discriminator(base_voice: str) -> VitsDiscriminator | None:
-    """MMS's, in all processes of this training or in none: the main one fetches it, then the others read it."""
+    """MMS's discriminator, in all processes or in none: the main one downloads it, then the others load the copy."""
     process = this_process()
     found: VitsDiscriminator | None = None
     faults: list[str] = []
@@ -97,21 +97,21 @@ def _published_discriminator(base_voice: str) -> VitsDiscriminator | None:
     return None
 
 
-def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], None] = print) -> FineTuningResult:
-    """Judge the base and the best fine-tuned voice on test sentences, then publish the latter with its card.
+def finish_training(trainer: Trainer, profile: Profile, notify: Callable[[str], None] = print) -> FineTuningResult:
+    """Evaluate the base and the best fine-tuned voice on test sentences, then publish the latter with its card.
 
-    The best voice is the one with the lowest mel distance on the validation sentences. `tell` is called with a line
-    before each part of the work, which takes minutes on a large corpus.
+    The best voice is the one with the lowest mel distance on the validation sentences. `notify` is called with a line
+    of text before each stage; on a large corpus a stage takes minutes.
     """
     parts = clips_of(profile)
     voice, step = trainer.best_voice()
-    tell(f"The best voice is that of step {step} (of {trainer.step}), by the validation sentences.")
-    tell("Measuring the recordings ...")
+    notify(f"The best voice is that of step {step} (of {trainer.step}), by the validation sentences.")
+    notify("Measuring the recordings ...")
     sentences = held_out(profile)
-    tell(f"Test sentences: {sentences.size}.")
+    notify(f"Test sentences: {sentences.size}.")
     base = load_voice(profile.base_voice)
     base.model.to(device=voice.model.device)  # type: ignore[call-arg]
-    evaluation = evaluate({BEFORE: base, AFTER: voice}, sentences, progress=_telling(tell))
+    evaluation = evaluate({BEFORE: base, AFTER: voice}, sentences, progress=_stage_notifier(notify))
     before, after = evaluation.figures(BEFORE), evaluation.figures(AFTER)
     parent = next(iter(registry.known([profile.base_voice])), None)
     voice.card = {
@@ -139,24 +139,24 @@ def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], No
         ),
     }
     origin = origin_of(profile, parent)
-    entry = registry.publish(voice, profile.name, _readme, _samples(evaluation), as_files(evaluation), origin, tell)
+    entry = registry.publish(voice, profile.name, _readme, _samples(evaluation), as_files(evaluation), origin, notify)
     return FineTuningResult(entry.folder, before, after, evaluation, entry.faults)
 
 
-def _telling(tell: Callable[[str], None]) -> Callable[[int, str, int], None]:
-    """A progress that tells what begins, not every sentence of it."""
-    told: set[str] = set()
+def _stage_notifier(notify: Callable[[str], None]) -> Callable[[int, str, int], None]:
+    """A progress callback that announces each stage once, not every sentence."""
+    announced: set[str] = set()
 
     def progress(done: int, name: str, of: int) -> None:
-        if name not in told:
-            told.add(name)
-            tell(f"{name[0].upper()}{name[1:]}, {of} sentences ...")
+        if name not in announced:
+            announced.add(name)
+            notify(f"{name[0].upper()}{name[1:]}, {of} sentences ...")
 
     return progress
 
 
 def _samples(evaluation: Evaluation) -> dict[str, np.ndarray]:
-    """Some sentences as recorded, before and after, by file name."""
+    """By file name, waveforms (samples,) of the first test sentences: as recorded, before and after."""
     return {
         f"{number:02d}-{kind}.wav": waveform
         for kind, name in (("recording", RECORDING), ("before", BEFORE), ("after", AFTER))
@@ -165,9 +165,9 @@ def _samples(evaluation: Evaluation) -> dict[str, np.ndarray]:
 
 
 def clips_of(profile: Profile) -> Parts:
-    """The prepared clips in three parts, as the prepared folder's own settings split them.
+    """The prepared clips, split into train, validation and test by the settings stored in the prepared folder.
 
-    Raises TrainingError if a part is empty: there would be no training, no best voice, or no honest figure.
+    Raises TrainingError if a split is empty: there would be nothing to train on, to choose the step by, or to test on.
     """
     parts = split(read_metadata(profile.prepared_dir), corpus_settings(profile.prepared_dir).held_out_share)
     if not all(parts):
@@ -180,7 +180,7 @@ def clips_of(profile: Profile) -> Parts:
 
 
 def licence_of(voice: Voice, base_voice: str) -> str:
-    """A fine-tuned voice inherits its base's licence."""
+    """The licence that a voice fine-tuned from `voice` inherits: its card's, MMS's for an MMS voice, or unknown."""
     if "licence" in voice.card:
         return voice.card["licence"]
     return MMS_LICENCE if base_voice.startswith("facebook/mms-tts") else UNKNOWN_LICENCE
@@ -201,8 +201,8 @@ def _readme(card: dict) -> str:
     return f"""{voice_head(card)}
 # {card["name"]}
 
-A Kurmanji voice, fine-tuned from `{card["base_voice"]}`. It speaks with transformers alone, and takes its place in
-whatever speaks with a VITS voice:
+A Kurmanji voice, fine-tuned from `{card["base_voice"]}`. It needs transformers alone, and works in every program that
+loads VITS voices:
 
 {HOW_TO_SPEAK}
 
@@ -215,5 +215,5 @@ Measured on {measured_on} other held-out sentences, which chose nothing, against
 
 {table(("figure", "base voice", "this voice", "difference (95 % interval)"), rows)}
 
-What each figure hears and what it is deaf to stands in `report.html`, with the sentences to hear.
+What each figure measures and what it cannot measure is in `report.html`, with the sentences to listen to.
 """

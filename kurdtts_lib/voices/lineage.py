@@ -1,6 +1,6 @@
-"""Where a voice comes from: the profile, data and base voice of its training; and which voices are old enough to go.
+"""The origin of a voice (profile, data and base voice of its training), and which old voices may be removed.
 
-Voices of one origin are a lineage: the chain of parents back to one base voice and one folder of prepared data.
+Voices of one origin form a lineage: the chain of parents back to one base voice and one folder of prepared data.
 """
 
 import dataclasses
@@ -20,30 +20,30 @@ if TYPE_CHECKING:
     from kurdtts_lib.voices.registry import RegisteredVoice
 
 LOCAL = "local.json"
-"""Beside the card, which may be given away: folders of this computer, those under the home relative to it."""
+"""Folders on this computer, relative if under the home. Not on the card, because cards may be published."""
 NEWEST = 3
-"""Voices of a lineage that stay, whatever they are."""
+"""The newest voices of a lineage, which are always kept."""
 LONG_SECONDS = 3600
-"""A training of more than this is not thrown away unasked."""
+"""The result of a longer training is never removed automatically."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What `local.json` holds. A folder begins with `./` if it lies under the home."""
+    """Content of `local.json`. A folder under the home begins with `./`."""
 
     profile: str
     """`Profile.key`."""
     data: str
     """The folder of prepared data."""
     base_voice: str
-    """A folder, or a name on the hub; empty: the profile's own."""
+    """A folder, or a name on the hub; empty: the profile's base voice."""
 
     def json(self) -> str:
         return json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=2) + "\n"
 
 
 def read_origin(folder: Path) -> Origin | None:
-    """The origin of the voice in `folder`; None where it is not known, as of a voice of an earlier version."""
+    """The origin of the voice in `folder`; None if unknown, as for voices of an earlier version, or unreadable."""
     path = folder / LOCAL
     if not path.is_file():
         return None
@@ -55,17 +55,17 @@ def read_origin(folder: Path) -> Origin | None:
 
 
 def origin_of(profile: Profile, parent: "RegisteredVoice | None") -> Origin:
-    """The origin of a voice that was trained with `profile`, from the voice `parent` if that is of the registry."""
+    """The origin of a voice that was trained with `profile`. parent: its base voice, if that is in the registry."""
     base = _profile_of(parent, parent.origin).base_voice if parent and parent.origin else profile.base_voice
     own = base == _built_in(profile.key).base_voice
     return Origin(profile.key, _portable(profile.prepared_dir), "" if own else _portable(base))
 
 
 def profile_of(entry: "RegisteredVoice", asked: str | None = None, data_dir: Path | None = None) -> Profile:
-    """The profile for work on the voice `entry`, by default the one that it was trained with, on the same data.
+    """The profile for work on the voice `entry`: by default the one that it was trained with, on the same data.
 
     asked: a profile, as `load_profile` takes it. data_dir: prepared data.
-    Raises VoiceError if these contradict the voice's origin, or if neither says which profile to take.
+    Raises VoiceError if these contradict the voice's origin, or if that is unknown and no profile is asked for.
     """
     if entry.origin is None:
         if asked is None:
@@ -81,7 +81,7 @@ def profile_of(entry: "RegisteredVoice", asked: str | None = None, data_dir: Pat
 
 
 def check_profile(entry: "RegisteredVoice", profile: Profile) -> None:
-    """Raise VoiceError if `profile` is not the one that the voice was trained with, or has other prepared data."""
+    """Raise VoiceError if the voice is known to be trained with another profile or on other prepared data."""
     if entry.origin is None:
         return
     own = _profile_of(entry, entry.origin)
@@ -100,9 +100,9 @@ def check_profile(entry: "RegisteredVoice", profile: Profile) -> None:
 
 
 def common_profile(entries: Iterable["RegisteredVoice"], asked: str | None, data_dir: Path | None) -> Profile:
-    """The profile for comparing voices: what is asked for, or the one that all of `entries` were trained with.
+    """The profile for comparing voices: the one asked for, or the one that all of `entries` were trained with.
 
-    Raises VoiceError if nothing is asked for and they do not agree.
+    Raises VoiceError if none is asked for and their origins differ or are all unknown.
     """
     if asked is not None or data_dir:
         return dataclasses.replace(load_profile("full" if asked is None else asked), data_dir=data_dir)
@@ -116,43 +116,43 @@ def common_profile(entries: Iterable["RegisteredVoice"], asked: str | None, data
 
 def _profile_of(entry: "RegisteredVoice", origin: Origin) -> Profile:
     built_in, card = _built_in(origin.profile), entry.card.get("settings", {})
-    computed = {name: card[name] for name in PRESETS["cpu"] if name in card}  # as the machine did that trained it
+    computed = {name: card[name] for name in PRESETS["cpu"] if name in card}  # of the training machine
     return dataclasses.replace(
         built_in,
         key=origin.profile,
         name=entry.name,
-        base_voice=_place(origin.base_voice) or built_in.base_voice,
+        base_voice=_from_portable(origin.base_voice) or built_in.base_voice,
         training=dataclasses.replace(built_in.training, **computed),
-        data_dir=Path(_place(origin.data)),
+        data_dir=Path(_from_portable(origin.data)),
     )
 
 
 def _built_in(key: str) -> Profile:
-    """A profile of a folder has the settings of the full one."""
+    """The built-in profile `key`; for a corpus folder, `full`."""
     return load_profile("sample" if key == "sample" else "full")
 
 
-def _portable(place: str | Path) -> str:
-    """A folder under the home as `./...`, another one in full; a hub name as it is."""
-    folder = Path(place)
-    if isinstance(place, str) and not folder.is_dir():
-        return place
+def _portable(location: str | Path) -> str:
+    """A folder under the home as `./...`, any other folder as an absolute path, a hub name unchanged."""
+    folder = Path(location)
+    if isinstance(location, str) and not folder.is_dir():
+        return location
     if folder.resolve().is_relative_to(home().resolve()):
         return f"./{folder.resolve().relative_to(home().resolve()).as_posix()}"
     return str(folder.absolute())
 
 
-def _place(text: str) -> str:
+def _from_portable(text: str) -> str:
     return str(home() / text) if text.startswith("./") else text
 
 
-# --- which voices may go --------------------------------------------------------------------------------------
+# --- which voices may be removed ------------------------------------------------------------------------------
 
 
 def outdated(entries: Sequence["RegisteredVoice"], back: int | None) -> list["RegisteredVoice"]:
-    """What a new voice pushes out: sample voices, and voices between others that learned from corrections.
+    """Voices to remove after a new one: sample voices, and intermediate voices that learned from corrections.
 
-    entries: all voices, the newest last. back: where a roll-back goes.
+    entries: all voices, the newest last. back: the version that a rollback returns to, if any.
     """
     kept, parents = worth_keeping(entries, back), {entry.card.get("parent") for entry in entries}
     return [
@@ -165,7 +165,7 @@ def outdated(entries: Sequence["RegisteredVoice"], back: int | None) -> list["Re
 
 
 def worth_keeping(entries: Sequence["RegisteredVoice"], back: int | None) -> dict[int, str]:
-    """Why a voice stays unless it is named, by its number. entries, back: as in `outdated`."""
+    """By version, why a voice is kept unless its removal is asked for by number. entries, back: as in `outdated`."""
     kept = {entry.version: "its origin is not known" for entry in entries if entry.origin is None}
     for _, lineage in _lineages(entries):
         kept |= dict.fromkeys(_best(lineage), "the best of its lineage")
@@ -187,12 +187,12 @@ def _lineages(entries: Sequence["RegisteredVoice"]) -> list[tuple[Origin, list["
 
 
 def _best(lineage: Sequence["RegisteredVoice"]) -> Iterator[int]:
-    """The nearest to the recordings, and the newest good one.
+    """Versions of the voice with the lowest mel distance of each kind of training, and of the newest without faults.
 
-    A training is measured on all test sentences and one on corrections on some of them: each kind has its best.
+    A fine-tuning is evaluated on all test sentences, a training on corrections on some: the two are not comparable.
     """
     good = [entry for entry in lineage if not entry.faults]
-    for kind, figure in (("after", "mel_distance"), ("elsewhere", "after")):
+    for kind, metric in (("after", "mel_distance"), ("elsewhere", "after")):
         measured = [entry for entry in good if entry.card.get(kind) and not entry.card.get("rehearsal")]
-        yield from (entry.version for entry in sorted(measured, key=lambda one: one.card[kind][figure])[:1])
+        yield from (entry.version for entry in sorted(measured, key=lambda one: one.card[kind][metric])[:1])
     yield from (entry.version for entry in good[-1:])

@@ -1,4 +1,4 @@
-"""What a listening test is made of: sentences that no voice learned from, spoken by voices and read by people."""
+"""Material of a listening test: held-out sentences, synthesised by voices and as recorded."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ MACHINE_READ = "The recordings were read by a machine (espeak-ng), not by a pers
 
 @dataclass(frozen=True)
 class Material:
-    """What `design.make_test` takes."""
+    """Input of `design.make_test`. systems: waveforms (samples,) by system and text; anchors: by text."""
 
     systems: dict[str, dict[str, np.ndarray]]
     sampling_rate: int
@@ -33,12 +33,11 @@ class Material:
 
 
 def from_recordings(voices: Sequence[str], profile: Profile, count: int, kind: str) -> Material:
-    """`count` test sentences of the prepared data, by each of `voices` and as they were recorded.
+    """`count` test sentences of the prepared data, chosen by their hash: spoken by each of `voices`, and as recorded.
 
-    They are chosen by their hash.
-
-    voices: numbers of `kurdtts voices`, folders, or names on the hub. In a test of pairs the recordings take part only
-    beside a single voice, or it would be long. Anchors are recordings of other sentences, if there are enough.
+    voices: numbers of `kurdtts voices`, folders, or names on the hub. kind: of the test; a test of pairs includes the
+    recordings only beside a single voice, to limit its length. Anchors are recordings of other sentences, or of the
+    same ones if there are too few. Raises ListeningError for a voice given twice.
     """
     loaded = _load(voices)
     rate = max(_rate(voice) for voice in loaded.values())
@@ -55,7 +54,7 @@ def from_recordings(voices: Sequence[str], profile: Profile, count: int, kind: s
 
 
 def from_text(voices: Sequence[str], file: Path, count: int) -> Material:
-    """The first `count` lines of a UTF-8 text file, by each of `voices`. There are no recordings then."""
+    """The first `count` lines of a UTF-8 file, spoken by each of `voices`. Raises ListeningError if there are none."""
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -70,7 +69,7 @@ def from_text(voices: Sequence[str], file: Path, count: int) -> Material:
 
 
 def _load(voices: Sequence[str]) -> Mapping[str, Voice]:
-    """By the names that the results will show."""
+    """By the names shown in the results."""
     loaded: dict[str, Voice] = {}
     for source in voices:
         folder = registry.folder_of(source)

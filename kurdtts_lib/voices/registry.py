@@ -1,7 +1,7 @@
-"""Every voice that was made here: numbered, with its parent and its figures, and one of them the current voice.
+"""The registry of the voices made on this computer: numbered, each with its parent and metrics, one of them current.
 
-A voice lies in `models/voice-0007-NAME/`; its card `voice.json` tells `version`, `parent`, data, figures, licence and
-date. `models/current.json` names the current voice and those that were current before it.
+A voice is stored in `models/voice-0007-NAME/`; its card `voice.json` holds `version`, `parent`, data, metrics, licence
+and date. `models/current.json` names the current voice and those that were current before it.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ FOLDER = re.compile(r"voice-(\d{4,})-(.+)")
 NUMBER = re.compile(r"\.?voice-(\d{4,})")
 WEIGHTS = "model.safetensors"
 MUCH_WORSE = 1.15
-"""A voice whose mel distance is this many times its parent's is not better in anything one would hear."""
+"""Highest allowed ratio of a voice's mel distance to its base voice's; above it, no improvement is audible."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class RegisteredVoice:
     card: dict
     current: bool
     origin: Origin | None = None
-    """None where it is not known."""
+    """None if unknown."""
 
     @property
     def faults(self) -> list[str]:
-        """Why it may not become the current voice; empty for a good one."""
+        """Why it may not become the current voice; empty if it may."""
         return list(self.card.get("faults", []))
 
 
@@ -54,13 +54,13 @@ def models() -> Path:
 
 
 def voices() -> list[RegisteredVoice]:
-    """All voices, the newest last. A folder whose card cannot be read is not whole and is not listed."""
+    """All voices, the newest last. A folder without weights or without a readable card is not listed."""
     current = _pointer().get("current")
     found = []
     for folder in models().glob("voice-*"):
         match = FOLDER.fullmatch(folder.name)
         if not (match and (folder / CARD).is_file() and (folder / WEIGHTS).is_file()):
-            continue  # somebody's own folder, or half of one
+            continue  # incomplete, or not a voice of the registry
         try:
             card = read_json(folder / CARD)
         except (OSError, ValueError) as error:
@@ -79,12 +79,12 @@ def publish(
     samples: Mapping[str, np.ndarray] | None = None,
     texts: Mapping[str, str] | None = None,
     origin: Origin | None = None,
-    tell: Callable[[str], None] = print,
+    notify: Callable[[str], None] = print,
 ) -> RegisteredVoice:
-    """Save `voice` as a new version and, if it has no faults, make it the current one. Old ones make room.
+    """Save `voice` as a new version, make it the current one if it has no faults, and remove outdated voices.
 
-    `voice.card` must hold `faults` and `parent`; `version`, `profile` and `parent_sha256` are added. readme: the README
-    of a card. samples, texts: as in `save_voice`. tell: is called with a line for each voice that is removed.
+    `voice.card` must hold `faults` and `parent`; `version`, `profile` and `parent_sha256` are added. readme: makes the
+    README from the card. samples, texts: as in `save_voice`. notify: called with a line for each voice removed.
     """
     voice.card |= {"parent_sha256": _weights_hash(voice.card["parent"])}
     if origin:
@@ -97,12 +97,12 @@ def publish(
         use(version)
     for entry in outdated(voices(), back()):
         if remove(entry):
-            tell(f"Voice {entry.version}, {entry.folder.name}, was removed: three of its lineage are newer.")
+            notify(f"Voice {entry.version}, {entry.folder.name}, was removed: three of its lineage are newer.")
     return entry_of(version)
 
 
 def _weights_hash(version: int | None) -> str | None:
-    """SHA-256 of the weights' file of a voice, which says who a parent was when it is gone; None if it is gone now."""
+    """SHA-256 of a voice's weights file, which identifies a parent after its removal; None if it does not exist."""
     weights = next((entry.folder / WEIGHTS for entry in voices() if entry.version == version), None)
     if weights is None:
         return None
@@ -112,7 +112,7 @@ def _weights_hash(version: int | None) -> str | None:
 
 @contextlib.contextmanager
 def _new_version() -> Iterator[int]:
-    """A number that nobody has and nobody else gets, also not another process that asks at the same time."""
+    """Reserve an unused version number, also against other processes that ask at the same time."""
     models().mkdir(parents=True, exist_ok=True)
     while True:
         version = max(_numbers(), default=0) + 1
@@ -123,7 +123,7 @@ def _new_version() -> Iterator[int]:
             continue
         if _numbers().count(version) == 1:
             break
-        reserved.rmdir()  # another process finished this number after we had counted
+        reserved.rmdir()  # another process has published this number since we counted
     try:
         yield version
     finally:
@@ -135,7 +135,7 @@ def _numbers() -> list[int]:
 
 
 def entry_of(version: int) -> RegisteredVoice:
-    """Raises VoiceError, naming those there are, if there is no such version."""
+    """The voice of this version. Raises VoiceError, which lists the existing versions, if there is none."""
     found = {entry.version: entry for entry in voices()}
     if version not in found:
         raise VoiceError(f"There is no voice {version}. There are: {_numbers_of(found.values())}.")
@@ -147,10 +147,10 @@ def _numbers_of(entries: Iterable[RegisteredVoice]) -> str:
 
 
 def folder_of(source: str | Path | None) -> str:
-    """What `load_voice` takes for the voice `source`, as a reader names it; None is the current voice.
+    """The folder or hub name, for `load_voice`, of the voice that a user calls `source`; None is the current voice.
 
-    A number of `kurdtts voices`; a folder; a voice's name or the name of its folder in `models`; or a name on the hub.
-    Raises VoiceError for a number or a name that no voice has, or that several have.
+    source: a number of `kurdtts voices`; a folder; a voice's name or the name of its folder in `models`; or a name on
+    the hub. Raises VoiceError for a number or a name that no voice has, or that several have.
     """
     if source is None:
         return str(current().folder)
@@ -171,19 +171,19 @@ def folder_of(source: str | Path | None) -> str:
 
 
 def named(name: str, entries: Sequence[RegisteredVoice]) -> list[RegisteredVoice]:
-    """The voices among `entries` with this number, folder name or name. No path is made from `name`."""
+    """The voices among `entries` with this number, folder name or name. `name` is never used as a path."""
     exact = [entry for entry in entries if name in (str(entry.version), entry.folder.name)]
     return exact or [entry for entry in entries if entry.name == name]
 
 
 def known(sources: Iterable[str | Path]) -> list[RegisteredVoice]:
-    """Those of the voices `sources` that are of this registry. Raises VoiceError as `place_of`."""
+    """Those of the voices `sources` that are in this registry. Raises VoiceError as `folder_of`."""
     folders = {Path(folder_of(source)).resolve() for source in sources}
     return [entry for entry in voices() if entry.folder.resolve() in folders]
 
 
 def current() -> RegisteredVoice:
-    """The current voice. Raises VoiceError if there is none, and says why."""
+    """The current voice. Raises VoiceError, with the reason, if there is none."""
     found = voices()
     for entry in found:
         if entry.current:
@@ -192,7 +192,7 @@ def current() -> RegisteredVoice:
 
 
 def why_no_current(found: Sequence[RegisteredVoice]) -> str:
-    """Why none of `voices()` is the current one, and what to do: a sentence that names no folder of this machine."""
+    """Why none of `voices()` is the current one, and what to do. Names no local folder, so clients may see it."""
     if not found:
         return "There is no fine-tuned voice yet. Train one: notebook 4, or `kurdtts train`."
     newest = found[-1]
@@ -202,7 +202,7 @@ def why_no_current(found: Sequence[RegisteredVoice]) -> str:
 
 
 def use(version: int) -> RegisteredVoice:
-    """Make a voice the current one, in one step: readers see the old one or this one.
+    """Make a voice the current one, atomically.
 
     Raises VoiceError if it does not exist or has faults.
     """
@@ -217,7 +217,7 @@ def use(version: int) -> RegisteredVoice:
 
 
 def rollback() -> RegisteredVoice:
-    """Make the voice current that was it before. Raises VoiceError if there is none."""
+    """Make the previous current voice current again. Raises VoiceError if there is none."""
     before = _before()
     if not before:
         raise VoiceError("There is no earlier voice to go back to.")
@@ -226,7 +226,7 @@ def rollback() -> RegisteredVoice:
 
 
 def back() -> int | None:
-    """Where `rollback` would go."""
+    """The version that `rollback` would return to; None if there is none."""
     return next(reversed(_before()), None)
 
 
@@ -236,10 +236,10 @@ def _before() -> list[int]:
 
 
 def remove(entry: RegisteredVoice) -> bool:
-    """Delete a voice that is not the current one; False if another program holds it open (Windows) or removed it."""
+    """Delete a voice that is not the current one; False if another program has it open (Windows) or removed it."""
     aside = entry.folder.with_name(f".{entry.folder.name}{ASIDE}")
     try:
-        entry.folder.replace(aside)  # first: half of a voice must never look like one
+        entry.folder.replace(aside)  # first: a half-deleted folder must not look like a voice
     except (PermissionError, FileNotFoundError):
         return False
     shutil.rmtree(aside, ignore_errors=True)
@@ -250,7 +250,7 @@ def remove(entry: RegisteredVoice) -> bool:
 
 
 class Likeness(Protocol):
-    """What `faults_of` asks about a voice's speech, in means over sentences; `judging.Figures` has it, and more."""
+    """Metrics of a voice's speech that `faults_of` needs, as means over sentences; `evaluation.Metrics` has them."""
 
     @property
     def sentences(self) -> int: ...
@@ -263,10 +263,10 @@ class Likeness(Protocol):
 
 
 def faults_of(speech: Sequence[np.ndarray], after: Likeness, before: float, allowed: float) -> list[str]:
-    """What forbids a voice, each in a sentence.
+    """Why a voice may not become the current one, each reason a sentence.
 
-    speech: ordinary sentences it spoke, and its figures on them; before: its parent's mel distance on the same;
-    allowed: how high its own may be.
+    speech: its waveforms (samples,) of ordinary sentences; after: its metrics on them; before: its parent's mel
+    distance on the same sentences, in nepers; allowed: the highest mel distance that it may have.
     """
     if not all(np.isfinite(waveform).all() for waveform in speech) or not np.isfinite(after.mel_distance):
         return ["Its sound is not a number."]

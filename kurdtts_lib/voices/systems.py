@@ -1,4 +1,4 @@
-"""The voices that are judged, by names that can be told apart."""
+"""The voices that are evaluated, by distinct names."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,9 +11,9 @@ from kurdtts_lib.voices import registry
 
 
 def load_systems(sources: Iterable[str | Path], profile: Profile) -> dict[str, Voice]:
-    """Voices by name, in their order. A source is what `registry.place_of` takes.
+    """Voices by name, in the given order. sources: as in `registry.folder_of`.
 
-    Without any, the profile's base voice and the current voice. Raises VoiceError if one cannot be had.
+    Without any, the profile's base voice and the current voice. Raises VoiceError if one cannot be loaded.
     """
     voices: dict[str, Voice] = {}
     for place in [registry.folder_of(source) for source in sources] or [profile.base_voice, registry.folder_of(None)]:
@@ -22,6 +22,6 @@ def load_systems(sources: Iterable[str | Path], profile: Profile) -> dict[str, V
 
 
 def _free_name(name: str, taken: Iterable[str]) -> str:
-    """`name`, with a number behind it if another voice has it."""
+    """`name`, followed by a number if another voice has it."""
     taken = {*taken, RECORDING}
     return next(free for free in (name, *(f"{name} ({number})" for number in range(2, 1000))) if free not in taken)

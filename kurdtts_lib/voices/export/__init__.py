@@ -1,1 +1,1 @@
-"""A voice as files that speak without torch: ONNX, ONNX in 8 bits, and the form that sherpa-onnx reads."""
+"""Export of a voice to files that run without torch: ONNX, 8-bit ONNX, and the format of sherpa-onnx."""

@@ -1,4 +1,4 @@
-"""What stands beside an exported voice: how to speak with it, its licence, and the figures of its checks."""
+"""The README of an exported voice: how to speak with it, its licence, and the results of its verification."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,8 +10,8 @@ SPEAK_ONNX = """With the package `kurdtts`, without torch: `kurdtts say "Roj baÅ
 ```python
 from pathlib import Path
 
-from kurdtts_lib.audio import write_wav
-from kurdtts_lib.export.onnx_voice import OnnxVoice
+from kurdtts_lib.audio.io import write_wav
+from kurdtts_lib.voices.export.onnx_voice import OnnxVoice
 
 voice = OnnxVoice("this folder")
 write_wav(Path("speech.wav"), voice.speak("Roj baÅŸ!"), voice.sampling_rate)
@@ -61,7 +61,7 @@ def readme(card: dict[str, Any], warnings: Sequence[str]) -> str:
         pipeline_tag="text-to-speech",
     )
     speak = SPEAK_SHERPA if sherpa else SPEAK_ONNX.replace("{flow_size}", str(card["flow_size"]))
-    heeded = "".join(f"\n**{warning}**\n" for warning in warnings)
+    warning_lines = "".join(f"\n**{warning}**\n" for warning in warnings)
     return f"""{head}
 # {card["voice"]}, {card["form"]}
 
@@ -70,20 +70,20 @@ A Kurmanji voice of {card["sampling_rate"]} Hz, exported from `{card["voice"]}` 
 
 - Licence: {card["licence"]} (inherited from the voice)
 - Size of the model: {card["bytes"] / 1e6:.1f} MB
-{heeded}
+{warning_lines}
 ## Speak
 
 {speak}
 
 ## Checked
 
-{table(("figure", "value"), _figures(card))}
+{table(("figure", "value"), _results(card))}
 
 Checked on {card["machine"]}, with {", ".join(f"{name} {number}" for name, number in card["packages"].items())}.
 """
 
 
-def _figures(card: dict[str, Any]) -> list[tuple[str, object]]:
+def _results(card: dict[str, Any]) -> list[tuple[str, object]]:
     agreement = card["agreement"]
     rows: list[tuple[str, object]] = [
         ("sentences spoken by torch and by the float32 graph with the same noise", agreement["sentences"]),

@@ -1,4 +1,4 @@
-"""A voice as a folder that speaks without torch, checked before it appears."""
+"""Export of a voice to a folder that runs without torch, verified before it appears."""
 
 import datetime
 import platform
@@ -29,7 +29,7 @@ FORMS = ("onnx", "onnx-int8", "sherpa")
 
 @dataclass(frozen=True)
 class Exported:
-    """A folder that was written, what its card says, and what its maker should read."""
+    """An exported folder, the content of its `export.json`, and warnings for the user."""
 
     folder: Path
     card: dict[str, Any]
@@ -37,29 +37,29 @@ class Exported:
 
 
 def export_voice(source: str | Path, folder: Path, form: str = "onnx") -> Exported:
-    """Write the voice `source`, a folder or a name on the hub, into the new folder `folder`.
+    """Export the voice `source`, a folder or a name on the hub, to the new or empty folder `folder`.
 
-    form: `onnx` and `onnx-int8` are spoken by `OnnxVoice`, `sherpa` by the programs of sherpa-onnx.
-    Raises VoiceError if the form or the voice cannot be had, or if the export does not say what the voice says;
-    KurdTTSError if the folder holds something. Nothing is left behind then.
+    form: `onnx` and `onnx-int8` are for `OnnxVoice`, `sherpa` is for programs that use sherpa-onnx.
+    Raises VoiceError if the form is unknown, the voice cannot be loaded, or the export does not reproduce its speech;
+    TextError if it lacks letters of Kurmanji; KurdTTSError if the folder is not empty. Nothing is left behind then.
     """
     if form not in FORMS:
         raise VoiceError(f"There is no form {form!r}. Choose one of: {', '.join(FORMS)}.")
     check_own(folder)
     voice = load_voice(source)
     graph = SpeakingGraph(plain_model(voice.model))
-    about = _about(voice, str(source), form)
+    common = _common_card(voice, str(source), form)
     with atomic_folder(folder) as temporary:
         found = {"onnx": _write_onnx, "onnx-int8": _write_int8, "sherpa": _write_sherpa}[form](voice, graph, temporary)
         warnings = [found.pop("warning")] if found.get("warning") else []
-        card = {**about, "bytes": (temporary / MODEL).stat().st_size, **found}
+        card = {**common, "bytes": (temporary / MODEL).stat().st_size, **found}
         write_json(temporary / CARD, card)
         write_text(temporary / "LICENCE", f"{card['licence']}\n")
         write_text(temporary / "README.md", readme(card, warnings))
     return Exported(folder, card, warnings)
 
 
-def _about(voice: Voice, source: str, form: str) -> dict[str, Any]:
+def _common_card(voice: Voice, source: str, form: str) -> dict[str, Any]:
     return {
         "form": form,
         "voice": public_name(source),
@@ -75,7 +75,7 @@ def _about(voice: Voice, source: str, form: str) -> dict[str, Any]:
 
 
 def _rows(voice: Voice, sentences: tuple[str, ...]) -> list[list[int]]:
-    """Raises TextError if the voice lacks letters of Kurmanji."""
+    """Token ids of each sentence. Raises TextError if the voice lacks letters of Kurmanji."""
     return [encode(sentence, voice.tokenizer) for sentence in sentences]
 
 

@@ -1,4 +1,4 @@
-"""One ONNX graph from token ids to the waveform, traced from the speaking direction of `vits.inference`."""
+"""One ONNX graph from token ids to the waveform, traced from `vits.inference`."""
 
 import copy
 import warnings
@@ -18,17 +18,17 @@ from kurdtts_lib.vits.voice import folded_state
 
 OPSET = 17
 SHERPA_NOISE, SHERPA_DURATION_NOISE = 0.667, 0.8
-"""What sherpa-onnx sends where its user chooses nothing."""
+"""Defaults of sherpa-onnx."""
 EXAMPLE_TOKENS = 41
-"""Positions of the traced example. Any number works afterwards."""
+"""Tokens of the tracing example; the traced graph takes any number."""
 
 
 class SpeakingGraph(nn.Module):
-    """Speech of one clause with all of its random numbers as inputs, so that it can be said again and compared."""
+    """Speech of one clause with all random values as inputs, so that it can be reproduced and compared."""
 
     inputs = ("input_ids", "speed", "variation", "duration_noise", "noise")
     outputs = ("waveform", "durations")
-    lengths: ClassVar = {
+    dynamic_axes: ClassVar = {
         "input_ids": {1: "positions"},
         "duration_noise": {2: "positions"},
         "noise": {2: "noise_frames"},
@@ -43,21 +43,21 @@ class SpeakingGraph(nn.Module):
     def forward(
         self, input_ids: Tensor, speed: Tensor, noise_scale: Tensor, duration_noise: Tensor, noise: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The waveform (samples,) and the frames of each position (positions,), whole numbers as float32.
+        """The waveform (samples,) and the duration of each position in frames (positions,), integers as float32.
 
-        input_ids: (1, positions). speed: (), 2 takes half the time. variation: (), of melody and rhythm, in parts of
-        the voice's own; 0 has none. duration_noise: (1, 2, positions), and noise: (1, flow_size, any number of frames),
-        standard normal. Speech longer than the noise takes it again from its start: the number of frames is not known
-        before.
+        input_ids: (1, positions). speed: (), 2 takes half the time. noise_scale: (), the input `variation`, a factor on
+        the voice's own noise scales of melody and rhythm; 0 is deterministic. duration_noise: (1, 2, positions), and
+        noise: (1, flow_size, any number of frames), standard normal. Speech longer than the noise reuses it from its
+        start, because the number of frames is not known beforehand.
         """
         model = self.model
         prior = encode_text(model, input_ids)
-        shaken = duration_noise * (noise_scale * model.noise_scale_duration)
-        durations = predict_durations(model, prior.hidden, speed * model.speaking_rate, shaken)
+        scaled_noise = duration_noise * (noise_scale * model.noise_scale_duration)
+        durations = predict_durations(model, prior.hidden, speed * model.speaking_rate, scaled_noise)
         means, log_stddevs = (expand(values, durations) for values in (prior.means, prior.log_stddevs))
         frames = torch.arange(means.shape[2], device=means.device) % noise.shape[2]
-        shaken = noise.index_select(2, frames) * (noise_scale * model.noise_scale)
-        return decode(model, means, log_stddevs, shaken), durations[0]
+        scaled_noise = noise.index_select(2, frames) * (noise_scale * model.noise_scale)
+        return decode(model, means, log_stddevs, scaled_noise), durations[0]
 
     def example(self) -> tuple[Tensor, ...]:
         """Inputs to trace with."""
@@ -67,11 +67,11 @@ class SpeakingGraph(nn.Module):
 
 
 class SherpaGraph(nn.Module):
-    """The same under the names that sherpa-onnx gives, which draws no numbers: the graph does it."""
+    """The same with the input names of sherpa-onnx, which passes no noise: the graph draws it."""
 
     inputs = ("x", "x_length", "noise_scale", "length_scale", "noise_scale_w")
     outputs = ("y",)
-    lengths: ClassVar = {"x": {1: "L"}, "y": {2: "S"}}
+    dynamic_axes: ClassVar = {"x": {1: "L"}, "y": {2: "S"}}
 
     def __init__(self, model: VitsModel) -> None:
         super().__init__()
@@ -82,14 +82,14 @@ class SherpaGraph(nn.Module):
     ) -> Tensor:
         """The waveform, (1, 1, samples).
 
-        x: (1, positions). The others: (1,). sherpa's own defaults, 0.667, 1 and 0.8, give the voice's own noise and
-        pace, whatever they are.
+        x: (1, positions). The others: (1,). sherpa's defaults, 0.667, 1 and 0.8, give the voice's own noise scales and
+        speaking rate.
         """
         model = self.model
         prior = encode_text(model, x[:, : x_length[0]])
         scale = noise_scale_w * (model.noise_scale_duration / SHERPA_DURATION_NOISE)
-        shaken = torch.randn_like(prior.hidden[:, :2]) * scale
-        durations = predict_durations(model, prior.hidden, model.speaking_rate / length_scale, shaken)
+        scaled_noise = torch.randn_like(prior.hidden[:, :2]) * scale
+        durations = predict_durations(model, prior.hidden, model.speaking_rate / length_scale, scaled_noise)
         means, log_stddevs = (expand(values, durations) for values in (prior.means, prior.log_stddevs))
         scale = noise_scale * (model.noise_scale / SHERPA_NOISE)
         return decode(model, means, log_stddevs, torch.randn_like(means) * scale)[None, None]
@@ -101,8 +101,8 @@ class SherpaGraph(nn.Module):
 
 
 def plain_model(model: VitsModel) -> VitsModel:
-    """A copy on the processor that speaks and no more: weight norm folded, no dropout, and not the caller's mode."""
-    with torch.random.fork_rng(devices=[]):  # the weights that are drawn here are replaced at once
+    """A float32 CPU copy for inference only, with weight norm folded, in eval mode whatever mode `model` is in."""
+    with torch.random.fork_rng(devices=[]):  # the initial weights that are drawn here are replaced at once
         plain = VitsModel(copy.deepcopy(model.config))
     plain.load_state_dict(folded_state(model))
     for module in list(plain.modules()):
@@ -113,12 +113,12 @@ def plain_model(model: VitsModel) -> VitsModel:
     return plain.float().eval()
 
 
-def write_graph(graph: SpeakingGraph | SherpaGraph, target: Path, about: Mapping[str, str | int]) -> None:
-    """Trace the graph into an ONNX file. about: what the file tells of itself, its metadata.
+def write_graph(graph: SpeakingGraph | SherpaGraph, target: Path, metadata: Mapping[str, str | int]) -> None:
+    """Trace the graph into an ONNX file. metadata: stored in the file.
 
-    The exporter that torch calls old: the new one cannot follow the boolean masks of the duration predictor's splines.
+    Uses torch's older exporter: the newer one cannot trace the boolean masks of the duration predictor's splines.
     """
-    graph.eval()  # the exporter gives a graph back in the mode it was in: dropout would come back with it
+    graph.eval()  # the exporter restores the graph's mode, and training mode would bring dropout back
     with _quiet(), torch.no_grad():
         torch.onnx.export(
             graph,
@@ -128,21 +128,21 @@ def write_graph(graph: SpeakingGraph | SherpaGraph, target: Path, about: Mapping
             opset_version=OPSET,
             input_names=list(graph.inputs),
             output_names=list(graph.outputs),
-            dynamic_axes=graph.lengths,
+            dynamic_axes=graph.dynamic_axes,
         )
     traced = onnx.load(target)
     _keep_inputs(traced, graph)
-    onnx.helper.set_model_props(traced, {name: str(value) for name, value in about.items()})
+    onnx.helper.set_model_props(traced, {name: str(value) for name, value in metadata.items()})
     onnx.checker.check_model(traced, full_check=True)
     onnx.save(traced, target)
 
 
 def _keep_inputs(traced: onnx.ModelProto, graph: SpeakingGraph | SherpaGraph) -> None:
-    """The exporter drops inputs that a voice does not use, such as the durations' noise; all voices take the same."""
+    """Restore the inputs that the exporter drops because a voice does not use them, such as duration noise."""
     kept = {value.name: value for value in traced.graph.input}
     inputs = []
     for name, example in zip(graph.inputs, graph.example(), strict=True):
-        shape = [graph.lengths.get(name, {}).get(axis, size) for axis, size in enumerate(example.shape)]
+        shape = [graph.dynamic_axes.get(name, {}).get(axis, size) for axis, size in enumerate(example.shape)]
         kind = onnx.TensorProto.FLOAT if example.is_floating_point() else onnx.TensorProto.INT64
         inputs.append(kept.get(name) or onnx.helper.make_tensor_value_info(name, kind, shape))
     del traced.graph.input[:]
@@ -151,7 +151,7 @@ def _keep_inputs(traced: onnx.ModelProto, graph: SpeakingGraph | SherpaGraph) ->
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The tracer warns of every comparison of sizes; whether they matter is what the check of the export finds out."""
+    """Silence the tracer, which warns of every comparison of sizes; verification shows whether one matters."""
     with warnings.catch_warnings():
         for category in (torch.jit.TracerWarning, DeprecationWarning):
             warnings.simplefilter("ignore", category)

@@ -1,4 +1,4 @@
-"""Speaking with an exported voice: onnxruntime and numpy, no torch."""
+"""Speech synthesis with an exported voice, by onnxruntime and numpy, without torch."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,16 +15,16 @@ from kurdtts_lib.vits.utterance import Utterance
 
 MODEL, VOCABULARY, CARD = "model.onnx", "vocab.json", "export.json"
 NOISE_FRAMES = 8
-"""Frames of noise for each token of a clause; speech has two or three. A clause that is longer takes them again."""
+"""Frames of noise for each token of a clause; speech has two or three per token. A longer clause reuses the noise."""
 
 
 def open_session(model: Path, threads: int | None = None) -> onnxruntime.InferenceSession:
-    """An ONNX file ready to run on the processor. threads: None is one for each core.
+    """An inference session for an ONNX file, on the CPU. threads: None is one for each core.
 
     Raises VoiceError if it is missing or damaged.
     """
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # its warnings about unused weights are for the makers of exporters
+    options.log_severity_level = 3  # errors only: its warnings are about unused weights
     if threads:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -41,64 +41,64 @@ def open_session(model: Path, threads: int | None = None) -> onnxruntime.Inferen
 
 
 def graph_inputs(
-    ids: Sequence[int], numbers: np.random.Generator, flow_size: int, speed: float, noise_scale: float
+    ids: Sequence[int], rng: np.random.Generator, flow_size: int, speed: float, noise_scale: float
 ) -> dict[str, np.ndarray]:
-    """What `graph.SpeakingGraph` takes, by name, with noise drawn from `numbers`."""
+    """Inputs of `graph.SpeakingGraph`, by name, with noise drawn from `rng`."""
     positions = len(ids)
     return {
         "input_ids": np.array([ids], dtype=np.int64),
         "speed": np.array(speed, dtype=np.float32),
         "variation": np.array(noise_scale, dtype=np.float32),
-        "duration_noise": numbers.standard_normal((1, 2, positions), dtype=np.float32),
-        "noise": numbers.standard_normal((1, flow_size, NOISE_FRAMES * positions), dtype=np.float32),
+        "duration_noise": rng.standard_normal((1, 2, positions), dtype=np.float32),
+        "noise": rng.standard_normal((1, flow_size, NOISE_FRAMES * positions), dtype=np.float32),
     }
 
 
 class OnnxVoice:
-    """An exported voice (form `onnx` or `onnx-int8`) that speaks. It may be used from several threads."""
+    """An exported voice (form `onnx` or `onnx-int8`). Thread-safe."""
 
     def __init__(self, folder: str | Path, threads: int | None = None) -> None:
-        """threads: None is one for each core. Raises VoiceError if the folder holds no such voice."""
+        """threads: None is one for each core. Raises VoiceError if the folder holds no voice of these forms."""
         folder = Path(folder)
         card = _read_card(folder)
         self.sampling_rate: int = card["sampling_rate"]
         """Hertz."""
         self._flow_size: int = card["flow_size"]
-        self.tokenizer = _Letters(read_json(folder / VOCABULARY))
+        self.tokenizer = _Vocabulary(read_json(folder / VOCABULARY))
         self._session = open_session(folder / MODEL, threads)
 
     def speak(self, text: str, seed: int = 1, speed: float = 1.0, noise_scale: float = 1.0) -> np.ndarray:
         """The waveform of `text`: (samples,), float32 in [-1, 1], at `sampling_rate` Hz.
 
-        speed: 2 takes half the time, at the same pitch. variation: of melody and rhythm, in parts of the voice's own.
-        The same seed gives the same samples, on one kind of machine; those of another seed are another reading.
-        Raises TextError, before anything is spoken, for text that the voice cannot say.
+        speed: 2 takes half the time, at the same pitch. noise_scale: a factor on the voice's own noise scales of melody
+        and rhythm. The same seed gives the same samples on the same kind of machine; another seed, another reading.
+        Raises TextError, before anything is spoken, for text that the voice cannot say; VoiceError for a speed <= 0.
         """
         return np.concatenate(list(self.clauses(text, seed, speed, noise_scale)))
 
     def clauses(self, text: str, seed: int = 1, speed: float = 1.0, noise_scale: float = 1.0) -> Iterator[np.ndarray]:
-        """The same, clause by clause, each with the pause after it: the first can be heard while others are made."""
+        """The same, clause by clause, each with the pause after it, so that playback can start with the first."""
         if not speed > 0:
             raise VoiceError(f"A speed of {speed} cannot be spoken. 1 is the voice's own, 2 takes half the time.")
-        pieces = split(text) or [Piece(text, 0.0)]  # nothing to say is for encode to refuse
+        pieces = split(text) or [Piece(text, 0.0)]  # encode refuses an empty text
         ids = [encode(piece.text, self.tokenizer) for piece in pieces]
         return (
-            np.pad(said.waveform, (0, round(piece.pause / speed * self.sampling_rate)))
-            for said, piece in zip(self.utterances(ids, seed, speed, noise_scale), pieces, strict=True)
+            np.pad(utterance.waveform, (0, round(piece.pause / speed * self.sampling_rate)))
+            for utterance, piece in zip(self.utterances(ids, seed, speed, noise_scale), pieces, strict=True)
         )
 
     def utterances(
         self, clauses: Iterable[Sequence[int]], seed: int, speed: float, noise_scale: float
     ) -> Iterator[Utterance]:
-        """Speak the token ids of clauses, each when it is asked for."""
-        numbers = np.random.default_rng(seed)
+        """Synthesise each clause, given as token ids, when it is asked for."""
+        rng = np.random.default_rng(seed)
         for ids in clauses:
-            inputs = graph_inputs(ids, numbers, self._flow_size, speed, noise_scale)
+            inputs = graph_inputs(ids, rng, self._flow_size, speed, noise_scale)
             waveform, durations = self._session.run(["waveform", "durations"], inputs)
             yield Utterance(waveform, durations.astype(np.int64))
 
 
-class _Letters:
+class _Vocabulary:
     def __init__(self, ids: dict[str, int]) -> None:
         self._ids = ids
 

@@ -1,4 +1,4 @@
-"""The form that sherpa-onnx reads: what its files must hold, and speaking through it to prove them."""
+"""The format of sherpa-onnx: its metadata and token table, and speaking through it to verify an export."""
 
 import json
 import subprocess
@@ -20,19 +20,19 @@ TOKENS = "tokens.txt"
 PROCESS = """
 import json, sys
 import numpy, sherpa_onnx
-wish = json.load(open(sys.argv[1], encoding="utf-8"))
-vits = sherpa_onnx.OfflineTtsVitsModelConfig(tokens=wish["tokens"], model=wish["model"], lexicon="", **wish["scales"])
-model = sherpa_onnx.OfflineTtsModelConfig(vits=vits, num_threads=wish["threads"], provider="cpu")
-# By its default the program makes pauses shorter.
+task = json.load(open(sys.argv[1], encoding="utf-8"))
+vits = sherpa_onnx.OfflineTtsVitsModelConfig(tokens=task["tokens"], model=task["model"], lexicon="", **task["scales"])
+model = sherpa_onnx.OfflineTtsModelConfig(vits=vits, num_threads=task["threads"], provider="cpu")
+# By default sherpa-onnx shortens pauses.
 voice = sherpa_onnx.OfflineTts(sherpa_onnx.OfflineTtsConfig(model=model, silence_scale=1.0))
-sounds = [voice.generate(text, sid=0, speed=wish["speed"]).samples for text in wish["texts"]]
-numpy.savez(sys.argv[2], *[numpy.asarray(sound, dtype=numpy.float32) for sound in sounds])
+waveforms = [voice.generate(text, sid=0, speed=task["speed"]).samples for text in task["texts"]]
+numpy.savez(sys.argv[2], *[numpy.asarray(waveform, dtype=numpy.float32) for waveform in waveforms])
 """
 # fmt: on
 
 
 def metadata(language: str, sampling_rate: int) -> dict[str, str | int]:
-    """What sherpa-onnx must know of the model. It stops the whole program where one is missing."""
+    """Metadata that sherpa-onnx requires of a model. It ends the whole process if one is missing."""
     return {
         "model_type": "vits",
         "comment": "kurdtts",
@@ -40,33 +40,33 @@ def metadata(language: str, sampling_rate: int) -> dict[str, str | int]:
         "frontend": "characters",
         "add_blank": 1,
         "blank_id": BLANK,
-        "use_eos_bos": 0,  # by its default the program puts a token before and one after the text
+        "use_eos_bos": 0,  # by default sherpa-onnx puts a token before and one after the text
         "n_speakers": 1,
         "sample_rate": sampling_rate,
     }
 
 
 def write_tokens(vocabulary: Mapping[str, int], target: Path) -> None:
-    """One `letter id` a line. sherpa makes small letters of A to Z alone, so that large ones beyond stand here too."""
+    """Write one `character id` a line. sherpa lowercases only A to Z, so other capitals are written as well."""
     lines = []
-    for letter, number in sorted(vocabulary.items(), key=lambda item: item[1]):
-        if len(letter) == 1:  # others, such as <unk>, are no letters
-            large = letter.upper()
-            forms = [letter, large] if len(large) == 1 and not large.isascii() and large != letter else [letter]
-            lines += [f"{form} {number}\n" for form in forms if form == letter or form not in vocabulary]
+    for char, token_id in sorted(vocabulary.items(), key=lambda item: item[1]):
+        if len(char) == 1:  # leaves out special tokens such as <unk>
+            upper = char.upper()
+            forms = [char, upper] if len(upper) == 1 and not upper.isascii() and upper != char else [char]
+            lines += [f"{form} {token_id}\n" for form in forms if form == char or form not in vocabulary]
     write_text(target, "".join(lines))
 
 
 def speak_with_sherpa(
     folder: Path, texts: Sequence[str], noise_scale: float = 1.0, speed: float = 1.0, threads: int = 1
 ) -> list[np.ndarray]:
-    """A waveform (samples,) for each text, in small letters and without marks, spoken by the package sherpa-onnx.
+    """A waveform (samples,) for each text, spoken by the package sherpa-onnx. texts: lower case, no punctuation.
 
-    In a process of its own: where a model does not please it, sherpa-onnx ends the whole program; and its copy of
-    onnxruntime need not be the one that is loaded here.
-    Raises VoiceError if the process fails.
+    In a subprocess: sherpa-onnx ends the whole process if it rejects a model, and its copy of onnxruntime may differ
+    from the one that is loaded here.
+    Raises VoiceError if the subprocess fails.
     """
-    wish = {
+    task = {
         "model": str(folder / MODEL),
         "tokens": str(folder / TOKENS),
         "scales": {
@@ -79,12 +79,12 @@ def speak_with_sherpa(
         "threads": threads,
     }
     with tempfile.TemporaryDirectory() as temporary:
-        wish_file, sounds = Path(temporary) / "wish.json", Path(temporary) / "sounds.npz"
-        wish_file.write_text(json.dumps(wish), encoding="utf-8")
-        command = [sys.executable, "-c", PROCESS, str(wish_file), str(sounds)]
+        task_file, waveforms = Path(temporary) / "task.json", Path(temporary) / "waveforms.npz"
+        task_file.write_text(json.dumps(task), encoding="utf-8")
+        command = [sys.executable, "-c", PROCESS, str(task_file), str(waveforms)]
         result = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", errors="replace")
-        if result.returncode or not sounds.is_file():
-            said = "; ".join(result.stderr.strip().splitlines()[-3:]) or f"status {result.returncode}"
-            raise VoiceError(f"sherpa-onnx cannot speak with {folder}: {said}")
-        with np.load(sounds) as arrays:
-            return [arrays[f"arr_{number}"] for number in range(len(texts))]
+        if result.returncode or not waveforms.is_file():
+            message = "; ".join(result.stderr.strip().splitlines()[-3:]) or f"status {result.returncode}"
+            raise VoiceError(f"sherpa-onnx cannot speak with {folder}: {message}")
+        with np.load(waveforms) as arrays:
+            return [arrays[f"arr_{index}"] for index in range(len(texts))]

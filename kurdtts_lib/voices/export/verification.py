@@ -1,4 +1,4 @@
-"""Does an exported graph say what the voice says? Sample by sample, and as one hears it."""
+"""Verification of an exported graph against the voice, by samples, and of 8 bits against float32, by metrics."""
 
 import math
 import statistics
@@ -36,28 +36,28 @@ CALIBRATION = (
     "Keçikê gul û giya ji zozanê anîn.",
     "Jin, jiyan, azadî.",
 )
-"""What tells the range of numbers in each layer; none of it is checked."""
+"""Calibration sentences of the quantisation; none of them is used in the verification."""
 LEAST_SNR_DB = 60.0
-"""The error is then a thousandth of the speech. Both compute in float32 and differ by rounding alone: 115 to 130 dB."""
+"""The error is then a thousandth of the speech's amplitude. Both are float32 and differ by rounding: 115 to 130 dB."""
 HIGHEST_SNR_DB = 200.0
-"""Of two that are the same."""
+"""Stands for infinity, where both waveforms are the same."""
 SPEEDS = (1.0, 0.8, 1.3)
 BORDER_SPEED = 1.013
-"""Tried where durations differ: a duration that is a whole number but for rounding is not one at another speed."""
+"""Factor for a second try where durations differ: one that is an integer but for rounding is none at another speed."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """An exported graph against torch, with the same noise."""
+    """An exported graph compared with torch, with the same noise."""
 
     sentences: int
     least_snr_db: float
     at_a_border: int
-    """Sentences in which rounding made a duration one frame longer or shorter, and which were said again faster."""
+    """Sentences in which rounding changed a duration by a frame, and which were spoken again a little faster."""
 
 
 def snr_db(reference: np.ndarray, other: np.ndarray) -> float:
-    """Power of the reference over that of the difference, in dB; at most `HIGHEST_SNR_DB`."""
+    """Power of the reference over power of the difference, in dB; at most `HIGHEST_SNR_DB`. Both: (samples,)."""
     power, error = (float(np.square(values, dtype=np.float64).sum()) for values in (reference, reference - other))
     if not error:
         return HIGHEST_SNR_DB
@@ -65,15 +65,15 @@ def snr_db(reference: np.ndarray, other: np.ndarray) -> float:
 
 
 def check_speaking(session: onnxruntime.InferenceSession, graph: SpeakingGraph, ids: Sequence[list[int]]) -> Agreement:
-    """Speak the rows of token ids with both, at several speeds, some without variation.
+    """Speak the rows of token ids with torch and with the session, at several speeds, some without noise.
 
-    Raises VoiceError if a sentence differs more than by rounding.
+    Raises VoiceError if a sentence differs by more than rounding.
     """
     return _check(graph, ids, lambda inputs: session.run(list(graph.outputs), inputs), (1.0, 1.0, 1.0, 0.0))
 
 
 def check_sherpa(session: onnxruntime.InferenceSession, graph: SpeakingGraph, ids: Sequence[list[int]]) -> Agreement:
-    """The same of a `SherpaGraph`, without variation: it draws its own numbers."""
+    """The same for a `SherpaGraph`, without noise, because it draws its own."""
 
     def speak(inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
         scales = [np.array([value], dtype=np.float32) for value in (0.0, 1 / inputs["speed"], 0.0)]
@@ -84,7 +84,7 @@ def check_sherpa(session: onnxruntime.InferenceSession, graph: SpeakingGraph, id
 
 
 def check_program(folder: Path, graph: SpeakingGraph, texts: Sequence[str], ids: Sequence[list[int]]) -> Agreement:
-    """The same, spoken by the package sherpa-onnx itself from `texts`, whose ids these are."""
+    """The same, spoken by the package sherpa-onnx itself. ids: the token ids of `texts`."""
     texts_of = {tuple(row): text for row, text in zip(ids, texts, strict=True)}
 
     def speak(inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
@@ -98,12 +98,12 @@ def _check(
     graph: SpeakingGraph,
     ids: Sequence[list[int]],
     exported: Callable[[dict[str, np.ndarray]], list[np.ndarray]],
-    variations: Sequence[float],
+    noise_scales: Sequence[float],
 ) -> Agreement:
-    """exported: the waveform and, if it tells them, the durations."""
+    """exported: returns the waveform and, if available, the durations."""
     worst, borders = HIGHEST_SNR_DB, 0
     for number, row in enumerate(ids):
-        speed, noise_scale = SPEEDS[number % len(SPEEDS)], variations[number % len(variations)]
+        speed, noise_scale = SPEEDS[number % len(SPEEDS)], noise_scales[number % len(noise_scales)]
         for faster in (1.0, BORDER_SPEED):
             inputs = _inputs(graph, row, number, speed * faster, noise_scale)
             expected, spoken = speak_with_torch(graph, inputs), exported(inputs)
@@ -126,7 +126,7 @@ def _inputs(graph: SpeakingGraph, row: list[int], seed: int, speed: float, noise
 
 
 def speak_with_torch(graph: SpeakingGraph, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Waveform and durations."""
+    """Waveform (samples,) and durations in frames (positions,)."""
     with torch.inference_mode():
         waveform, durations = graph(*(torch.from_numpy(inputs[name]) for name in graph.inputs))
     return waveform.numpy(), durations.numpy()
@@ -134,7 +134,7 @@ def speak_with_torch(graph: SpeakingGraph, inputs: dict[str, np.ndarray]) -> tup
 
 @dataclass(frozen=True)
 class Loss:
-    """What 8 bits cost and bring, against the same graph in float32 with the same noise. Means over sentences."""
+    """Loss and gain of 8 bits, against the same graph in float32 with the same noise. Means over sentences."""
 
     sentences: int
     snr_db: float
@@ -143,9 +143,9 @@ class Loss:
     mel_cepstral_distance: float
     """dB."""
     readings_mel_cepstral_distance: float
-    """dB, of two readings of a sentence by the float32 graph: what the voice differs from itself."""
+    """dB, between two readings of a sentence by the float32 graph: the voice's own variability."""
     time_ratio: float
-    """Time of 8 bits over time of float32 on the machine that exported; median of pairs."""
+    """Time of 8 bits over time of float32 on the exporting machine; median over sentences."""
 
     @property
     def warning(self) -> str:
@@ -160,26 +160,26 @@ class Loss:
 
 
 def measure_loss(
-    exact: onnxruntime.InferenceSession,
-    small: onnxruntime.InferenceSession,
+    float32: onnxruntime.InferenceSession,
+    int8: onnxruntime.InferenceSession,
     graph: SpeakingGraph,
     ids: Sequence[list[int]],
     audio: AudioSettings,
 ) -> Loss:
-    """Speak the rows with both. Raises VoiceError if the durations differ: those parts stay in float32."""
-    figures, ratios = [], []
+    """Speak the rows with both. Raises VoiceError if the durations differ, since their layers stay in float32."""
+    measured, ratios = [], []
     for number, row in enumerate(ids):
         for speed in (1.0, BORDER_SPEED):
             inputs = _inputs(graph, row, number, speed, 1.0)
-            (expected, durations), exact_seconds = _timed(exact, inputs)
-            (waveform, small_durations), small_seconds = _timed(small, inputs)
-            if np.array_equal(durations, small_durations):
+            (expected, durations), float32_seconds = _timed(float32, inputs)
+            (waveform, int8_durations), int8_seconds = _timed(int8, inputs)
+            if np.array_equal(durations, int8_durations):
                 break
         else:
             raise VoiceError("In 8 bits the voice has other durations. The export is refused; take `--form onnx`.")
-        ratios.append(small_seconds / exact_seconds)
-        again = exact.run(None, _inputs(graph, row, number + len(ids), 1.0, 1.0))[0]
-        figures.append(
+        ratios.append(int8_seconds / float32_seconds)
+        again = float32.run(None, _inputs(graph, row, number + len(ids), 1.0, 1.0))[0]
+        measured.append(
             (
                 snr_db(expected, waveform),
                 distances.mel_distance(expected, waveform, audio),
@@ -187,7 +187,7 @@ def measure_loss(
                 distances.mel_cepstral_distance(expected, again, audio),
             )
         )
-    snr, mel, cepstral, readings = (round(float(np.mean(values)), 3) for values in zip(*figures, strict=True))
+    snr, mel, cepstral, readings = (round(float(np.mean(values)), 3) for values in zip(*measured, strict=True))
     return Loss(len(ids), snr, mel, cepstral, readings, round(statistics.median(ratios), 3))
 
 
