@@ -6,7 +6,7 @@ import numpy as np
 
 from kurdtts_lib.audio.io import resample
 from kurdtts_lib.core.errors import EvaluationError
-from kurdtts_lib.data.dnsmos import load_judge, predicted_cleanliness
+from kurdtts_lib.data.dnsmos import load_dnsmos, predicted_cleanliness
 
 RATE = 16_000
 """Hertz: what the predictor was trained on."""
@@ -16,7 +16,7 @@ Predictor = Callable[[np.ndarray, int], float]
 
 def cleanliness() -> Predictor:
     """DNSMOS (Reddy et al. 2021). Raises CorpusError, saying how to get it, if its package is not installed."""
-    load_judge()  # now rather than after minutes of speaking
+    load_dnsmos()  # now rather than after minutes of speaking
     return predicted_cleanliness
 
 
