@@ -112,7 +112,7 @@ def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], No
     base = load_voice(profile.base_voice)
     base.model.to(device=voice.model.device)  # type: ignore[call-arg]
     evaluation = evaluate({BEFORE: base, AFTER: voice}, sentences, progress=_telling(tell))
-    before, after = evaluation.figures(BEFORE), evaluation.figures(AFTER)
+    before, after = evaluation.metrics(BEFORE), evaluation.metrics(AFTER)
     parent = next(iter(registry.known([profile.base_voice])), None)
     voice.card = {
         "name": f"kurdtts {profile.name}",
@@ -135,7 +135,7 @@ def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], No
         "likeness_baselines": asdict(sentences.baselines),
         "parent": parent.version if parent else None,
         "faults": registry.faults_of(
-            evaluation.sounds[AFTER], after, before.mel_distance, registry.MUCH_WORSE * before.mel_distance
+            evaluation.waveforms[AFTER], after, before.mel_distance, registry.MUCH_WORSE * before.mel_distance
         ),
     }
     origin = origin_of(profile, parent)
@@ -160,7 +160,7 @@ def _samples(evaluation: Evaluation) -> dict[str, np.ndarray]:
     return {
         f"{number:02d}-{kind}.wav": waveform
         for kind, name in (("recording", RECORDING), ("before", BEFORE), ("after", AFTER))
-        for number, waveform in enumerate(evaluation.sounds[name][:SAMPLES], 1)
+        for number, waveform in enumerate(evaluation.waveforms[name][:SAMPLES], 1)
     }
 
 
