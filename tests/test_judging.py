@@ -22,7 +22,7 @@ from kurdtts_lib.evaluation import Reference
 from kurdtts_lib.evaluation import evaluate as judging_module
 from kurdtts_lib.evaluation import held_out as held_out_module
 from kurdtts_lib.evaluation.confidence import FEWEST, Estimate, estimate, shown
-from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation, OptionalMetric, evaluate
+from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation, OptionalMetric, System, evaluate, system_of
 from kurdtts_lib.evaluation.held_out import SPEAKER_CLIPS, TEST_SENTENCES, HeldOut, LikenessBaselines, held_out
 from kurdtts_lib.evaluation.metric_descriptions import METRIC_DESCRIPTIONS, metric_table
 from kurdtts_lib.evaluation.metrics import METRICS, RECORDING_METRICS
@@ -65,7 +65,7 @@ def say(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[np.ndarray]
 
 
 @pytest.fixture
-def pair(make_voice: Callable[..., Voice], say: Callable) -> dict[str, Voice]:
+def pair(make_voice: Callable[..., Voice], say: Callable) -> dict[str, System]:
     """`first` says the recordings in noise and 6 dB quieter, `second` says them as they are."""
     noise = np.random.default_rng(0)
     say("first", lambda sound: (sound / 2 + noise.normal(0, 0.02, len(sound))).astype(np.float32))
@@ -73,7 +73,7 @@ def pair(make_voice: Callable[..., Voice], say: Callable) -> dict[str, Voice]:
     voices = {name: make_voice() for name in ("first", "second")}
     for name, voice in voices.items():
         voice.card = {"name": name}
-    return voices
+    return {name: system_of(voice) for name, voice in voices.items()}
 
 
 def test_the_interval_of_many_values_is_that_of_the_normal_distribution() -> None:
@@ -142,7 +142,7 @@ def test_every_figure_is_explained_and_none_is_called_an_opinion_score() -> None
     ]
 
 
-def test_the_better_voice_is_nearer_and_the_difference_is_paired(pair: dict[str, Voice], sentences: HeldOut) -> None:
+def test_the_better_voice_is_nearer_and_the_difference_is_paired(pair: dict[str, System], sentences: HeldOut) -> None:
     found = evaluate(pair, sentences)
     assert found.voices == ["first", "second"] and list(found.values) == [RECORDING, "first", "second"]
     assert set(found.values[RECORDING]) == set(RECORDING_METRICS)
@@ -160,13 +160,13 @@ def test_the_better_voice_is_nearer_and_the_difference_is_paired(pair: dict[str,
     assert gap.high - gap.low < 2 * (first["mel_distance"].high - first["mel_distance"].low)
 
 
-def test_the_recordings_own_pitch_stands_beside_the_voices(pair: dict[str, Voice], sentences: HeldOut) -> None:
+def test_the_recordings_own_pitch_stands_beside_the_voices(pair: dict[str, System], sentences: HeldOut) -> None:
     found = evaluate(pair, sentences)
     assert found.estimates[RECORDING]["pitch"].mean == pytest.approx(165, abs=1)
     assert found.estimates["second"]["pitch"].mean == found.estimates[RECORDING]["pitch"].mean
 
 
-def test_pictures_show_the_intervals_of_the_numbers(pair: dict[str, Voice], sentences: HeldOut) -> None:
+def test_pictures_show_the_intervals_of_the_numbers(pair: dict[str, System], sentences: HeldOut) -> None:
     found = evaluate(pair, sentences)
     own, gaps = interval_plots(found)
     panels = {axes.get_title(): axes for axes in gaps.axes if axes.get_visible()}
@@ -183,7 +183,7 @@ def test_pictures_show_the_intervals_of_the_numbers(pair: dict[str, Voice], sent
     assert names == [RECORDING, "first", "second"]
 
 
-def test_the_console_marks_what_differs(pair: dict[str, Voice], sentences: HeldOut) -> None:
+def test_the_console_marks_what_differs(pair: dict[str, System], sentences: HeldOut) -> None:
     found = evaluate(pair, sentences, left_out={"dnsmos": "not here"})
     lines = as_text(found).splitlines()
     place = lines.index("mel distance, nepers (less is nearer)")
@@ -193,7 +193,7 @@ def test_the_console_marks_what_differs(pair: dict[str, Voice], sentences: HeldO
     assert any("DNSMOS" in line and "not here" in line for line in lines)
 
 
-def test_progress_counts_every_sentence(pair: dict[str, Voice], sentences: HeldOut) -> None:
+def test_progress_counts_every_sentence(pair: dict[str, System], sentences: HeldOut) -> None:
     calls: list[tuple[int, str, int]] = []
     extra = OptionalMetric("dnsmos", True, lambda spoken, number: 3.0)
     evaluate(pair, sentences, [extra], progress=lambda *call: calls.append(call))
@@ -203,7 +203,7 @@ def test_progress_counts_every_sentence(pair: dict[str, Voice], sentences: HeldO
     assert passes[:2] == ["first speaks", "second speaks"] and f"{RECORDING}: dnsmos" in passes
 
 
-def test_extras_are_asked_where_they_mean_something(pair: dict[str, Voice], sentences: HeldOut) -> None:
+def test_extras_are_asked_where_they_mean_something(pair: dict[str, System], sentences: HeldOut) -> None:
     extras = [
         OptionalMetric("dnsmos", True, lambda spoken, n: n),
         OptionalMetric("copy_stoi", False, lambda spoken, n: math.nan),
@@ -220,26 +220,36 @@ def test_extras_are_asked_where_they_mean_something(pair: dict[str, Voice], sent
     assert table.loc[METRIC_DESCRIPTIONS["copy_stoi"].title, RECORDING] == ""
 
 
-def test_one_voice_is_judged_without_a_difference(pair: dict[str, Voice], sentences: HeldOut, tmp_path: Path) -> None:
+def test_anything_that_speaks_is_judged_and_one_that_copies_nothing_has_no_copies(
+    pair: dict[str, System], sentences: HeldOut
+) -> None:
+    recordings = dict(zip(TEXTS, sentences.reference.recordings, strict=True))
+    other = System(recordings.__getitem__, sentences.reference.audio.sampling_rate)
+    found = evaluate({**pair, "other": other}, sentences, [OptionalMetric("copy_stoi", False, lambda spoken, n: 0.5)])
+    assert found.estimates["other"]["mel_distance"].mean == pytest.approx(0, abs=1e-6)
+    assert "copy_stoi" in found.differences["second"] and "copy_stoi" not in found.differences["other"]
+
+
+def test_one_voice_is_judged_without_a_difference(pair: dict[str, System], sentences: HeldOut, tmp_path: Path) -> None:
     found = evaluate({"second": pair["second"]}, sentences)
     assert found.differences == {} and significant_differences(found) == []
     assert "Difference to" not in write_report(found, tmp_path).read_text(encoding="utf-8")
 
 
 def test_a_judging_that_cannot_be_is_a_clear_error(
-    pair: dict[str, Voice], sentences: HeldOut, say: Callable, make_voice: Callable[..., Voice]
+    pair: dict[str, System], sentences: HeldOut, say: Callable, make_voice: Callable[..., Voice]
 ) -> None:
     with pytest.raises(EvaluationError, match="no voice to judge"):
         evaluate({}, sentences)
     with pytest.raises(EvaluationError, match="speaks at 22050 Hz, and the recordings have 16000"):
-        evaluate({"fast": make_voice(sampling_rate=22_050)}, sentences)
+        evaluate({"fast": system_of(make_voice(sampling_rate=22_050))}, sentences)
     say("second", lambda sound: sound * np.nan)
     with pytest.raises(VoiceError, match=r"second is broken.*'rojbaş heval'"):
         evaluate(pair, sentences)
 
 
 def test_page_and_numbers_are_of_one_run_and_need_nothing_else(
-    pair: dict[str, Voice], sentences: HeldOut, tmp_path: Path
+    pair: dict[str, System], sentences: HeldOut, tmp_path: Path
 ) -> None:
     copy_stoi = OptionalMetric("copy_stoi", False, lambda spoken, n: math.nan if n else 0.5)
     found = evaluate({"<b>first": pair["first"], "second": pair["second"]}, sentences, [copy_stoi])
@@ -265,7 +275,7 @@ def test_page_and_numbers_are_of_one_run_and_need_nothing_else(
 
 @pytest.mark.parametrize(("name", "text"), [(PAGE, "<html>mine"), (VALUES, "{}"), (VALUES, "mine")])
 def test_somebody_elses_files_are_not_replaced(
-    pair: dict[str, Voice], sentences: HeldOut, tmp_path: Path, name: str, text: str
+    pair: dict[str, System], sentences: HeldOut, tmp_path: Path, name: str, text: str
 ) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(EvaluationError, match="would be replaced"):

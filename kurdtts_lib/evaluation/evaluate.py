@@ -9,6 +9,7 @@ import numpy as np
 import pandas
 
 from kurdtts_lib.core.errors import EvaluationError, VoiceError
+from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.evaluation.confidence import Estimate, estimate
 from kurdtts_lib.evaluation.held_out import HeldOut
 from kurdtts_lib.evaluation.metric_descriptions import METRIC_DESCRIPTIONS
@@ -21,21 +22,38 @@ RECORDING = "recording"
 
 
 @dataclass(frozen=True)
+class System:
+    """Anything that speaks; `system_of` makes one from a voice."""
+
+    speak: Callable[[str], np.ndarray]
+    """Text of a prepared clip -> waveform (samples,), float32. Raises TextError for a text that it cannot say."""
+    sampling_rate: int
+    """Hertz."""
+    resynthesise: Callable[[np.ndarray, AudioSettings], np.ndarray] | None = None
+    """Recording (samples,) -> its copy-synthesis; see `resynthesis`. None: metrics of copies are left out."""
+
+
+def system_of(voice: Voice) -> System:
+    rate = voice.model.config.sampling_rate
+    return System(functools.partial(speak_spoken, voice), rate, functools.partial(resynthesise, voice))
+
+
+@dataclass(frozen=True)
 class SystemSpeech:
-    """All test sentences as spoken by one voice, or as recorded."""
+    """All test sentences as spoken by one system, or as recorded."""
 
     name: str
-    voice: Voice | None
+    system: System | None
     """None for the recordings."""
     waveforms: list[np.ndarray]
     held_out: HeldOut
 
     @functools.cached_property
     def copies(self) -> list[np.ndarray]:
-        """The recordings resynthesised by the voice, see `resynthesis`; computed once for several metrics."""
-        assert self.voice is not None
+        """The recordings resynthesised by the system; computed once for several metrics."""
+        assert self.system is not None and self.system.resynthesise is not None
         reference = self.held_out.reference
-        return [resynthesise(self.voice, recording, reference.audio) for recording in reference.recordings]
+        return [self.system.resynthesise(recording, reference.audio) for recording in reference.recordings]
 
 
 @dataclass(frozen=True)
@@ -44,8 +62,8 @@ class OptionalMetric:
 
     name: str
     """A key of `METRIC_DESCRIPTIONS`."""
-    for_recordings: bool
-    """Whether it is also computed for the recordings."""
+    of_speech: bool
+    """True: computed from the speech, so also for the recordings. False: from `SystemSpeech.copies`."""
     score: Callable[[SystemSpeech, int], float]
     """Value for one sentence, by its index from 0; NaN where it is not defined."""
 
@@ -91,8 +109,9 @@ class Evaluation:
         """Each voice minus the first one: estimates of the paired differences over the sentences."""
         first = self.values[self.voices[0]]
         return {
-            voice: {name: estimate(self.values[voice][name] - first[name]) for name in self.names if name in first}
-            for voice in self.voices[1:]
+            voice: {name: estimate(table[name] - first[name]) for name in self.names if name in first and name in table}
+            for voice, table in self.values.items()
+            if voice in self.voices[1:]
         }
 
     def table(self) -> pandas.DataFrame:
@@ -121,44 +140,44 @@ class Evaluation:
 
 
 def evaluate(
-    voices: Mapping[str, Voice],
+    systems: Mapping[str, System],
     held_out: HeldOut,
     optional: Sequence[OptionalMetric] = (),
     left_out: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Let each voice speak the test sentences and measure the speech against the recordings.
+    """Let each system, by name, speak the test sentences and measure the speech against the recordings.
 
     optional: metrics to compute in addition. left_out: metrics that cannot be computed, with reasons, for the report.
-    Raises EvaluationError without a voice or for a voice of another sampling rate, VoiceError if its speech is not
+    Raises EvaluationError without a system or for one with another sampling rate, VoiceError if its speech is not
     finite, TextError for a sentence that it cannot say.
     """
-    if not voices:
+    if not systems:
         raise EvaluationError("There is no voice to judge. Name one: its folder, its number or its name on the hub.")
     reference = held_out.reference
-    systems = [SystemSpeech(RECORDING, None, list(reference.recordings), held_out)]
-    for name, voice in voices.items():
-        systems.append(SystemSpeech(name, voice, _speech(name, voice, held_out, progress), held_out))
+    spoken = [SystemSpeech(RECORDING, None, list(reference.recordings), held_out)]
+    for name, system in systems.items():
+        spoken.append(SystemSpeech(name, system, _speech(name, system, held_out, progress), held_out))
     values = {}
-    for system in systems:
-        if system.voice is None:
+    for speech in spoken:
+        if speech.system is None:
             table = recording_metrics(reference)
         else:
-            table = sentence_metrics(system.waveforms, reference, progress, f"measuring {system.name}")
-        values[system.name] = table.assign(**_optional_columns(system, optional, progress))
-    waveforms = {system.name: system.waveforms for system in systems}
+            table = sentence_metrics(speech.waveforms, reference, progress, f"measuring {speech.name}")
+        values[speech.name] = table.assign(**_optional_columns(speech, optional, progress))
+    waveforms = {speech.name: speech.waveforms for speech in spoken}
     return Evaluation(held_out, values, waveforms, dict(left_out or {}))
 
 
-def _speech(name: str, voice: Voice, held_out: HeldOut, progress: Progress | None) -> list[np.ndarray]:
-    rate, needed = voice.model.config.sampling_rate, held_out.reference.audio.sampling_rate
+def _speech(name: str, system: System, held_out: HeldOut, progress: Progress | None) -> list[np.ndarray]:
+    rate, needed = system.sampling_rate, held_out.reference.audio.sampling_rate
     if rate != needed:
         raise EvaluationError(
             f"{name} speaks at {rate} Hz, and the recordings have {needed} Hz: they cannot be compared."
         )
     waveforms = []
     for number, text in enumerate(held_out.texts, 1):
-        waveform = speak_spoken(voice, text)
+        waveform = system.speak(text)
         if not np.isfinite(waveform).all():
             raise VoiceError(f"{name} is broken: its sound is not a number in the sentence {text!r}.")
         waveforms.append(waveform)
@@ -172,7 +191,7 @@ def _optional_columns(
 ) -> dict[str, list[float]]:
     columns: dict[str, list[float]] = {}
     for metric in optional:
-        if speech.voice is None and not metric.for_recordings:
+        if not metric.of_speech and (speech.system is None or speech.system.resynthesise is None):
             continue
         column = columns[metric.name] = []
         for number in range(len(speech.waveforms)):

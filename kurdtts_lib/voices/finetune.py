@@ -18,7 +18,7 @@ from kurdtts_lib.data.dataset import Parts, read_metadata, split
 from kurdtts_lib.data.training_set import corpus_settings
 from kurdtts_lib.evaluation import Metrics
 from kurdtts_lib.evaluation.confidence import Estimate, shown
-from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation, evaluate
+from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation, evaluate, system_of
 from kurdtts_lib.evaluation.held_out import LikenessBaselines, counted, held_out
 from kurdtts_lib.evaluation.metric_descriptions import METRIC_DESCRIPTIONS
 from kurdtts_lib.evaluation.report import as_files
@@ -111,7 +111,7 @@ def finish_training(trainer: Trainer, profile: Profile, tell: Callable[[str], No
     tell(f"Test sentences: {sentences.size}.")
     base = load_voice(profile.base_voice)
     base.model.to(device=voice.model.device)  # type: ignore[call-arg]
-    evaluation = evaluate({BEFORE: base, AFTER: voice}, sentences, progress=_telling(tell))
+    evaluation = evaluate({BEFORE: system_of(base), AFTER: system_of(voice)}, sentences, progress=_telling(tell))
     before, after = evaluation.metrics(BEFORE), evaluation.metrics(AFTER)
     parent = next(iter(registry.known([profile.base_voice])), None)
     voice.card = {
