@@ -22,12 +22,20 @@ from kurdtts_lib.evaluation import Reference
 from kurdtts_lib.evaluation import evaluate as judging_module
 from kurdtts_lib.evaluation import held_out as held_out_module
 from kurdtts_lib.evaluation.confidence import FEWEST, Estimate, estimate, shown
-from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation, OptionalMetric, evaluate
+from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation, OptionalMetric, System, evaluate, system_of
 from kurdtts_lib.evaluation.held_out import SPEAKER_CLIPS, TEST_SENTENCES, HeldOut, LikenessBaselines, held_out
 from kurdtts_lib.evaluation.metric_descriptions import METRIC_DESCRIPTIONS, metric_table
-from kurdtts_lib.evaluation.metrics import MEASURES, OF_RECORDINGS
+from kurdtts_lib.evaluation.metrics import METRICS, RECORDING_METRICS
 from kurdtts_lib.evaluation.optional_metrics import optional_metrics
-from kurdtts_lib.evaluation.report import NUMBERS, PAGE, as_text, figures, missing, verdicts, write_report
+from kurdtts_lib.evaluation.report import (
+    PAGE,
+    VALUES,
+    as_text,
+    interval_plots,
+    missing,
+    significant_differences,
+    write_report,
+)
 from kurdtts_lib.vits.voice import Voice, save_voice
 from kurdtts_lib.voices.systems import load_systems
 
@@ -57,7 +65,7 @@ def say(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[np.ndarray]
 
 
 @pytest.fixture
-def pair(make_voice: Callable[..., Voice], say: Callable) -> dict[str, Voice]:
+def pair(make_voice: Callable[..., Voice], say: Callable) -> dict[str, System]:
     """`first` says the recordings in noise and 6 dB quieter, `second` says them as they are."""
     noise = np.random.default_rng(0)
     say("first", lambda sound: (sound / 2 + noise.normal(0, 0.02, len(sound))).astype(np.float32))
@@ -65,7 +73,7 @@ def pair(make_voice: Callable[..., Voice], say: Callable) -> dict[str, Voice]:
     voices = {name: make_voice() for name in ("first", "second")}
     for name, voice in voices.items():
         voice.card = {"name": name}
-    return voices
+    return {name: system_of(voice) for name, voice in voices.items()}
 
 
 def test_the_interval_of_many_values_is_that_of_the_normal_distribution() -> None:
@@ -122,7 +130,7 @@ def test_a_difference_counts_where_its_interval_leaves_out_zero(ends: tuple, dif
 
 
 def test_every_figure_is_explained_and_none_is_called_an_opinion_score() -> None:
-    assert set(MEASURES) < set(METRIC_DESCRIPTIONS) and set(OF_RECORDINGS) < set(MEASURES)
+    assert set(METRICS) < set(METRIC_DESCRIPTIONS) and set(RECORDING_METRICS) < set(METRICS)
     for meaning in METRIC_DESCRIPTIONS.values():
         assert meaning.hears.endswith(".") and meaning.deaf.startswith("Deaf to") and meaning.best
         assert not re.search(r"\bMOS\b", " ".join(vars(meaning).values()))
@@ -134,10 +142,10 @@ def test_every_figure_is_explained_and_none_is_called_an_opinion_score() -> None
     ]
 
 
-def test_the_better_voice_is_nearer_and_the_difference_is_paired(pair: dict[str, Voice], sentences: HeldOut) -> None:
+def test_the_better_voice_is_nearer_and_the_difference_is_paired(pair: dict[str, System], sentences: HeldOut) -> None:
     found = evaluate(pair, sentences)
     assert found.voices == ["first", "second"] and list(found.values) == [RECORDING, "first", "second"]
-    assert set(found.values[RECORDING]) == set(OF_RECORDINGS)
+    assert set(found.values[RECORDING]) == set(RECORDING_METRICS)
     second, first = found.estimates["second"], found.estimates["first"]
     assert second["mel_distance"].mean == pytest.approx(0, abs=1e-6) and first["mel_distance"].mean > 0.1
     # About 6 dB quieter, by its formula: half the amplitude and the power of the noise.
@@ -147,20 +155,20 @@ def test_the_better_voice_is_nearer_and_the_difference_is_paired(pair: dict[str,
     gap = found.differences["second"]["mel_distance"]
     by_hand = found.values["second"]["mel_distance"] - found.values["first"]["mel_distance"]
     assert gap == estimate(by_hand) and gap.differs and gap.high < 0 and gap.n == 4
-    assert found.figures("second").mel_distance == second["mel_distance"].mean
+    assert found.metrics("second").mel_distance == second["mel_distance"].mean
     # A paired interval is narrower than the sentences' own spread would allow.
     assert gap.high - gap.low < 2 * (first["mel_distance"].high - first["mel_distance"].low)
 
 
-def test_the_recordings_own_pitch_stands_beside_the_voices(pair: dict[str, Voice], sentences: HeldOut) -> None:
+def test_the_recordings_own_pitch_stands_beside_the_voices(pair: dict[str, System], sentences: HeldOut) -> None:
     found = evaluate(pair, sentences)
     assert found.estimates[RECORDING]["pitch"].mean == pytest.approx(165, abs=1)
     assert found.estimates["second"]["pitch"].mean == found.estimates[RECORDING]["pitch"].mean
 
 
-def test_pictures_show_the_intervals_of_the_numbers(pair: dict[str, Voice], sentences: HeldOut) -> None:
+def test_pictures_show_the_intervals_of_the_numbers(pair: dict[str, System], sentences: HeldOut) -> None:
     found = evaluate(pair, sentences)
-    own, gaps = figures(found)
+    own, gaps = interval_plots(found)
     panels = {axes.get_title(): axes for axes in gaps.axes if axes.get_visible()}
     assert set(panels) == {METRIC_DESCRIPTIONS[name].title for name in found.names}
     for name in found.names:
@@ -175,7 +183,7 @@ def test_pictures_show_the_intervals_of_the_numbers(pair: dict[str, Voice], sent
     assert names == [RECORDING, "first", "second"]
 
 
-def test_the_console_marks_what_differs(pair: dict[str, Voice], sentences: HeldOut) -> None:
+def test_the_console_marks_what_differs(pair: dict[str, System], sentences: HeldOut) -> None:
     found = evaluate(pair, sentences, left_out={"dnsmos": "not here"})
     lines = as_text(found).splitlines()
     place = lines.index("mel distance, nepers (less is nearer)")
@@ -185,7 +193,7 @@ def test_the_console_marks_what_differs(pair: dict[str, Voice], sentences: HeldO
     assert any("DNSMOS" in line and "not here" in line for line in lines)
 
 
-def test_progress_counts_every_sentence(pair: dict[str, Voice], sentences: HeldOut) -> None:
+def test_progress_counts_every_sentence(pair: dict[str, System], sentences: HeldOut) -> None:
     calls: list[tuple[int, str, int]] = []
     extra = OptionalMetric("dnsmos", True, lambda spoken, number: 3.0)
     evaluate(pair, sentences, [extra], progress=lambda *call: calls.append(call))
@@ -195,7 +203,7 @@ def test_progress_counts_every_sentence(pair: dict[str, Voice], sentences: HeldO
     assert passes[:2] == ["first speaks", "second speaks"] and f"{RECORDING}: dnsmos" in passes
 
 
-def test_extras_are_asked_where_they_mean_something(pair: dict[str, Voice], sentences: HeldOut) -> None:
+def test_extras_are_asked_where_they_mean_something(pair: dict[str, System], sentences: HeldOut) -> None:
     extras = [
         OptionalMetric("dnsmos", True, lambda spoken, n: n),
         OptionalMetric("copy_stoi", False, lambda spoken, n: math.nan),
@@ -212,31 +220,41 @@ def test_extras_are_asked_where_they_mean_something(pair: dict[str, Voice], sent
     assert table.loc[METRIC_DESCRIPTIONS["copy_stoi"].title, RECORDING] == ""
 
 
-def test_one_voice_is_judged_without_a_difference(pair: dict[str, Voice], sentences: HeldOut, tmp_path: Path) -> None:
+def test_anything_that_speaks_is_judged_and_one_that_copies_nothing_has_no_copies(
+    pair: dict[str, System], sentences: HeldOut
+) -> None:
+    recordings = dict(zip(TEXTS, sentences.reference.recordings, strict=True))
+    other = System(recordings.__getitem__, sentences.reference.audio.sampling_rate)
+    found = evaluate({**pair, "other": other}, sentences, [OptionalMetric("copy_stoi", False, lambda spoken, n: 0.5)])
+    assert found.estimates["other"]["mel_distance"].mean == pytest.approx(0, abs=1e-6)
+    assert "copy_stoi" in found.differences["second"] and "copy_stoi" not in found.differences["other"]
+
+
+def test_one_voice_is_judged_without_a_difference(pair: dict[str, System], sentences: HeldOut, tmp_path: Path) -> None:
     found = evaluate({"second": pair["second"]}, sentences)
-    assert found.differences == {} and verdicts(found) == []
+    assert found.differences == {} and significant_differences(found) == []
     assert "Difference to" not in write_report(found, tmp_path).read_text(encoding="utf-8")
 
 
 def test_a_judging_that_cannot_be_is_a_clear_error(
-    pair: dict[str, Voice], sentences: HeldOut, say: Callable, make_voice: Callable[..., Voice]
+    pair: dict[str, System], sentences: HeldOut, say: Callable, make_voice: Callable[..., Voice]
 ) -> None:
     with pytest.raises(EvaluationError, match="no voice to judge"):
         evaluate({}, sentences)
     with pytest.raises(EvaluationError, match="speaks at 22050 Hz, and the recordings have 16000"):
-        evaluate({"fast": make_voice(sampling_rate=22_050)}, sentences)
+        evaluate({"fast": system_of(make_voice(sampling_rate=22_050))}, sentences)
     say("second", lambda sound: sound * np.nan)
     with pytest.raises(VoiceError, match=r"second is broken.*'rojbaş heval'"):
         evaluate(pair, sentences)
 
 
 def test_page_and_numbers_are_of_one_run_and_need_nothing_else(
-    pair: dict[str, Voice], sentences: HeldOut, tmp_path: Path
+    pair: dict[str, System], sentences: HeldOut, tmp_path: Path
 ) -> None:
     copy_stoi = OptionalMetric("copy_stoi", False, lambda spoken, n: math.nan if n else 0.5)
     found = evaluate({"<b>first": pair["first"], "second": pair["second"]}, sentences, [copy_stoi])
     text = write_report(found, tmp_path / "out").read_text(encoding="utf-8")
-    numbers = json.loads((tmp_path / "out" / NUMBERS).read_text(encoding="utf-8"))
+    numbers = json.loads((tmp_path / "out" / VALUES).read_text(encoding="utf-8"))
     assert not re.findall(r'(?:src|href)="(?!data:)', text) and "<script" not in text and "<b>" not in text
     assert text.count("<audio") == 3 * 3 and text.count("recording (machine-read)") == 3
     assert "on 4 (chosen by their hash from 7) test sentence" in text and "&lt;corpus&gt;" in text
@@ -252,12 +270,12 @@ def test_page_and_numbers_are_of_one_run_and_need_nothing_else(
     assert list(each["copy_stoi"])[1:] == [None, None, None] or each["copy_stoi"].isna().sum() == 3
     assert each["mel_distance"].mean() == pytest.approx(numbers["figures"]["second"]["mel_distance"]["mean"])
     again = write_report(found, tmp_path / "out")  # its own files it replaces
-    assert again.name == PAGE and sorted(path.name for path in again.parent.iterdir()) == [NUMBERS, PAGE]
+    assert again.name == PAGE and sorted(path.name for path in again.parent.iterdir()) == [VALUES, PAGE]
 
 
-@pytest.mark.parametrize(("name", "text"), [(PAGE, "<html>mine"), (NUMBERS, "{}"), (NUMBERS, "mine")])
+@pytest.mark.parametrize(("name", "text"), [(PAGE, "<html>mine"), (VALUES, "{}"), (VALUES, "mine")])
 def test_somebody_elses_files_are_not_replaced(
-    pair: dict[str, Voice], sentences: HeldOut, tmp_path: Path, name: str, text: str
+    pair: dict[str, System], sentences: HeldOut, tmp_path: Path, name: str, text: str
 ) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(EvaluationError, match="would be replaced"):
@@ -332,7 +350,7 @@ def test_what_cannot_be_had_is_left_out_with_its_reason(audio: AudioSettings, mo
         monkeypatch.setitem(__import__("sys").modules, package, None)
     extras, left_out = optional_metrics(audio)
     assert {extra.name for extra in extras} == {"copy_mel_distance", "copy_stoi"}
-    assert {extra.name for extra in extras} | set(left_out) == set(METRIC_DESCRIPTIONS) - set(MEASURES)
+    assert {extra.name for extra in extras} | set(left_out) == set(METRIC_DESCRIPTIONS) - set(METRICS)
     assert "kurdtts[train]" in left_out["dnsmos"]
     assert "torchaudio" in left_out["distillmos"] and "--recogniser" in left_out["character_error_rate"]
     assert shown(None) == "not defined"

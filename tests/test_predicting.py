@@ -24,7 +24,7 @@ def seconds_heard(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         heard.append(len(sound) / sr)
         return {"ovrl_mos": 2.75, "sig_mos": 9.0}
 
-    monkeypatch.setattr(dnsmos_module, "load_judge", lambda: types.SimpleNamespace(run=run))
+    monkeypatch.setattr(dnsmos_module, "load_dnsmos", lambda: types.SimpleNamespace(run=run))
     return heard
 
 

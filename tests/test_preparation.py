@@ -192,18 +192,18 @@ def test_a_second_run_works_on_nothing_and_gives_the_same_bytes(tmp_path: Path) 
     first = prepare(settings, AUDIO, tmp_path / "out")
     before = contents(tmp_path / "out")
     second = prepare(settings, AUDIO, tmp_path / "out")
-    assert (first.treated, second.treated) == (30, 0)
+    assert (first.processed, second.processed) == (30, 0)
     assert contents(tmp_path / "out") == before
     (tmp_path / "out" / "work.sqlite").unlink()
     third = prepare(settings, AUDIO, tmp_path / "out")
-    assert third.treated == 30 and contents(tmp_path / "out") == before
+    assert third.processed == 30 and contents(tmp_path / "out") == before
 
 
 def test_more_data_works_only_on_what_is_new_and_moves_no_sentence(tmp_path: Path) -> None:
     settings = CorpusSettings(source=str(common_voice(tmp_path / "corpus", rows(30))), pace_mads=None)
     few = prepare(dataclasses.replace(settings, max_samples=18), AUDIO, tmp_path / "out")
     more = prepare(settings, AUDIO, tmp_path / "out")
-    assert more.treated == 12
+    assert more.processed == 12
     parts = more.clips.set_index("number")["part"]
     assert (parts[few.kept["number"]] == few.kept.set_index("number")["part"]).all()
     prepare(settings, AUDIO, tmp_path / "fresh")
@@ -214,11 +214,11 @@ def test_other_rules_need_no_new_work_and_another_treatment_does(tmp_path: Path)
     settings = CorpusSettings(source=str(common_voice(tmp_path / "corpus", rows(10))), pace_mads=None)
     prepare(settings, AUDIO, tmp_path / "out")
     shorter = prepare(dataclasses.replace(settings, max_seconds=2.2), AUDIO, tmp_path / "out")
-    assert shorter.treated == 0 and shorter.reasons["too long"] > 0
+    assert shorter.processed == 0 and shorter.reasons["too long"] > 0
     again = prepare(settings, AUDIO, tmp_path / "out")  # the sounds that were deleted are made again
-    assert again.treated == shorter.reasons["too long"] and "too long" not in again.reasons
+    assert again.processed == shorter.reasons["too long"] and "too long" not in again.reasons
     louder = prepare(dataclasses.replace(settings, loudness_lufs=-20.0), AUDIO, tmp_path / "out")
-    assert louder.treated == 10 and np.allclose(louder.kept["lufs"], -20.0, atol=0.01)
+    assert louder.processed == 10 and np.allclose(louder.kept["lufs"], -20.0, atol=0.01)
 
 
 def test_a_sound_that_lost_its_bytes_is_made_again(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_a_sound_that_lost_its_bytes_is_made_again(tmp_path: Path) -> None:
     first.write_bytes(b"")  # what a power cut leaves
     second.write_bytes(bytes(second.stat().st_size))
     third.unlink()
-    assert prepare(settings, AUDIO, tmp_path / "out").treated == 3
+    assert prepare(settings, AUDIO, tmp_path / "out").processed == 3
     assert contents(tmp_path / "out") == before
 
 
@@ -239,7 +239,7 @@ def test_a_damaged_ledger_costs_only_time_and_is_told(tmp_path: Path) -> None:
     before = contents(tmp_path / "out")
     (tmp_path / "out" / "work.sqlite").write_bytes(b"no database" * 1000)
     with pytest.warns(UserWarning, match="was damaged"):
-        assert prepare(settings, AUDIO, tmp_path / "out").treated == 5
+        assert prepare(settings, AUDIO, tmp_path / "out").processed == 5
     assert contents(tmp_path / "out") == before
 
 
@@ -269,7 +269,7 @@ def test_missing_unreadable_and_large_files_are_counted(tmp_path: Path, monkeypa
     assert (result.clips["reason"][2], result.clips["detail"][2]) == ("cannot be read", "Permission denied")
     assert result.clips["reason"][3] == "no audio beside it" and len(result.kept) == 4
     monkeypatch.setattr(audio_cache, "LARGE_BYTES", 1)  # each is read by its worker then, to the same digests
-    assert prepare(CorpusSettings(source=str(corpus)), AUDIO, tmp_path / "out").treated == 1
+    assert prepare(CorpusSettings(source=str(corpus)), AUDIO, tmp_path / "out").processed == 1
 
 
 @pytest.mark.parametrize("change", ["one more", "one less", "another text"])
@@ -329,7 +329,7 @@ def test_two_preparations_of_one_folder_do_not_meet(tmp_path: Path) -> None:
     before = contents(tmp_path / "out")
     with open_cache(tmp_path / "out", "x"), pytest.raises(CorpusError, match="Another preparation is working"):
         prepare(settings, AUDIO, tmp_path / "out")
-    assert contents(tmp_path / "out") == before and prepare(settings, AUDIO, tmp_path / "out").treated == 0
+    assert contents(tmp_path / "out") == before and prepare(settings, AUDIO, tmp_path / "out").processed == 0
 
 
 def test_an_interrupted_writing_of_the_tables_is_told_and_mended(
@@ -342,7 +342,7 @@ def test_an_interrupted_writing_of_the_tables_is_told_and_mended(
     (tmp_path / "out" / ".new").mkdir()
     with pytest.raises(CorpusError, match="did not finish"):
         corpus_settings(tmp_path / "out")
-    assert prepare(settings, AUDIO, tmp_path / "out").treated == 0
+    assert prepare(settings, AUDIO, tmp_path / "out").processed == 0
     assert contents(tmp_path / "out") == before
 
 

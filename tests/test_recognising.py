@@ -15,7 +15,13 @@ from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureEx
 from kurdtts_lib.core.errors import EvaluationError
 from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.evaluation.optional_metrics import optional_metrics
-from kurdtts_lib.evaluation.recognition import MMS_LANGUAGE, character_error_rate, comparable, edits, load_recogniser
+from kurdtts_lib.evaluation.recognition import (
+    MMS_LANGUAGE,
+    character_error_rate,
+    comparable,
+    edit_distance,
+    load_recogniser,
+)
 
 LETTERS = "abcçdeêfghiîjklmnopqrsştuûvwxyz"
 VOCABULARY = {letter: number for number, letter in enumerate(["<pad>", "<unk>", "|", *LETTERS])}
@@ -35,7 +41,7 @@ def edits_by_definition(first: str, second: str) -> int:
 
 @given(st.text("abş ", max_size=7), st.text("abş ", max_size=7))
 def test_edits_are_the_fewest_changes(first: str, second: str) -> None:
-    assert edits(first, second) == edits_by_definition(first, second)
+    assert edit_distance(first, second) == edits_by_definition(first, second)
 
 
 @pytest.mark.parametrize(

@@ -162,8 +162,8 @@ def test_a_recording_of_many_minutes_is_not_decoded(monkeypatch: pytest.MonkeyPa
 
 
 def test_another_treatment_or_library_has_another_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = TREATMENT.recipe()
-    assert first == dataclasses.replace(TREATMENT).recipe()
-    assert first != dataclasses.replace(TREATMENT, pad_seconds=0.06).recipe()
+    first = TREATMENT.cache_key()
+    assert first == dataclasses.replace(TREATMENT).cache_key()
+    assert first != dataclasses.replace(TREATMENT, pad_seconds=0.06).cache_key()
     monkeypatch.setattr("kurdtts_lib.data.preprocess.version", lambda name: "99")
-    assert first != TREATMENT.recipe()
+    assert first != TREATMENT.cache_key()

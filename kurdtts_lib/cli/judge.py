@@ -46,12 +46,12 @@ def _judge(options: argparse.Namespace) -> int:
         profile = common_profile(registry.known(options.voices), *asked)
     else:
         profile = profile_of(registry.current(), *asked)
-    voices = load_systems(options.voices, profile)
+    systems = load_systems(options.voices, profile)
     recogniser = load_recogniser(options.recogniser) if options.recogniser else None
     sentences = held_out(profile, options.sentences or TEST_SENTENCES)
     extras, left_out = optional_metrics(profile.audio, recogniser)
     with pass_bar("sentences") as show:
-        evaluation = evaluate(voices, sentences, extras, left_out, show)
+        evaluation = evaluate(systems, sentences, extras, left_out, show)
     page = write_report(evaluation, options.output_dir or home() / "runs" / f"judging-{profile.name}")
     print(as_text(evaluation))
     print(f"Report: {page}")

@@ -1,4 +1,4 @@
-"""What is known of sounds that were already worked on, so that a second run works only on what is new."""
+"""Cached results of preprocessing, so that a second run processes only new clips."""
 
 import contextlib
 import hashlib
@@ -18,19 +18,19 @@ COMMIT_SECONDS = 2.0
 
 
 class CacheEntry(NamedTuple):
-    """A treated sound: why there is none, or its figures."""
+    """A preprocessed clip: its statistics, or the fault that prevented preprocessing."""
 
     fault: str
     detail: str
-    figures: dict[str, float] | None
+    statistics: dict[str, float] | None
 
 
 class FeatureCache:
-    """Entries by digest. May be deleted after a preparation: the next treats all sounds again, to the same bytes."""
+    """SQLite table of entries by digest. May be deleted: the next preparation recomputes all, to the same bytes."""
 
-    def __init__(self, folder: Path, recipe: str) -> None:
+    def __init__(self, folder: Path, cache_key: str) -> None:
         self._path = folder / NAME
-        self._recipe = recipe
+        self._key = cache_key
         try:
             self._database = self._open()
         except sqlite3.OperationalError as error:
@@ -55,8 +55,8 @@ class FeatureCache:
         return database
 
     def digest(self, content: bytes | Path) -> str:
-        """The name of a sound under this recipe: 24 hexadecimal digits."""
-        digest = hashlib.sha256(self._recipe.encode("utf-8") + b"\0")
+        """Hash of cache key and audio content, 24 hexadecimal digits: also the name of the WAV file."""
+        digest = hashlib.sha256(self._key.encode("utf-8") + b"\0")
         if isinstance(content, bytes):
             digest.update(content)
         else:
@@ -70,55 +70,55 @@ class FeatureCache:
         return CacheEntry(*json.loads(row[0])) if row else None
 
     def put(self, digest: str, entry: CacheEntry) -> None:
-        """Keep an entry; it is safe from a killed program within two seconds."""
+        """Store an entry. Commits every `COMMIT_SECONDS`: a killed program loses at most the last two seconds."""
         self._database.execute(
-            "INSERT OR REPLACE INTO sounds VALUES (?, ?, ?)", (digest, self._recipe, json.dumps(list(entry)))
+            "INSERT OR REPLACE INTO sounds VALUES (?, ?, ?)", (digest, self._key, json.dumps(list(entry)))
         )
-        self._commit_now_and_then()
+        self._commit_if_due()
 
     def score(self, digest: str) -> float | None:
         row = self._database.execute("SELECT dnsmos FROM scores WHERE digest = ?", (digest,)).fetchone()
         return row[0] if row else None
 
     def put_score(self, digest: str, dnsmos: float) -> None:
-        self._database.execute("INSERT OR REPLACE INTO scores VALUES (?, ?, ?)", (digest, self._recipe, dnsmos))
-        self._commit_now_and_then()
+        self._database.execute("INSERT OR REPLACE INTO scores VALUES (?, ?, ?)", (digest, self._key, dnsmos))
+        self._commit_if_due()
 
-    def _commit_now_and_then(self) -> None:
+    def _commit_if_due(self) -> None:
         if time.monotonic() - self._committed > COMMIT_SECONDS:
             self._database.commit()
             self._committed = time.monotonic()
 
-    def forget_other_recipes(self) -> None:
+    def delete_other_keys(self) -> None:
         for table in ("sounds", "scores"):
-            self._database.execute(f"DELETE FROM {table} WHERE recipe != ?", (self._recipe,))
+            self._database.execute(f"DELETE FROM {table} WHERE recipe != ?", (self._key,))
 
     def close(self) -> None:
         self._database.commit()
         self._database.close()
 
     def abandon(self) -> None:
-        """Close it after an error, with what can still be kept."""
-        with contextlib.suppress(sqlite3.Error):  # closed already, or the disk is full: the error itself is on its way
+        """Close after an error, keeping what can still be committed."""
+        with contextlib.suppress(sqlite3.Error):  # closed, or the disk is full: that error is being raised
             self.close()
 
 
 @contextlib.contextmanager
-def open_cache(folder: Path, recipe: str) -> Iterator[FeatureCache]:
-    """The folder's ledger, closed with everything kept, also after an error or Ctrl-C.
+def open_cache(folder: Path, cache_key: str) -> Iterator[FeatureCache]:
+    """The folder's cache; committed and closed at the end, also after an error or Ctrl-C.
 
-    While it is open no other preparation can use the folder: CorpusError.
+    Raises CorpusError while another preparation uses the folder, or if the disk is full.
     """
     busy = CorpusError(f"Another preparation is working in {folder}. Wait until it is done.")
     with locked(folder, busy):
-        ledger = FeatureCache(folder, recipe)
+        cache = FeatureCache(folder, cache_key)
         try:
-            yield ledger
-            ledger.close()
+            yield cache
+            cache.close()
         except sqlite3.OperationalError as error:
             raise _explained(folder / NAME, error) from error
         finally:
-            ledger.abandon()
+            cache.abandon()
 
 
 def _explained(path: Path, error: sqlite3.OperationalError) -> CorpusError:

@@ -1,4 +1,4 @@
-"""The card of a training set: where it comes from, what was done, what may be done with it."""
+"""The data set card of a training set: source, licence, preprocessing, counts."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ from kurdtts_lib.data.sources import licence_of
 
 
 def card(clips: pandas.DataFrame, columns: Mapping[str, str], settings: CorpusSettings, audio: AudioSettings) -> str:
-    """Markdown with a head for the hub. clips: one row a source clip, `columns` of it explained."""
+    """Markdown with front matter for the hub. clips: one row per source clip; columns: descriptions by column name."""
     kept = clips[clips["reason"] == KEPT]
     source, licence = public_name(settings.source), licence_of(settings)
     head = front_matter(

@@ -17,25 +17,25 @@ class Clip:
 
     path: Path
     text: str
-    """As it is said: what `text.normalize` made of the sentence, with the corrections of that time."""
+    """Normalised text: the output of `text.normalize`, with the lexicon as it was at preparation."""
 
 
 class Parts(NamedTuple):
-    """A corpus's clips by what they are for. No sentence is in two of them."""
+    """The split of a corpus. No sentence is in two parts."""
 
     train: list[Clip]
-    """What the voice learns from."""
+    """Clips that the voice is trained on."""
     validation: list[Clip]
-    """Chooses the best voice of a training and when to stop: figures of these sentences would flatter the voice."""
+    """Chooses the best checkpoint and when to stop, so metrics on these clips would be optimistic."""
     test: list[Clip]
-    """Chooses nothing: every published figure comes from these."""
+    """Used for no choice: all published metrics are computed on these."""
 
 
 def part_of(text: str, held_out_share: float) -> str:
     """Which of `Parts` a sentence belongs to; half of what is held out is `validation`, half is `test`.
 
-    Decided by the sentence alone, so that no sentence is ever in two parts, whoever reads it and however the corpus
-    grows. A larger share takes sentences from the training and moves none between the other two.
+    Depends on the text alone: the same sentence is in the same part for every speaker, and stays there when the corpus
+    grows. A larger share moves sentences out of `train` and none between the other two.
     """
     digest = sentence_hash(text)
     if int.from_bytes(digest[:8], "big") >= held_out_share * 2**64:
@@ -44,34 +44,34 @@ def part_of(text: str, held_out_share: float) -> str:
 
 
 def sentence_hash(text: str) -> bytes:
-    """The same for the same sentence on every machine, and otherwise as good as random."""
+    """SHA-256 of the text: the same on every machine, and as good as random for sampling and splitting."""
     return hashlib.sha256(text.encode("utf-8")).digest()
 
 
 def sampled(clips: Iterable[Clip], count: int | None) -> list[Clip]:
-    """At most `count` of the clips (None: all), in the order of their sentences' hashes.
+    """At most `count` of the clips (None: all), ordered by the hash of their sentences.
 
-    Not the first ones: a corpus is often sorted by speaker. A larger `count` adds clips and takes none away.
+    Not the first ones, because a corpus is often sorted by speaker. A larger `count` only adds clips.
     """
     return sorted(clips, key=lambda clip: sentence_hash(clip.text))[:count]
 
 
 def alignment_sizes(text: str, seconds: float, sampling_rate: int, hop_length: int) -> tuple[int, int]:
-    """(positions of a spoken text, frames of its sound).
+    """(token positions of a normalised text with its blanks, frames of its audio).
 
-    A VITS alignment gives each letter and each blank between letters one frame at least, so there must be as many.
+    Monotonic alignment gives each position at least one frame, so positions must not exceed frames.
     """
     return 2 * len(text) + 1, int(seconds * sampling_rate) // hop_length
 
 
 def write_metadata(target: Path, rows: Iterable[tuple[str, str]]) -> None:
-    """Write (file, text) rows as `file|text`, UTF-8, no header: the form that every TTS program reads."""
+    """Write (file, text) rows as `file|text`, UTF-8, no header: the format that most TTS toolkits read."""
     with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, delimiter="|", quoting=csv.QUOTE_NONE, lineterminator="\n").writerows(rows)
 
 
 def read_metadata(folder: Path) -> list[Clip]:
-    """The clips of a prepared folder. Raises CorpusError for a missing file or a line of another form."""
+    """The clips of a prepared folder. Raises CorpusError for a missing file or a malformed line."""
     table = folder / "metadata.csv"
     if not table.is_file():
         raise CorpusError(f"{table} does not exist. Prepare the data first: notebook 3, or `kurdtts prepare`.")
@@ -85,7 +85,7 @@ def read_metadata(folder: Path) -> list[Clip]:
 
 
 def split(clips: Iterable[Clip], held_out_share: float) -> Parts:
-    """The clips in three parts, each in its given order; see `part_of`."""
+    """The clips in three parts, each in the given order; see `part_of`."""
     parts = Parts([], [], [])
     for clip in clips:
         getattr(parts, part_of(clip.text, held_out_share)).append(clip)

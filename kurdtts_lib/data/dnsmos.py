@@ -1,4 +1,4 @@
-"""An optional judge of cleanliness: DNSMOS (Reddy et al. 2021), whose weights come in the package `speechmos`."""
+"""Optional prediction of cleanliness: DNSMOS (Reddy et al. 2021), whose weights come with the package `speechmos`."""
 
 from pathlib import Path
 from typing import Any
@@ -13,33 +13,33 @@ SAMPLING_RATE = 16_000
 
 
 def dnsmos(path: Path) -> float:
-    """Predicted cleanliness of a clip, about 1 to 5 (the overall figure). No listener was asked.
+    """Predicted overall quality (OVRL) of a clip, about 1 to 5; a model's prediction, not a listener's opinion.
 
     Raises CorpusError if the package is not installed.
     """
     try:
-        load_judge()
-    except MissingJudge as error:
+        load_dnsmos()
+    except DnsmosMissing as error:
         raise CorpusError(f"`min_dnsmos` cannot be used: {error} Or set `min_dnsmos` to None.") from error
     return predicted_cleanliness(decode(path, SAMPLING_RATE), SAMPLING_RATE)
 
 
-class MissingJudge(CorpusError):
-    """The package of DNSMOS is not installed."""
+class DnsmosMissing(CorpusError):
+    """The package `speechmos`, or one that it needs, is not installed."""
 
 
 def predicted_cleanliness(waveform: np.ndarray, rate: int) -> float:
-    """The same of a waveform (samples,) at `rate` Hz. Raises MissingJudge."""
-    sound = np.clip(resample(waveform, rate, SAMPLING_RATE), -1, 1)
-    return float(load_judge().run(sound, sr=SAMPLING_RATE)["ovrl_mos"])
+    """`dnsmos` of a waveform (samples,) at `rate` Hz. Raises DnsmosMissing if its package is not installed."""
+    clipped = np.clip(resample(waveform, rate, SAMPLING_RATE), -1, 1)
+    return float(load_dnsmos().run(clipped, sr=SAMPLING_RATE)["ovrl_mos"])
 
 
-def load_judge() -> Any:
-    """The program. Raises MissingJudge, saying how to get it."""
+def load_dnsmos() -> Any:
+    """The module `speechmos.dnsmos`. Raises DnsmosMissing with install instructions."""
     try:
         from speechmos import dnsmos
     except ImportError as error:
-        raise MissingJudge(
+        raise DnsmosMissing(
             f"DNSMOS needs packages that are not installed ({error}). Install them with `pip install kurdtts[train]`."
         ) from error
     return dnsmos

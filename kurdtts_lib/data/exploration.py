@@ -16,13 +16,13 @@ WORD = re.compile(r"[^\W_]+")
 
 
 def letter_counts(sentences: Iterable[str]) -> dict[str, int]:
-    """How often each of the 31 letters is written, in the alphabet's order, zeros included."""
+    """Count of each of the 31 letters, in alphabetical order, zeros included."""
     counts = Counter(letter for text in sentences for letter in small(text))
     return {letter: counts[letter] for letter in LETTERS}
 
 
 def letter_pairs(sentences: Iterable[str]) -> pandas.DataFrame:
-    """How often one letter follows another inside a word, (31, 31): rows the first letter, columns the second."""
+    """Counts of letter bigrams inside words, (31, 31): rows are the first letter, columns the second."""
     counts = Counter(pair for text in sentences for word in words(text) for pair in pairwise(word))
     return pandas.DataFrame(
         [[counts[first, second] for second in LETTERS] for first in LETTERS],
@@ -32,44 +32,44 @@ def letter_pairs(sentences: Iterable[str]) -> pandas.DataFrame:
 
 
 def small(text: str) -> str:
-    """`text` in small Kurmanji letters, accents on their letters: e and ê stay two letters, ı becomes i."""
+    """`text` in lower case by Kurmanji rules and in NFC: e and ê stay different, ı becomes i."""
     return load_language().lower(unicodedata.normalize("NFC", text))
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in small letters, without marks; a number is a word, too."""
+    """The words of a text in lower case, without punctuation; a number counts as a word."""
     return WORD.findall(small(text))
 
 
 def sentence_lengths(sentences: Iterable[str]) -> pandas.DataFrame:
-    """Words and letters (digits count) of each sentence, one row each in the given order."""
+    """Numbers of words and letters (digits included) of each sentence, one row each in the given order."""
     split = [words(text) for text in sentences]
     return pandas.DataFrame({"words": map(len, split), "letters": (sum(map(len, parts)) for parts in split)}, dtype=int)
 
 
 def find_words(split: Sequence[Sequence[str]], query: str, beginnings: bool = False) -> list[int]:
-    """Places of the sentences that hold every word of `query`; all places if it has no word.
+    """Indices of the sentences that contain every word of `query`; all indices if it has no word.
 
-    split: `words` of each sentence, worked out once. With `beginnings` a longer word counts, too: Kurmanji words take
-    endings, so `mal` then finds malê and malan (and malbat, which is another word).
+    split: `words` of each sentence, computed once. beginnings: match prefixes, because Kurmanji words take endings:
+    `mal` then finds malê and malan (and malbat, which is another word).
     """
     wanted = words(query)
 
     def holds(parts: Sequence[str], word: str) -> bool:
         return any(part.startswith(word) for part in parts) if beginnings else word in parts
 
-    return [place for place, parts in enumerate(split) if all(holds(parts, word) for word in wanted)]
+    return [index for index, parts in enumerate(split) if all(holds(parts, word) for word in wanted)]
 
 
 def votes(clips: pandas.DataFrame) -> pandas.DataFrame:
-    """Clips by votes for (columns, 3 or more in one) and whether somebody voted against (rows)."""
+    """Counts of clips by votes for (columns; 3 or more in one) and by whether there are votes against (rows)."""
     against = clips["down_votes"].gt(0).map({True: "somebody voted against", False: "nobody voted against"})
     in_favour = clips["up_votes"].clip(upper=3).map({0: "0", 1: "1", 2: "2", 3: "3 or more"})
     return clips.groupby([against.rename("votes against"), in_favour.rename("votes for")]).size().unstack(fill_value=0)
 
 
 def hours(clips: pandas.DataFrame, settings: CorpusSettings) -> pandas.DataFrame:
-    """Clips, hours and speakers of the whole corpus, of what is usable, and clips of unknown length (damaged)."""
+    """Clips, hours and speakers: of the whole corpus, of usable clips, and of clips of unknown length (damaged)."""
     usable = usable_clips(clips, settings)
     rows = {"all": clips, "usable": clips[usable], "unknown length": clips[clips["seconds"].isna()]}
     return pandas.DataFrame(
@@ -82,6 +82,6 @@ def hours(clips: pandas.DataFrame, settings: CorpusSettings) -> pandas.DataFrame
 
 
 def by_answer(speakers: pandas.DataFrame, column: str) -> pandas.DataFrame:
-    """Speakers and usable minutes by what they said, sorted by it. column: `age` or `gender` of a `speaker_table`."""
+    """Speakers and usable minutes by `column`, sorted by its values: `age` or `gender` of a `speaker_table`."""
     grouped = speakers.groupby(column)
     return pandas.DataFrame({"speakers": grouped.size(), "minutes": grouped["minutes"].sum()})

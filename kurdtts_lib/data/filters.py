@@ -1,7 +1,7 @@
-"""Which clips stay: each rule by itself.
+"""The filters that decide which clips are kept, one function each.
 
-A clip on its way is a dictionary, its *fate*: the columns of `Preparation.clips`. Whatever leaves it out writes
-`reason` and `detail`; the first rule that does so has the word.
+During preparation a clip is a dictionary, its record, with the columns of `Preparation.clips`. The filter that leaves
+it out writes `reason` and `detail`; later filters skip it, so the first reason stands.
 """
 
 from collections import Counter, defaultdict
@@ -22,22 +22,22 @@ from kurdtts_lib.text.normalization import SILENT_RULES
 
 KEPT = "kept"
 ClipRecord = dict[str, Any]
-LETTERS_PER_SECOND = 40
-"""Nobody reads faster; a longer text is not looked at."""
+MAX_LETTERS_PER_SECOND = 40
+"""Faster than any reading: a longer text is not normalised."""
 FEW_CLIPS = 20
-"""A speaker with fewer clips has no pace of their own to compare with: that of all clips stands in."""
-NEAR_ENOUGH = 0.1
-"""Of the median pace: a tenth faster or slower is nobody's fault."""
+"""Too few clips for a median speaking rate of the speaker's own: the median of all clips is used instead."""
+RATE_TOLERANCE = 0.1
+"""Share of the median speaking rate that a clip may always deviate by."""
 EXPLAINED: dict[str, tuple[str, str]] = {
     KEPT: ("", "In the training set."),
     **{reason: ("", reason.explanation) for reason in TextReason},
     **{reason: (reason.setting, reason.explanation) for reason in Reason},
 }
-"""Of everything that a clip's `reason` can be: the setting that moves the rule, and why there is one."""
+"""All values of a clip's `reason`, with the setting of the filter and its explanation."""
 
 
 def filter_text(clip: SourceClip, settings: CorpusSettings, speaker: str) -> ClipRecord:
-    """Everything that can be said of a clip without its sound."""
+    """The record of a clip after the filters that need no audio: faults of the source, votes, text."""
     record: ClipRecord = {
         "number": clip.number,
         "name": clip.name,
@@ -52,20 +52,20 @@ def filter_text(clip: SourceClip, settings: CorpusSettings, speaker: str) -> Cli
         "up_votes": clip.up_votes,
         "down_votes": clip.down_votes,
     }
-    too_long = settings.max_seconds is not None and len(clip.sentence) > LETTERS_PER_SECOND * settings.max_seconds
+    too_long = settings.max_seconds is not None and len(clip.sentence) > MAX_LETTERS_PER_SECOND * settings.max_seconds
     if too_long:
-        record["sentence"] = clip.sentence[:100] + "…"  # such a text may have the size of a book
+        record["sentence"] = clip.sentence[:100] + "…"  # such a text may be as long as a book
     if clip.fault:
         return record | {"reason": clip.fault, "detail": clip.name}
-    if _judge_figures(record, VOTES, settings):
+    if _apply_rules(record, VOTES, settings):
         return record
     if too_long:
         return record | {"reason": Reason.TEXT_TOO_LONG, "detail": f"{len(clip.sentence)} characters"}
-    return record | _judge_sentence(clip.sentence, settings.leave_out_uncertain)
+    return record | _filter_sentence(clip.sentence, settings.leave_out_uncertain)
 
 
-def _judge_sentence(sentence: str, leave_out_uncertain: bool) -> ClipRecord:
-    """Its spoken form, the rules that mended it, and whether a recording of it can be trained on."""
+def _filter_sentence(sentence: str, leave_out_uncertain: bool) -> ClipRecord:
+    """Normalised text, the normalisation rules that changed it, and the reason if a clip of it cannot be used."""
     try:
         normalized = normalize(sentence)
     except TextError as error:
@@ -73,16 +73,16 @@ def _judge_sentence(sentence: str, leave_out_uncertain: bool) -> ClipRecord:
             raise
         return {"reason": error.reason, "detail": error.characters or sentence}
     repairs = dict.fromkeys(change.rule for change in normalized.changes if change.rule not in SILENT_RULES)
-    judged: ClipRecord = {"text": normalized.text, "mended": "; ".join(repairs)}
+    found: ClipRecord = {"text": normalized.text, "mended": "; ".join(repairs)}
     if leave_out_uncertain and (uncertain := normalized.uncertain()):
-        judged["reason"] = Reason.UNCERTAIN
-        judged["detail"] = "; ".join(f"{change.before} ({change.rule})" for change in uncertain)
-    return judged
+        found["reason"] = Reason.UNCERTAIN
+        found["detail"] = "; ".join(f"{change.before} ({change.rule})" for change in uncertain)
+    return found
 
 
 def filter_audio(record: ClipRecord, settings: CorpusSettings, hop_length: int, sampling_rate: int) -> None:
-    """Judge a treated clip by its figures, which stand in its fate."""
-    if _judge_figures(record, SOUND, settings):
+    """Filter a preprocessed clip by the statistics in its record."""
+    if _apply_rules(record, SOUND, settings):
         return
     positions, frames = alignment_sizes(record["text"], record["seconds"], sampling_rate, hop_length)
     if positions > frames:
@@ -92,8 +92,8 @@ def filter_audio(record: ClipRecord, settings: CorpusSettings, hop_length: int, 
         }
 
 
-def _judge_figures(record: ClipRecord, rules: Iterable[Reason], settings: CorpusSettings) -> bool:
-    """Whether one of the rules on figures leaves the clip out; the first that does is written into its fate."""
+def _apply_rules(record: ClipRecord, rules: Iterable[Reason], settings: CorpusSettings) -> bool:
+    """Compare the record with the thresholds of `rules`; write the first that is exceeded. True if one is."""
     for rule in rules:
         limit = getattr(settings, rule.setting)
         if rule.outside and limit is not None and rule.outside(record[rule.column], limit):
@@ -103,7 +103,7 @@ def _judge_figures(record: ClipRecord, rules: Iterable[Reason], settings: Corpus
 
 
 def filter_duplicate_audio(records: Iterable[ClipRecord]) -> None:
-    """One recording under two rows is right for one at most, and nobody knows which: the first stays."""
+    """Of rows with identical audio keep the first: it can belong to one of the texts only, and which is unknown."""
     first: dict[str, int] = {}
     for record in kept(records):
         number = first.setdefault(record["digest"], record["number"])
@@ -112,11 +112,11 @@ def filter_duplicate_audio(records: Iterable[ClipRecord]) -> None:
 
 
 def filter_speaking_rate(records: Iterable[ClipRecord], settings: CorpusSettings) -> None:
-    """Leave out clips whose letters per second lie too far from their speaker's median.
+    """Leave out clips whose letters per second are too far from their speaker's median.
 
     The unit is the median absolute deviation times 1.4826: for a normal distribution this is one standard deviation,
-    so that 3 of them leave out 0.3 % of good clips (Leys et al. 2013, "Detecting outliers"). What is within
-    `NEAR_ENOUGH` of the median stays, however alike the others are.
+    so that 3 of them leave out 0.3 % of good clips (Leys et al. 2013, "Detecting outliers"). A clip within
+    `RATE_TOLERANCE` of the median is kept even where the deviation is tiny.
     """
     by_speaker: dict[str, list[ClipRecord]] = defaultdict(list)
     for record in kept(records):
@@ -124,40 +124,40 @@ def filter_speaking_rate(records: Iterable[ClipRecord], settings: CorpusSettings
         by_speaker[record["speaker"]].append(record)
     if settings.pace_mads is None:
         return
-    everybody = [record["letters_per_second"] for group in by_speaker.values() for record in group]
+    all_rates = [record["letters_per_second"] for group in by_speaker.values() for record in group]
     for group in by_speaker.values():
         own = [record["letters_per_second"] for record in group]
-        paces = own if len(own) >= FEW_CLIPS else everybody
-        if len(paces) < FEW_CLIPS:
+        rates = own if len(own) >= FEW_CLIPS else all_rates
+        if len(rates) < FEW_CLIPS:
             continue
-        middle = float(np.median(paces))
-        deviation = float(scipy.stats.median_abs_deviation(paces, scale="normal"))
-        reach = max(settings.pace_mads * deviation, NEAR_ENOUGH * middle)
+        median = float(np.median(rates))
+        deviation = float(scipy.stats.median_abs_deviation(rates, scale="normal"))
+        tolerance = max(settings.pace_mads * deviation, RATE_TOLERANCE * median)
         for record in group:
-            if abs(record["letters_per_second"] - middle) > reach:
-                detail = f"{record['letters_per_second']:.1f} letters a second, usual {middle:.1f} ± {reach:.1f}"
+            if abs(record["letters_per_second"] - median) > tolerance:
+                detail = f"{record['letters_per_second']:.1f} letters a second, usual {median:.1f} ± {tolerance:.1f}"
                 record |= {"reason": Reason.PACE, "detail": detail}
 
 
 def filter_cleanliness(records: Iterable[ClipRecord], settings: CorpusSettings) -> None:
-    """Leave out clips that DNSMOS finds too unclean; their score stands in their fate."""
+    """Leave out clips whose `dnsmos`, already in the record, is below `min_dnsmos`."""
     for record in kept(records):
-        _judge_figures(record, (Reason.NOT_CLEAN,), settings)
+        _apply_rules(record, (Reason.NOT_CLEAN,), settings)
 
 
 def filter_repeated_sentences(records: Iterable[ClipRecord]) -> None:
-    """Of several clips of one sentence by one speaker the best stays: most votes, then the quietest pauses."""
+    """Of several clips of one sentence by one speaker keep the best: most votes, then quietest pauses."""
     readings: dict[tuple[str, str], list[ClipRecord]] = defaultdict(list)
     for record in kept(records):
         readings[record["speaker"], record["text"]].append(record)
     for clips in readings.values():
-        best = max(clips, key=_goodness)
+        best = max(clips, key=_quality)
         for record in clips:
             if record is not best:
                 record |= {"reason": Reason.READ_BETTER, "detail": f"clip {best['number']}"}
 
 
-def _goodness(record: ClipRecord) -> tuple[float, float, int]:
+def _quality(record: ClipRecord) -> tuple[float, float, int]:
     return record["up_votes"] - record["down_votes"], record["level_range_db"], -record["number"]
 
 
@@ -166,7 +166,7 @@ def kept(records: Iterable[ClipRecord]) -> list[ClipRecord]:
 
 
 def reasons_table(clips: pandas.DataFrame) -> pandas.DataFrame:
-    """One row a reason, `kept` first, then most clips first: clips, the setting that moves the rule, and why it is."""
+    """One row per reason, `kept` first, then by count: clips, the setting of the filter, and its explanation."""
     counts = Counter(clips["reason"])
     ordered = sorted(counts, key=lambda reason: (reason != KEPT, -counts[reason], reason))
     rows = [(reason, counts[reason], *EXPLAINED[reason]) for reason in ordered]

@@ -1,4 +1,4 @@
-"""Speech of other people: what makes a figure of speaker likeness mean something."""
+"""Speech of other speakers: the baseline for speaker similarity."""
 
 import warnings
 from pathlib import Path
@@ -18,12 +18,12 @@ from kurdtts_lib.data.training_set import corpus_settings
 
 
 def other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) -> dict[str, list[np.ndarray]]:
-    """Speech of the corpus's other speakers, by name: baselines for speaker likeness.
+    """Waveforms (samples,) of the corpus's other speakers, by name: baselines for speaker similarity.
 
-    At most four speakers, those with the most clips, each with `clips_per_speaker` usable ones among twice as many
-    chosen by the hash of the sentence; a speaker with fewer is not returned, because so little speech says little about
-    a voice. Empty, with a warning, if the source is gone or has changed since: a finished training must not be lost for
-    want of a baseline.
+    At most the four speakers with the most clips, each with `clips_per_speaker` usable clips out of twice as many
+    candidates, chosen by the hash of the sentence. A speaker with fewer is omitted: the estimate would be too noisy.
+    Empty, with a warning, if the source is missing or has changed: a finished training must not fail for lack of a
+    baseline.
     """
     try:
         return _other_speakers(folder, audio, clips_per_speaker)
@@ -44,20 +44,20 @@ def _other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) 
         return {}
     others = others[others["speaker"].isin(speech)].sort_values("sentence", key=lambda texts: texts.map(sentence_hash))
     others = others.groupby("speaker").head(2 * clips_per_speaker)
-    treatment = Preprocessing.of(settings, audio)
+    preprocessing = Preprocessing.of(settings, audio)
     for clip in pick_clips(settings, others.index):
         row = others.loc[clip.number]
         if clip.sentence != row["sentence"]:
             raise changed(settings)
-        heard = speech[row["speaker"]]
-        if len(heard) == clips_per_speaker:
+        waveforms = speech[row["speaker"]]
+        if len(waveforms) == clips_per_speaker:
             continue
-        sound = preprocess(clip.audio, treatment)
-        if sound.figures is not None and sound.waveform is not None:
-            record = {"reason": KEPT, "text": row["text"], **sound.figures}
+        processed = preprocess(clip.audio, preprocessing)
+        if processed.figures is not None and processed.waveform is not None:
+            record = {"reason": KEPT, "text": row["text"], **processed.figures}
             filters.filter_audio(record, settings, audio.hop_length, audio.sampling_rate)
             if record["reason"] == KEPT:
-                heard.append(sound.waveform)
-        if all(len(heard) == clips_per_speaker for heard in speech.values()):
+                waveforms.append(processed.waveform)
+        if all(len(waveforms) == clips_per_speaker for waveforms in speech.values()):
             break
-    return {name: heard for name, heard in speech.items() if len(heard) == clips_per_speaker}
+    return {name: waveforms for name, waveforms in speech.items() if len(waveforms) == clips_per_speaker}

@@ -1,4 +1,4 @@
-"""Pictures of a corpus. Colours are Okabe and Ito's, which colour-blind people can tell apart."""
+"""Plots of a corpus, in the colours of Okabe and Ito, which colour-blind people can distinguish."""
 
 import base64
 import html
@@ -14,17 +14,17 @@ from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter, StrM
 
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 GENDER_MARKS = {"female": ("o", ORANGE), "male": ("s", BLUE), "not said": ("^", GREEN)}
-"""Shape and colour of a speaker's point: the shape alone tells it, too."""
+"""Marker and colour by gender: the marker alone is enough to read the plot."""
 OTHER_MARK = ("D", PURPLE)
 
 
 def literal(labels: pandas.Index) -> list[str]:
-    """Labels as they are: a dollar sign would begin a formula."""
+    """Labels with dollar signs escaped: matplotlib would read them as the start of a formula."""
     return [str(label).replace("$", r"\$") for label in labels]
 
 
 def bars(counts: pandas.Series, title: str, unit: str) -> Figure:
-    """Horizontal bars, the largest on top, each with its number. counts: label -> number."""
+    """Horizontal bars, the largest on top, each with its value. counts: label -> count."""
     ordered = counts.sort_values(kind="stable")
     figure, axes = plt.subplots(figsize=(8, 0.6 + 0.32 * len(ordered)), layout="constrained")
     axes.bar_label(axes.barh(literal(ordered.index), ordered.to_numpy(), color=BLUE), fmt="%.4g", padding=3)
@@ -36,7 +36,7 @@ def bars(counts: pandas.Series, title: str, unit: str) -> Figure:
 
 
 def histogram(values: Sequence[float], title: str, unit: str) -> Figure:
-    """How often each value occurs; values that are not numbers are left out and counted in the title."""
+    """Histogram of the values; NaN is left out and counted in the title."""
     known = np.asarray(values, dtype=float)
     missing = int(np.isnan(known).sum())
     figure, axes = plt.subplots(figsize=(8, 2.6), layout="constrained")
@@ -48,7 +48,7 @@ def histogram(values: Sequence[float], title: str, unit: str) -> Figure:
 
 
 def letters(counts: Mapping[str, int]) -> Figure:
-    """A bar a letter, in the alphabet's order."""
+    """One bar per letter, in the order of `counts`."""
     figure, axes = plt.subplots(figsize=(8, 2.6), layout="constrained")
     axes.bar(list(counts), list(counts.values()), color=BLUE)
     axes.set(title="Letters in the sentences", ylabel="times")
@@ -58,9 +58,9 @@ def letters(counts: Mapping[str, int]) -> Figure:
 
 
 def letter_pairs(pairs: pandas.DataFrame) -> Figure:
-    """A heat map, dark is rare, white is never. pairs: (31, 31), rows the first letter, columns the second.
+    """Heat map of letter bigrams, white where the count is 0. pairs: (31, 31), rows are the first letter.
 
-    The colours grow with the logarithm of the count: the few frequent pairs would hide all others.
+    The colour scale is logarithmic: on a linear one the few frequent pairs would hide all others.
     """
     figure, axes = plt.subplots(figsize=(8, 6.6), layout="constrained")
     shown = pairs.where(pairs > 0)  # NaN is drawn as nothing
@@ -79,9 +79,9 @@ def letter_pairs(pairs: pandas.DataFrame) -> Figure:
 
 
 def speakers(table: pandas.DataFrame, chosen: Sequence[str] = ()) -> Figure:
-    """A point a speaker: pitch against minutes, a ring around the chosen ones. table: from `speaker_table`.
+    """Scatter plot of pitch against minutes, one point per speaker, the chosen ones ringed. table: `speaker_table`.
 
-    A speaker without a pitch has no place here and is counted in the title.
+    Speakers without a pitch are left out and counted in the title.
     """
     known = table[table["pitch"].notna()]
     missing = len(table) - len(known)
@@ -101,9 +101,9 @@ def speakers(table: pandas.DataFrame, chosen: Sequence[str] = ()) -> Figure:
             label="chosen",
         )
     named = known.loc[[*ringed.index, *known.index.difference(ringed.index, sort=False)][:5]].sort_values("pitch")
-    for row, (name, place) in enumerate(named[["pitch", "minutes"]].iterrows()):
-        # above and below by turns: neighbours' names would lie on each other
-        axes.annotate(str(name), tuple(place), (9, (6, -12)[row % 2]), textcoords="offset points", fontsize=7)
+    for row, (name, point) in enumerate(named[["pitch", "minutes"]].iterrows()):
+        # alternately above and below, or the names of neighbours would overlap
+        axes.annotate(str(name), tuple(point), (9, (6, -12)[row % 2]), textcoords="offset points", fontsize=7)
     axes.set(xscale="log", xlim=_pitch_limits(known["pitch"]), xlabel="pitch in Hz (median)", ylabel="usable minutes")
     axes.set_ylim(0, max(0.1, 1.15 * known["minutes"].max()) if len(known) else 1)
     axes.set_title("Pitch and minutes of the speakers" + (f" ({missing} without a pitch)" if missing else ""))
@@ -122,7 +122,7 @@ def _pitch_limits(pitches: pandas.Series) -> tuple[float, float]:
 
 
 def groups(tables: Mapping[str, pandas.DataFrame], unit: str) -> Figure:
-    """Bars beside each other: a panel a table, a bar a row. tables: title -> table with the column `unit`."""
+    """Bar charts side by side: one panel per table, one bar per row. tables: title -> table with the column `unit`."""
     figure, panels = plt.subplots(1, len(tables), figsize=(9, 2.6), squeeze=False, layout="constrained")
     for axes, (title, table) in zip(panels[0], tables.items(), strict=True):
         drawn = axes.barh(literal(table.index)[::-1], table[unit].to_numpy()[::-1], color=BLUE)
@@ -134,9 +134,9 @@ def groups(tables: Mapping[str, pandas.DataFrame], unit: str) -> Figure:
     return figure
 
 
-def loudness(figures: pandas.DataFrame) -> Figure:
-    """A point a clip, a row a speaker, the loudest on top. figures: from `survey`."""
-    known = figures[figures["loudness"].notna()]
+def loudness(surveyed: pandas.DataFrame) -> Figure:
+    """One point per clip, one row per speaker, the loudest on top; at most 20 speakers. surveyed: from `survey`."""
+    known = surveyed[surveyed["loudness"].notna()]
     order = known.groupby("speaker")["loudness"].median().sort_values().index[-20:]
     figure, axes = plt.subplots(figsize=(8, 0.9 + 0.3 * len(order)), layout="constrained")
     for row, name in enumerate(order):
@@ -153,7 +153,7 @@ def loudness(figures: pandas.DataFrame) -> Figure:
 
 
 def as_html(figure: Figure, meaning: str) -> str:
-    """A picture for a widget's HTML; `meaning` is read to those who do not see it."""
+    """The figure as an HTML image (PNG). meaning: the alternative text for screen readers."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=90)
     encoded = base64.b64encode(buffer.getvalue()).decode("ascii")

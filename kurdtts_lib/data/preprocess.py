@@ -1,4 +1,4 @@
-"""One clip's sound: decoded, mended and measured. Whether it is good enough is decided later, from the figures."""
+"""Preprocessing of one clip: decode, clean up, measure. The filters decide later, from the statistics, what is kept."""
 
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -24,25 +24,25 @@ from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.data.reasons import Reason
 
 CLIPPED = 0.99
-"""From this amplitude on a sample counts as clipped: MP3 makes flat tops a little uneven."""
+"""Amplitude from which a sample counts as clipped; below 1, because MP3 coding makes flat tops slightly uneven."""
 PEAK = 0.95
-"""No clip is made louder than this amplitude, whatever loudness is asked for."""
+"""Highest peak amplitude after the gain, whatever the target loudness."""
 LONGEST_DECODED_SECONDS = 600.0
-"""A longer recording is not decoded: it is no sentence, and it could fill the memory."""
+"""A longer recording is not decoded: it is not one sentence, and it could exhaust the memory."""
 CUT_OFF = 0.98
-"""An MP3 with less than this share of its stated length was cut off; encoders' own paddings are smaller."""
-FORM = 2
-"""To be raised with every change of `treat` that changes its results, so that older ones are not taken for new."""
+"""An MP3 shorter than this share of its stated length is truncated; encoder padding is a smaller difference."""
+FORMAT_VERSION = 2
+"""Increase with every change of `preprocess` that changes its results, so that cached results are not reused."""
 PACKAGES = ("kurdtts", "numpy", "soundfile", "soxr", "pyloudnorm", "scipy")
-ABSURD_SECONDS = 1e7
-"""Four months: stands for an unknown length."""
+UNKNOWN_LENGTH_SECONDS = 1e7
+"""Four months: a stated length above this means that the length is unknown."""
 LOWEST_DB = -120.0
-"""Stands for the level of digital silence, which has none."""
+"""Used as the level of digital silence, whose level is minus infinity."""
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What is done to every clip: these settings decide the bytes of the result."""
+    """The settings that determine the result, byte for byte."""
 
     sampling_rate: int
     remove_dc: bool
@@ -56,29 +56,29 @@ class Preprocessing:
             audio.sampling_rate, settings.remove_dc, settings.trim_db, settings.pad_seconds, settings.loudness_lufs
         )
 
-    def recipe(self) -> str:
-        """The settings and the versions of everything that takes part: another recipe gives other results."""
+    def cache_key(self) -> str:
+        """The settings and the versions of all packages involved: results are reused only for the same key."""
         packages = " ".join(f"{name} {version(name)}" for name in PACKAGES)
-        return f"{FORM} {self} {packages} {soundfile.__libsndfile_version__}"
+        return f"{FORMAT_VERSION} {self} {packages} {soundfile.__libsndfile_version__}"
 
 
 @dataclass(frozen=True)
 class ProcessedAudio:
-    """A treated clip, or the reason why there is none."""
+    """A preprocessed clip, or the fault (a `Reason`) that prevented it."""
 
     fault: str = ""
     detail: str = ""
     waveform: np.ndarray | None = None
     """(samples,), float32 in [-1, 1]."""
     figures: dict[str, float] | None = None
-    """`measure`'s, of the source and of the result."""
+    """Statistics of the source and of the result; see `training_set.COLUMNS`, from `source_seconds` to `lufs`."""
 
 
-def preprocess(source: bytes | Path, treatment: Preprocessing) -> ProcessedAudio:
-    """Decode, average the channels, take out the offset, resample, trim, bring to the loudness; measure on the way."""
+def preprocess(source: bytes | Path, settings: Preprocessing) -> ProcessedAudio:
+    """Decode, mix to mono, remove the DC offset, resample, trim, normalise the loudness; measure along the way."""
     try:
         seconds = header(source)[0]
-        if seconds > ABSURD_SECONDS:
+        if seconds > UNKNOWN_LENGTH_SECONDS:
             return ProcessedAudio(Reason.CANNOT_DECODE, "it does not say its length, as streamed FLAC: save it anew")
         if seconds > LONGEST_DECODED_SECONDS:
             return ProcessedAudio(
@@ -91,40 +91,40 @@ def preprocess(source: bytes | Path, treatment: Preprocessing) -> ProcessedAudio
         return ProcessedAudio(Reason.CUT_OFF, f"{missing:.1f} s are missing of {missing + len(channels) / rate:.1f} s")
     mono = to_mono(channels)
     offset = float(mono.mean(dtype=np.float64)) if len(mono) else 0.0
-    waveform = resample(mono - np.float32(offset) if treatment.remove_dc else mono, rate, treatment.sampling_rate)
+    waveform = resample(mono - np.float32(offset) if settings.remove_dc else mono, rate, settings.sampling_rate)
     if len(waveform) == 0:
         return ProcessedAudio(Reason.EMPTY, f"{len(mono)} samples at {rate} Hz")
-    levels = frame_levels(waveform, treatment.sampling_rate)
-    if treatment.trim_db is not None:
-        kept = voiced_part(levels, treatment.sampling_rate, treatment.trim_db, treatment.pad_seconds)
-        waveform, levels = waveform[kept], levels[_frames(kept, treatment.sampling_rate)]
+    levels = frame_levels(waveform, settings.sampling_rate)
+    if settings.trim_db is not None:
+        kept = voiced_part(levels, settings.sampling_rate, settings.trim_db, settings.pad_seconds)
+        waveform, levels = waveform[kept], levels[_frames(kept, settings.sampling_rate)]
     figures = {
         "source_seconds": len(mono) / rate,
         "source_rate": rate,
         "channels": channels.shape[1],
         "dc_offset": offset,
         "clipped_share": np.count_nonzero(np.abs(channels) >= CLIPPED) / channels.size,
-        "seconds": len(waveform) / treatment.sampling_rate,
-        **_levels(waveform, levels, treatment.sampling_rate),
+        "seconds": len(waveform) / settings.sampling_rate,
+        **_levels(waveform, levels, settings.sampling_rate),
     }
-    gain = _gain(waveform, figures["source_lufs"], treatment.loudness_lufs)
+    gain = _gain(waveform, figures["source_lufs"], settings.loudness_lufs)
     figures |= {"gain_db": _db(gain), "lufs": figures["source_lufs"] + _db(gain)}
-    # Rounded, so that tables show figures and not the last bits of a sum.
+    # Rounded, so that tables do not show floating-point noise.
     rounded = {name: round(float(value), 6) for name, value in figures.items()}
     return ProcessedAudio(waveform=waveform * np.float32(gain), figures=rounded)
 
 
 def _missing_seconds(source: bytes | Path, stated: float, found: float) -> float:
-    """How much sound a file states and does not hold; 0 for forms that state nothing, or do not decode when cut.
+    """Seconds that a truncated file lacks; 0 for formats that state no length, or that do not decode when truncated.
 
-    The decoder reads what is there and says nothing: of an MP3 with its table of contents (tag Xing or Info) it knows
-    the length, of a WAV the sizes are compared.
+    The decoder reads a truncated file without an error. An MP3 states its length in its Xing or Info tag; for a WAV the
+    size in the header is compared with the file size.
     """
     head = source[:4096] if isinstance(source, bytes) else _head(source)
     if head[:4] == b"RIFF":
         size = len(source) if isinstance(source, bytes) else source.stat().st_size
         said = int.from_bytes(head[4:8], "little") + 8
-        streamed = said in (8, 2**32 + 7)  # a program that did not know the length when it began
+        streamed = said in (8, 2**32 + 7)  # written by a program that did not know the length in advance
         return 0.0 if streamed or size >= said - 1 else found * (said / size - 1)
     known = b"Xing" in head or b"Info" in head
     return stated - found if known and found < CUT_OFF * stated else 0.0
@@ -136,13 +136,13 @@ def _head(path: Path) -> bytes:
 
 
 def _frames(samples: slice, sampling_rate: int) -> slice:
-    """Which levels lie in a stretch of samples."""
+    """The slice of 10 ms level frames that corresponds to a slice of samples."""
     hop = sampling_rate // 100
     return slice(None) if samples.stop is None else slice(-(-samples.start // hop), -(-samples.stop // hop))
 
 
 def _levels(waveform: np.ndarray, levels: np.ndarray, sampling_rate: int) -> dict[str, float]:
-    """Loudest 50 ms, what lies between loud and quiet moments, and the loudness, all in dB."""
+    """Level of the loudest 50 ms (dB), range between loud and quiet frames (dB), loudness (LUFS)."""
     return {
         "peak_level_db": max(LOWEST_DB, float(peak_level_db(levels))),
         "level_range_db": level_range_db(levels),
@@ -151,7 +151,7 @@ def _levels(waveform: np.ndarray, levels: np.ndarray, sampling_rate: int) -> dic
 
 
 def _gain(waveform: np.ndarray, lufs: float, target: float | None) -> float:
-    """The factor that brings `lufs` to `target`, or as near as the peak allows; 1 for what has no loudness."""
+    """The factor that brings `lufs` to `target`, or as close as `PEAK` allows; 1 without a target or a loudness."""
     if target is None or lufs == LOWEST_DB:
         return 1.0
     return float(min(10 ** ((target - lufs) / 20), PEAK / np.abs(waveform).max()))
@@ -163,7 +163,7 @@ def _db(ratio: float) -> float:
 
 @dataclass(frozen=True)
 class ClipJob:
-    """A clip to be treated and where its sound goes."""
+    """A clip to preprocess and where its WAV is written."""
 
     digest: str
     content: bytes | Path
@@ -172,13 +172,13 @@ class ClipJob:
 
 @dataclass(frozen=True)
 class ClipResult:
-    """Treats the clips of a batch and writes them; a class, because a worker process must be able to unpickle it."""
+    """Callable that preprocesses a job and writes its WAV; a class, so that worker processes can unpickle it."""
 
-    treatment: Preprocessing
+    preprocessing: Preprocessing
 
     def __call__(self, job: ClipJob) -> tuple[str, str, str, dict[str, float] | None]:
-        """(digest, fault, detail, figures). What can be decoded is written, whatever is wrong with it."""
-        sound = preprocess(job.content, self.treatment)
+        """(digest, fault, detail, statistics). Everything that can be decoded is written; filters are applied later."""
+        sound = preprocess(job.content, self.preprocessing)
         if sound.waveform is not None:
-            write_wav(job.target, sound.waveform, self.treatment.sampling_rate, durable=False)
+            write_wav(job.target, sound.waveform, self.preprocessing.sampling_rate, durable=False)
         return job.digest, sound.fault, sound.detail, sound.figures

@@ -1,4 +1,4 @@
-"""Every reason why a clip is left out that is not its text's (those are `errors.TextReason`). There are no others."""
+"""All reasons for leaving out a clip, except those of its text, which are in `errors.TextReason`."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -8,15 +8,15 @@ SOURCE_FAULT = "The source has a fault there; the column `detail` of clips.csv s
 
 
 class Reason(StrEnum):
-    """The reason as tables and reports call it, why there is such a rule, and the setting that moves it.
+    """A reason as tables and reports show it, its explanation, and the setting of its filter.
 
-    A rule on one figure also names the figure's column, how it compares with the setting where a clip is left out, and
-    the detail, into which the figure and the setting are put.
+    A filter on one column also names that column, the comparison of its value with the setting that leaves a clip out,
+    and the format string of `detail`, which takes the value and the setting.
     """
 
     explanation: str
     setting: str
-    """Of `CorpusSettings`; empty where nothing can be chosen, because there is no clip without it."""
+    """Field of `CorpusSettings`; empty if the filter cannot be configured."""
     column: str
     outside: Callable[[float, float], bool] | None
     detail: str
@@ -90,4 +90,4 @@ class Reason(StrEnum):
 
 VOTES = (Reason.VOTED_DOWN, Reason.TOO_FEW_VOTES)
 SOUND = (Reason.SILENT, Reason.CLIPPED, Reason.NOISE, Reason.TOO_SHORT, Reason.TOO_LONG)
-"""In the order of judging: the first that applies is the reason."""
+"""In the order of filtering: the first that applies is the reason."""

@@ -1,4 +1,4 @@
-"""A training set at a glance: one page with pictures that needs nothing else to be read."""
+"""The report on a training set: one self-contained HTML page with plots."""
 
 import base64
 import html
@@ -22,8 +22,8 @@ img { max-width: 100%; display: block; margin: 1em 0 }
 
 
 def report(clips: pandas.DataFrame, settings: CorpusSettings, audio: AudioSettings) -> str:
-    """HTML of what became of each clip and of what stays. clips: one row a source clip. Same input, same bytes."""
-    with matplotlib.rc_context(rc=matplotlib.rcParamsDefault):  # not the reader's own style: same input, same bytes
+    """HTML: clips by reason, statistics of kept clips. clips: one row per source clip. Same input, same bytes."""
+    with matplotlib.rc_context(rc=matplotlib.rcParamsDefault):  # not the user's style: same input, same bytes
         return _page(clips, settings, audio)
 
 
@@ -60,9 +60,9 @@ def _table(frame: pandas.DataFrame) -> str:
 
 
 def image(figure: Figure, meaning: str = "") -> str:
-    """The figure inside the page. SVG without a date and with names that do not change.
+    """The figure as an embedded SVG, without a date and with stable ids, so that the bytes are reproducible.
 
-    meaning: read to those who do not see it; the figure's title if empty.
+    meaning: the alternative text for screen readers; the title of the first axes if empty.
     """
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "kurdtts"}):

@@ -1,4 +1,4 @@
-"""Who speaks in a corpus, how each voice sounds, and whose clips a voice learns from."""
+"""The speakers of a corpus: their amount of speech, their acoustic statistics, and the choice for training."""
 
 import dataclasses
 import hashlib
@@ -16,12 +16,12 @@ from kurdtts_lib.data.dataset import sentence_hash
 from kurdtts_lib.data.sources import SourceClip, changed, corpus_table, pick_clips
 
 MOST_SURVEYED = 40
-"""Speakers whose sound is examined, those with the most minutes. Common Voice has hundreds, most with a few clips."""
+"""Speakers whose audio is measured: those with the most minutes. Common Voice has hundreds, most with few clips."""
 SURVEY_SECONDS = (1.5, 8.0)
-"""Length of the clips that are examined: enough speech for a median, not so much that it takes long."""
+"""Length of the measured clips: enough speech for a median at little cost."""
 NOT_SAID = "not said"
 GENDERS = {"female_feminine": "female", "male_masculine": "male", "do_not_wish_to_say": NOT_SAID, "": NOT_SAID}
-"""Common Voice wrote `female` first and `female_feminine` later; other words stay as they are."""
+"""Older releases of Common Voice have `female`, newer ones `female_feminine`; other values stay as they are."""
 AGES = {
     "teens": "under 20",
     "twenties": "20 to 29",
@@ -41,8 +41,8 @@ MEASURED = ("pitch", "pitch_spread", "loudness", "level_range_db")
 def speaker_name(client_id: str, keep: bool) -> str:
     """A name made from the id, such as `speaker-3f9a1c20b7`; the id itself with `keep`.
 
-    The same id has the same name in every corpus and on every machine. Whoever has the id, or guesses it, can make the
-    name again; from the name alone nobody can.
+    The same id gives the same name in every corpus and on every machine. The name can be recomputed from a known or
+    guessed id, but the id cannot be recovered from the name.
     """
     if keep:
         return client_id
@@ -50,9 +50,9 @@ def speaker_name(client_id: str, keep: bool) -> str:
 
 
 def usable_clips(clips: pandas.DataFrame, settings: CorpusSettings) -> pandas.Series:
-    """True for each clip that votes, source and length (by its header, silence included) allow. clips: `corpus_table`.
+    """True for each clip that passes the filters on faults, votes and length (from the header). clips: `corpus_table`.
 
-    Text and sound are not looked at: a preparation leaves out some more.
+    Text and audio are not checked, so a preparation leaves out more.
     """
     usable = clips["fault"].eq("") & clips["seconds"].notna()
     if settings.min_up_votes is not None:
@@ -73,24 +73,24 @@ def survey(
     clips_per_speaker: int = 6,
     clips: pandas.DataFrame | None = None,
 ) -> pandas.DataFrame:
-    """How the speakers sound: one row an examined clip, in the source's order.
+    """Pitch and loudness of a sample of clips: one row per measured clip, in the source's order.
 
-    Columns: number, speaker (its name), seconds, pitch (median F0 in Hz), pitch_spread (distance of the quartiles of
-    F0 in semitones), loudness (rms in dB of full scale) and level_range_db (see `audio`) without silent edges, reason
-    (why there are no figures; empty if there are).
-    Of each of the `MOST_SURVEYED` speakers with the most minutes `clips_per_speaker` usable clips of `SURVEY_SECONDS`
-    are examined, chosen by the hash of the sentence. `clips` is the `corpus_table`, where one is there already: it
-    takes a whole pass.
-    `progress` is called with the clips done and the name of the pass.
+    Columns: number, speaker (name), seconds, pitch (median F0 in Hz), pitch_spread (interquartile range of F0 in
+    semitones), loudness (RMS in dB of full scale) and level_range_db (see `audio`), both without silent edges, and
+    reason (why there are no values; otherwise empty).
+    For each of the `MOST_SURVEYED` speakers with the most minutes, `clips_per_speaker` usable clips of `SURVEY_SECONDS`
+    are measured, chosen by the hash of the sentence. clips: a `corpus_table` that is already there, because computing
+    it takes a pass over the corpus.
+    progress: called with the clips done, the name of the pass and the total.
     """
     if clips is None:
         clips = corpus_table(settings)
     chosen = _to_examine(clips, settings, clips_per_speaker)
     rows = []
     for clip in pick_clips(settings, chosen):
-        figures = {"reason": "", **dict.fromkeys(MEASURED, np.nan), **_listen(clip, audio)}
+        values = {"reason": "", **dict.fromkeys(MEASURED, np.nan), **_measure(clip, audio)}
         name = speaker_name(clip.client_id, settings.keep_client_ids)
-        rows.append({"number": clip.number, "speaker": name, "seconds": chosen[clip.number], **figures})
+        rows.append({"number": clip.number, "speaker": name, "seconds": chosen[clip.number], **values})
         if progress:
             progress(len(rows), "pitch and loudness", len(chosen))
     if len(rows) < len(chosen):
@@ -99,7 +99,7 @@ def survey(
 
 
 def _to_examine(clips: pandas.DataFrame, settings: CorpusSettings, clips_per_speaker: int) -> dict[int, float]:
-    """Seconds of each clip to examine, by its number."""
+    """Seconds of each clip to measure, by its number."""
     usable = clips[usable_clips(clips, settings)]
     minutes = usable.groupby("client_id")["seconds"].sum().reset_index()
     speakers = minutes.sort_values(["seconds", "client_id"], ascending=[False, True])["client_id"][:MOST_SURVEYED]
@@ -109,8 +109,8 @@ def _to_examine(clips: pandas.DataFrame, settings: CorpusSettings, clips_per_spe
     return dict(zip(chosen["number"], chosen["seconds"], strict=True))
 
 
-def _listen(clip: SourceClip, audio: AudioSettings) -> dict[str, float | str]:
-    """The figures of one clip, or the reason why there are none."""
+def _measure(clip: SourceClip, audio: AudioSettings) -> dict[str, float | str]:
+    """Statistics of one clip, or the reason why there are none."""
     try:
         waveform = decode(clip.audio, audio.sampling_rate)
     except AudioError as error:
@@ -129,18 +129,18 @@ def _listen(clip: SourceClip, audio: AudioSettings) -> dict[str, float | str]:
 
 
 def semitones(pitch_hz: float, from_hz: float) -> float:
-    """How far one pitch lies above another; an octave, twice the Hertz, is 12."""
+    """The interval from one frequency up to another; an octave, twice the frequency, is 12."""
     return 12 * float(np.log2(pitch_hz / from_hz))
 
 
 def speaker_table(
-    clips: pandas.DataFrame, figures: pandas.DataFrame | None, settings: CorpusSettings
+    clips: pandas.DataFrame, surveyed: pandas.DataFrame | None, settings: CorpusSettings
 ) -> pandas.DataFrame:
-    """One row a speaker, indexed by name, most usable minutes first, ties by name.
+    """One row per speaker, indexed by name, most usable minutes first, ties by name.
 
-    clips: from `corpus_table`; figures: from `survey`, or None where only the minutes matter. Columns: clips, usable
-    (clips), minutes (usable), age, gender, and the medians of the examined clips' pitch, pitch_spread, loudness and
-    level_range_db; NaN where none was examined.
+    clips: from `corpus_table`; surveyed: from `survey`, or None where only the minutes matter. Columns: clips, usable
+    (clips), minutes (usable), age, gender, and the medians of pitch, pitch_spread, loudness and level_range_db over the
+    surveyed clips; NaN where there are none.
     """
     names = {client_id: speaker_name(client_id, settings.keep_client_ids) for client_id in clips["client_id"].unique()}
     usable = usable_clips(clips, settings)
@@ -155,18 +155,18 @@ def speaker_table(
             "clips": grouped.size(),
             "usable": grouped["usable"].sum(),
             "minutes": grouped["minutes"].sum(),
-            "age": grouped["age"].agg(_most_said),
-            "gender": grouped["gender"].agg(_most_said),
+            "age": grouped["age"].agg(_most_common),
+            "gender": grouped["gender"].agg(_most_common),
         }
     )
-    if figures is not None:
-        table = table.join(figures.groupby("speaker")[list(MEASURED)].median())
+    if surveyed is not None:
+        table = table.join(surveyed.groupby("speaker")[list(MEASURED)].median())
     return _by_minutes(table)
 
 
-def _most_said(values: pandas.Series) -> str:
-    said = Counter(value for value in values if value != NOT_SAID)
-    return min(said, key=lambda value: (-said[value], value)) if said else NOT_SAID
+def _most_common(values: pandas.Series) -> str:
+    counts = Counter(value for value in values if value != NOT_SAID)
+    return min(counts, key=lambda value: (-counts[value], value)) if counts else NOT_SAID
 
 
 def _by_minutes(table: pandas.DataFrame) -> pandas.DataFrame:
@@ -175,9 +175,9 @@ def _by_minutes(table: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def choose_speakers(table: pandas.DataFrame, settings: CorpusSettings) -> list[str]:
-    """Names of the speakers that `settings.speaker` means; its docstring tells the rules. table: `speaker_table`.
+    """Names of the speakers that `settings.speaker` selects; see its docstring. table: `speaker_table`.
 
-    A group may stay below its minutes, where no more speakers fit: `choice_line` tells it.
+    A group may have fewer minutes than `group_minutes` if no more speakers fit: `choice_line` reports it.
     Raises CorpusError for a name that is not in the table, or if no speaker has a usable clip.
     """
     ordered = _by_minutes(table)
@@ -193,9 +193,9 @@ def choose_speakers(table: pandas.DataFrame, settings: CorpusSettings) -> list[s
 
 
 def _group(ordered: pandas.DataFrame, settings: CorpusSettings) -> list[str]:
-    """The first speaker and those around its pitch, the nearest first, until the minutes are there.
+    """The first speaker and those of similar pitch, the nearest first, until `group_minutes` are reached.
 
-    Only one gender is ever said in a group. Where the first speaker did not say it, the nearest who did decides.
+    A group has at most one stated gender: that of the first speaker, or else of the nearest speaker who states one.
     """
     first = ordered.iloc[0]
     distance = ordered["pitch"].map(lambda hertz: abs(semitones(hertz, first["pitch"]))).iloc[1:]  # NaN: no pitch
@@ -213,7 +213,7 @@ def _group(ordered: pandas.DataFrame, settings: CorpusSettings) -> list[str]:
 
 
 def _named(ordered: pandas.DataFrame, wanted: str) -> list[str]:
-    """The table's names for pseudonyms or ids, separated by commas, each once."""
+    """The table's names for a comma-separated list of pseudonyms or ids, each once."""
     known = {name: name for name in ordered.index}
     known |= {speaker_name(name, keep=False): name for name in ordered.index}
     chosen = []
@@ -232,12 +232,12 @@ def _named(ordered: pandas.DataFrame, wanted: str) -> list[str]:
 
 
 def minutes_of(table: pandas.DataFrame, names: Sequence[str]) -> float:
-    """Usable minutes of these speakers together."""
+    """Total usable minutes of these speakers."""
     return float(table.loc[list(names), "minutes"].sum())
 
 
 def choice_line(table: pandas.DataFrame, names: Sequence[str], settings: CorpusSettings) -> str:
-    """How many speakers and minutes a choice has, and whether a group found fewer minutes than it should."""
+    """Number of speakers and minutes of a choice, and whether a group has fewer minutes than it should."""
     minutes = minutes_of(table, names)
     line = f"{len(names)} {'speaker' if len(names) == 1 else 'speakers'}, {minutes:.1f} usable minutes"
     if settings.speaker == "group" and minutes < settings.group_minutes:

@@ -1,4 +1,4 @@
-"""A training set's files: written together, read by everyone."""
+"""The files of a training set, written together."""
 
 import csv
 import dataclasses
@@ -20,7 +20,7 @@ from kurdtts_lib.data.report import report
 
 RECORD = "preparation.json"
 LOCAL = "local.json"
-"""Where the source lies on this computer; everything else in the folder may be given away."""
+"""Path of the source on this computer, private; everything else in the folder may be shared."""
 STAGE = ".new"
 COLUMNS = {
     "number": "row of the clip in the source, from 0",
@@ -55,9 +55,9 @@ TEXTS = ("name", "speaker", "age", "gender", "sentence", "text", "reason", "deta
 
 
 def table_of(records: Iterable[ClipRecord], settings: CorpusSettings) -> pandas.DataFrame:
-    """One row a clip, `COLUMNS` in their order; texts are never missing, figures are NaN where there is no sound."""
+    """One row per clip, with `COLUMNS` in order; missing texts are empty, missing statistics are NaN."""
     table = pandas.DataFrame(records).reindex(columns=list(COLUMNS))
-    if not settings.keep_client_ids:  # folders are often called after who speaks in them
+    if not settings.keep_client_ids:  # folders are often named after their speaker
         table["name"] = table["name"].str.rsplit("/", n=1).str[-1]
     return table.astype(dict.fromkeys(TEXTS, "str") | {"dnsmos": "float64"}).fillna(dict.fromkeys(TEXTS, ""))
 
@@ -65,20 +65,20 @@ def table_of(records: Iterable[ClipRecord], settings: CorpusSettings) -> pandas.
 def write_training_set(
     folder: Path, clips: pandas.DataFrame, speakers: list[str], settings: CorpusSettings, audio: AudioSettings
 ) -> None:
-    """Write everything but the sounds, which are there already. clips: from `table_of`.
+    """Write everything but the WAV files, which are there already. clips: from `table_of`.
 
-    - `metadata.csv`, and the same in parts as `train.csv`, `validation.csv`, `test.csv`: `file|text`
+    - `metadata.csv`, and the same split into `train.csv`, `validation.csv`, `test.csv`: `file|text`
     - `metadata.parquet`: the kept clips with every column of `COLUMNS`
     - `clips.csv`: every clip of the source, with its reason
     - `speakers.csv`: the voice's speakers
     - `report.html`, `README.md` (the data set's card), `preparation.json` (settings and counts)
     - `local.json`: the source's path on this computer
 
-    The files are made beside the old ones and then take their places; `preparation.json` is the last, and without it
-    the folder counts as unfinished.
+    New files are written to a temporary folder and then replace the old ones; `preparation.json` comes last, and a
+    folder without it counts as unfinished.
     """
     stage = folder / STAGE
-    shutil.rmtree(stage, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(stage, ignore_errors=True)  # left by a killed run
     stage.mkdir()
     shown = _without_ids(settings, speakers)
     kept = clips[clips["reason"] == KEPT]
@@ -100,11 +100,11 @@ def write_training_set(
 
 
 def _publish(stage: Path, folder: Path) -> None:
-    """Move the new files over the old ones; raises KurdTTSError if another program holds one of them open (Windows)."""
+    """Replace the old files by the new ones. Raises KurdTTSError if another program has one open (Windows)."""
     files = sorted(stage.iterdir(), key=lambda path: path.name == RECORD)
     for target in (folder / path.name for path in files):
         if target.is_file():
-            rename(target, target)  # changes nothing, and fails now rather than half-way if somebody has it open
+            rename(target, target)  # changes nothing, but fails now rather than half-way if the file is open
     (folder / RECORD).unlink(missing_ok=True)
     for path in files:
         rename(path, folder / path.name)
@@ -112,7 +112,7 @@ def _publish(stage: Path, folder: Path) -> None:
 
 
 def _without_ids(settings: CorpusSettings, speakers: list[str]) -> CorpusSettings:
-    """The settings as others may read them: speakers by the names that stand in the tables."""
+    """The settings for publication: speakers named as in the tables, without the source's ids."""
     if settings.speaker in ("one", "group", "all"):
         return settings
     return dataclasses.replace(settings, speaker=",".join(speakers))
@@ -129,7 +129,7 @@ def _speakers(kept: pandas.DataFrame, speakers: list[str]) -> pandas.DataFrame:
 
 
 def corpus_settings(folder: Path) -> CorpusSettings:
-    """The settings a prepared folder was made with. Raises CorpusError if `folder` is not one, or is unfinished."""
+    """The settings of a prepared folder. Raises CorpusError if `folder` is not prepared, or is unfinished."""
     record = folder / RECORD
     if not record.is_file():
         if (folder / NAME).is_file():
@@ -141,14 +141,14 @@ def corpus_settings(folder: Path) -> CorpusSettings:
     local = read_json(folder / LOCAL) if (folder / LOCAL).is_file() else {}
     try:
         return CorpusSettings(**read_json(record)["corpus"] | local)
-    except TypeError as error:  # a setting that this version does not know
+    except TypeError as error:  # a setting unknown to this version
         raise CorpusError(f"{record} was written by another version of the course. Prepare the data again.") from error
 
 
 def is_sample(source: str) -> bool:
-    """Whether prepared data comes from the bundled sample, which a program read.
+    """Whether prepared data comes from the bundled sample, whose recordings are synthetic speech.
 
-    A prepared folder that was given away names its source without the path.
+    A prepared folder that was shared names its source without the path.
     """
     sample = Path(CorpusSettings().source)
     return source == public_name(str(sample)) or Path(source).resolve() == sample.resolve()

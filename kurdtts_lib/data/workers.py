@@ -1,4 +1,4 @@
-"""The same work on many things, over all cores, in order, with few of them in memory at a time."""
+"""An ordered parallel map over worker processes, with few items in memory at a time."""
 
 import itertools
 import multiprocessing
@@ -13,14 +13,14 @@ from typing import TypeVar
 
 from kurdtts_lib.core.errors import KurdTTSError
 
-Thing = TypeVar("Thing")
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 BATCH = 16
-"""Things that travel to a worker at once: fewer cost more in messages than in work."""
+"""Items sent to a worker at once: with fewer, the messages cost more than the work."""
 MOST_WORKERS = 61
-"""Windows cannot wait for more processes than that."""
+"""Windows cannot wait for more processes."""
 WORTH_A_WORKER = 200
-"""Things below which another process does not pay: it needs a second to start."""
+"""Number of items that are processed without workers: starting one takes a second."""
 
 
 def cores() -> int:
@@ -29,29 +29,29 @@ def cores() -> int:
     return min(count, MOST_WORKERS)
 
 
-def in_parallel(work: Callable[[Thing], Result], things: Iterable[Thing], workers: int) -> Iterator[Result]:
-    """Yield `work(thing)` in the order of `things`, from `workers` processes.
+def in_parallel(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    """Yield `work(item)` in the order of `items`, from `workers` processes.
 
-    The first ones are worked on in this process, which is all there is to do for a small corpus. At most four batches a
-    worker wait at a time, so memory does not grow with the number of things. An error of `work` is raised here.
+    The first `WORTH_A_WORKER` items are processed in this process; a small corpus needs no more. At most four batches
+    per worker are queued, so memory does not grow with the number of items. An error of `work` is raised here.
     Raises KurdTTSError if a worker died.
     """
-    remaining = iter(things)
+    remaining = iter(items)
     yield from map(work, itertools.islice(remaining, WORTH_A_WORKER if workers > 1 else None))
     yield from _from_pool(work, remaining, workers)
 
 
-def _from_pool(work: Callable[[Thing], Result], things: Iterator[Thing], workers: int) -> Iterator[Result]:
-    first = next(things, None)
+def _from_pool(work: Callable[[Item], Result], items: Iterator[Item], workers: int) -> Iterator[Result]:
+    first = next(items, None)
     if first is None:
         return
-    things = itertools.chain([first], things)
-    # spawn: the same on all systems, and safe where this process has threads
+    items = itertools.chain([first], items)
+    # spawn: the same on all systems, and safe if this process has threads
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
     waiting: deque[Future[list[Result]]] = deque()
     try:
-        for batch in _batches(things):
+        for batch in _batches(items):
             waiting.append(pool.submit(_work_on, work, batch))
             if len(waiting) >= 4 * workers:
                 yield from waiting.popleft().result()
@@ -67,23 +67,23 @@ def _from_pool(work: Callable[[Thing], Result], things: Iterator[Thing], workers
         pool.shutdown(cancel_futures=True)
 
 
-def _batches(things: Iterable[Thing]) -> Iterator[list[Thing]]:
-    iterator = iter(things)
+def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    iterator = iter(items)
     while batch := list(itertools.islice(iterator, BATCH)):
         yield batch
 
 
-def _work_on(work: Callable[[Thing], Result], batch: list[Thing]) -> list[Result]:
-    return [work(thing) for thing in batch]
+def _work_on(work: Callable[[Item], Result], batch: list[Item]) -> list[Result]:
+    return [work(item) for item in batch]
 
 
 def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends its workers
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent shuts its workers down
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    """A parent that was killed ends nobody, and its workers would wait for ever."""
+def _exit_with_parent() -> None:
+    """Exit when the parent is gone: a killed parent cannot stop its workers, which would wait forever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

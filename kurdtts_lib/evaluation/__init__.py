@@ -1,4 +1,4 @@
-"""How voices do on sentences they never saw, against the recordings of them."""
+"""Metrics of voices on held-out sentences, against recordings of these sentences; reports and listening tests."""
 
 from kurdtts_lib.evaluation.metrics import Metrics, Reference, compare, load
 

@@ -1,4 +1,4 @@
-"""A mean and how certain it is: of figures over sentences, and of what listeners say."""
+"""Means with confidence intervals: of metrics over sentences, and of listeners' ratings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ import numpy as np
 import scipy.stats
 
 FEWEST = 3
-"""Sentences, and listeners, from which on something is said about others."""
+"""Smallest number of sentences, and of listeners, for which an interval is given."""
 LEVEL = 0.95
 RESAMPLES = 4999
 SEED = 1
-"""The same values give the same interval, everywhere."""
+"""Seed of the bootstrap: the same values always give the same interval."""
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,13 @@ class Estimate:
     """A mean and its confidence interval."""
 
     n: int
-    """Values: sentences for which it is defined, or listeners' ratings."""
+    """Number of values: sentences for which the metric is defined, or ratings."""
     mean: float | None
     """None if n is 0."""
     low: float | None
     high: float | None
-    """Ends of the interval; None where nothing can be said about others: for fewer than `FEWEST`, and where all values
-    are equal, as then no spread is known."""
+    """Ends of the interval; None for fewer than `FEWEST` values, and if all values are equal, because then their spread
+    is unknown."""
 
     def __str__(self) -> str:
         if self.low is None or self.high is None:
@@ -34,12 +34,12 @@ class Estimate:
 
     @property
     def differs(self) -> bool:
-        """Of a difference: whether 0 lies outside of the interval."""
+        """For a difference: whether the interval excludes 0."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
 def shown(value: float | None) -> str:
-    """A figure as it is printed everywhere: two places behind the point, none from 100 on, four below 0.01."""
+    """A value as it is printed everywhere: two decimals, none from 100 on, four below 0.01."""
     if value is None:
         return "not defined"
     size = abs(value)
@@ -47,10 +47,10 @@ def shown(value: float | None) -> str:
 
 
 def estimate(values: Sequence[float] | np.ndarray) -> Estimate:
-    """Mean of the values that are numbers, and its 95 % interval (BCa bootstrap over sentences, Efron 1987).
+    """Mean of the finite values and its 95 % confidence interval (BCa bootstrap over sentences, Efron 1987).
 
-    With few sentences every interval is too narrow; below some ten take it as a hint. See `Estimate` for where there is
-    none.
+    With few sentences the interval is too narrow; below about ten it is only a hint. See `Estimate` for when it is
+    None.
     """
     known = np.asarray(values, dtype=np.float64)
     known = known[np.isfinite(known)]

@@ -1,4 +1,4 @@
-"""One judging: every voice speaks the test sentences, and everything that is said about it comes from here."""
+"""One evaluation: every voice speaks the test sentences, which are measured against the recordings."""
 
 import functools
 import itertools
@@ -9,10 +9,11 @@ import numpy as np
 import pandas
 
 from kurdtts_lib.core.errors import EvaluationError, VoiceError
+from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.evaluation.confidence import Estimate, estimate
 from kurdtts_lib.evaluation.held_out import HeldOut
 from kurdtts_lib.evaluation.metric_descriptions import METRIC_DESCRIPTIONS
-from kurdtts_lib.evaluation.metrics import Metrics, Progress, means, measured, measured_recordings
+from kurdtts_lib.evaluation.metrics import Metrics, Progress, means, recording_metrics, sentence_metrics
 from kurdtts_lib.evaluation.resynthesis import resynthesise
 from kurdtts_lib.speech.raw import speak_spoken
 from kurdtts_lib.vits.voice import Voice
@@ -21,66 +22,83 @@ RECORDING = "recording"
 
 
 @dataclass(frozen=True)
+class System:
+    """Anything that speaks; `system_of` makes one from a voice."""
+
+    speak: Callable[[str], np.ndarray]
+    """Text of a prepared clip -> waveform (samples,), float32. Raises TextError for a text that it cannot say."""
+    sampling_rate: int
+    """Hertz."""
+    resynthesise: Callable[[np.ndarray, AudioSettings], np.ndarray] | None = None
+    """Recording (samples,) -> its copy-synthesis; see `resynthesis`. None: metrics of copies are left out."""
+
+
+def system_of(voice: Voice) -> System:
+    rate = voice.model.config.sampling_rate
+    return System(functools.partial(speak_spoken, voice), rate, functools.partial(resynthesise, voice))
+
+
+@dataclass(frozen=True)
 class SystemSpeech:
-    """All test sentences as one voice says them, or as they were recorded."""
+    """All test sentences as spoken by one system, or as recorded."""
 
     name: str
-    voice: Voice | None
-    """None: these are the recordings."""
+    system: System | None
+    """None for the recordings."""
     waveforms: list[np.ndarray]
     held_out: HeldOut
 
     @functools.cached_property
     def copies(self) -> list[np.ndarray]:
-        """The recordings as the voice copies them; see `copying`."""
-        assert self.voice is not None
+        """The recordings resynthesised by the system; computed once for several metrics."""
+        assert self.system is not None and self.system.resynthesise is not None
         reference = self.held_out.reference
-        return [resynthesise(self.voice, recording, reference.audio) for recording in reference.recordings]
+        return [self.system.resynthesise(recording, reference.audio) for recording in reference.recordings]
 
 
 @dataclass(frozen=True)
 class OptionalMetric:
-    """One more figure than every judging has."""
+    """A metric that is not part of every evaluation."""
 
     name: str
-    """As in `meanings.MEANINGS`."""
-    of_recordings: bool
-    """Whether it means something for the recordings, too."""
+    """A key of `METRIC_DESCRIPTIONS`."""
+    of_speech: bool
+    """True: computed from the speech, so also for the recordings. False: from `SystemSpeech.copies`."""
     score: Callable[[SystemSpeech, int], float]
-    """Of the sentence with this number, from 0; NaN where it is not defined."""
+    """Value for one sentence, by its index from 0; NaN where it is not defined."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was found. Voices by name; the recordings are called `recording`."""
+    """The result of an evaluation. Voices by name; the recordings have the name `recording`."""
 
     held_out: HeldOut
     values: dict[str, pandas.DataFrame]
-    """(sentences, figures), NaN where a figure is not defined; the recordings first, then the voices as given."""
-    sounds: dict[str, list[np.ndarray]]
-    """What was judged, at the data's sampling rate."""
+    """(sentences, metrics), NaN where a metric is not defined; the recordings first, then the voices as given."""
+    waveforms: dict[str, list[np.ndarray]]
+    """The evaluated audio by name, each (samples,), at the data's sampling rate."""
     left_out: dict[str, str] = field(default_factory=dict)
-    """Figures that could not be had here, and why."""
+    """Metrics that could not be computed, and why."""
     remarks: list[str] = field(default_factory=list)
 
     @property
     def voices(self) -> list[str]:
-        """Names without the recordings."""
+        """Names of the voices, without the recordings."""
         return [name for name in self.values if name != RECORDING]
 
     @property
     def names(self) -> list[str]:
-        """Of all figures, in the order in which they are explained."""
+        """Names of all metrics, in the order of `METRIC_DESCRIPTIONS`."""
         found = set(itertools.chain.from_iterable(self.values.values()))
         return [name for name in METRIC_DESCRIPTIONS if name in found]
 
-    def figures(self, voice: str) -> Metrics:
-        """The means that a voice's card holds."""
+    def metrics(self, voice: str) -> Metrics:
+        """Mean metrics of a voice, as in its card."""
         return means(self.values[voice])
 
     @functools.cached_property
     def estimates(self) -> dict[str, dict[str, Estimate]]:
-        """Mean and interval of each figure, by voice."""
+        """Mean and confidence interval of each metric, by voice."""
         return {
             voice: {name: estimate(table[name]) for name in self.names if name in table}
             for voice, table in self.values.items()
@@ -88,15 +106,16 @@ class Evaluation:
 
     @functools.cached_property
     def differences(self) -> dict[str, dict[str, Estimate]]:
-        """Of each voice to the first one, sentence by sentence."""
+        """Each voice minus the first one: estimates of the paired differences over the sentences."""
         first = self.values[self.voices[0]]
         return {
-            voice: {name: estimate(self.values[voice][name] - first[name]) for name in self.names if name in first}
-            for voice in self.voices[1:]
+            voice: {name: estimate(table[name] - first[name]) for name in self.names if name in first and name in table}
+            for voice, table in self.values.items()
+            if voice in self.voices[1:]
         }
 
     def table(self) -> pandas.DataFrame:
-        """A row a figure, a column a voice, and the difference of each to the first, with intervals as texts."""
+        """One row per metric; columns: voices, then their differences to the first voice, as text with intervals."""
         columns = {
             **{voice: found for voice, found in self.estimates.items()},
             **{f"{voice}, difference": found for voice, found in self.differences.items()},
@@ -113,7 +132,7 @@ class Evaluation:
         return str(found) if found.n == len(self.held_out.texts) else f"{found}, n = {found.n}"
 
     def undefined(self) -> Iterator[tuple[str, str, int]]:
-        """(voice, figure, sentences) for which a figure is not defined, where there are any."""
+        """(voice, metric, number of sentences) where a metric is not defined for some sentences."""
         for voice, found in self.estimates.items():
             for name, value in found.items():
                 if value.n < len(self.held_out.texts):
@@ -121,44 +140,44 @@ class Evaluation:
 
 
 def evaluate(
-    voices: Mapping[str, Voice],
+    systems: Mapping[str, System],
     held_out: HeldOut,
-    extras: Sequence[OptionalMetric] = (),
+    optional: Sequence[OptionalMetric] = (),
     left_out: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Let each voice speak the test sentences and measure them against the recordings.
+    """Let each system, by name, speak the test sentences and measure the speech against the recordings.
 
-    left_out: figures that were asked for and cannot be had, with the reason, to be shown.
-    Raises JudgingError without a voice or for a voice of another sampling rate, VoiceError if its sound is not a
-    number, TextError for a sentence that it cannot say.
+    optional: metrics to compute in addition. left_out: metrics that cannot be computed, with reasons, for the report.
+    Raises EvaluationError without a system or for one with another sampling rate, VoiceError if its speech is not
+    finite, TextError for a sentence that it cannot say.
     """
-    if not voices:
+    if not systems:
         raise EvaluationError("There is no voice to judge. Name one: its folder, its number or its name on the hub.")
     reference = held_out.reference
     spoken = [SystemSpeech(RECORDING, None, list(reference.recordings), held_out)]
-    for name, voice in voices.items():
-        spoken.append(SystemSpeech(name, voice, _speech(name, voice, held_out, progress), held_out))
+    for name, system in systems.items():
+        spoken.append(SystemSpeech(name, system, _speech(name, system, held_out, progress), held_out))
     values = {}
-    for one in spoken:
-        if one.voice is None:
-            table = measured_recordings(reference)
+    for speech in spoken:
+        if speech.system is None:
+            table = recording_metrics(reference)
         else:
-            table = measured(one.waveforms, reference, progress, f"measuring {one.name}")
-        values[one.name] = table.assign(**_extra_columns(one, extras, progress))
-    sounds = {one.name: one.waveforms for one in spoken}
-    return Evaluation(held_out, values, sounds, dict(left_out or {}))
+            table = sentence_metrics(speech.waveforms, reference, progress, f"measuring {speech.name}")
+        values[speech.name] = table.assign(**_optional_columns(speech, optional, progress))
+    waveforms = {speech.name: speech.waveforms for speech in spoken}
+    return Evaluation(held_out, values, waveforms, dict(left_out or {}))
 
 
-def _speech(name: str, voice: Voice, held_out: HeldOut, progress: Progress | None) -> list[np.ndarray]:
-    rate, needed = voice.model.config.sampling_rate, held_out.reference.audio.sampling_rate
+def _speech(name: str, system: System, held_out: HeldOut, progress: Progress | None) -> list[np.ndarray]:
+    rate, needed = system.sampling_rate, held_out.reference.audio.sampling_rate
     if rate != needed:
         raise EvaluationError(
             f"{name} speaks at {rate} Hz, and the recordings have {needed} Hz: they cannot be compared."
         )
     waveforms = []
     for number, text in enumerate(held_out.texts, 1):
-        waveform = speak_spoken(voice, text)
+        waveform = system.speak(text)
         if not np.isfinite(waveform).all():
             raise VoiceError(f"{name} is broken: its sound is not a number in the sentence {text!r}.")
         waveforms.append(waveform)
@@ -167,16 +186,16 @@ def _speech(name: str, voice: Voice, held_out: HeldOut, progress: Progress | Non
     return waveforms
 
 
-def _extra_columns(
-    spoken: SystemSpeech, extras: Sequence[OptionalMetric], progress: Progress | None
+def _optional_columns(
+    speech: SystemSpeech, optional: Sequence[OptionalMetric], progress: Progress | None
 ) -> dict[str, list[float]]:
     columns: dict[str, list[float]] = {}
-    for extra in extras:
-        if spoken.voice is None and not extra.of_recordings:
+    for metric in optional:
+        if not metric.of_speech and (speech.system is None or speech.system.resynthesise is None):
             continue
-        column = columns[extra.name] = []
-        for number in range(len(spoken.waveforms)):
-            column.append(extra.score(spoken, number))
+        column = columns[metric.name] = []
+        for number in range(len(speech.waveforms)):
+            column.append(metric.score(speech, number))
             if progress:
-                progress(number + 1, f"{spoken.name}: {extra.name}", len(spoken.waveforms))
+                progress(number + 1, f"{speech.name}: {metric.name}", len(speech.waveforms))
     return columns

@@ -1,4 +1,4 @@
-"""The sentences that voices are judged on, and what their figures must be compared with."""
+"""The test sentences for evaluations, and the baselines for speaker similarity."""
 
 from dataclasses import dataclass
 
@@ -14,53 +14,53 @@ from kurdtts_lib.data.training_set import corpus_settings, is_sample
 from kurdtts_lib.evaluation.metrics import Reference, load
 
 TEST_SENTENCES = 200
-"""Sentences that voices are judged on, where the data has more: the mean is then certain to a seventh of what single
-sentences differ by, and it takes minutes. All 3,500 of a corpus of 100 hours would take hours."""
+"""Largest number of test sentences: the 95 % interval of a mean is then about ± 1/7 of the standard deviation over the
+sentences, and an evaluation takes minutes. All 3,500 of a corpus of 100 hours would take hours."""
 SPEAKER_CLIPS = 200
-"""Training clips that stand for the speaker when voices are compared: enough for stable statistics."""
+"""Training clips that represent the speaker in the speaker distance: enough for stable statistics."""
 OTHERS_CLIPS = 12
-"""Clips that stand for each other speaker."""
+"""Clips that represent each other speaker."""
 
 
 @dataclass(frozen=True)
 class LikenessBaselines:
-    """What the speaker distance is for real speech: without these the figure means nothing."""
+    """Speaker distances of real speech, without which the metric cannot be interpreted."""
 
     same_voice: float
-    """The speaker's test recordings against the speaker's training recordings."""
+    """The speaker's test recordings against the same speaker's training recordings."""
     other_voices: float | None
-    """The nearest of at most four other speakers of the corpus, against the same; None if there is none."""
+    """The nearest of at most four other speakers against the speaker's training recordings; None without others."""
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Test sentences: no voice learned from them, and they chose nothing."""
+    """Test sentences: used neither for training nor for choosing a checkpoint."""
 
     texts: list[str]
     of: int
-    """How many test sentences the data has; `texts` are all of them, or some chosen by their hash."""
+    """Number of test sentences in the data; `texts` are all of them, or a sample chosen by their hash."""
     reference: Reference
     baselines: LikenessBaselines
     data: str
     """The corpus's name."""
     machine_read: bool
-    """The recordings are the bundled sample's, which a program read."""
+    """Whether the recordings are those of the bundled sample, which are synthetic speech."""
 
     @property
     def size(self) -> str:
-        """How many sentences of how many, for a sentence."""
+        """The number of sentences, and of how many, as text."""
         return counted(len(self.texts), self.of)
 
 
-def counted(judged: int, of: int) -> str:
+def counted(count: int, of: int) -> str:
     """See `HeldOut.size`."""
-    return f"{judged}" if judged == of else f"{judged} (chosen by their hash from {of})"
+    return f"{count}" if count == of else f"{count} (chosen by their hash from {of})"
 
 
 def held_out(profile: Profile, sentences: int = TEST_SENTENCES) -> HeldOut:
     """At most `sentences` of the test sentences of the profile's prepared data, chosen by their hash.
 
-    Raises CorpusError if the data is not prepared, or if it has no test sentence or nothing to learn from.
+    Raises CorpusError if the data is not prepared, or has no test or no training clips.
     """
     settings = corpus_settings(profile.prepared_dir)
     parts = split(read_metadata(profile.prepared_dir), settings.held_out_share)
@@ -83,7 +83,7 @@ def held_out(profile: Profile, sentences: int = TEST_SENTENCES) -> HeldOut:
 
 
 def likeness_baselines(profile: Profile, reference: Reference) -> LikenessBaselines:
-    """The test recordings, and other speakers, each against the speaker's training clips."""
+    """Speaker distances of the test recordings, and of other speakers, to the speaker's training clips."""
 
     def distance(speech: list[np.ndarray]) -> float:
         return float(distances.speaker_distances(reference.speaker, speech, reference.audio).mean())

@@ -1,4 +1,4 @@
-"""What each figure hears and what it is deaf to: the one place where the figures are explained."""
+"""Descriptions of all metrics: what each is sensitive to, and what it is invariant to."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import pandas
 
 @dataclass(frozen=True)
 class MetricDescription:
-    """A figure in words."""
+    """A metric in words; `hears`: what it is sensitive to, `deaf`: what it is invariant to."""
 
     title: str
     best: str
@@ -111,11 +111,11 @@ METRIC_DESCRIPTIONS = {
         "Deaf to whose voice it is, and to a hiss or hum that hides no word.",
     ),
 }
-"""By the names that stand in tables and files."""
+"""By the metric names used in tables and files."""
 
 
 def metric_table(names: Iterable[str]) -> pandas.DataFrame:
-    """A row a figure: its title, what is good, what it hears, what it is deaf to."""
+    """One row per metric: title, which value is good, what it is sensitive and what it is invariant to."""
     rows = [vars(METRIC_DESCRIPTIONS[name]) for name in names]
     table = pandas.DataFrame(rows, columns=["title", "best", "hears", "deaf"])
     return table.set_axis(["figure", "best", "hears", "deaf to"], axis=1).set_index("figure")

@@ -1,4 +1,4 @@
-"""Speech against recordings of the same sentences: every measure, sentence by sentence, and their means."""
+"""Metrics of speech against recordings of the same sentences: per sentence, and their means."""
 
 import dataclasses
 import functools
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 import pandas
 
-from kurdtts_lib.audio import distances as measures
+from kurdtts_lib.audio import distances
 from kurdtts_lib.audio.io import decode
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.data.dataset import Clip
 
 Progress = Callable[[int, str, int], None]
-"""Called with the number of sentences done, what is done with them, and how many there are."""
+"""Called with the number of sentences done, the name of the activity, and the total."""
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """Means over the test sentences; what each hears is said in `meanings`. None: not defined for any of them."""
+    """Means over the test sentences; see `METRIC_DESCRIPTIONS`. None: not defined for any sentence."""
 
     sentences: int
     mel_cepstral_distance: float
@@ -28,34 +28,34 @@ class Metrics:
     mel_distance: float
     """Nepers, lower is closer."""
     speaker_distance: float
-    """Around 0 for the speaker; see `measures.speaker_distances`. Lower is more alike."""
+    """Around 0 for the speaker, lower is more similar; see `distances.speaker_distances`."""
     pitch: float
-    """The sentences' median F0 in Hertz; 0 if nothing is voiced."""
+    """Median F0 of a sentence in Hertz, averaged over the sentences; 0 if nothing is voiced."""
     loudness_difference_db: float
-    """Speech minus recording; 0 is as loud."""
+    """RMS level of speech minus recording, dB."""
     duration_ratio: float
-    """Speech over recording; 1 is the same pace."""
+    """Speech over recording; 1 is the same speaking rate."""
     pitch_error: float | None
-    """Root mean square difference of F0 in cents, where both are voiced."""
+    """RMS difference of F0 in cents, over frames where both are voiced."""
     voicing_error: float
-    """Share of frames that only one of the two has voiced."""
+    """Share of frames that are voiced in only one of the two."""
     silence_share: float
     clipped_share: float
 
 
-MEASURES = tuple(field.name for field in dataclasses.fields(Metrics) if field.name != "sentences")
-OF_RECORDINGS = ("speaker_distance", "pitch", "silence_share", "clipped_share")
-"""Those that need no recording of the same sentence, so that the recordings themselves have them, too."""
+METRICS = tuple(field.name for field in dataclasses.fields(Metrics) if field.name != "sentences")
+RECORDING_METRICS = ("speaker_distance", "pitch", "silence_share", "clipped_share")
+"""Metrics that need no recording of the same sentence, so they are also computed for the recordings."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What speech is measured against."""
+    """The recordings that speech is compared with, each (samples,) at `audio.sampling_rate`."""
 
     recordings: Sequence[np.ndarray]
-    """Of the test sentences."""
+    """Recordings of the test sentences."""
     speaker: Sequence[np.ndarray]
-    """Other sentences of the same speaker: likeness is measured on them, so that what is said does not help."""
+    """Recordings of other sentences by the same speaker: speaker distance must not depend on the text."""
     audio: AudioSettings
 
     def __post_init__(self) -> None:
@@ -65,8 +65,8 @@ class Reference:
 
     @functools.cached_property
     def pitch_tracks(self) -> list[np.ndarray]:
-        """Those of the trimmed recordings, worked out once for all voices: this is the slow part."""
-        return [measures.pitch_track(measures.trim(recording), self.audio) for recording in self.recordings]
+        """F0 of the trimmed recordings (`distances.pitch_track`), computed once for all voices, because it is slow."""
+        return [distances.pitch_track(distances.trim(recording), self.audio) for recording in self.recordings]
 
 
 def load(clips: Sequence[Clip], audio: AudioSettings) -> list[np.ndarray]:
@@ -74,59 +74,59 @@ def load(clips: Sequence[Clip], audio: AudioSettings) -> list[np.ndarray]:
     return [decode(clip.path, audio.sampling_rate) for clip in clips]
 
 
-def measured(
+def sentence_metrics(
     speech: Sequence[np.ndarray], reference: Reference, progress: Progress | None = None, name: str = "measuring"
 ) -> pandas.DataFrame:
-    """`MEASURES` of each sentence, (sentences, measures), NaN where a measure is not defined: nothing is voiced."""
+    """`METRICS` of each sentence, (sentences, metrics); NaN where a metric is not defined (nothing is voiced)."""
     rows = []
     pairs = zip(reference.recordings, speech, reference.pitch_tracks, strict=True)
     for recording, waveform, recorded in pairs:
-        track = measures.pitch_track(measures.trim(waveform), reference.audio)
-        path = measures.warping_path(recording, waveform, reference.audio)
-        pitch_error, voicing_error = measures.pitch_errors(recorded, track, path)
+        track = distances.pitch_track(distances.trim(waveform), reference.audio)
+        path = distances.warping_path(recording, waveform, reference.audio)
+        pitch_error, voicing_error = distances.pitch_errors(recorded, track, path)
         rows.append(
             {
-                "mel_cepstral_distance": measures.mel_cepstral_distance(recording, waveform, reference.audio),
-                "mel_distance": measures.mel_distance(recording, waveform, reference.audio),
-                "loudness_difference_db": measures.rms_db(waveform) - measures.rms_db(recording),
-                "duration_ratio": measures.duration_ratio(recording, waveform),
+                "mel_cepstral_distance": distances.mel_cepstral_distance(recording, waveform, reference.audio),
+                "mel_distance": distances.mel_distance(recording, waveform, reference.audio),
+                "loudness_difference_db": distances.rms_db(waveform) - distances.rms_db(recording),
+                "duration_ratio": distances.duration_ratio(recording, waveform),
                 "pitch_error": pitch_error,
                 "voicing_error": voicing_error,
-                **_alone(waveform, track, reference.audio),
+                **_without_reference(waveform, track, reference.audio),
             }
         )
         if progress:
             progress(len(rows), name, len(speech))
-    distances = measures.speaker_distances(reference.speaker, speech, reference.audio)
-    return pandas.DataFrame(rows).assign(speaker_distance=distances)[list(MEASURES)]
+    likeness = distances.speaker_distances(reference.speaker, speech, reference.audio)
+    return pandas.DataFrame(rows).assign(speaker_distance=likeness)[list(METRICS)]
 
 
-def measured_recordings(reference: Reference) -> pandas.DataFrame:
-    """`OF_RECORDINGS` of each recording, (sentences, measures)."""
+def recording_metrics(reference: Reference) -> pandas.DataFrame:
+    """`RECORDING_METRICS` of each recording, (sentences, metrics)."""
     pairs = zip(reference.recordings, reference.pitch_tracks, strict=True)
-    rows = [_alone(recording, track, reference.audio) for recording, track in pairs]
-    distances = measures.speaker_distances(reference.speaker, reference.recordings, reference.audio)
-    return pandas.DataFrame(rows).assign(speaker_distance=distances)[list(OF_RECORDINGS)]
+    rows = [_without_reference(recording, track, reference.audio) for recording, track in pairs]
+    likeness = distances.speaker_distances(reference.speaker, reference.recordings, reference.audio)
+    return pandas.DataFrame(rows).assign(speaker_distance=likeness)[list(RECORDING_METRICS)]
 
 
-def _alone(waveform: np.ndarray, track: np.ndarray, audio: AudioSettings) -> dict[str, float]:
-    """What is measured without a recording of the same sentence. track: the trimmed waveform's pitch."""
+def _without_reference(waveform: np.ndarray, track: np.ndarray, audio: AudioSettings) -> dict[str, float]:
+    """Metrics that need no recording of the same sentence. track: F0 of the trimmed waveform, NaN if unvoiced."""
     voiced = track[~np.isnan(track)]
     return {
         "pitch": float(np.median(voiced)) if len(voiced) else float("nan"),
-        "silence_share": measures.silence_share(waveform, audio),
-        "clipped_share": measures.clipped_share(waveform),
+        "silence_share": distances.silence_share(waveform, audio),
+        "clipped_share": distances.clipped_share(waveform),
     }
 
 
 def means(table: pandas.DataFrame) -> Metrics:
-    """The means of what `measured` gives."""
+    """Means over the sentences of a `sentence_metrics` table."""
     found = table.mean()
     pitch_error = None if np.isnan(found["pitch_error"]) else float(found["pitch_error"])
-    values = {name: float(found[name]) for name in MEASURES} | {"pitch_error": pitch_error}
+    values = {name: float(found[name]) for name in METRICS} | {"pitch_error": pitch_error}
     return Metrics(len(table), **values | {"pitch": float(np.nan_to_num(found["pitch"]))})  # type: ignore[arg-type]
 
 
 def compare(speech: Sequence[np.ndarray], reference: Reference) -> Metrics:
-    """Figures of `speech`, a waveform for each of the recordings."""
-    return means(measured(speech, reference))
+    """Mean metrics of `speech`: one waveform (samples,) for each of the recordings."""
+    return means(sentence_metrics(speech, reference))

@@ -1,4 +1,4 @@
-"""The figures that need more than every judging does: a package, a recogniser, or a copy of the recordings."""
+"""Metrics with additional requirements: an optional package, a speech recogniser, or resynthesised recordings."""
 
 import numpy as np
 
@@ -14,26 +14,26 @@ from kurdtts_lib.evaluation.resynthesis import Score, stoi
 def optional_metrics(
     audio: AudioSettings, recogniser: Recogniser | None = None
 ) -> tuple[list[OptionalMetric], dict[str, str]]:
-    """Every extra figure that this machine can work out, and the reasons for those that it cannot."""
+    """The optional metrics that can be computed here, and for the others the reason, by name."""
     makers = {
-        "dnsmos": lambda: _guessed("dnsmos", cleanliness()),
-        "distillmos": lambda: _guessed("distillmos", naturalness()),
+        "dnsmos": lambda: _predicted("dnsmos", cleanliness()),
+        "distillmos": lambda: _predicted("distillmos", naturalness()),
         "character_error_rate": lambda: _recognised(recogniser),
-        "copy_mel_distance": lambda: _copied("copy_mel_distance", _mel_distance(audio)),
-        "copy_stoi": lambda: _copied("copy_stoi", stoi),
+        "copy_mel_distance": lambda: _resynthesised("copy_mel_distance", _mel_distance(audio)),
+        "copy_stoi": lambda: _resynthesised("copy_stoi", stoi),
     }
-    extras, left_out = [], {}
+    optional, left_out = [], {}
     for name, make in makers.items():
         try:
-            extras.append(make())
+            optional.append(make())
         except KurdTTSError as error:
             left_out[name] = str(error)
-    return extras, left_out
+    return optional, left_out
 
 
-def _guessed(name: str, guess: Predictor) -> OptionalMetric:
-    def score(spoken: SystemSpeech, number: int) -> float:
-        return guess(spoken.waveforms[number], spoken.held_out.reference.audio.sampling_rate)
+def _predicted(name: str, predict: Predictor) -> OptionalMetric:
+    def score(speech: SystemSpeech, index: int) -> float:
+        return predict(speech.waveforms[index], speech.held_out.reference.audio.sampling_rate)
 
     return OptionalMetric(name, True, score)
 
@@ -45,27 +45,27 @@ def _recognised(recogniser: Recogniser | None) -> OptionalMetric:
             "the hub."
         )
 
-    def score(spoken: SystemSpeech, number: int) -> float:
-        heard = recogniser(spoken.waveforms[number], spoken.held_out.reference.audio.sampling_rate)
-        return character_error_rate(spoken.held_out.texts[number], heard)
+    def score(speech: SystemSpeech, index: int) -> float:
+        transcript = recogniser(speech.waveforms[index], speech.held_out.reference.audio.sampling_rate)
+        return character_error_rate(speech.held_out.texts[index], transcript)
 
     return OptionalMetric("character_error_rate", True, score)
 
 
-def _copied(name: str, score_of: Score) -> OptionalMetric:
-    def score(spoken: SystemSpeech, number: int) -> float:
-        copied = spoken.copies[number]
-        recording = spoken.held_out.reference.recordings[number][: len(copied)]  # a copy has whole frames
-        return score_of(recording, copied, spoken.held_out.reference.audio.sampling_rate)
+def _resynthesised(name: str, score_of: Score) -> OptionalMetric:
+    def score(speech: SystemSpeech, index: int) -> float:
+        copy = speech.copies[index]
+        recording = speech.held_out.reference.recordings[index][: len(copy)]  # a copy consists of whole frames
+        return score_of(recording, copy, speech.held_out.reference.audio.sampling_rate)
 
     return OptionalMetric(name, False, score)
 
 
 def _mel_distance(audio: AudioSettings) -> Score:
-    """Frame by frame: a copy is as long as its recording, so nothing needs to be matched."""
+    """Mean absolute difference of the log-mel frames: recording and copy are aligned, so no DTW is needed."""
 
-    def score(recording: np.ndarray, copied: np.ndarray, _: int) -> float:
-        mels = [distances.log_mel(waveform, audio) for waveform in (recording, copied)]
+    def score(recording: np.ndarray, copy: np.ndarray, _: int) -> float:
+        mels = [distances.log_mel(waveform, audio) for waveform in (recording, copy)]
         return float(np.abs(mels[0] - mels[1]).mean())
 
     return score

@@ -1,4 +1,4 @@
-"""Pictures of trainings and evaluations, in the colours of `data.plots`."""
+"""Plots of trainings and evaluations, in the colours of `data.plots`."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,9 +12,9 @@ from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.data.plots import BLUE, GREEN, ORANGE, PURPLE, literal
 
 
-def spectrograms(sounds: Mapping[str, np.ndarray], audio: AudioSettings) -> Figure:
-    """Mel spectrograms under each other on one time axis and one colour scale."""
-    mels = {label: log_mel(waveform, audio).T for label, waveform in sounds.items()}
+def spectrograms(waveforms: Mapping[str, np.ndarray], audio: AudioSettings) -> Figure:
+    """Mel spectrograms stacked, with a common time axis and colour scale. waveforms: label -> (samples,)."""
+    mels = {label: log_mel(waveform, audio).T for label, waveform in waveforms.items()}
     seconds = max(mel.shape[1] for mel in mels.values()) * audio.hop_length / audio.sampling_rate
     figure, rows = plt.subplots(
         len(mels), figsize=(8, 1.7 * len(mels)), sharex=True, squeeze=False, layout="constrained"
@@ -37,7 +37,7 @@ def spectrograms(sounds: Mapping[str, np.ndarray], audio: AudioSettings) -> Figu
 
 
 def curves(points: Mapping[str, Sequence[tuple[int, float]]], title: str) -> Figure:
-    """A small panel a curve, four in a row. points: title -> (step, value) pairs."""
+    """One small panel per curve, four in a row. points: title -> (step, value) pairs."""
     rows = max(1, -(-len(points) // 4))
     figure, panels = plt.subplots(rows, 4, figsize=(11, 1.9 * rows + 0.4), squeeze=False, layout="constrained")
     figure.suptitle(title, fontsize=11)
@@ -52,15 +52,15 @@ def curves(points: Mapping[str, Sequence[tuple[int, float]]], title: str) -> Fig
     return figure
 
 
-def before_after(figures: pandas.DataFrame) -> Figure:
-    """One small panel a measure, a bar a voice. figures: rows are measures, columns voices."""
+def before_after(metrics: pandas.DataFrame) -> Figure:
+    """One small panel per metric with one bar per voice. metrics: rows are metrics, columns voices."""
     figure, panels = plt.subplots(
-        1, len(figures), figsize=(2.7 * len(figures), 2.8), squeeze=False, layout="constrained"
+        1, len(metrics), figsize=(2.7 * len(metrics), 2.8), squeeze=False, layout="constrained"
     )
-    colours = [ORANGE, BLUE, GREEN, PURPLE][: figures.shape[1]]
-    for axes, (measure, row) in zip(panels[0], figures.iterrows(), strict=True):
+    colours = [ORANGE, BLUE, GREEN, PURPLE][: metrics.shape[1]]
+    for axes, (metric, row) in zip(panels[0], metrics.iterrows(), strict=True):
         axes.bar_label(axes.bar(row.index, row.to_numpy(dtype=float), color=colours), fmt="%.2f")
-        axes.set_title(str(measure), fontsize=10)
+        axes.set_title(str(metric), fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
         axes.margins(y=0.15)
         axes.tick_params(axis="x", rotation=20)
@@ -69,22 +69,22 @@ def before_after(figures: pandas.DataFrame) -> Figure:
 
 
 Interval = tuple[Sequence[float], float, float, float]
-"""Values of single sentences, their mean, and the lower and upper end of its interval."""
+"""Values of the sentences, their mean, and the lower and upper end of its confidence interval."""
 
 
 def intervals(panels: Mapping[str, Mapping[str, Interval]], title: str, zero: bool = False) -> Figure:
-    """A small panel a figure, a row a voice: sentences as grey points, the mean with its interval in black.
+    """One small panel per metric with one row per voice: sentences as grey points, mean and interval in black.
 
-    panels: title of the figure -> voice -> `Interval`. zero: draw the line at 0, for differences.
+    panels: title of the metric -> voice -> `Interval`. zero: draw a line at 0, for differences.
     """
     voices = max(map(len, panels.values()), default=1)
     rows = max(1, -(-len(panels) // 3))
     size = (11, (1.1 + 0.3 * voices) * rows + 0.4)
-    figure, places = plt.subplots(rows, 3, figsize=size, squeeze=False, layout="constrained")
+    figure, grid = plt.subplots(rows, 3, figsize=size, squeeze=False, layout="constrained")
     figure.suptitle(title, fontsize=11)
-    for axes in places.flat[len(panels) :]:
+    for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
-    for axes, (name, found) in zip(places.flat, panels.items(), strict=False):
+    for axes, (name, found) in zip(grid.flat, panels.items(), strict=False):
         for row, (values, mean, low, high) in enumerate(found.values()):
             axes.plot(values, [row] * len(values), marker="o", linestyle="", color="grey", alpha=0.4, markersize=4)
             axes.plot([low, high], [row, row], color="black", linewidth=2)

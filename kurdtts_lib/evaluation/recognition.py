@@ -1,4 +1,4 @@
-"""Is it understood? A recogniser writes down what it hears, and its letters are compared with the text."""
+"""Intelligibility: character error rate of a speech recogniser's transcript."""
 
 import re
 import unicodedata
@@ -12,16 +12,16 @@ from kurdtts_lib.core.errors import EvaluationError, TextError
 from kurdtts_lib.text import normalize
 
 MMS_LANGUAGE = "kmr-script_latin"
-"""Kurmanji's name in recognisers that hold many languages, such as `facebook/mms-1b-all`."""
+"""Kurmanji's language code in multilingual recognisers such as `facebook/mms-1b-all`."""
 Recogniser = Callable[[np.ndarray, int], str]
-"""What is heard in a waveform at a sampling rate in Hz."""
+"""Transcribes a waveform (samples,) at a sampling rate in Hz."""
 
 
 def load_recogniser(name: str) -> Recogniser:
-    """A recogniser that transformers can load (CTC or Whisper): a folder, or a name on the hub, which is downloaded.
+    """A recogniser that transformers can load (CTC or Whisper), from a folder or downloaded from the hub.
 
-    One that holds many languages, as MMS's, is set to Kurmanji.
-    Raises JudgingError if it cannot be had or knows no Kurmanji.
+    A multilingual one with language adapters, such as MMS, is set to Kurmanji.
+    Raises EvaluationError if it cannot be loaded or does not support Kurmanji.
     """
     from transformers import pipeline
 
@@ -37,41 +37,41 @@ def load_recogniser(name: str) -> Recogniser:
         ) from error
     rate = recognise.feature_extractor.sampling_rate
 
-    def heard(waveform: np.ndarray, sampling_rate: int) -> str:
+    def transcribe(waveform: np.ndarray, sampling_rate: int) -> str:
         text = recognise({"raw": resample(waveform, sampling_rate, rate), "sampling_rate": rate})["text"]
-        for token in recognise.tokenizer.all_special_tokens:  # such as <unk>, which would count as five letters
+        for token in recognise.tokenizer.all_special_tokens:  # such as <unk>, which would count as five characters
             text = text.replace(token, "")
         return text
 
-    return heard
+    return transcribe
 
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def character_error_rate(text: str, heard: str) -> float:
-    """Letters to change, add or take away in `heard` until it is `text`, over the letters of `text`.
+def character_error_rate(text: str, transcript: str) -> float:
+    """Edit distance between `transcript` and `text` divided by the length of `text`, in characters with spaces.
 
-    Both as they are spoken (`text.normalize`), spaces included. Above 1 if much more was heard than said.
+    Both are normalised first (`comparable`). Above 1 if the transcript has many insertions.
     """
     spoken = comparable(text)
-    return edits(comparable(heard), spoken) / len(spoken)
+    return edit_distance(comparable(transcript), spoken) / len(spoken)
 
 
 def comparable(text: str) -> str:
-    """The spoken form; where a recogniser wrote what has no Kurmanji reading, its words in small letters."""
+    """The normalised text; for a transcript that cannot be normalised, its words in lower case."""
     try:
         return normalize(text).text
     except TextError:
         return " ".join(re.findall(r"\w+", unicodedata.normalize("NFC", text.lower())))
 
 
-def edits(first: str, second: str) -> int:
-    """Levenshtein's distance: the fewest single letters changed, added or taken away between two texts."""
+def edit_distance(first: str, second: str) -> int:
+    """Levenshtein distance: the smallest number of substitutions, insertions and deletions of characters."""
     row = list(range(len(second) + 1))
     for number, letter in enumerate(first, 1):
         above_left, row[0] = row[0], number
-        for place, other in enumerate(second, 1):
-            above_left, row[place] = row[place], min(above_left + (letter != other), row[place] + 1, row[place - 1] + 1)
+        for index, other in enumerate(second, 1):
+            above_left, row[index] = row[index], min(above_left + (letter != other), row[index] + 1, row[index - 1] + 1)
     return row[-1]

@@ -1,4 +1,4 @@
-"""A judging as files: one page that needs nothing else to be read, and every number in JSON."""
+"""The report of an evaluation: a self-contained HTML page, and all values as JSON."""
 
 import base64
 import dataclasses
@@ -22,43 +22,43 @@ from kurdtts_lib.evaluation import confidence, plots
 from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation
 from kurdtts_lib.evaluation.metric_descriptions import METRIC_DESCRIPTIONS, metric_table
 
-PAGE, NUMBERS = "report.html", "figures.json"
+PAGE, VALUES = "report.html", "figures.json"
 PLAYERS = 3
-"""Sentences that can be heard in the page; each sound adds some 60 kB."""
+"""Sentences with audio players in the page; each recording adds about 60 kB."""
 MACHINE_READ = "The recordings were read by a machine (espeak-ng): no person speaks in them."
-OWN_WORDS = "No listener was asked: these are formulas and programs. None of them replaces people who listen."
+DISCLAIMER = "No listener was asked: these are formulas and programs. None of them replaces people who listen."
 
 
 def as_files(evaluation: Evaluation) -> dict[str, str]:
-    """The texts of the two files, by name."""
-    numbers = json.dumps(as_numbers(evaluation), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-    return {NUMBERS: numbers, PAGE: page(evaluation)}
+    """The content of the two files, by file name."""
+    values = json.dumps(as_dict(evaluation), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    return {VALUES: values, PAGE: page(evaluation)}
 
 
 def write_report(evaluation: Evaluation, folder: Path) -> Path:
-    """Write `report.html` and `figures.json` into `folder`; the path of the page.
+    """Write `report.html` and `figures.json` into `folder`; return the path of the page.
 
-    Raises JudgingError if `folder` holds a file of one of these names that is not a judging's.
+    Raises EvaluationError if `folder` has a file of one of these names that is not from an evaluation.
     """
-    numbers = folder / NUMBERS
-    if numbers.is_file() != (folder / PAGE).is_file() or (numbers.is_file() and not _ours(numbers)):
+    values = folder / VALUES
+    if values.is_file() != (folder / PAGE).is_file() or (values.is_file() and not _is_own(values)):
         raise EvaluationError(
-            f"{folder} holds another {PAGE} or {NUMBERS}, which would be replaced. Choose a new folder."
+            f"{folder} holds another {PAGE} or {VALUES}, which would be replaced. Choose a new folder."
         )
     for name, text in as_files(evaluation).items():
         write_text(folder / name, text)
     return folder / PAGE
 
 
-def _ours(path: Path) -> bool:
+def _is_own(path: Path) -> bool:
     try:
         return "kurdtts" in read_json(path)
     except (ValueError, TypeError):
         return False
 
 
-def as_numbers(evaluation: Evaluation) -> dict:
-    """Everything that the page says, as plain values; None where a figure is not defined."""
+def as_dict(evaluation: Evaluation) -> dict:
+    """The content of the page as JSON-serialisable values; None where a metric is not defined."""
     held_out = evaluation.held_out
     tables = evaluation.values.items()
     return {
@@ -79,7 +79,7 @@ def as_numbers(evaluation: Evaluation) -> dict:
         "meanings": {name: dataclasses.asdict(METRIC_DESCRIPTIONS[name]) for name in evaluation.names},
         "texts": held_out.texts,
         "each_sentence": {
-            voice: {str(name): [_number(value) for value in table[name]] for name in table} for voice, table in tables
+            voice: {str(name): [_finite(value) for value in table[name]] for name in table} for voice, table in tables
         },
     }
 
@@ -88,7 +88,7 @@ def _plain(found: dict[str, confidence.Estimate]) -> dict:
     return {name: dataclasses.asdict(value) for name, value in found.items()}
 
 
-def _number(value: float) -> float | None:
+def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
@@ -97,18 +97,18 @@ def page(evaluation: Evaluation) -> str:
     held_out = evaluation.held_out
     names = ", ".join(evaluation.voices)
     remarks = [MACHINE_READ] if held_out.machine_read else []
-    with matplotlib.rc_context(rc=matplotlib.rcParamsDefault):  # not the reader's own style
-        pictures = "".join(image(figure, str(figure.get_suptitle())) for figure in figures(evaluation))
+    with matplotlib.rc_context(rc=matplotlib.rcParamsDefault):  # not the user's style
+        pictures = "".join(image(figure, str(figure.get_suptitle())) for figure in interval_plots(evaluation))
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{html.escape(names)}, judged</title><style>{STYLE}
 figure {{ display: inline-block; margin: 0 1em 0.5em 0 }}</style></head><body>
 <h1>{html.escape(names)}, judged</h1>
 <p>Measured on {held_out.size} test sentence(s) of {html.escape(held_out.data)}, from which no voice learned.
-Mean (95 % interval, bootstrap over the sentences), n = {len(held_out.texts)} if nothing else is said. {OWN_WORDS}</p>
+Mean (95 % interval, bootstrap over the sentences), n = {len(held_out.texts)} if nothing else is said. {DISCLAIMER}</p>
 {_paragraphs([*remarks, *evaluation.remarks])}
 {evaluation.table().to_html(border=0)}
 <p>{html.escape(baselines(evaluation))}</p>
-{_paragraphs(verdicts(evaluation))}
+{_paragraphs(significant_differences(evaluation))}
 <h2>Pictures</h2>
 {pictures}
 <h2>Listen</h2>
@@ -117,13 +117,13 @@ Mean (95 % interval, bootstrap over the sentences), n = {len(held_out.texts)} if
 {metric_table(evaluation.names).reset_index().to_html(border=0, index=False)}
 <h2>What is not here</h2>
 {_paragraphs(missing(evaluation)) or "<p>Everything could be worked out.</p>"}
-<p>kurdtts {__version__}. Every number, also of each sentence: <code>{NUMBERS}</code></p>
+<p>kurdtts {__version__}. Every number, also of each sentence: <code>{VALUES}</code></p>
 </body></html>
 """
 
 
 def as_text(evaluation: Evaluation) -> str:
-    """Every figure of every voice for a console; a star where the difference to the first voice leaves out 0."""
+    """All metrics of all voices for the console; a star where the interval of the difference excludes 0."""
     width = max(map(len, evaluation.values))
     lines, first = [], evaluation.voices[0]
     for name in evaluation.names:
@@ -132,8 +132,8 @@ def as_text(evaluation: Evaluation) -> str:
             if name not in found:
                 continue
             gap = evaluation.differences.get(voice, {}).get(name)
-            told = f"{found[name]}" if gap is None else f"{found[name]!s:26}  difference {gap}{' *' * gap.differs}"
-            lines.append(f"  {voice:{width}}  {told}")
+            text = f"{found[name]}" if gap is None else f"{found[name]!s:26}  difference {gap}{' *' * gap.differs}"
+            lines.append(f"  {voice:{width}}  {text}")
     lines += [
         "",
         f"Means over {evaluation.held_out.size} test sentences, in brackets the 95 % interval.",
@@ -145,7 +145,7 @@ def as_text(evaluation: Evaluation) -> str:
 
 
 def baselines(evaluation: Evaluation) -> str:
-    """What the speaker distance must be compared with, in a sentence."""
+    """The baselines of the speaker distance, as a sentence."""
     found = evaluation.held_out.baselines
     nearest = "there is no other speaker" if found.other_voices is None else f"{found.other_voices:.2f}"
     return (
@@ -154,21 +154,21 @@ def baselines(evaluation: Evaluation) -> str:
     )
 
 
-def verdicts(evaluation: Evaluation) -> list[str]:
-    """For each voice but the first: which figures differ, as far as the intervals tell."""
+def significant_differences(evaluation: Evaluation) -> list[str]:
+    """For each voice but the first, a sentence with the metrics whose difference has an interval that excludes 0."""
     lines = []
     for voice, found in evaluation.differences.items():
         titles = [f"{METRIC_DESCRIPTIONS[name].title} {value}" for name, value in found.items() if value.differs]
-        told = "; ".join(titles) if titles else "none"
+        text = "; ".join(titles) if titles else "none"
         lines.append(
             f"{voice} minus {evaluation.voices[0]}, where the interval leaves out 0 (by chance alone that happens to "
-            f"one figure in twenty): {told}."
+            f"one figure in twenty): {text}."
         )
     return lines
 
 
 def missing(evaluation: Evaluation) -> list[str]:
-    """What was left out and why, and what is not defined for some sentences."""
+    """Metrics that were left out, with the reason, and those that are not defined for some sentences."""
     lines = [f"{METRIC_DESCRIPTIONS[name].title}: {reason}" for name, reason in evaluation.left_out.items()]
     sentences = len(evaluation.held_out.texts)
     return lines + [
@@ -178,8 +178,8 @@ def missing(evaluation: Evaluation) -> list[str]:
     ]
 
 
-def figures(evaluation: Evaluation) -> list[Figure]:
-    """The figures of each voice and, where there are several voices, the differences to the first."""
+def interval_plots(evaluation: Evaluation) -> list[Figure]:
+    """Plots of the metrics of each voice and, if there are several voices, of the differences to the first."""
     drawn = [
         plots.intervals(_panels(evaluation, evaluation.values, evaluation.estimates), "Each voice and the recordings")
     ]
@@ -189,7 +189,7 @@ def figures(evaluation: Evaluation) -> list[Figure]:
 
 
 def differences_plot(evaluation: Evaluation) -> Figure:
-    """The difference of each voice to the first one, sentence by sentence."""
+    """Plot of the paired differences of each voice to the first one."""
     first = evaluation.values[evaluation.voices[0]]
     values = {voice: evaluation.values[voice] - first for voice in evaluation.differences}
     return plots.intervals(
@@ -219,15 +219,15 @@ def _players(evaluation: Evaluation) -> str:
     for number, text in enumerate(evaluation.held_out.texts[:PLAYERS]):
         cells = "".join(
             f"<figure><figcaption>{html.escape(label(evaluation, name))}</figcaption>"
-            f'<audio controls src="data:audio/wav;base64,{_encoded(sounds[number], rate)}"></audio></figure>'
-            for name, sounds in evaluation.sounds.items()
+            f'<audio controls src="data:audio/wav;base64,{_encoded(waveforms[number], rate)}"></audio></figure>'
+            for name, waveforms in evaluation.waveforms.items()
         )
         rows.append(f'<h3 lang="kmr">{html.escape(text)}</h3><div>{cells}</div>')
     return "".join(rows)
 
 
 def label(evaluation: Evaluation, name: str) -> str:
-    """A voice's name over its player; a recording says whether a machine read it."""
+    """The caption of a player: the voice's name, or for recordings also whether they are synthetic speech."""
     return f"{name} (machine-read)" if name == RECORDING and evaluation.held_out.machine_read else name
 
 

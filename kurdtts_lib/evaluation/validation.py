@@ -1,4 +1,4 @@
-"""How good a voice is in the middle of its training: it speaks held-out sentences."""
+"""Validation during training: the voice speaks held-out sentences, which are compared with their recordings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from kurdtts_lib.audio import distances as measures
+from kurdtts_lib.audio import distances
 from kurdtts_lib.audio.io import decode, write_wav
 from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.settings import AudioSettings
@@ -18,12 +18,12 @@ from kurdtts_lib.vits.log import Validation
 from kurdtts_lib.vits.voice import Voice
 
 DEMOS = 4
-"""Sentences whose sound is kept at each validation: enough to hear progress, little on the disk."""
+"""Sentences whose audio is saved at each validation: enough to hear progress, with little disk space."""
 
 
 @dataclass(frozen=True)
 class Validator:
-    """What a `Trainer` calls at each validation."""
+    """The callable that a `Trainer` calls at each validation."""
 
     clips: Sequence[Clip]
     audio: AudioSettings
@@ -33,16 +33,16 @@ class Validator:
 
 
 def validator(clips: Sequence[Clip], audio: AudioSettings, most: int) -> Validator | None:
-    """Validates on at most `most` of the clips, chosen by the hash of their sentences; None without clips."""
+    """A validator on at most `most` of the clips, chosen by the hash of their sentences; None without clips."""
     return Validator(sampled(clips, most), audio) if clips else None
 
 
 def validate(voice: Voice, step: int, clips: Sequence[Clip], audio: AudioSettings, folder: Path) -> Validation:
-    """Speak every clip's sentence and measure it against the recording; keep the first ones as sound in `folder`.
+    """Speak the sentence of each clip and compare it with the recording; save the first `DEMOS` as WAV in `folder`.
 
-    Raises TrainingError if the voice's sound is not finite, or if the sound cannot be written.
+    Raises TrainingError if the speech is not finite, or if a file cannot be written.
     """
-    distances, loudness = [], []
+    mel_distances, loudness = [], []
     for number, clip in enumerate(clips, 1):
         speech, recording = speak_spoken(voice, clip.text), decode(clip.path, audio.sampling_rate)
         if not np.isfinite(speech).all():
@@ -51,13 +51,13 @@ def validate(voice: Voice, step: int, clips: Sequence[Clip], audio: AudioSetting
                 "half the learning rate."
             )
         if number <= DEMOS:
-            _keep(demo_path(folder, step, number), speech, audio)
-        distances.append(measures.mel_distance(recording, speech, audio))
-        loudness.append(measures.rms_db(speech) - measures.rms_db(recording))
-    return Validation(step, float(np.mean(distances)), float(np.mean(loudness)))
+            _save_demo(demo_path(folder, step, number), speech, audio)
+        mel_distances.append(distances.mel_distance(recording, speech, audio))
+        loudness.append(distances.rms_db(speech) - distances.rms_db(recording))
+    return Validation(step, float(np.mean(mel_distances)), float(np.mean(loudness)))
 
 
-def _keep(path: Path, speech: np.ndarray, audio: AudioSettings) -> None:
+def _save_demo(path: Path, speech: np.ndarray, audio: AudioSettings) -> None:
     try:
         write_wav(path, speech, audio.sampling_rate)
     except (OSError, soundfile.LibsndfileError) as error:
@@ -65,5 +65,5 @@ def _keep(path: Path, speech: np.ndarray, audio: AudioSettings) -> None:
 
 
 def demo_path(folder: Path, step: int, number: int) -> Path:
-    """Where the sound of sentence `number` (from 1) after `step` steps lies."""
+    """Path of the audio of sentence `number` (from 1) after `step` steps."""
     return folder / f"step-{step:06d}-{number}.wav"

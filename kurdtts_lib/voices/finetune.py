@@ -18,7 +18,7 @@ from kurdtts_lib.data.dataset import Parts, read_metadata, split
 from kurdtts_lib.data.training_set import corpus_settings
 from kurdtts_lib.evaluation import Metrics
 from kurdtts_lib.evaluation.confidence import Estimate, shown
-from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation, evaluate
+from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation, evaluate, system_of
 from kurdtts_lib.evaluation.held_out import LikenessBaselines, counted, held_out
 from kurdtts_lib.evaluation.metric_descriptions import METRIC_DESCRIPTIONS
 from kurdtts_lib.evaluation.report import as_files
@@ -111,8 +111,9 @@ def finish_training(trainer: Trainer, profile: Profile, notify: Callable[[str], 
     notify(f"Test sentences: {sentences.size}.")
     base = load_voice(profile.base_voice)
     base.model.to(device=voice.model.device)  # type: ignore[call-arg]
-    evaluation = evaluate({BEFORE: base, AFTER: voice}, sentences, progress=_stage_notifier(notify))
-    before, after = evaluation.figures(BEFORE), evaluation.figures(AFTER)
+    systems = {BEFORE: system_of(base), AFTER: system_of(voice)}
+    evaluation = evaluate(systems, sentences, progress=_stage_notifier(notify))
+    before, after = evaluation.metrics(BEFORE), evaluation.metrics(AFTER)
     parent = next(iter(registry.known([profile.base_voice])), None)
     voice.card = {
         "name": f"kurdtts {profile.name}",
@@ -135,7 +136,7 @@ def finish_training(trainer: Trainer, profile: Profile, notify: Callable[[str], 
         "likeness_baselines": asdict(sentences.baselines),
         "parent": parent.version if parent else None,
         "faults": registry.faults_of(
-            evaluation.sounds[AFTER], after, before.mel_distance, registry.MUCH_WORSE * before.mel_distance
+            evaluation.waveforms[AFTER], after, before.mel_distance, registry.MUCH_WORSE * before.mel_distance
         ),
     }
     origin = origin_of(profile, parent)
@@ -160,7 +161,7 @@ def _samples(evaluation: Evaluation) -> dict[str, np.ndarray]:
     return {
         f"{number:02d}-{kind}.wav": waveform
         for kind, name in (("recording", RECORDING), ("before", BEFORE), ("after", AFTER))
-        for number, waveform in enumerate(evaluation.sounds[name][:SAMPLES], 1)
+        for number, waveform in enumerate(evaluation.waveforms[name][:SAMPLES], 1)
     }
 
 

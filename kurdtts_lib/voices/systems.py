@@ -5,20 +5,20 @@ from pathlib import Path
 
 from kurdtts_lib.core.cards import public_name
 from kurdtts_lib.core.settings import Profile
-from kurdtts_lib.evaluation.evaluate import RECORDING
-from kurdtts_lib.vits.voice import Voice, load_voice
+from kurdtts_lib.evaluation.evaluate import RECORDING, System, system_of
+from kurdtts_lib.vits.voice import load_voice
 from kurdtts_lib.voices import registry
 
 
-def load_systems(sources: Iterable[str | Path], profile: Profile) -> dict[str, Voice]:
+def load_systems(sources: Iterable[str | Path], profile: Profile) -> dict[str, System]:
     """Voices by name, in the given order. sources: as in `registry.folder_of`.
 
     Without any, the profile's base voice and the current voice. Raises VoiceError if one cannot be loaded.
     """
-    voices: dict[str, Voice] = {}
+    systems: dict[str, System] = {}
     for place in [registry.folder_of(source) for source in sources] or [profile.base_voice, registry.folder_of(None)]:
-        voices[_free_name(public_name(place), voices)] = load_voice(place)
-    return voices
+        systems[_free_name(public_name(place), systems)] = system_of(load_voice(place))
+    return systems
 
 
 def _free_name(name: str, taken: Iterable[str]) -> str:

@@ -1,21 +1,22 @@
-"""One way to read a corpus, whatever form it has. `CorpusSettings.source` is one of these:
+"""Readers for all supported corpus formats. `CorpusSettings.source` is one of these:
 
-- **A folder with Parquet files** (all of them are one table), or **the name of a data set on the hub**, cached, or read
-  over the network as it comes (`streaming`, `max_samples`). Sound: a column of the type `Audio`, {bytes, path}, bytes,
-  or paths below the folder.
+- **A folder with Parquet files** (all of them are one table), or **the name of a data set on the hub**, cached, or
+  streamed (`streaming`, `max_samples`). Audio: a column of the type `Audio`, {bytes, path}, bytes, or paths below the
+  folder.
 - **A Common Voice release**: the folder with `validated.tsv` and `clips`, one of the two folders above it, or the
   `.tar.gz`, which is unpacked once into the course's `data` folder.
 - **A folder with `metadata.csv`**: lines of `file|text` without a header, or with a header that names the columns,
-  divided by `|` or `,`. Or **`metadata.jsonl`**: an object a line. Files are sought as named, in `wavs`, and with
-  `.wav` added.
-- **A folder of sound files with their texts beside them** (`a.wav`, `a.txt`), also in folders below. Hidden files are
-  no recordings.
+  separated by `|` or `,`. Or **`metadata.jsonl`**: one object per line. Files are looked up as named, in `wavs`, and
+  with `.wav` added.
+- **A folder of audio files with text files beside them** (`a.wav`, `a.txt`), subfolders included. Hidden files are
+  ignored.
 
-A folder that has several forms is read as the first of: `validated.tsv`, `metadata.csv`, `metadata.jsonl`, Common
-Voice below it, Parquet, pairs. Columns have usual names or are named in the settings; without a speaker column all is
-`one speaker`; without votes all is accepted. The order is the table's or that of the names, the same on every system.
+A folder that fits several formats is read as the first of: `validated.tsv`, `metadata.csv`, `metadata.jsonl`, Common
+Voice below it, Parquet, pairs. Columns have usual names or are named in the settings; without a speaker column every
+clip has `one speaker`; without votes every clip is accepted. The order is that of the table or of the file names, the
+same on every system.
 
-A row that is of no use is a clip with a `fault`, to be counted. Only a source that is of no use as a whole is an error.
+An unusable row is a clip with a `fault`, which is counted. Only a source that cannot be used at all is an error.
 """
 
 import math
@@ -37,7 +38,7 @@ from kurdtts_lib.data.sources.folders import open_folder
 from kurdtts_lib.data.sources.hub import open_hub
 
 CC0_NAMES = ("amedcj/kurmanji-commonvoice",)
-"""Data sets of the hub that are copies of Common Voice."""
+"""Data sets on the hub that are copies of Common Voice."""
 
 __all__ = ["SourceClip", "changed", "corpus_table", "find_clips", "licence_of", "pick_clips", "read_corpus"]
 
@@ -45,8 +46,8 @@ __all__ = ["SourceClip", "changed", "corpus_table", "find_clips", "licence_of", 
 def read_corpus(settings: CorpusSettings, with_audio: bool = True) -> Iterator[SourceClip]:
     """Yield the source's clips one by one, numbered from 0 without gaps: memory does not grow with the corpus.
 
-    with_audio: False leaves the sound of Parquet files and of a cached data set unread; `audio` is `b""` there.
-    Raises CorpusError, saying what to do, if the source cannot be read or has other columns.
+    with_audio: False leaves the audio of Parquet files and of a cached data set unread; `audio` is `b""` there.
+    Raises CorpusError if the source cannot be read or lacks the needed columns.
     """
     return islice(_open(settings, with_audio).clips(), settings.max_samples)
 
@@ -55,7 +56,7 @@ def _open(settings: CorpusSettings, with_audio: bool) -> Source:
     if not settings.source.strip():
         raise CorpusError("No source is given. Name a folder, a Common Voice `.tar.gz`, or a data set on the hub.")
     path = Path(settings.source)
-    with readable(path):  # a name may be too long to be one
+    with readable(path):  # the name of a hub data set may be too long for a path
         is_folder, is_file = path.is_dir(), path.is_file()
     if is_file and is_archive(path.name):
         return open_folder(unpack(path), settings, with_audio)
@@ -69,7 +70,7 @@ def _open(settings: CorpusSettings, with_audio: bool) -> Source:
 
 
 def licence_of(settings: CorpusSettings) -> str:
-    """The recordings' licence: as the settings say, or as the corpus's form and name tell; else unknown."""
+    """The recordings' licence: from the settings, or inferred from the corpus's format or name; otherwise unknown."""
     if settings.licence:
         return settings.licence
     path = Path(settings.source)
@@ -79,15 +80,15 @@ def licence_of(settings: CorpusSettings) -> str:
 
 
 def _is_path(source: str) -> bool:
-    """Whether it can be a path only: the hub's names are `owner/name` or `name`."""
+    """Whether `source` can only be a path: names on the hub are `owner/name` or `name`."""
     return is_archive(source) or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", source)
 
 
 def corpus_table(settings: CorpusSettings, progress: Callable[[int, str], None] | None = None) -> pandas.DataFrame:
-    """One row a clip: number, name, columns of the corpus, fault, seconds, channels.
+    """One row per clip: number, name, columns of the corpus, fault, seconds, channels.
 
-    Seconds are NaN where the audio is damaged, and where the row has a fault: its audio is not touched.
-    `progress` is called with the clips done and the name of the pass.
+    Seconds are NaN where the audio is damaged, and for a row with a fault, whose audio is not read.
+    progress: called with the clips done and the name of the pass. Raises CorpusError if there are no clips.
     """
     rows = []
     for clip in read_corpus(settings):
@@ -95,7 +96,7 @@ def corpus_table(settings: CorpusSettings, progress: Callable[[int, str], None] 
         if not clip.fault:
             with suppress(AudioError):  # shown as damaged in the table; preparation counts it by its reason
                 seconds, _, channels = header(clip.audio)
-        columns = {name: value for name, value in vars(clip).items() if name != "audio"}  # gigabytes on the hub's
+        columns = {name: value for name, value in vars(clip).items() if name != "audio"}  # may be gigabytes
         rows.append({**columns, "seconds": seconds, "channels": channels})
         if progress:
             progress(len(rows), "lengths")
@@ -105,22 +106,22 @@ def corpus_table(settings: CorpusSettings, progress: Callable[[int, str], None] 
 
 
 def pick_clips(settings: CorpusSettings, numbers: Iterable[int]) -> Iterator[SourceClip]:
-    """Yield the source's clips with these numbers, as far as there are such, in the source's order."""
+    """Yield the source's clips with these numbers, in the source's order; numbers beyond its end are ignored."""
     end = math.inf if settings.max_samples is None else settings.max_samples
     return _open(settings, True).pick({int(number) for number in numbers if number < end})
 
 
 def changed(settings: CorpusSettings) -> CorpusError:
-    """For a source that no longer gives what it gave a moment ago."""
+    """The error for a source whose content changed between two passes."""
     return CorpusError(
         f"{settings.source} changed while it was read. Wait until nobody writes to it, then run the same again."
     )
 
 
 def find_clips(settings: CorpusSettings, numbers: Iterable[int]) -> list[SourceClip]:
-    """The source's clips with these numbers, in their order. Raises CorpusError if one is missing.
+    """The source's clips in the order of `numbers`. Raises CorpusError if one is missing.
 
-    Looked up by their place where the source allows it; a table of texts or a stream is read up to the last of them.
+    By random access if the source allows it; text tables and streams are read up to the last of the numbers.
     """
     wanted = [int(number) for number in numbers]
     found = {clip.number: clip for clip in pick_clips(settings, wanted)}

@@ -18,7 +18,7 @@ from kurdtts_lib.data.sources.base import is_inside, readable
 
 SUFFIXES = (".tar.gz", ".tgz")
 RECORD = "archive.json"
-"""In the unpacked folder: of which archive it is."""
+"""File in the unpacked folder that identifies its archive."""
 
 
 def is_archive(source: str) -> bool:
@@ -26,21 +26,21 @@ def is_archive(source: str) -> bool:
 
 
 def unpack(archive: Path) -> Path:
-    """The folder with the archive's `validated.tsv` and `clips`, unpacked now or before.
+    """The folder with the archive's `validated.tsv` and `clips`; unpacked unless it is there already.
 
-    Only these are taken. A file that would lie elsewhere, a link or a device is refused: one warning says how many.
+    Other files are skipped. Links, devices and paths outside the folder are refused, with one warning that counts them.
     Raises CorpusError for a damaged archive, another kind of archive, or a full disk; nothing is left behind then.
     """
     suffix = next(suffix for suffix in SUFFIXES if archive.name.lower().endswith(suffix))
     folder = home() / "data" / f"extracted-{archive.name[: -len(suffix)]}"
     with readable(archive):
-        facts = _facts(archive)
-    if not _is_of(folder, facts):
+        fingerprint = _fingerprint(archive)
+    if not _is_unpacked(folder, fingerprint):
         check_own(folder, RECORD)
         try:
             with atomic_folder(folder) as temporary:
                 refused = _unpack_into(temporary, archive)
-                write_json(temporary / RECORD, facts)
+                write_json(temporary / RECORD, fingerprint)
         except OSError as error:
             raise _no_space(archive, folder, error) from error
         if refused:
@@ -52,33 +52,33 @@ def unpack(archive: Path) -> Path:
     return folder
 
 
-def _facts(archive: Path) -> dict:
-    """What tells an archive from another one without reading it: gzip ends with the checksum of its content."""
+def _fingerprint(archive: Path) -> dict:
+    """Identify an archive without reading it all: a gzip file ends with the checksum of its content."""
     with archive.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - 8))
         return {"archive": archive.name, "bytes": size, "checksum": file.read().hex()}
 
 
-def _is_of(folder: Path, facts: dict) -> bool:
+def _is_unpacked(folder: Path, fingerprint: dict) -> bool:
     try:
-        return read_json(folder / RECORD) == facts
+        return read_json(folder / RECORD) == fingerprint
     except (OSError, ValueError):
         return False
 
 
 def _unpack_into(folder: Path, archive: Path) -> list[str]:
-    """Unpack; return the names of refused entries."""
+    """Unpack the release; return the names of refused entries."""
     size, title = archive.stat().st_size, f"Unpacking {archive.name}"
     (folder / "clips").mkdir()
     try:
         with (
             archive.open("rb") as file,
-            tqdm.wrapattr(file, "read", size, desc=title, file=sys.stdout) as watched,
-            gzip.open(watched) as unzipped,
+            tqdm.wrapattr(file, "read", size, desc=title, file=sys.stdout) as tracked,
+            gzip.open(tracked) as unzipped,
         ):
-            refused = _take_members(folder, archive, unzipped)
-            while unzipped.read(1 << 20):  # to the end, where gzip compares the checksum
+            refused = _extract_members(folder, archive, unzipped)
+            while unzipped.read(1 << 20):  # read to the end, where gzip verifies the checksum
                 pass
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError, OverflowError) as error:
         raise CorpusError(
@@ -89,12 +89,12 @@ def _unpack_into(folder: Path, archive: Path) -> list[str]:
     return refused
 
 
-def _take_members(folder: Path, archive: Path, unzipped: gzip.GzipFile) -> list[str]:
+def _extract_members(folder: Path, archive: Path, unzipped: gzip.GzipFile) -> list[str]:
     refused = []
     releases = set()
     with tarfile.open(fileobj=unzipped, mode="r|") as members:
         while member := members.next():
-            members.members.clear()  # type: ignore[attr-defined]  # tarfile would remember every file
+            members.members.clear()  # type: ignore[attr-defined]  # tarfile keeps every member in memory
             parts = tuple(part for part in member.name.split("/") if part not in ("", "."))
             inside = is_inside(member.name) and ":" not in member.name
             if member.isdir() and inside:
@@ -104,7 +104,7 @@ def _take_members(folder: Path, archive: Path, unzipped: gzip.GzipFile) -> list[
                 continue
             kept = 2 if parts[-2:-1] == ("clips",) else 1
             if kept == 1 and parts[-1:] != ("validated.tsv",):
-                continue  # other tables, and what was read and rejected
+                continue  # other tables
             releases.add(parts[:-kept])
             if len(releases) > 1:
                 raise CorpusError(f"{archive} holds several releases. Unpack it and give the folder of one language.")

@@ -1,4 +1,4 @@
-"""What every form of corpus gives: clips, with the faults of its own rows, and the names of its columns."""
+"""Common base of all corpus formats: clips with the faults of their rows, and the lookup of columns."""
 
 import re
 from abc import ABC, abstractmethod
@@ -13,9 +13,9 @@ from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.data.reasons import Reason
 
 ONE_SPEAKER = "one speaker"
-"""The `client_id` of every clip of a corpus that tells no speakers apart."""
+"""The `client_id` of every clip of a corpus without speaker labels."""
 
-# In the order of trust. Names of one group mean the same: two of them in one table are a question to the user.
+# In order of preference. Names in one group are synonyms: two of them in one table are ambiguous, which is an error.
 TEXT_NAMES = (
     ("sentence",),
     ("text", "transcription", "transcript"),
@@ -28,7 +28,7 @@ FILE_NAMES = (("file_name", "file", "filename"), ("path", "audio_path", "audio",
 
 @dataclass(frozen=True)
 class SourceClip:
-    """One clip as the corpus gives it, nothing decoded yet."""
+    """One clip as the corpus provides it, its audio not yet decoded."""
 
     number: int
     """Its row in the source, from 0."""
@@ -41,43 +41,43 @@ class SourceClip:
     age: str
     gender: str
     fault: str = ""
-    """Why the source itself cannot give this clip (`no text`, `path outside the corpus` ...), to count by; empty if it
-    can. Its `audio` may be empty then."""
+    """Why the clip cannot be used: a `Reason`, such as `no text`, or empty. With a fault, `audio` may be `b""` where a
+    usable clip has audio."""
 
 
 class Source(ABC):
-    """A corpus that was found and opened."""
+    """An opened corpus."""
 
     licence = ""
-    """Of its recordings, where the form itself tells it."""
+    """Licence of the recordings, where the format implies it; otherwise empty."""
 
     @abstractmethod
     def _entries(self) -> Iterator[Any]:
-        """What each clip is made from, in the corpus's order, cheap to step over.
+        """Raw entries, one per clip, in the corpus's order; skipping entries is cheap.
 
-        Raises CorpusError if the source breaks on the way.
+        Raises CorpusError if reading fails on the way.
         """
 
     @abstractmethod
     def _clip(self, number: int, entry: Any) -> SourceClip:
-        """The clip of an entry. Never raises: what is wrong with the entry is the clip's fault."""
+        """The clip of an entry. Never raises: a defect of the entry becomes the clip's `fault`."""
 
     def clips(self) -> Iterator[SourceClip]:
-        """Every clip in the corpus's order, numbered from 0. Raises CorpusError if the source breaks on the way."""
+        """All clips in the corpus's order, numbered from 0. Raises CorpusError if reading fails on the way."""
         for number, entry in enumerate(self._entries()):
             yield self._clip(number, entry)
 
     def pick(self, numbers: Collection[int]) -> Iterator[SourceClip]:
-        """The clips with these numbers, as far as there are such, in the corpus's order."""
+        """The clips with these numbers, in the corpus's order; numbers beyond its end are ignored."""
         for number, entry in enumerate(islice(self._entries(), max(numbers, default=-1) + 1)):
             if number in numbers:
                 yield self._clip(number, entry)
 
 
 def make_clip(number: int, name: str, audio: bytes | Path, row: Mapping[str, Any], fault: str = "") -> SourceClip:
-    """A clip from a row with the keys `sentence` and `client_id`, and those of Common Voice if it has them.
+    """A clip from a row with the keys `sentence` and `client_id`, and optionally Common Voice's votes, age and gender.
 
-    A row without votes was checked by others and counts as accepted.
+    A row without votes counts as accepted (two votes for it): such a corpus was checked by its makers.
     """
     texts = {key: _text(row.get(key)) for key in ("client_id", "sentence", "age", "gender")}
     up_votes, down_votes = _votes(row.get("up_votes"), 2), _votes(row.get("down_votes"), 0)
@@ -102,19 +102,19 @@ def make_clip(number: int, name: str, audio: bytes | Path, row: Mapping[str, Any
 
 
 def _storable(text: str) -> str:
-    """`text` with a question mark for what no file can hold."""
+    """`text` with question marks for characters that UTF-8 cannot encode."""
     return text.encode("utf-8", errors="replace").decode("utf-8")
 
 
 def _text(value: Any) -> str:
     if value is None or value != value:  # pandas writes NaN for a missing text
         return ""
-    # A lone carriage return or NUL would break the tables that others read.
+    # A lone carriage return or NUL would break the CSV tables that are written later.
     return str(value).replace("\r", " ").replace("\0", " ")
 
 
 def _votes(value: Any, missing: int) -> int | None:
-    """None if it is not a number."""
+    """The number of votes: `missing` for an empty value, None for a value that is not a number."""
     if _text(value) == "":
         return missing
     try:
@@ -124,19 +124,19 @@ def _votes(value: Any, missing: int) -> int | None:
 
 
 def is_unicode(text: str) -> bool:
-    """False for half a surrogate pair, which JSON can smuggle in and no file can hold."""
+    """False for lone surrogates, which JSON can contain and UTF-8 cannot encode."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def is_inside(name: str) -> bool:
-    """Whether a file name from a table stays below its folder on every system, and can be a file name at all."""
+    """Whether a file name from a table is valid and stays below its folder on every system."""
     if name.startswith("/") or "\\" in name or re.match("[A-Za-z]:", name) or ".." in name.split("/"):
         return False
     return is_unicode(name) and not any(ord(character) < 32 for character in name)
 
 
 def is_file(path: Path) -> bool:
-    """As `path.is_file()`, and False for a name that the system refuses, such as one of 300 letters."""
+    """`path.is_file()`, but False for a name that the system refuses, such as one of 300 characters."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -144,9 +144,9 @@ def is_file(path: Path) -> bool:
 
 
 def find_column(columns: Sequence[str], wanted: str, groups: Iterable[Sequence[str]], setting: str, where: str) -> str:
-    """The column called `wanted`, or the first of the usual names that is there; empty if none is.
+    """The column called `wanted`, or the first of the usual names that exists; empty if none does.
 
-    where: names the table in errors. Raises CorpusError if `wanted` is not there, or if two usual names compete.
+    where: the table's name for errors. Raises CorpusError if `wanted` is missing, or if two names of a group exist.
     """
     if wanted:
         if wanted not in columns:
@@ -181,7 +181,7 @@ def has_columns(columns: Iterable[str]) -> str:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Turn the system's refusal to read into CorpusError."""
+    """Convert OSError while reading `path` into CorpusError."""
     try:
         yield
     except OSError as error:

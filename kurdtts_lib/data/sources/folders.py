@@ -1,4 +1,4 @@
-"""Which form a folder's corpus has; and the form without a table, where each sound file has its text beside it."""
+"""Detects the format of a corpus folder; and the format without a table: pairs of audio and text files."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from kurdtts_lib.data.sources.base import ONE_SPEAKER, Source, SourceClip, make_
 from kurdtts_lib.data.sources.parquet import open_parquet
 from kurdtts_lib.data.sources.tables import CommonVoice, MetadataCsv, MetadataJsonl
 
-# The last ones cannot be decoded: their clips are counted as such, with what to do, and not overlooked.
-SOUND_SUFFIXES = frozenset(
+# The second line cannot be decoded: such clips are listed too, so that they are counted as undecodable, not missed.
+AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".aif", ".aiff", ".au", ".caf", ".w64"}
     | {".m4a", ".mp4", ".aac", ".webm", ".wma", ".amr"}
 )
 
 
 def open_folder(folder: Path, settings: CorpusSettings, with_audio: bool) -> Source:
-    """The corpus in a folder. Raises CorpusError, with what the folder holds, if it has none of the forms."""
+    """The corpus in a folder. Raises CorpusError, listing the folder's files, if no format fits."""
     if table := _common_voice_table(folder, levels=0):
         return CommonVoice(table, settings)
     if (folder / "metadata.csv").is_file():
@@ -32,7 +32,7 @@ def open_folder(folder: Path, settings: CorpusSettings, with_audio: bool) -> Sou
     if parquet := [path for path in files if path.suffix.lower() == ".parquet"]:
         return open_parquet(folder, parquet, settings, with_audio)
     pairs = Pairs(folder, files)
-    if not pairs.any_whole():
+    if not pairs.any_complete():
         raise CorpusError(
             f"{folder} has no corpus in a form that is known. Looked for: Common Voice (`validated.tsv` with `clips`), "
             "`metadata.csv` or `metadata.jsonl`, Parquet files, and sound files with their texts beside them "
@@ -42,7 +42,7 @@ def open_folder(folder: Path, settings: CorpusSettings, with_audio: bool) -> Sou
 
 
 def _common_voice_table(folder: Path, levels: int) -> Path | None:
-    """`validated.tsv` of the folder or, if it has none, of the only folder so many levels below that has one."""
+    """`validated.tsv` of the folder, or of the only subfolder that has one, at most `levels` below."""
     for level in range(levels + 1):
         with readable(folder):
             tables = sorted(folder.glob("/".join(["*"] * level + ["validated.tsv"])), key=Path.as_posix)
@@ -55,7 +55,7 @@ def _common_voice_table(folder: Path, levels: int) -> Path | None:
 
 
 def _files(folder: Path) -> list[Path]:
-    """All files below the folder in an order that is the same on every system; hidden ones are not recordings."""
+    """All files below the folder except hidden ones, in an order that is the same on every system."""
     with readable(folder):
         found = [path for path in folder.rglob("*") if path.is_file()]
     names = sorted(path.relative_to(folder).as_posix() for path in found)
@@ -71,24 +71,24 @@ def _content(files: list[Path]) -> str:
 
 
 class Pairs(Source):
-    """Sound files and texts of the same name, also in folders below; a clip for each, in the order of the names."""
+    """Audio and text files of the same name, subfolders included; one clip per name, ordered by name."""
 
     def __init__(self, folder: Path, files: list[Path]) -> None:
         self._folder = folder
-        written = [path for path in files if path.suffix.lower() == ".txt"]
-        texts = {path.with_suffix(""): path for path in reversed(written)}  # the first, should there be a.TXT and a.txt
-        sounds = [path for path in files if path.suffix.lower() in SOUND_SUFFIXES]
-        used = {texts.get(path.with_suffix("")) for path in sounds}
-        lonely = [path for path in written if path not in used]
-        # (sound, text); one of them may be absent
-        pairs = [(path, texts.get(path.with_suffix(""))) for path in sounds] + [(None, path) for path in lonely]
+        text_files = [path for path in files if path.suffix.lower() == ".txt"]
+        texts = {path.with_suffix(""): path for path in reversed(text_files)}  # of a.TXT and a.txt the first
+        audio_files = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
+        used = {texts.get(path.with_suffix("")) for path in audio_files}
+        unpaired = [path for path in text_files if path not in used]
+        # (audio, text); one of them may be missing
+        pairs = [(path, texts.get(path.with_suffix(""))) for path in audio_files] + [(None, path) for path in unpaired]
         self._pairs: list[tuple[Path | None, Path | None]] = sorted(pairs, key=lambda pair: self._name(*pair))
 
-    def any_whole(self) -> bool:
-        return any(sound and text for sound, text in self._pairs)
+    def any_complete(self) -> bool:
+        return any(audio and text for audio, text in self._pairs)
 
-    def _name(self, sound: Path | None, text: Path | None) -> str:
-        named = sound or text
+    def _name(self, audio: Path | None, text: Path | None) -> str:
+        named = audio or text
         assert named is not None
         return named.relative_to(self._folder).as_posix()
 
@@ -96,12 +96,12 @@ class Pairs(Source):
         return iter(self._pairs)
 
     def _clip(self, number: int, entry: tuple[Path | None, Path | None]) -> SourceClip:
-        sound, text = entry
+        audio, text = entry
         sentence, fault = _read_text(text) if text else ("", Reason.NO_TEXT_FILE)
-        if sound is None:
+        if audio is None:
             fault = fault or Reason.NO_AUDIO_FILE
         row = {"sentence": sentence, "client_id": ONE_SPEAKER}
-        return make_clip(number, self._name(sound, text), sound or b"", row, fault)
+        return make_clip(number, self._name(audio, text), audio or b"", row, fault)
 
 
 def _read_text(path: Path) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Data sets of the hub, and what to do when it does not give them."""
+"""Data sets on the hub, and explanations of its errors."""
 
 import errno
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data.sources.base import Source
 from kurdtts_lib.data.sources.parquet import Rows
 
-# What `datasets` and `huggingface_hub` raise: their own errors have no common base.
+# What `datasets` and `huggingface_hub` raise: these errors have no common base class.
 _HUB_ERRORS = (
     OSError,  # no network, no space, and HfHubHTTPError
     ValueError,  # no such split, not a name
-    RuntimeError,  # a loading script
-    ImportError,  # loose sound files: only torchcodec would read them
+    RuntimeError,  # data sets with a loading script
+    ImportError,  # plain audio files: only torchcodec would read them
     DatasetsError,
     pyarrow.ArrowException,
     hub.HTTPError,  # time-outs of the HTTP client
@@ -57,9 +57,9 @@ _EXPLANATIONS = {
 
 
 def open_hub(settings: CorpusSettings, with_audio: bool) -> Source:
-    """The data set `settings.source`, kept in the hub's cache or, with `streaming` or `max_samples`, read as it comes.
+    """The data set `settings.source`, from the hub's cache, or streamed with `streaming` or `max_samples`.
 
-    Raises CorpusError that says what to do; so does reading on, when the network breaks.
+    Raises CorpusError with instructions; so does reading its clips, if the network fails later.
     """
     name = settings.source
     with _explained(name):
@@ -68,7 +68,7 @@ def open_hub(settings: CorpusSettings, with_audio: bool) -> Source:
 
 
 def _load(name: str, streaming: bool) -> Dataset | IterableDataset:
-    """Its split `train`, or the only one it has."""
+    """The split `train`, or the only split. Raises CorpusError if there are several without `train`."""
     try:
         return load_dataset(name, split="train", streaming=streaming)
     except ValueError as error:
@@ -88,27 +88,27 @@ def _explained(name: str) -> Iterator[None]:
     try:
         yield
     except _HUB_ERRORS as error:
-        cause, said = _cause(error), error
-        if cause in ("refused", "hub"):  # the hub's own words, not those of what they came wrapped in
-            said = next(one for one in _chain(error) if isinstance(one, hub.HfHubHTTPError))
-        raise CorpusError(_EXPLANATIONS[cause].format(name=name, error=said)) from error
+        cause, shown = _cause(error), error
+        if cause in ("refused", "hub"):  # the hub's own message, not that of the wrapping exception
+            shown = next(link for link in _chain(error) if isinstance(link, hub.HfHubHTTPError))
+        raise CorpusError(_EXPLANATIONS[cause].format(name=name, error=shown)) from error
 
 
 def _cause(error: BaseException) -> str:
-    """The key of its explanation: the hub's errors come wrapped in others, so the whole chain of causes decides."""
+    """The key in `_EXPLANATIONS`. Hub errors come wrapped in others, so the whole exception chain is examined."""
     chain = list(_chain(error))
-    words = "\n".join(str(one) for one in chain)
-    statuses = {one.response.status_code for one in chain if isinstance(one, hub.HfHubHTTPError)}
+    words = "\n".join(str(link) for link in chain)
+    statuses = {link.response.status_code for link in chain if isinstance(link, hub.HfHubHTTPError)}
 
     def raised(*kinds: type[BaseException]) -> bool:
-        return any(isinstance(one, kinds) for one in chain)
+        return any(isinstance(link, kinds) for link in chain)
 
-    full = any(isinstance(one, OSError) and one.errno == errno.ENOSPC for one in chain)
+    full = any(isinstance(link, OSError) and link.errno == errno.ENOSPC for link in chain)
     gated = raised(hub.GatedRepoError, hub.LocalTokenNotFoundError) or "gated dataset" in words
     unknown = raised(DatasetNotFoundError, hub.RepositoryNotFoundError, hub.HFValidationError)
-    # An HTTP error without an answer. With one it says little by itself: of a file that may be absent it is usual.
-    unanswered = any(isinstance(one, hub.HTTPError) and not hasattr(one, "response") for one in chain)
-    causes = {  # the first that holds
+    # HTTP errors without a response. One with a response says little by itself: optional files often give 404.
+    unanswered = any(isinstance(link, hub.HTTPError) and not hasattr(link, "response") for link in chain)
+    causes = {  # in order: the first that applies
         "space": full or "Not enough disk space" in words or "No space left on device" in words,
         "gated": gated,
         "busy": 429 in statuses,

@@ -1,4 +1,4 @@
-"""Data sets in columns: Parquet files in a folder, and what the hub gives."""
+"""Data sets of the `datasets` library: Parquet files in a folder, and data sets on the hub."""
 
 import glob
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -37,7 +37,7 @@ def open_parquet(folder: Path, files: Iterable[Path], settings: CorpusSettings, 
     datasets.disable_progress_bars()  # local files open in a moment
     try:
         with _explained(folder):
-            # `load_dataset` would do as well, but first tells the hub of it: seconds of waiting without a network
+            # not `load_dataset`, which contacts the hub first: seconds of waiting without a network
             data = Dataset.from_parquet([glob.escape(str(path)) for path in files])
     finally:
         if had_bars:
@@ -68,7 +68,7 @@ class _Columns:
 
 
 class Rows(Source):
-    """Rows of the `datasets` library. Audio is never decoded by it: that needs torchcodec, which often breaks."""
+    """Rows of a `datasets` data set, which never decodes the audio: that needs torchcodec, which often breaks."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Rows(Source):
         folder: Path | None = None,
         with_audio: bool = True,
     ) -> None:
-        """folder: where paths in the table lead; None: a data set of the hub, where they lead nowhere."""
+        """folder: the base of paths in the table; None for a data set on the hub, whose paths are unusable."""
         features = data.features or Features()
         self._columns = columns = _find_columns(features, settings, where)
         self._folder, self._explained, self._with_audio = folder, explained, with_audio
@@ -94,7 +94,7 @@ class Rows(Source):
         self._data = data
 
     def _without_audio(self, data: Dataset) -> Dataset:
-        """Leave the sound unread on the disk, but know of each row whether it has any, and the file's name."""
+        """Drop the audio column, so that it stays unread; keep whether each row has audio, and the file name."""
         audio = self._columns.audio
         if self._columns.kind == "struct":
             data, audio = data.flatten(), f"{audio}.bytes"
@@ -115,7 +115,7 @@ class Rows(Source):
 
     def _clip(self, number: int, entry: dict) -> SourceClip:
         columns = self._columns
-        content, path = self._sound(number, entry)
+        content, path = self._audio(number, entry)
         values = {**entry, "sentence": entry[columns.text]}
         values["client_id"] = entry[columns.speaker] if columns.speaker else ONE_SPEAKER
         name = path.replace("\\", "/").rsplit("/", 1)[-1] or f"row-{number}"
@@ -128,8 +128,8 @@ class Rows(Source):
         file = self._folder / path
         return make_clip(number, name, file, values, "" if is_file(file) else Reason.NO_AUDIO)
 
-    def _sound(self, number: int, row: dict) -> tuple[bytes | None, str]:
-        """(content or None, path or empty) of a row."""
+    def _audio(self, number: int, row: dict) -> tuple[bytes | None, str]:
+        """(audio content or None, path or empty) of a row."""
         columns = self._columns
         if self._has_bytes is not None:
             path = row.get(f"{columns.audio}.path") if columns.kind == "struct" else None
@@ -176,7 +176,7 @@ def _audio_column(features: Features, wanted: str, where: str) -> str:
 
 
 def _kind(feature: Any) -> str:
-    """How a column can hold sound; empty: it cannot."""
+    """How a column can hold audio: `struct`, `bytes` or `path`; empty if it cannot."""
     if isinstance(feature, Audio) or (isinstance(feature, dict) and "bytes" in feature):
         return "struct"
     kinds = {"binary": "bytes", "large_binary": "bytes", "string": "path", "large_string": "path"}

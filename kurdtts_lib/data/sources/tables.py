@@ -1,7 +1,7 @@
-"""Corpora with one table of texts beside their sound files: Common Voice, `metadata.csv`, `metadata.jsonl`.
+"""Corpora with one table of texts beside their audio files: Common Voice, `metadata.csv`, `metadata.jsonl`.
 
-Tables are read as lines of bytes, ended by a line feed alone: a damaged line (bytes that are not UTF-8, NUL, a lone
-carriage return, a quotation mark without its pair) costs itself and never its neighbours. An empty line is no row.
+Tables are read as lines of bytes that end at a line feed only, so that a damaged line (invalid UTF-8, NUL, a lone
+carriage return, an unmatched quotation mark) does not affect its neighbours. Empty lines are skipped.
 """
 
 import csv
@@ -36,14 +36,14 @@ BOM = b"\xef\xbb\xbf"
 
 
 class Table(Source):
-    """A table whose rows name a text and a sound file."""
+    """A table whose rows contain a text and the name of an audio file."""
 
     def __init__(self, table: Path, settings: CorpusSettings) -> None:
         self.table, self.settings = table, settings
 
     @abstractmethod
     def _entries(self) -> Iterator[tuple[dict[str, Any], str]]:
-        """(row with the keys `file`, `sentence` and perhaps `client_id` and others, fault or empty) of each line."""
+        """(row with the keys `file`, `sentence` and optionally `client_id` and others, fault or empty) of each line."""
 
     def _clip(self, number: int, entry: tuple[dict[str, Any], str]) -> SourceClip:
         row, fault = entry
@@ -52,17 +52,17 @@ class Table(Source):
         return make_clip(number, name or f"row-{number}", audio, {"client_id": ONE_SPEAKER, **row}, fault or no_audio)
 
     def _find(self, name: str) -> tuple[bytes | Path, str]:
-        """(path, no fault) of a sound file, or (nothing, fault)."""
+        """(path, "") of an audio file, or (b"", fault)."""
         if not is_inside(name):
             return b"", Reason.OUTSIDE
-        # A Mac may write a letter and its mark apart in a file's name, where the table has one letter, or reversely.
+        # File names may be in NFD (macOS) where the table is in NFC, or the reverse.
         forms = dict.fromkeys([name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))])
-        places = (self.table.parent / place for form in forms for place in self._places(form))
-        found = next(filter(is_file, places), None)
+        candidates = (self.table.parent / place for form in forms for place in self._candidates(form))
+        found = next(filter(is_file, candidates), None)
         return (found, "") if found else (b"", Reason.NO_AUDIO_FILE)
 
-    def _places(self, name: str) -> Sequence[str]:
-        """Where a file of this name may lie, the likeliest first. Tables in LJSpeech's form name it without suffix."""
+    def _candidates(self, name: str) -> Sequence[str]:
+        """Candidate paths for a file name, the likeliest first. LJSpeech's tables name files without a suffix."""
         return name, f"wavs/{name}", f"{name}.wav", f"wavs/{name}.wav"
 
     def _lines(self) -> Iterator[bytes]:
@@ -73,7 +73,7 @@ class Table(Source):
                     yield content
 
     def _first_line(self) -> str:
-        """Raises CorpusError if there is none or it is not text."""
+        """Empty for an empty table. Raises CorpusError if the line is not UTF-8."""
         try:
             return next(self._lines(), b"").decode("utf-8")
         except UnicodeDecodeError as error:
@@ -83,7 +83,7 @@ class Table(Source):
 
 
 class CommonVoice(Table):
-    """`validated.tsv` of a Common Voice release, its sound in `clips`: cells end at tabs, quotes are characters."""
+    """`validated.tsv` of a Common Voice release, audio in `clips`: tab-separated, without quoting."""
 
     licence = CC0
 
@@ -103,14 +103,14 @@ class CommonVoice(Table):
     def _entries(self) -> Iterator[tuple[dict[str, Any], str]]:
         return _cells(islice(self._lines(), 1, None), self._names, self._columns, lambda line: line.split("\t"))
 
-    def _places(self, name: str) -> Sequence[str]:
+    def _candidates(self, name: str) -> Sequence[str]:
         return (f"clips/{name}",)
 
 
 class MetadataCsv(Table):
-    """`metadata.csv`: lines of `file|text`, or a first line that names its columns, divided by `|` or `,`.
+    """`metadata.csv`: lines of `file|text`, or a header that names the columns, separated by `|` or `,`.
 
-    Between bars quotation marks are characters; between commas a cell may stand in them, as spreadsheets write it.
+    With `|` there is no quoting; with `,` cells may be quoted, as spreadsheets write them.
     """
 
     def __init__(self, table: Path, settings: CorpusSettings) -> None:
@@ -134,7 +134,7 @@ class MetadataCsv(Table):
 
 
 class MetadataJsonl(Table):
-    """`metadata.jsonl`: an object a line; the first one shows which keys hold the file, the text and the speaker."""
+    """`metadata.jsonl`: one object per line; the keys of file, text and speaker are found in the first object."""
 
     def __init__(self, table: Path, settings: CorpusSettings) -> None:
         super().__init__(table, settings)
@@ -150,12 +150,12 @@ class MetadataJsonl(Table):
 
     def _entries(self) -> Iterator[tuple[dict[str, Any], str]]:
         for row, fault in map(_parse, self._lines()):
-            whole = all(isinstance(row.get(column), str | int | float) for column in self._columns.values())
-            yield _with_keys(row, self._columns), fault or ("" if whole else Reason.MISSING_COLUMNS)
+            complete = all(isinstance(row.get(column), str | int | float) for column in self._columns.values())
+            yield _with_keys(row, self._columns), fault or ("" if complete else Reason.MISSING_COLUMNS)
 
 
 def _find_columns(names: Sequence[str], settings: CorpusSettings, where: str) -> dict[str, str]:
-    """Which columns hold the keys `file`, `sentence`, `client_id`; nothing if the names are no such names."""
+    """Columns for the keys `file`, `sentence` and `client_id` (optional); empty if file or text is not found."""
     file = find_column(names, settings.audio_column, FILE_NAMES, "audio_column", where)
     others = [name for name in names if name != file]
     text = find_column(others, settings.text_column, TEXT_NAMES, "text_column", where)
@@ -172,7 +172,7 @@ def _with_keys(row: dict[str, Any], columns: dict[str, str]) -> dict[str, Any]:
 def _cells(
     lines: Iterable[bytes], names: Sequence[str], columns: dict[str, str], split: Callable[[str], list[str] | None]
 ) -> Iterator[tuple[dict[str, Any], str]]:
-    """Rows of a table with delimiters; as much as can be read of a row with a fault, to show it."""
+    """(row, fault or empty) of each line of a delimited table; a faulty row has the cells that could be read."""
     for line in lines:
         text = line.decode("utf-8", errors="replace")
         cells = split(text)
@@ -199,8 +199,8 @@ def _split_bars(line: str) -> list[str]:
 
 
 def _split_commas(line: str) -> list[str] | None:
-    """None if quotation marks do not match: the cell might go on in the next line, and its text would be cut."""
-    usual = csv.field_size_limit()  # refuses texts of more than 131,072 characters
+    """None for unmatched quotation marks: the cell may continue on the next line, and its text would be truncated."""
+    usual = csv.field_size_limit()  # 131,072 characters
     csv.field_size_limit(max(usual, len(line)))
     try:
         return next(csv.reader([line], strict=True), [])
@@ -216,6 +216,6 @@ def _parse(line: bytes) -> tuple[dict[str, Any], str]:
         return {}, Reason.NOT_UTF8
     try:
         row = json.loads(line)
-    except (ValueError, RecursionError):  # brackets by the thousand
+    except (ValueError, RecursionError):  # deeply nested brackets
         return {}, Reason.NOT_JSON
     return (row, "") if isinstance(row, dict) else ({}, Reason.NOT_JSON)

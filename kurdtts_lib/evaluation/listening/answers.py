@@ -1,4 +1,4 @@
-"""The file that a listener sends back, `answers-CODE.json`: read strictly, because it comes from outside."""
+"""Import of `answers-CODE.json`, the file that a listener sends back; validated strictly, because it is untrusted."""
 
 import json
 from pathlib import Path
@@ -15,25 +15,25 @@ ANSWER_FIELDS = {"item": str, "answer": int, "plays": int, "time": str}
 
 
 class ImportedAnswers(NamedTuple):
-    """What a file brought."""
+    """What was imported from a file."""
 
     test: str
     code: str
     answers: int
     new: int
-    """Without those that were here before."""
+    """Answers that were not in the store before."""
     expected: int
-    """How many a listener gives who comes to the end."""
+    """Number of answers of a complete test."""
 
 
 def import_answers(store: ListeningStore, path: Path) -> ImportedAnswers:
-    """Take the answers of one listener; the same file again counts once.
+    """Import the answers of one listener; importing the same file again changes nothing.
 
-    Raises ListeningError, and takes nothing, for a file that is damaged, not from a listener's page, of a test that
-    was not made here, or of a code that has other answers.
+    Raises ListeningError, and imports nothing, for a file that is damaged or not from a listener's page, for a test
+    that is not in the store, or for a code that already has other answers.
     """
     content = _read(path)
-    answers = [SubmittedAnswer(**_fields(each, ANSWER_FIELDS, path)) for each in content["answers"]]
+    answers = [SubmittedAnswer(**_fields(answer, ANSWER_FIELDS, path)) for answer in content["answers"]]
     try:
         new = store.add(content["test"], content["code"], answers, content["headphones"])
         expected = len(store.key(content["test"]).plan(content["code"]))
@@ -58,7 +58,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _fields(value: object, fields: dict[str, Any], path: Path) -> dict[str, Any]:
-    """`value` as a dict that has exactly these fields of these types."""
+    """`value` as a dict with exactly these fields of these types. Raises ListeningError otherwise."""
     if not isinstance(value, dict) or set(value) != set(fields):
         raise ListeningError(f"{path} is no whole file of answers: it should hold {', '.join(fields)}.")
     for name, kind in fields.items():

@@ -1,32 +1,32 @@
-"""In which order each listener hears what, so that neither place nor side favours a system."""
+"""Presentation orders balanced over listeners, so that neither position nor side favours a system."""
 
 import itertools
 
 import numpy as np
 
 TRIES = 300
-"""Random orders that are drawn to find one without the same sentence twice in succession."""
+"""Random orders that are tried to avoid the same sentence twice in succession."""
 
 
 def order(
     units: int, sentences: int, anchors: list[int], listener: int, rng: np.random.Generator
 ) -> list[tuple[int, int]]:
-    """One listener's items as (unit, sentence), in the order of hearing. A unit is a system, or a pair of systems.
+    """One listener's items as (unit, sentence), in presentation order. A unit is a system, or a pair of systems.
 
-    In every run of `units` items each unit stands once, and over `units` listeners in succession each unit stands
-    once at each place (a cyclic Latin square, turned by one for the next listener and for the next run). Which
-    sentence comes when is drawn.
-    anchors: the sentence of each anchor; they become units -1, -2 ... and are put in anywhere; places are balanced
-    without counting them. No sentence follows itself, if one of 300 draws has this; else the best of them.
+    Each block of `units` items contains each unit once, and over `units` consecutive listeners each unit is once at
+    each position (a cyclic Latin square, shifted by one for each listener and block). The order of sentences is random.
+    anchors: the index of each anchor's sentence; anchors become units -1, -2 ... at random positions, and the balance
+    does not count them. Of at most `TRIES` random orders the first without a repeated sentence in succession is used,
+    or else the one with the fewest repetitions.
     """
     best: list[tuple[int, int]] = []
     fewest = np.inf
     for _ in range(TRIES):
-        drawn, shift = rng.permutation(sentences), rng.permutation(max(units, sentences))[:units]
+        permutation, shift = rng.permutation(sentences), rng.permutation(max(units, sentences))[:units]
         items = []
         for run in range(sentences):
             row = (np.arange(units) + listener + run) % units
-            items += [(int(unit), int(drawn[(run + shift[unit]) % sentences])) for unit in row]
+            items += [(int(unit), int(permutation[(run + shift[unit]) % sentences])) for unit in row]
         for number, sentence in enumerate(anchors, 1):
             items.insert(int(rng.integers(len(items) + 1)), (-number, sentence))
         repeats = sum(first[1] == second[1] for first, second in itertools.pairwise(items))
@@ -37,15 +37,15 @@ def order(
     return best
 
 
-def variants(items: int, kinds: int, listeners: int, rng: np.random.Generator) -> np.ndarray:
-    """Which of `kinds` forms each listener hears of each item, (listeners, items): sides, and what X is.
+def variants(items: int, count: int, listeners: int, rng: np.random.Generator) -> np.ndarray:
+    """Which of `count` variants of each item (sides, and which system X is) a listener hears: (listeners, items).
 
-    Over each `kinds` listeners in succession every item has each form once; for one listener each form comes equally
-    often, to one.
+    Over `count` consecutive listeners every item has each variant once; for one listener the numbers of items per
+    variant differ by at most one.
     """
     rows = []
     for listener in range(listeners):
-        if listener % kinds == 0:
-            start = rng.permutation(np.arange(items) % kinds)
-        rows.append((start + listener) % kinds)
+        if listener % count == 0:
+            start = rng.permutation(np.arange(items) % count)
+        rows.append((start + listener) % count)
     return np.array(rows).reshape(listeners, items)

@@ -1,4 +1,4 @@
-"""What the listeners said, with and without those who did not listen, and whether it means anything."""
+"""Results of a listening test, with and without inattentive listeners, and their statistical significance."""
 
 import itertools
 from collections.abc import Sequence
@@ -13,51 +13,51 @@ from kurdtts_lib.evaluation.listening.design import HIDDEN_REFERENCE, LOW_ANCHOR
 from kurdtts_lib.evaluation.listening.statistics import Rating, alpha, interval, share
 from kurdtts_lib.evaluation.listening.store import Answer, ListeningStore
 
-CHANCE = 0.05
-"""How often listeners who hear no difference may be said to hear one, over all pairs of a test together."""
+SIGNIFICANCE = 0.05
+"""Family-wise error rate: the probability of reporting a difference that listeners do not hear, over all pairs."""
 RATED = """\
 Intervals hold for other listeners and other sentences (Clark 1973, min F'). Those of differences are wider where more
 than one pair is compared, so that all together are wrong one time in twenty (Bonferroni)."""
 METHOD = {"mos": RATED, "cmos": RATED, "abx": "Intervals and p are exact (Clopper and Pearson 1934; binomial test)."}
-ENDED = {True: "passed", False: "failed", None: "not reached"}
+ANCHOR_RESULTS = {True: "passed", False: "failed", None: "not reached"}
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What some of the listeners said."""
+    """The results of a group of listeners."""
 
     codes: list[str]
     table: pandas.DataFrame
-    """mos: a row for each system. cmos, abx: a row for each pair. Intervals are 95 % ones."""
+    """mos: one row per system; cmos, abx: one row per pair. With 95 % confidence intervals."""
     agreement: float
-    """Krippendorff's alpha of the ratings; NaN for abx, where each listener hears another X, or if it is unknown."""
+    """Krippendorff's alpha of the ratings; NaN if undefined, and for abx, where X differs between listeners."""
     verdicts: list[str]
-    """For each pair of systems a sentence that says whether the difference is real."""
+    """For each pair of systems a sentence on whether the difference is significant."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """All that came back for one test."""
+    """All results of one test."""
 
     key: AnswerKey
     listeners: pandas.DataFrame
-    """A row for each code that answered: answers, of how many, the anchors, the headphones check."""
+    """One row per code with answers: their number, of how many, the anchors, the headphone check."""
     everybody: Summary
     attentive: Summary
-    """Only those who put every spoilt anchor below the sound it was made from."""
+    """Only listeners who rated every low anchor below its hidden reference."""
 
     def __str__(self) -> str:
         key, failed = self.key, int((self.listeners["anchors"] == "failed").sum())
         head = f"Listening test {key.test} ({key.kind}), {len(key.sentences)} sentences: {', '.join(key.systems)}."
         lines = [head, *filter(None, [key.note]), "", self.listeners.to_string(), ""]
-        lines += [f"All {len(self.everybody.codes)} listeners:", *_told(self.everybody), ""]
+        lines += [f"All {len(self.everybody.codes)} listeners:", *_lines(self.everybody), ""]
         rest = len(self.everybody.codes) - len(self.attentive.codes) - failed
         without = f"Without {failed} who failed the hidden anchors and {rest} who did not reach them:"
-        return "\n".join([*lines, without, *_told(self.attentive), "", METHOD[key.kind]])
+        return "\n".join([*lines, without, *_lines(self.attentive), "", METHOD[key.kind]])
 
 
 def results(store: ListeningStore, test: str | None = None) -> Results:
-    """Of `test`; None: of the newest. Raises ListeningError if nobody has answered yet."""
+    """The results of `test`, by default the newest. Raises ListeningError if it has no answers yet."""
     key = store.key(test)
     answers = store.answers(key.test)
     if not answers:
@@ -70,20 +70,20 @@ def results(store: ListeningStore, test: str | None = None) -> Results:
             "code": code,
             "answers": sum(answer.code == code for answer in answers),
             "of": len(key.plan(code)),
-            "anchors": ENDED[passed[code]],
+            "anchors": ANCHOR_RESULTS[passed[code]],
             "headphones": _headphones(headphones, code, len(key.trials)),
         }
         for code in codes
     ]
-    good = [code for code in codes if passed[code]]
+    attentive = [code for code in codes if passed[code]]
     table = pandas.DataFrame(rows).set_index("code")
-    return Results(key, table, summarize(key, answers, codes), summarize(key, answers, good))
+    return Results(key, table, summarize(key, answers, codes), summarize(key, answers, attentive))
 
 
 def passes(answers: Sequence[Answer], kind: str) -> bool | None:
-    """Whether one listener put each spoilt anchor below its unspoilt form; None if no such pair is answered yet.
+    """Whether one listener put each low anchor below its hidden reference; None without an answered pair.
 
-    With two pairs, who answers by chance passes one time in six (mos, cmos) or in four (abx).
+    With two pairs, random answers pass one time in six (mos, cmos) or in four (abx).
     """
     anchors = [answer for answer in answers if answer.systems[0] in (LOW_ANCHOR, HIDDEN_REFERENCE)]
     if kind == "mos":
@@ -91,7 +91,7 @@ def passes(answers: Sequence[Answer], kind: str) -> bool | None:
         pairs = [
             (rated.get((LOW_ANCHOR, text)), rated.get((HIDDEN_REFERENCE, text))) for text in {text for _, text in rated}
         ]
-        right = [spoilt < unspoilt for spoilt, unspoilt in pairs if spoilt is not None and unspoilt is not None]
+        right = [low < reference for low, reference in pairs if low is not None and reference is not None]
     elif kind == "cmos":
         right = [_preference(answer, HIDDEN_REFERENCE) > 0 for answer in anchors]
     else:
@@ -100,7 +100,7 @@ def passes(answers: Sequence[Answer], kind: str) -> bool | None:
 
 
 def summarize(key: AnswerKey, answers: Sequence[Answer], codes: Sequence[str]) -> Summary:
-    """The figures of these listeners, anchors left out."""
+    """The results of these listeners, without anchors."""
     heard = [
         answer for answer in answers if answer.code in codes and answer.systems[0] not in (LOW_ANCHOR, HIDDEN_REFERENCE)
     ]
@@ -126,8 +126,8 @@ def _cmos(key: AnswerKey, answers: list[Answer], codes: list[str]) -> Summary:
     verdicts = []
     pairs, level = _pairs(key)
     for first, second in pairs:
-        theirs = [answer for answer in answers if set(answer.systems) == {first, second}]
-        ratings = [Rating(answer.code, answer.sentence, _preference(answer, first)) for answer in theirs]
+        of_pair = [answer for answer in answers if set(answer.systems) == {first, second}]
+        ratings = [Rating(answer.code, answer.sentence, _preference(answer, first)) for answer in of_pair]
         rows[f"{first} over {second}"] = _row("CMOS", interval(ratings))
         wide = interval(ratings, level)
         verdicts.append(_verdict(first, second, wide, _counts(ratings), level, "the CMOS is"))
@@ -154,7 +154,7 @@ def _abx(key: AnswerKey, answers: list[Answer], codes: list[str]) -> Summary:
             "high": found.high,
             "p": found.p_value,
         }
-        real = found.p_value < CHANCE / len(pairs)
+        real = found.p_value < SIGNIFICANCE / len(pairs)
         verdicts.append(
             f"With {_count(len(codes), 'listener')}, {first} and {second} {'can' if real else 'cannot'} be told "
             f"apart: {found.right} of {found.answers} answers were right; guessing would be as good with a probability "
@@ -168,7 +168,7 @@ def _ratings(answers: list[Answer], system: str) -> list[Rating]:
 
 
 def _preference(answer: Answer, system: str) -> int:
-    """How much better `system` sounded than the other one."""
+    """How much better `system` was rated than the other one, -3 to 3."""
     return answer.answer if answer.systems[1] == system else -answer.answer
 
 
@@ -177,9 +177,9 @@ def _is_right(answer: Answer) -> bool:
 
 
 def _pairs(key: AnswerKey) -> tuple[list[tuple[str, str]], float]:
-    """All pairs, and the level of each one's interval: together they are wrong one time in twenty (Bonferroni)."""
+    """All pairs of systems, and the Bonferroni-corrected confidence level of each pair's interval."""
     pairs = list(itertools.combinations(key.systems, 2))
-    return pairs, 1 - CHANCE / len(pairs)
+    return pairs, 1 - SIGNIFICANCE / len(pairs)
 
 
 def _table(rows: dict[str, dict[str, float]]) -> pandas.DataFrame:
@@ -221,7 +221,7 @@ def _headphones(found: dict[str, int | None], code: str, trials: int) -> str:
     return "left out" if found[code] is None else f"{found[code]} of {trials}"
 
 
-def _told(summary: Summary) -> list[str]:
+def _lines(summary: Summary) -> list[str]:
     if not summary.codes:
         return ["Nobody is left."]
     agreement = [] if np.isnan(summary.agreement) else [f"Agreement (Krippendorff's alpha): {summary.agreement:.2f}"]

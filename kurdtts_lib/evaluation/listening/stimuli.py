@@ -1,4 +1,4 @@
-"""What listeners hear: sounds at one loudness, spoilt sounds that show who listens, and tones that tell headphones."""
+"""Stimuli: loudness normalisation, low anchors that reveal inattentive listeners, and tones of the headphone check."""
 
 import itertools
 from collections.abc import Hashable, Mapping
@@ -11,10 +11,10 @@ from kurdtts_lib.audio.io import loudness
 from kurdtts_lib.core.errors import ListeningError
 
 TARGET_LUFS = -23.0
-"""EBU R128's level for broadcasts; lower for the whole test if a sound's peak would not fit."""
+"""EBU R128's level for broadcasts; lower for the whole test if a peak would exceed `PEAK`."""
 PEAK = 0.99
-SPOILT_CUTOFF_HZ = 2500
-SPOILT_SNR_DB = 10.0
+LOW_ANCHOR_CUTOFF_HZ = 2500
+LOW_ANCHOR_SNR_DB = 10.0
 TONE_RATE = 8000
 """Hertz: enough for a tone of 200 Hz, and six trials stay small."""
 
@@ -22,52 +22,52 @@ Name = TypeVar("Name", bound=Hashable)
 
 
 class HeadphoneTrial(NamedTuple):
-    """One question of the headphones check."""
+    """One question of the headphone check."""
 
     sound: np.ndarray
     """(samples, 2), in [-1, 1], at TONE_RATE."""
     quietest: int
-    """1, 2 or 3: which tone really is."""
+    """1, 2 or 3: the tone that has the lowest level."""
 
 
-def same_loudness(sounds: Mapping[Name, np.ndarray], sampling_rate: int) -> dict[Name, np.ndarray]:
+def same_loudness(waveforms: Mapping[Name, np.ndarray], sampling_rate: int) -> dict[Name, np.ndarray]:
     """All (samples,) at the same integrated loudness (EBU R128, `audio.loudness`): the louder of two seems better.
 
-    Nothing is limited: where a peak would pass 0.99 at -23 LUFS, all sounds become quieter together. Raises
-    ListeningError for a sound that is empty, silent or not a number.
+    No limiter: if a peak would exceed `PEAK` at `TARGET_LUFS`, all waveforms get the same lower loudness. Raises
+    ListeningError for a waveform that is empty, silent, not mono or not finite.
     """
     levels = {}
-    for name, waveform in sounds.items():
+    for name, waveform in waveforms.items():
         if waveform.ndim != 1 or not len(waveform) or not np.isfinite(waveform).all():
             raise ListeningError(f"The sound of {name} is empty, has channels, or holds samples that are not numbers.")
         levels[name] = loudness(waveform, sampling_rate)
         if levels[name] == -np.inf:
             raise ListeningError(f"The sound of {name} is silent. Leave this sentence out, or look at the voice.")
-    room = [levels[name] + 20 * np.log10(PEAK / np.abs(waveform).max()) for name, waveform in sounds.items()]
-    target = min(TARGET_LUFS, *room)
-    return {name: waveform * 10 ** ((target - levels[name]) / 20) for name, waveform in sounds.items()}
+    headroom = [levels[name] + 20 * np.log10(PEAK / np.abs(waveform).max()) for name, waveform in waveforms.items()]
+    target = min(TARGET_LUFS, *headroom)
+    return {name: waveform * 10 ** ((target - levels[name]) / 20) for name, waveform in waveforms.items()}
 
 
 def low_anchor(waveform: np.ndarray, sampling_rate: int, rng: np.random.Generator) -> np.ndarray:
-    """A hidden anchor: (samples,) without what is above 2.5 kHz, and white noise 10 dB below the speech's power.
+    """The low anchor of a waveform (samples,): low-pass at 2.5 kHz, plus white noise at 10 dB SNR.
 
-    Dull and noisy on purpose: whoever does not put it below the sound it was made from did not listen.
+    Clearly degraded: a listener who does not rate it below the hidden reference is inattentive.
     """
-    cutoff = min(SPOILT_CUTOFF_HZ, 0.45 * sampling_rate)
-    dull = scipy.signal.sosfilt(scipy.signal.butter(6, cutoff, fs=sampling_rate, output="sos"), waveform)
-    noise_power = np.mean(np.square(dull)) * 10 ** (-SPOILT_SNR_DB / 10)
-    return dull + rng.normal(scale=np.sqrt(noise_power), size=len(dull))
+    cutoff = min(LOW_ANCHOR_CUTOFF_HZ, 0.45 * sampling_rate)
+    filtered = scipy.signal.sosfilt(scipy.signal.butter(6, cutoff, fs=sampling_rate, output="sos"), waveform)
+    noise_power = np.mean(np.square(filtered)) * 10 ** (-LOW_ANCHOR_SNR_DB / 10)
+    return filtered + rng.normal(scale=np.sqrt(noise_power), size=len(filtered))
 
 
 def headphone_trials(rng: np.random.Generator) -> list[HeadphoneTrial]:
     """The six questions of Woods et al. 2017, "Headphone screening to facilitate web-based auditory experiments".
 
-    Each has three tones of 200 Hz, one second long: an ordinary one, one that is 6 dB quieter, and one whose right
-    channel is upside down. Through headphones the second is the quietest. From two loudspeakers the third one's
-    channels cancel each other in the air, and it seems the quietest. The six orders of three, mixed.
+    Each has three tones of 200 Hz, one second long: an ordinary one, one that is 6 dB quieter, and one in antiphase
+    (right channel inverted). On headphones the second is the quietest; over two loudspeakers the channels of the third
+    cancel, so that it seems the quietest. All six orders of the three, shuffled.
     In that paper's laboratory 20 of 20 people with headphones and 1 of 20 with loudspeakers had five or six right.
-    It cannot tell good headphones from bad ones, or a quiet room from a loud one; one loudspeaker (a phone) loses the
-    third tone altogether and looks like two; and who guesses has five or six right one time in 56.
+    The check cannot detect poor headphones or a noisy room; a single loudspeaker (a phone) cancels the third tone
+    completely and gives the same answers as two; and guessing gives five or six right one time in 56.
     """
     gap = np.zeros((TONE_RATE // 2, 2))
     orders = [order for order in itertools.permutations(("ordinary", "quiet", "upside down"))]

@@ -1,4 +1,4 @@
-"""Tests and answers in one SQLite file; every answer is on the disk when `add` returns."""
+"""Listening tests and their answers in one SQLite file; answers are on disk when `add` returns."""
 
 import contextlib
 import datetime
@@ -50,24 +50,24 @@ KIND = sqlite.Kind(
 
 @dataclass(frozen=True)
 class SubmittedAnswer:
-    """An answer as the listener's page gives it."""
+    """An answer as a listener's page submits it."""
 
     item: str
     answer: int
     plays: int
-    """How many sounds were played to their end."""
+    """Number of stimuli played to the end, repetitions included."""
     time: str
-    """When, ISO 8601 with the time zone."""
+    """Time of the answer, ISO 8601 with time zone."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer with what was behind it."""
+    """A stored answer, with the systems and the sentence that were heard."""
 
     code: str
     item: str
     systems: list[str]
-    """In the order of hearing."""
+    """In presentation order."""
     sentence: str
     answer: int
     plays: int
@@ -75,16 +75,16 @@ class Answer:
 
 
 class ListeningStore:
-    """The tests that were made here and what came back. Several processes may use the same folder.
+    """The tests of this home and their answers. Several processes may use the same folder.
 
-    Every method raises ListeningError, which says what to do, for bad input or a file that cannot be used.
+    All methods raise ListeningError, with instructions, for bad input or an unusable file.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.path = (folder or home() / "data" / "listening") / NAME
 
     def keep(self, key: AnswerKey) -> None:
-        """Remember a test; the same one again changes nothing."""
+        """Store a test; storing it again changes nothing."""
         created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         with self._transaction() as database:
             database.execute(
@@ -92,33 +92,33 @@ class ListeningStore:
             )
 
     def tests(self) -> list[str]:
-        """All tests, the newest last."""
+        """Names of all tests, the newest last."""
         with self._transaction(write=False) as database:
             return [row["test"] for row in database.execute("SELECT test FROM tests ORDER BY number")]
 
     def key(self, test: str | None = None) -> AnswerKey:
-        """Of a test; None: the newest."""
+        """The answer key of a test, by default of the newest."""
         with self._transaction(write=False) as database:
             return _key(database, test)
 
     def add(
-        self, test: str, code: str, given: Sequence[SubmittedAnswer], headphones: Sequence[int] | None = None
+        self, test: str, code: str, answers: Sequence[SubmittedAnswer], headphones: Sequence[int] | None = None
     ) -> int:
-        """Keep answers of one listener, all or none; returns how many are new.
+        """Store answers of one listener in one transaction; return how many are new.
 
-        headphones: the tone that was chosen in each trial of the check; empty: it was left out; None: nothing to say.
-        What is there already is not counted again. Another answer in its place is refused: then two listeners used
-        the same code.
+        headphones: the tone chosen in each trial of the headphone check; empty: it was skipped; None: store nothing.
+        Answers that are there already are not counted again. A different answer to the same item is refused: two
+        listeners used the same code.
         """
         with self._transaction() as database:
             key = _key(database, test)
-            plan = {place.item: place for place in key.plan(code)}
+            plan = {trial.item: trial for trial in key.plan(code)}
             if headphones is not None:
-                _keep_headphones(database, key, code, headphones)
-            return sum(_keep(database, key, code, _checked(key, plan, each), each) for each in given)
+                _insert_headphones(database, key, code, headphones)
+            return sum(_insert(database, key, code, _checked(key, plan, answer), answer) for answer in answers)
 
     def answers(self, test: str) -> list[Answer]:
-        """All answers to a test, by listener, in the order in which they came."""
+        """All answers to a test, by listener, in the order in which they were given."""
         with self._transaction(write=False) as database:
             found = database.execute(
                 "SELECT code, item, systems, sentence, answer, plays, time FROM answers WHERE test = ?"
@@ -129,16 +129,16 @@ class ListeningStore:
         return [Answer(**{**row, "systems": json.loads(row["systems"])}) for row in rows]
 
     def headphones(self, test: str) -> dict[str, int | None]:
-        """How many of the six trials of the headphones check each listener had right; None: left out."""
+        """Right answers in the headphone check, of six, by listener; None if it was skipped."""
         with self._transaction(write=False) as database:
             right = list(_key(database, test).trials.values())
             found = database.execute("SELECT code, choices FROM headphones WHERE test = ?", (test,)).fetchall()
-        return {row["code"]: _number_right(json.loads(row["choices"]), right) for row in found}
+        return {row["code"]: _count_right(json.loads(row["choices"]), right) for row in found}
 
     def progress(self, test: str, code: str) -> dict[str, Any]:
-        """Where a listener goes on: `answered`, a list of items, and `checked`, whether headphones were asked about."""
+        """Where a listener resumes: `answered`, a list of items, and `checked`, whether the headphone check is done."""
         self.key(test).plan(code)
-        answered = [each.item for each in self.answers(test) if each.code == code]
+        answered = [answer.item for answer in self.answers(test) if answer.code == code]
         return {"answered": answered, "checked": code in self.headphones(test)}
 
     @contextlib.contextmanager
@@ -159,54 +159,54 @@ def _key(database: sqlite3.Connection, test: str | None) -> AnswerKey:
     return AnswerKey.from_json(keys[test or rows[-1]["test"]])
 
 
-def _number_right(choices: list[int], right: list[int]) -> int | None:
+def _count_right(choices: list[int], right: list[int]) -> int | None:
     return sum(one == other for one, other in zip(choices, right, strict=True)) if choices else None
 
 
-def _keep_headphones(database: sqlite3.Connection, key: AnswerKey, code: str, choices: Sequence[int]) -> None:
+def _insert_headphones(database: sqlite3.Connection, key: AnswerKey, code: str, choices: Sequence[int]) -> None:
     if choices and (len(choices) != len(key.trials) or not all(_whole(choice, range(1, 4)) for choice in choices)):
         raise ListeningError(f"The headphones check of {code} is not {len(key.trials)} numbers from 1 to 3: {choices}.")
     written = json.dumps(list(choices))
     database.execute("INSERT OR IGNORE INTO headphones VALUES (?, ?, ?)", (key.test, code, written))
-    (kept,) = database.execute(
+    (stored,) = database.execute(
         "SELECT choices FROM headphones WHERE test = ? AND code = ?", (key.test, code)
     ).fetchone()
-    if kept != written:
+    if stored != written:
         raise _used(key.test, code)
 
 
-def _checked(key: AnswerKey, plan: dict[str, Trial], given: SubmittedAnswer) -> Trial:
-    if given.item not in plan:
-        raise ListeningError(f"The test {key.test} has no item {given.item!r} for this listener.")
-    place, scale = plan[given.item], SCALES[key.kind]
-    if not _whole(given.answer, scale):
-        raise ListeningError(f"An answer must be a whole number from {scale[0]} to {scale[-1]}, not {given.answer!r}.")
-    if not _whole(given.plays, range(len(place.sounds), 10_000)):
-        raise ListeningError(f"{given.plays!r} plays cannot be: each of {len(place.sounds)} sounds must be heard once.")
-    return place
+def _checked(key: AnswerKey, plan: dict[str, Trial], answer: SubmittedAnswer) -> Trial:
+    if answer.item not in plan:
+        raise ListeningError(f"The test {key.test} has no item {answer.item!r} for this listener.")
+    trial, scale = plan[answer.item], SCALES[key.kind]
+    if not _whole(answer.answer, scale):
+        raise ListeningError(f"An answer must be a whole number from {scale[0]} to {scale[-1]}, not {answer.answer!r}.")
+    if not _whole(answer.plays, range(count := len(trial.sounds), 10_000)):
+        raise ListeningError(f"{answer.plays!r} plays cannot be: each of {count} sounds must be heard once.")
+    return trial
 
 
 def _whole(value: object, allowed: range) -> bool:
     return type(value) is int and value in allowed
 
 
-def _keep(database: sqlite3.Connection, key: AnswerKey, code: str, place: Trial, given: SubmittedAnswer) -> bool:
-    given = replace(given, time=_utc(given.time))
-    place_of = (key.test, code, given.item)
-    before = database.execute("SELECT time FROM answers WHERE test = ? AND code = ? AND item = ?", place_of).fetchone()
+def _insert(database: sqlite3.Connection, key: AnswerKey, code: str, trial: Trial, answer: SubmittedAnswer) -> bool:
+    answer = replace(answer, time=_utc(answer.time))
+    row_key = (key.test, code, answer.item)
+    before = database.execute("SELECT time FROM answers WHERE test = ? AND code = ? AND item = ?", row_key).fetchone()
     if before is not None:
-        if before["time"] != given.time:
+        if before["time"] != answer.time:
             raise _used(key.test, code)
-        # The same moment is the same listener, who heard nothing back and sent it again, perhaps thought over.
+        # Same time, same listener: the response got lost and the page sent the answer again, perhaps changed.
         database.execute(
             "UPDATE answers SET answer = ?, plays = ? WHERE test = ? AND code = ? AND item = ?",
-            (given.answer, given.plays, *place_of),
+            (answer.answer, answer.plays, *row_key),
         )
         return False
-    heard = json.dumps(place.heard, ensure_ascii=False)
+    heard = json.dumps(trial.heard, ensure_ascii=False)
     database.execute(
         "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (*place_of, heard, place.sentence, given.answer, given.plays, given.time),
+        (*row_key, heard, trial.sentence, answer.answer, answer.plays, answer.time),
     )
     return True
 
