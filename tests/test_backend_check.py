@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from kurdtts_lib.audio import io
-from kurdtts_lib.cli import check as backend_check
+from kurdtts_lib.cli import backend_check as backend_check
 from kurdtts_lib.core.settings import REPOSITORY
 
 

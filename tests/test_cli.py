@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from kurdtts_lib.cli import app, training_loop
+from kurdtts_lib.cli import app, training_bar
 from kurdtts_lib.core.settings import with_preset
 from kurdtts_lib.data.dataset import read_metadata, split
 from kurdtts_lib.data.training_set import corpus_settings
@@ -144,14 +144,14 @@ def test_preset_and_tensorboard_change_only_how_the_machine_computes() -> None:
     assert dataclasses.replace(with_preset(settings, "gpu-8gb"), steps=1500, tensorboard=False) == profile.training
 
 
-@pytest.mark.parametrize("number", training_loop.STOPPING)  # Ctrl-Break too, where there is one
+@pytest.mark.parametrize("number", training_bar.STOPPING)  # Ctrl-Break too, where there is one
 def test_the_first_signal_sets_the_stop_event_and_the_second_one_is_the_old_handlers(
     number: signal.Signals, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caught: list[int] = []
     before = signal.signal(number, lambda *_: caught.append(number))
     try:
-        with training_loop.stop_on_signals(alone=True) as stop:
+        with training_bar.stop_on_signals(alone=True) as stop:
             signal.raise_signal(number)
             assert stop.is_set() and not caught
             assert "Stopping after this step" in capfd.readouterr().err
@@ -162,7 +162,7 @@ def test_the_first_signal_sets_the_stop_event_and_the_second_one_is_the_old_hand
 
 
 def test_a_launcher_may_pass_a_signal_on_as_often_as_it_likes() -> None:
-    with training_loop.stop_on_signals(alone=False) as stop:
+    with training_bar.stop_on_signals(alone=False) as stop:
         for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
             signal.raise_signal(number)
         assert stop.is_set()
@@ -170,7 +170,7 @@ def test_a_launcher_may_pass_a_signal_on_as_often_as_it_likes() -> None:
 
 def test_handlers_come_back_when_no_signal_came() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with training_loop.stop_on_signals(alone=True) as stop:
+    with training_bar.stop_on_signals(alone=True) as stop:
         assert not stop.is_set()
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from kurdtts_lib.core.errors import TextError, TextReason
 from kurdtts_lib.core.settings import CorpusSettings
-from kurdtts_lib.data import filters
-from kurdtts_lib.data.filters import EXPLAINED, KEPT, ClipRecord, filter_audio, filter_text, reasons_table
-from kurdtts_lib.data.reasons import SOURCE_FAULT, Reason
+from kurdtts_lib.data import filtering
+from kurdtts_lib.data.filtering import EXPLAINED, KEPT, ClipRecord, filter_audio, filter_text, reasons_table
+from kurdtts_lib.data.filters import SOURCE_FAULT, Reason
 from kurdtts_lib.data.sources import SourceClip
 from kurdtts_lib.data.training_set import COLUMNS
 
@@ -125,7 +125,7 @@ def record(number: int, text: str = "roj baş", **changes: object) -> ClipRecord
 
 def test_of_equal_sounds_the_first_stays() -> None:
     records = [record(0, digest="x"), record(1, "ez", digest="x"), record(2), record(3, digest="x", reason="silent")]
-    filters.filter_duplicate_audio(records)
+    filtering.filter_duplicate_audio(records)
     assert [one["reason"] for one in records] == [KEPT, "same sound as another clip", KEPT, "silent"]
     assert records[1]["detail"] == "clip 0"
 
@@ -141,7 +141,7 @@ def test_of_equal_sounds_the_first_stays() -> None:
 def test_of_several_readings_the_best_stays_wherever_it_stands(better: dict, worse: dict) -> None:
     for first, second in ((better, worse), (worse, better)):
         records = [record(0, **first), record(1, **second), record(2, "other"), record(3, speaker="t")]
-        filters.filter_repeated_sentences(records)
+        filtering.filter_repeated_sentences(records)
         assert records[0 if first is better else 1]["reason"] == KEPT
         assert records[1 if first is better else 0]["reason"] == "sentence read better in another clip"
         assert records[2]["reason"] == records[3]["reason"] == KEPT
@@ -149,14 +149,14 @@ def test_of_several_readings_the_best_stays_wherever_it_stands(better: dict, wor
 
 def test_of_equal_readings_the_first_stays() -> None:
     records = [record(0), record(1)]
-    filters.filter_repeated_sentences(records)
+    filtering.filter_repeated_sentences(records)
     assert [one["reason"] for one in records] == [KEPT, "sentence read better in another clip"]
 
 
 @given(st.lists(st.integers(1, 60), min_size=25, max_size=40), st.floats(0.5, 5))
 def test_the_pace_rule_is_the_median_and_scaled_deviation(letters: list[int], mads: float) -> None:
     records = [record(number, "a" * count) for number, count in enumerate(letters)]
-    filters.filter_speaking_rate(records, dataclasses.replace(SETTINGS, pace_mads=mads))
+    filtering.filter_speaking_rate(records, dataclasses.replace(SETTINGS, pace_mads=mads))
     paces = sorted(count / 2.0 for count in letters)
     middle = (paces[(len(paces) - 1) // 2] + paces[len(paces) // 2]) / 2
     deviations = sorted(abs(pace - middle) for pace in paces)
@@ -171,16 +171,16 @@ def test_each_speaker_has_an_own_pace() -> None:
     slow = [record(number, "a" * (20 + number % 3), speaker="slow") for number in range(30)]
     fast = [record(number, "a" * (40 + number % 3), speaker="fast") for number in range(30)]
     odd = [record(99, "a" * 40, speaker="slow"), record(98, "a" * 40, speaker="new")]
-    filters.filter_speaking_rate([*slow, *fast, *odd], SETTINGS)
+    filtering.filter_speaking_rate([*slow, *fast, *odd], SETTINGS)
     assert {one["reason"] for one in slow + fast} == {KEPT}
     assert [one["reason"] for one in odd] == ["pace too far from the usual", KEPT]
 
 
 def test_few_clips_have_no_pace_and_the_rule_can_be_switched_off() -> None:
     few = [record(number, "a" * (3 if number else 50)) for number in range(19)]
-    filters.filter_speaking_rate(few, SETTINGS)
+    filtering.filter_speaking_rate(few, SETTINGS)
     many = [record(number, "a" * (3 if number else 50)) for number in range(40)]
-    filters.filter_speaking_rate(many, dataclasses.replace(SETTINGS, pace_mads=None))
+    filtering.filter_speaking_rate(many, dataclasses.replace(SETTINGS, pace_mads=None))
     assert {one["reason"] for one in few + many} == {KEPT}
     assert many[0]["letters_per_second"] == 25.0
 
@@ -216,5 +216,5 @@ def test_a_faulty_lexicon_is_no_fault_of_a_sentence(monkeypatch: pytest.MonkeyPa
 
 def test_what_is_nearly_the_usual_pace_stays_however_alike_the_others_are() -> None:
     records = [record(number, "a" * 40) for number in range(25)] + [record(30, "a" * 43), record(31, "a" * 45)]
-    filters.filter_speaking_rate(records, SETTINGS)
+    filtering.filter_speaking_rate(records, SETTINGS)
     assert [one["reason"] for one in records[25:]] == [KEPT, "pace too far from the usual"]

@@ -339,7 +339,7 @@ def test_voices_have_names_that_can_be_told_apart(make_voice: Callable[..., Voic
     assert list(load_systems(places, profile)) == ["voice", "voice (2)", "recording (2)"]
     with pytest.raises(VoiceError, match="There is no voice 7"):
         load_systems(["7"], profile)
-    with pytest.raises(VoiceError, match="cannot be loaded"):
+    with pytest.raises(VoiceError, match="no such folder"):
         load_systems([tmp_path / "nothing"], profile)
     with pytest.raises(VoiceError, match="no name"):
         load_systems([" "], profile)

@@ -19,8 +19,8 @@ from kurdtts_lib.core.errors import CorpusError, KurdTTSError
 from kurdtts_lib.core.settings import REPOSITORY, AudioSettings, CorpusSettings, load_profile
 from kurdtts_lib.data import audio_cache, other_speakers, training_set
 from kurdtts_lib.data import prepare as preparation
-from kurdtts_lib.data.cache import open_cache
 from kurdtts_lib.data.dataset import read_metadata
+from kurdtts_lib.data.feature_cache import open_cache
 from kurdtts_lib.data.prepare import prepare
 from kurdtts_lib.data.preprocess import Preprocessing, preprocess
 from kurdtts_lib.data.sources import read_corpus

@@ -436,8 +436,10 @@ def test_what_overflows_is_computed_in_float32(make_step, batch, monkeypatch, pr
 @pytest.mark.parametrize(("precision", "tolerance"), [("bf16", 0.05), ("fp16", 0.01)])
 def test_low_precision_is_near_float32(make_step, batch, no_chance, monkeypatch, precision, tolerance):
     monkeypatch.setattr(step_module, "FIRST_LOSS_SCALE", 32.0)  # so low that the very first step learns
-    exact = make_step(True, no_chance)([batch])
-    found = make_step(True, no_chance, mixed_precision=precision)([batch])
+    # Without the processor's own kernels for low precision, whose rounding differs from machine to machine.
+    with torch.backends.mkldnn.flags(enabled=False):
+        exact = make_step(True, no_chance)([batch])
+        found = make_step(True, no_chance, mixed_precision=precision)([batch])
     assert found.skipped is None
     assert found.terms == pytest.approx(exact.terms, rel=tolerance)
     assert found.gradient_norms == pytest.approx(exact.gradient_norms, rel=0.1)

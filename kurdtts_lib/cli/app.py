@@ -104,7 +104,7 @@ def _add_profile(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(_: argparse.Namespace) -> int:
-    from kurdtts_lib.cli.check import run_checks
+    from kurdtts_lib.cli.backend_check import run_checks
 
     checks = run_checks()
     print(*checks, sep="\n")
@@ -112,7 +112,7 @@ def _check(_: argparse.Namespace) -> int:
 
 
 def _prepare(options: argparse.Namespace) -> int:
-    from kurdtts_lib.data.filters import reasons_table
+    from kurdtts_lib.data.filtering import reasons_table
     from kurdtts_lib.data.prepare import prepare
 
     profile = load_profile(options.profile)
@@ -131,7 +131,7 @@ def _prepare(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from kurdtts_lib.cli.training_loop import run_to_end
+    from kurdtts_lib.cli.training_bar import run_to_end
     from kurdtts_lib.evaluation.report import as_text
     from kurdtts_lib.voices import registry
     from kurdtts_lib.voices.finetune import finish_training, prepare_training

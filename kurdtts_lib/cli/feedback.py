@@ -131,7 +131,7 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _train_reported(options: argparse.Namespace, report: "JobReport") -> int:
-    from kurdtts_lib.cli.training_loop import run_to_end
+    from kurdtts_lib.cli.training_bar import run_to_end
     from kurdtts_lib.feedback.finetune import FeedbackTraining, only_training
     from kurdtts_lib.feedback.store import FeedbackStore
     from kurdtts_lib.voices import registry

@@ -6,11 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from kurdtts_lib.core.settings import CorpusSettings
-from kurdtts_lib.data.cache import CacheEntry, FeatureCache
 from kurdtts_lib.data.dnsmos import dnsmos
-from kurdtts_lib.data.filters import ClipRecord, kept
+from kurdtts_lib.data.feature_cache import CacheEntry, FeatureCache
+from kurdtts_lib.data.filtering import ClipRecord, kept
+from kurdtts_lib.data.filters import Reason
 from kurdtts_lib.data.preprocess import ClipJob, ClipResult, Preprocessing
-from kurdtts_lib.data.reasons import Reason
 from kurdtts_lib.data.sources import SourceClip, changed, pick_clips
 from kurdtts_lib.data.workers import cores, in_parallel
 

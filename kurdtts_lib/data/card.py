@@ -7,7 +7,7 @@ import pandas
 from kurdtts_lib.core.cards import front_matter, licence_id, public_name, table
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings, describe
 from kurdtts_lib.data.dataset import Parts
-from kurdtts_lib.data.filters import KEPT, reasons_table
+from kurdtts_lib.data.filtering import KEPT, reasons_table
 from kurdtts_lib.data.sources import licence_of
 
 

@@ -8,11 +8,11 @@ import pandas
 
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.settings import AudioSettings
-from kurdtts_lib.data import filters
+from kurdtts_lib.data import filtering
 from kurdtts_lib.data.dataset import sentence_hash
-from kurdtts_lib.data.filters import KEPT
+from kurdtts_lib.data.filtering import KEPT
+from kurdtts_lib.data.filters import Reason
 from kurdtts_lib.data.preprocess import Preprocessing, preprocess
-from kurdtts_lib.data.reasons import Reason
 from kurdtts_lib.data.sources import changed, pick_clips
 from kurdtts_lib.data.training_set import corpus_settings
 
@@ -55,7 +55,7 @@ def _other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) 
         processed = preprocess(clip.audio, preprocessing)
         if processed.figures is not None and processed.waveform is not None:
             record = {"reason": KEPT, "text": row["text"], **processed.figures}
-            filters.filter_audio(record, settings, audio.hop_length, audio.sampling_rate)
+            filtering.filter_audio(record, settings, audio.hop_length, audio.sampling_rate)
             if record["reason"] == KEPT:
                 waveforms.append(processed.waveform)
         if all(len(waveforms) == clips_per_speaker for waveforms in speech.values()):

@@ -10,13 +10,13 @@ import pandas
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.files import check_own
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
-from kurdtts_lib.data import filters
+from kurdtts_lib.data import filtering
 from kurdtts_lib.data.audio_cache import AudioCache
-from kurdtts_lib.data.cache import NAME, open_cache
 from kurdtts_lib.data.dataset import part_of
-from kurdtts_lib.data.filters import KEPT, ClipRecord, kept
+from kurdtts_lib.data.feature_cache import NAME, open_cache
+from kurdtts_lib.data.filtering import KEPT, ClipRecord, kept
+from kurdtts_lib.data.filters import Reason
 from kurdtts_lib.data.preprocess import Preprocessing
-from kurdtts_lib.data.reasons import Reason
 from kurdtts_lib.data.sources import SourceClip, corpus_table, read_corpus
 from kurdtts_lib.data.speakers import choose_speakers, speaker_name, speaker_table, survey
 from kurdtts_lib.data.training_set import RECORD, table_of, write_training_set
@@ -68,7 +68,7 @@ def prepare(
     _check_apart(Path(settings.source), folder)
     progress = progress or (lambda done, name, total=None: None)
     records = [
-        filters.filter_text(clip, settings, speaker_name(clip.client_id, settings.keep_client_ids))
+        filtering.filter_text(clip, settings, speaker_name(clip.client_id, settings.keep_client_ids))
         for clip in _counted(read_corpus(settings, with_audio=False), "votes and text", progress)
     ]
     _need_some(records, "after votes and text")
@@ -125,14 +125,14 @@ def _check_apart(source: Path, folder: Path) -> None:
 def _filter(records: list[ClipRecord], settings: CorpusSettings, audio: AudioSettings, audio_cache: AudioCache) -> None:
     """Apply all filters that need audio statistics."""
     for record in kept(records):
-        filters.filter_audio(record, settings, audio.hop_length, audio.sampling_rate)
-    filters.filter_speaking_rate(records, settings)
-    filters.filter_duplicate_audio(records)  # after the speaking rate, which often shows whose text the audio has
+        filtering.filter_audio(record, settings, audio.hop_length, audio.sampling_rate)
+    filtering.filter_speaking_rate(records, settings)
+    filtering.filter_duplicate_audio(records)  # after the speaking rate, which often shows whose text the audio has
     if settings.min_dnsmos is not None:
         audio_cache.score_cleanliness(records)
-        filters.filter_cleanliness(records, settings)
+        filtering.filter_cleanliness(records, settings)
     if settings.one_clip_per_sentence:
-        filters.filter_repeated_sentences(records)
+        filtering.filter_repeated_sentences(records)
 
 
 def _audio_repairs(record: ClipRecord, settings: CorpusSettings) -> Iterator[str]:

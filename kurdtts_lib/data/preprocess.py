@@ -21,7 +21,7 @@ from kurdtts_lib.audio.io import (
 )
 from kurdtts_lib.core.errors import AudioError
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
-from kurdtts_lib.data.reasons import Reason
+from kurdtts_lib.data.filters import Reason
 
 CLIPPED = 0.99
 """Amplitude from which a sample counts as clipped; below 1, because MP3 coding makes flat tops slightly uneven."""

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from kurdtts_lib.core.cards import public_name
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings, describe
 from kurdtts_lib.data import plots
-from kurdtts_lib.data.filters import KEPT, reasons_table
+from kurdtts_lib.data.filtering import KEPT, reasons_table
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em }

@@ -12,10 +12,10 @@ from kurdtts_lib.core.cards import public_name
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.files import read_json, rename, write_json, write_text
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings, describe
-from kurdtts_lib.data.cache import NAME
 from kurdtts_lib.data.card import card
 from kurdtts_lib.data.dataset import Parts, write_metadata
-from kurdtts_lib.data.filters import KEPT, ClipRecord
+from kurdtts_lib.data.feature_cache import NAME
+from kurdtts_lib.data.filtering import KEPT, ClipRecord
 from kurdtts_lib.data.report import report
 
 RECORD = "preparation.json"

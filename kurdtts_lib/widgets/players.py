@@ -9,7 +9,7 @@ from IPython.display import HTML, Audio
 from kurdtts_lib.audio.io import decode, wav_bytes
 from kurdtts_lib.core.errors import AudioError
 from kurdtts_lib.core.settings import CorpusSettings
-from kurdtts_lib.data.filters import KEPT, reasons_table
+from kurdtts_lib.data.filtering import KEPT, reasons_table
 from kurdtts_lib.data.prepare import Preparation
 from kurdtts_lib.data.sources import SourceClip, find_clips
 from kurdtts_lib.evaluation.validation import DEMOS, Validator, demo_path

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kurdtts_lib.core.errors import CorpusError
-from kurdtts_lib.data.reasons import Reason
+from kurdtts_lib.data.filters import Reason
 
 ONE_SPEAKER = "one speaker"
 """The `client_id` of every clip of a corpus without speaker labels."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.settings import CorpusSettings
-from kurdtts_lib.data.reasons import Reason
+from kurdtts_lib.data.filters import Reason
 from kurdtts_lib.data.sources.base import ONE_SPEAKER, Source, SourceClip, make_clip, readable
 from kurdtts_lib.data.sources.parquet import open_parquet
 from kurdtts_lib.data.sources.tables import CommonVoice, MetadataCsv, MetadataJsonl

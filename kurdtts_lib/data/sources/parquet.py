@@ -14,7 +14,7 @@ from datasets.exceptions import DatasetsError
 
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.settings import CorpusSettings
-from kurdtts_lib.data.reasons import Reason
+from kurdtts_lib.data.filters import Reason
 from kurdtts_lib.data.sources.base import (
     FILE_NAMES,
     ONE_SPEAKER,

@@ -16,7 +16,7 @@ from typing import Any
 from kurdtts_lib.core.cards import CC0
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.settings import CorpusSettings
-from kurdtts_lib.data.reasons import Reason
+from kurdtts_lib.data.filters import Reason
 from kurdtts_lib.data.sources.base import (
     FILE_NAMES,
     ONE_SPEAKER,
