@@ -341,7 +341,7 @@ def test_voices_have_names_that_can_be_told_apart(make_voice: Callable[..., Voic
         load_systems(["7"], profile)
     with pytest.raises(VoiceError, match="no such folder"):
         load_systems([tmp_path / "nothing"], profile)
-    with pytest.raises(VoiceError, match="no name"):
+    with pytest.raises(VoiceError, match="no folder called"):
         load_systems([" "], profile)
 
 
