@@ -25,5 +25,5 @@ def test_noise_lowers_the_score(tmp_path: Path) -> None:
 
 def test_without_the_package_the_error_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "speechmos", None)
-    with pytest.raises(CorpusError, match=r"kurdtts\[judges\]"):
+    with pytest.raises(CorpusError, match=r"kurdtts\[train\]"):
         dnsmos(tmp_path / "any.wav")

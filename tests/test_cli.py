@@ -176,12 +176,18 @@ def test_handlers_come_back_when_no_signal_came() -> None:
 
 
 def test_a_stopped_training_says_so_and_the_same_command_goes_on(
-    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    base: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     data = tmp_path / "prepared"
     assert app.main(["prepare", "--output-dir", str(data), "--max-samples", "150"]) == 0
     command = ["train", "--data-dir", str(data), "--base-voice", str(base), "--steps", "3"]
     ordinary = Trainer._one_step
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
 
     def step_then_signal(trainer: Trainer, batches: object) -> StepReport:
         signal.raise_signal(signal.SIGTERM)

@@ -187,7 +187,7 @@ def test_what_cannot_be_exported_is_an_error_that_says_why(voice_folder, make_vo
     several = make_voice_folder(num_speakers=3, speaker_embedding_size=4)
     for source, folder, form, error, said in (
         (voice_folder, "out", "tflite", VoiceError, "no form 'tflite'.*onnx-int8"),
-        (tmp_path / "none", "out", "onnx", VoiceError, "cannot be loaded"),
+        (tmp_path / "none", "out", "onnx", VoiceError, "no such folder"),
         (voice_folder, "full", "onnx", KurdTTSError, "holds other files"),
         (several, "out", "onnx", VoiceError, "3 speakers"),
     ):

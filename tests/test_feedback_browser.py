@@ -31,7 +31,7 @@ OFFERED = "Roj baş, heval!"
 SENTENCE = "Navê min Şîlan e û ez li Diyarbekirê dijîm."
 CELLS = (
     f"""
-from kurdtts_lib import registry
+from kurdtts_lib.voices import registry
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.widgets.corrections_table import CorrectionsTable
 from kurdtts_lib.widgets.feedback_desk import FeedbackDesk

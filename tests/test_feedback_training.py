@@ -308,7 +308,7 @@ def test_a_voice_of_another_store_changes_nothing(store: FeedbackStore, current:
 
 
 HOLD = """
-from kurdtts_lib.feedback.training import only_training
+from kurdtts_lib.feedback.finetune import only_training
 with only_training():
     print("here", flush=True)
     input()

@@ -276,7 +276,7 @@ def test_writers_of_one_folder_take_turns_and_the_last_one_stays(folder):
 HOLD = """
 import sys
 from pathlib import Path
-from kurdtts_lib.files import locked
+from kurdtts_lib.core.files import locked
 
 with locked(Path(sys.argv[1])):
     print("here", flush=True)

@@ -31,7 +31,7 @@ WORTH = {"voice-a": 5.0, "voice-b": 2.0}
 ENGLISH, KURMANJI = LABELS["en"], LABELS["kmr"]
 NOTEBOOK = """
 from listening import small_test
-from kurdtts_lib.listening.store import ListeningStore
+from kurdtts_lib.evaluation.listening.store import ListeningStore
 from kurdtts_lib.widgets.listening_test import ListeningWidget
 test = small_test("cmos", sentences=2)
 ListeningWidget(test, ListeningStore())

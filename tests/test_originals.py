@@ -188,7 +188,7 @@ def test_a_discriminator_of_the_published_size_has_the_published_names_and_shape
         discriminator = VitsDiscriminator(conversion.PUBLISHED_DISCRIMINATOR)
     assert len(published) == 111
     conversion._fill(
-        discriminator, {conversion._renamed_parts(name): value for name, value in published.items()}, Path()
+        discriminator, {conversion._renamed_inner(name): value for name, value in published.items()}, Path()
     )
 
 

@@ -354,9 +354,9 @@ def test_a_folder_that_was_never_prepared_says_how(tmp_path: Path) -> None:
 RUN = """
 import os, sys
 from pathlib import Path
-from kurdtts_lib.corpus import workers
-from kurdtts_lib.corpus.preparation import prepare
-from kurdtts_lib.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.data import workers
+from kurdtts_lib.data.prepare import prepare
+from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 
 left = int(sys.argv[3])
 

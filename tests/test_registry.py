@@ -85,7 +85,7 @@ def test_an_unknown_version_names_those_there_are(add: Callable[..., int]) -> No
 def test_two_processes_that_publish_at_once_get_two_numbers(tmp_path: Path, home: Path) -> None:
     script = tmp_path / "reserve.py"
     script.write_text(
-        "from kurdtts_lib import registry\n"
+        "from kurdtts_lib.voices import registry\n"
         "for _ in range(40):\n"
         "    with registry._new_version() as version:\n"
         "        (registry.models() / f'voice-{version:04d}-x').mkdir()\n"

@@ -33,7 +33,7 @@ ID = "a" * 32
 TRAINER = """
 import json, os, sys, time
 from pathlib import Path
-from kurdtts_lib.errors import TrainingError
+from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.feedback.job import reported
 
 go, folder = Path(os.environ["KURDTTS_HOME"], "go"), Path(sys.argv[1])

@@ -72,7 +72,7 @@ def test_a_worker_that_dies_is_a_clear_error() -> None:
 ENDLESS = """
 import os, sys, time
 sys.path.insert(0, {folder!r})
-from kurdtts_lib.corpus.workers import in_parallel
+from kurdtts_lib.data.workers import in_parallel
 from test_workers import slow
 if __name__ == "__main__":
     for done, process in enumerate(in_parallel(slow, range(10_000), 2)):

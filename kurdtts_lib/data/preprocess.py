@@ -59,7 +59,9 @@ class Preprocessing:
     def cache_key(self) -> str:
         """The settings and the versions of all packages involved: results are reused only for the same key."""
         packages = " ".join(f"{name} {version(name)}" for name in PACKAGES)
-        return f"{FORMAT_VERSION} {self} {packages} {soundfile.__libsndfile_version__}"
+        # Not repr(self): names of files are made of this key, and must outlive the name of the class.
+        settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{FORMAT_VERSION} Treatment({settings}) {packages} {soundfile.__libsndfile_version__}"
 
 
 @dataclass(frozen=True)
