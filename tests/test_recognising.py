@@ -131,4 +131,4 @@ def test_a_recogniser_that_cannot_be_had_is_named(tmp_path: Path) -> None:
 def test_the_rate_stands_beside_that_of_the_recordings(audio: AudioSettings) -> None:
     extras, left_out = optional_metrics(audio, lambda waveform, rate: "roj baş")
     (rate,) = (extra for extra in extras if extra.name == "character_error_rate")
-    assert rate.of_recordings and "character_error_rate" not in left_out
+    assert rate.of_speech and "character_error_rate" not in left_out

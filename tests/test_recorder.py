@@ -203,7 +203,7 @@ def test_a_small_file_with_hours_of_silence_is_not_decoded(
     recorder: Recorder, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = encoded(np.zeros(700 * RATE, np.int16), "FLAC")
-    monkeypatch.setattr(takes.audio, "read", lambda source: pytest.fail("decoded"))
+    monkeypatch.setattr(takes.io, "read", lambda source: pytest.fail("decoded"))
     page.send(upload(file))
     assert len(file) < 1_000_000 and failure(recorder).code == "too_long"
 

@@ -34,7 +34,7 @@ def spelling_voice(audible_voice: Voice, monkeypatch: pytest.MonkeyPatch) -> Voi
     space = audible_voice.tokenizer.get_vocab()[" "]
 
     def spell(
-        voice: Voice, clauses: Iterable[Sequence[int]], seed: int, speed: float, variation: float, precision: object
+        voice: Voice, clauses: Iterable[Sequence[int]], seed: int, speed: float, noise_scale: float, precision: object
     ) -> Iterator[Utterance]:
         for ids in clauses:
             frames = np.array([LETTER_FRAMES if place % 2 else BLANK_FRAMES for place in range(len(ids))])
@@ -206,13 +206,13 @@ def test_a_seed_gives_the_same_samples_also_from_many_threads(
 ) -> None:
     voice = make_audible_voice(use_stochastic_duration_prediction=stochastic, speaking_rate=0.2)
     voice.model.eval()
-    alone = {seed: speak(voice, TEXT, seed, variation=1.5) for seed in range(4)}
+    alone = {seed: speak(voice, TEXT, seed, noise_scale=1.5) for seed in range(4)}
     found: dict[int, np.ndarray] = {}
     start = threading.Barrier(4)
 
     def work(seed: int) -> None:
         start.wait()
-        found[seed] = speak(voice, TEXT, seed, variation=1.5)
+        found[seed] = speak(voice, TEXT, seed, noise_scale=1.5)
 
     threads = [threading.Thread(target=work, args=(seed,)) for seed in alone]
     for thread in threads:
@@ -227,7 +227,7 @@ def test_a_seed_gives_the_same_samples_also_from_many_threads(
 @pytest.mark.parametrize("stochastic", [False, True])
 def test_without_variation_every_seed_says_the_same(make_audible_voice: Callable[..., Voice], stochastic: bool) -> None:
     voice = make_audible_voice(use_stochastic_duration_prediction=stochastic)
-    flat = [speak(voice, TEXT, seed, variation=0) for seed in (1, 2)]
+    flat = [speak(voice, TEXT, seed, noise_scale=0) for seed in (1, 2)]
     np.testing.assert_array_equal(*flat)
     assert not np.array_equal(speak(voice, TEXT, 1), flat[0])
 
