@@ -174,7 +174,7 @@ def test_what_is_wrong_stands_in_a_box_until_it_is_over(trainer: Trainer) -> Non
     for _ in range(WINDOW):
         health.update({"rms_db": -70.0, "real_rms_db": -25.0}, skipped=False)
     box = health_html(health.active)
-    assert all(told in box for told in ("⚠", "almost silent", "learning rate"))
+    assert all(told in box for told in ("⚠", "almost silent", "learning_rate"))
     asyncio.run(panel.run())
     assert "almost silent" in shown(panel)
     for _ in range(WINDOW):
