@@ -142,12 +142,12 @@ def test_the_real_command_stops_and_goes_on_and_tells_it_all(
         write_json(service.folder / id / START, {"created": "2026-01-01T00:00:00.000+00:00"})
     (service.folder / ID / STOP).touch()
 
-    assert app.main(["feedback", "train", "--job", str(service.folder / ID)]) == 130
+    assert app.main(["feedback", "train", "--profile", "sample", "--job", str(service.folder / ID)]) == 130
     job = service.get(ID)
     assert (job.state, job.result) == ("failed", None) and "its checkpoint is kept" in job.message
     assert job.steps and job.step < job.steps
 
-    assert app.main(["feedback", "train", "--job", str(service.folder / ("b" * 32))]) == 0
+    assert app.main(["feedback", "train", "--profile", "sample", "--job", str(service.folder / ("b" * 32))]) == 0
     done = service.get("b" * 32)
     assert done.state == "done" and done.message == "Voice 2 was made and is the current voice now."
     assert done.finished and done.created and job.step < done.step <= job.steps
