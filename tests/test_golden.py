@@ -42,7 +42,7 @@ from kurdtts_lib.voices.registry import current
 GOLDEN = Path(__file__).parent / "golden"
 SPEECH = "Roj baş, ez bi kurmancî diaxivim."
 EVERY = 40
-"""Of so many sentences one stands readable in the golden values; all of them are in the hash."""
+"""Every 40th sentence is readable in the golden values; all of them are in the hash."""
 
 
 def sha256(text: str) -> str:

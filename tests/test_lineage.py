@@ -1,4 +1,4 @@
-"""A voice is worked on with its own profile and data, and only what nobody misses makes room for a new one."""
+"""A voice is worked on with its own profile and data, and only what its rule allows makes room for a new one."""
 
 import dataclasses
 import hashlib

@@ -33,7 +33,7 @@ def test_a_damaged_stamp_counts_as_none(tmp_path: Path, text: str | None) -> Non
 @pytest.mark.parametrize(
     ("found", "stamp", "files", "fault"),
     [
-        (FOUND, {}, [], ""),  # somebody else's environment: completed, never deleted
+        (FOUND, {}, [], ""),  # an environment that start.py did not make: completed, never deleted
         (FOUND, {}, [start.LOG], "did not come to its end"),
         ({}, STAMP, [], "Python is missing"),
         ({}, STAMP, [start.python_of(Path())], "does not start"),
