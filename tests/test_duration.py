@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from kurdtts_lib.vits.duration import _carry, stochastic_duration_nll
+from kurdtts_lib.vits.duration import _apply_flows, stochastic_duration_nll
 
 CHANNELS, POSITIONS, BINS = 16, 7, 10  # 16 and 10: the tiny voices' hidden size, and the bins of a spline
 
@@ -144,7 +144,7 @@ def test_log_determinants_are_those_of_the_jacobian(predictor, flows, values):
     values = torch.tensor([values], dtype=torch.float64)
     condition = torch.randn(1, CHANNELS, values.shape[2], dtype=torch.float64)
     expected, log_determinant = by_jacobian(getattr(predictor, flows), values, condition)
-    found = _carry(getattr(predictor, flows), values, torch.ones_like(values[:, :1]), condition)
+    found = _apply_flows(getattr(predictor, flows), values, torch.ones_like(values[:, :1]), condition)
     torch.testing.assert_close(found[0], expected)
     torch.testing.assert_close(found[1], log_determinant[None])
     assert log_determinant.abs() > 0.1
