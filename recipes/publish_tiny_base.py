@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from train_tiny_base import AUDIO, STAGES, WORK, load_clips, make_voice
 
-from kurdtts_lib.audio import distances
+from kurdtts_lib.audio import distances, levels
 from kurdtts_lib.audio.io import decode
 from kurdtts_lib.core.files import atomic_path
 from kurdtts_lib.core.settings import REPOSITORY
@@ -78,7 +78,7 @@ def measure(voice: Voice) -> dict:
         }
     ratios = [distances.duration_ratio(*pair) for pair in zip(recordings, speech, strict=True)]
     metrics["duration_ratio"] = {"mean": float(np.mean(ratios)), "standard_deviation": float(np.std(ratios))}
-    loudness = [distances.rms_db(b) - distances.rms_db(a) for a, b in zip(recordings, speech, strict=True)]
+    loudness = [levels.rms_db(b) - levels.rms_db(a) for a, b in zip(recordings, speech, strict=True)]
     metrics["loudness_difference_db"] = float(np.mean(loudness))
     metrics["pitch"] = {"reader": _median_pitch(recordings), "voice": _median_pitch(speech)}
     return metrics

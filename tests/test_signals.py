@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from kurdtts_lib.audio import distances as measures
+from kurdtts_lib.audio import levels
 from kurdtts_lib.vits.batches import Batch
 from kurdtts_lib.vits.diagnostics import in_decibels, path_diagnostics, path_shape, slice_diagnostics
 
@@ -59,8 +59,8 @@ def test_slices_are_measured_as_everywhere_else():
     tensors = slice_diagnostics(torch.from_numpy(real), torch.from_numpy(generated))
     found = in_decibels({name: value.item() for name, value in tensors.items()})
     assert found == {
-        "rms_db": pytest.approx(measures.rms_db(generated), rel=1e-5),
-        "real_rms_db": pytest.approx(measures.rms_db(real), rel=1e-5),
+        "rms_db": pytest.approx(levels.rms_db(generated), rel=1e-5),
+        "real_rms_db": pytest.approx(levels.rms_db(real), rel=1e-5),
         "dc": pytest.approx(generated.mean(), rel=1e-4),
         "clipped": pytest.approx((np.abs(generated) > 0.99).mean()),
         "peak": pytest.approx(np.abs(generated).max()),

@@ -10,9 +10,9 @@ import pytest
 import soundfile
 from speechlike import encoded, syllables
 
-from kurdtts_lib.audio.io import loudness
+from kurdtts_lib.audio.levels import LOWEST_DB, PEAK, loudness
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
-from kurdtts_lib.data.preprocess import LOWEST_DB, PEAK, Preprocessing, preprocess
+from kurdtts_lib.data.preprocess import Preprocessing, preprocess
 
 RATE = AudioSettings().sampling_rate
 TREATMENT = Preprocessing.of(CorpusSettings(), AudioSettings())

@@ -14,7 +14,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kurdtts_lib.audio.io import loudness
+from kurdtts_lib.audio.levels import LOUDNESS_LUFS, PEAK, SPEECH_EDGE_DB, frame_levels, loudness, voiced_part
 from kurdtts_lib.core.errors import AudioError, TextError
 from kurdtts_lib.speech import FORMATS, SpokenClause, save_speech, speak, srt, stream, synthesis
 from kurdtts_lib.speech.clauses import MAX_CHARACTERS, clauses_of, words_of
@@ -169,7 +169,7 @@ def test_loud_and_quiet_clauses_come_to_one_loudness(gain_db: float) -> None:
     rng = np.random.default_rng(1)
     syllables = np.repeat(rng.uniform(0.02, 0.1, 20), RATE // 10)
     waveform = (rng.normal(size=len(syllables)) * syllables * 10 ** (gain_db / 20)).astype(np.float32)
-    assert loudness(synthesis.level(waveform, RATE), RATE) == pytest.approx(synthesis.LOUDNESS_LUFS, abs=0.1)
+    assert loudness(synthesis.level(waveform, RATE), RATE) == pytest.approx(LOUDNESS_LUFS, abs=0.1)
 
 
 def test_a_voice_that_is_almost_silent_stays_quiet_and_silence_silent() -> None:
@@ -185,15 +185,13 @@ def test_nothing_is_ever_clipped(samples: int, peak: float, seed: int) -> None:
     waveform = (waveform * peak / np.abs(waveform).max()).astype(np.float32)
     result = synthesis.level(waveform, RATE)
     assert result.dtype == np.float32 and len(result) == samples
-    assert np.abs(result).max() <= synthesis.PEAK + 1e-6
+    assert np.abs(result).max() <= PEAK + 1e-6
 
 
 def test_a_soft_first_sound_is_not_cut() -> None:
     soft, loud = (a * np.sin(2 * np.pi * 440 * np.arange(RATE // 5) / RATE) for a in (0.004, 0.3))
     waveform = np.concatenate([np.zeros(RATE), soft, loud, np.zeros(RATE)])
-    kept = synthesis.voiced_part(
-        synthesis.frame_levels(waveform, RATE), RATE, synthesis.SILENCE_DB, synthesis.PAD_SECONDS
-    )
+    kept = voiced_part(frame_levels(waveform, RATE), RATE, SPEECH_EDGE_DB, synthesis.PAD_SECONDS)
     assert RATE - 0.06 * RATE < kept.start <= RATE and kept.stop >= 1.4 * RATE
 
 

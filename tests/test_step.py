@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kurdtts_lib.audio import distances
+from kurdtts_lib.audio import levels
 from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.settings import LossWeights
 from kurdtts_lib.vits import generator as generator_module
@@ -317,8 +317,8 @@ def test_signals_are_those_of_the_slices_and_the_path(make_step, batch, no_chanc
         outputs = step.generator(batch)
         scores = [[s.mean().item() for s in step.discriminator(x)[0]] for x in (outputs.real, outputs.generated)]
     generated = outputs.generated.numpy()
-    assert found["rms_db"] == pytest.approx(distances.rms_db(generated), rel=1e-4)
-    assert found["real_rms_db"] == pytest.approx(distances.rms_db(outputs.real.numpy()), rel=1e-4)
+    assert found["rms_db"] == pytest.approx(levels.rms_db(generated), rel=1e-4)
+    assert found["real_rms_db"] == pytest.approx(levels.rms_db(outputs.real.numpy()), rel=1e-4)
     assert found["peak"] == pytest.approx(np.abs(generated).max(), rel=1e-5)
     assert found["dc"] == pytest.approx(generated.mean(), rel=1e-3)
     assert [found["real_score"], found["generated_score"]] == pytest.approx(np.mean(scores, axis=1), rel=1e-4)

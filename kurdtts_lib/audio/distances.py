@@ -7,20 +7,16 @@ import numpy as np
 import scipy.fft
 import scipy.spatial.distance
 
-from kurdtts_lib.audio.io import frame_levels, voiced_frames
+from kurdtts_lib.audio.levels import EDGE_DB
 from kurdtts_lib.core.settings import AudioSettings
 
 MEL_FLOOR = 1e-5
 """Amplitude; the same floor as in the training's mel spectrogram."""
-CLIPPED_AT = 0.999
-"""Amplitude, full scale is 1; a sample that reaches this is clipped, or nearly so."""
-SILENCE = 1e-3
-"""Amplitude, -60 dB of full scale: 50 ms below it are silence however quiet the rest is."""
 
 
-def trim(waveform: np.ndarray, top_db: float = 40.0) -> np.ndarray:
-    """(samples,) without edges `top_db` below the peak level: silence at the ends is not compared."""
-    return librosa.effects.trim(waveform, top_db=top_db, frame_length=1024, hop_length=256)[0]
+def trim(waveform: np.ndarray) -> np.ndarray:
+    """(samples,) without edges `EDGE_DB` below the loudest frame: silence at the ends is not compared."""
+    return librosa.effects.trim(waveform, top_db=EDGE_DB, frame_length=1024, hop_length=256)[0]
 
 
 def log_mel(waveform: np.ndarray, audio: AudioSettings) -> np.ndarray:
@@ -74,11 +70,6 @@ def mel_distance(reference: np.ndarray, speech: np.ndarray, audio: AudioSettings
     return dtw_mean(scipy.spatial.distance.cdist(*mels, metric="cityblock") / audio.n_mels)
 
 
-def rms_db(waveform: np.ndarray) -> float:
-    """Root mean square of (samples,) in dB of full scale, at least -120 (silence). Not weighted by frequency."""
-    return 10 * np.log10(max(1e-12, float(np.mean(np.square(waveform, dtype=np.float64)))))
-
-
 def duration_ratio(reference: np.ndarray, speech: np.ndarray) -> float:
     """Length of the speech over length of the reference, edges trimmed. 1 is the same speaking rate."""
     return len(trim(speech)) / len(trim(reference))
@@ -119,18 +110,6 @@ def pitch_errors(reference: np.ndarray, speech: np.ndarray, path: np.ndarray) ->
     both = ~np.isnan(cents)
     one = np.isnan(reference[path[:, 0]]) != np.isnan(speech[path[:, 1]])
     return float(np.sqrt(np.mean(cents[both] ** 2))) if both.any() else float("nan"), float(one.mean())
-
-
-def silence_share(waveform: np.ndarray, audio: AudioSettings) -> float:
-    """Share of 10 ms steps whose 50 ms window is 40 dB below the loudest one, or below -60 dB of full scale."""
-    levels = frame_levels(waveform, audio.sampling_rate)
-    voiced = voiced_frames(np.where(levels > SILENCE, levels, 0.0), 40.0)
-    return 1 - len(voiced) / len(levels)
-
-
-def clipped_share(waveform: np.ndarray) -> float:
-    """Share of samples whose amplitude is at least `CLIPPED_AT`."""
-    return float(np.mean(np.abs(waveform) >= CLIPPED_AT))
 
 
 def speaker_distance(reference: Sequence[np.ndarray], speech: Sequence[np.ndarray], audio: AudioSettings) -> float:

@@ -7,26 +7,21 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from kurdtts_lib.audio.io import (
+from kurdtts_lib.audio.io import header, read, resample, to_mono, write_wav
+from kurdtts_lib.audio.levels import (
+    clipped_share,
+    decibels,
     frame_levels,
-    header,
+    gain,
     level_range_db,
     loudness,
     peak_level_db,
-    read,
-    resample,
-    to_mono,
     voiced_part,
-    write_wav,
 )
 from kurdtts_lib.core.errors import AudioError
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.data.filters import Reason
 
-CLIPPED = 0.99
-"""Amplitude from which a sample counts as clipped; below 1, because MP3 coding makes flat tops slightly uneven."""
-PEAK = 0.95
-"""Highest peak amplitude after the gain, whatever the target loudness."""
 LONGEST_DECODED_SECONDS = 600.0
 """A longer recording is not decoded: it is not one sentence, and it could exhaust the memory."""
 CUT_OFF = 0.98
@@ -36,8 +31,6 @@ FORMAT_VERSION = 2
 PACKAGES = ("kurdtts", "numpy", "soundfile", "soxr", "pyloudnorm", "scipy")
 UNKNOWN_LENGTH_SECONDS = 1e7
 """Four months: a stated length above this means that the length is unknown."""
-LOWEST_DB = -120.0
-"""Used as the level of digital silence, whose level is minus infinity."""
 
 
 @dataclass(frozen=True)
@@ -105,15 +98,17 @@ def preprocess(source: bytes | Path, settings: Preprocessing) -> ProcessedAudio:
         "source_rate": rate,
         "channels": channels.shape[1],
         "dc_offset": offset,
-        "clipped_share": np.count_nonzero(np.abs(channels) >= CLIPPED) / channels.size,
+        "clipped_share": clipped_share(channels),
         "seconds": len(waveform) / settings.sampling_rate,
-        **_levels(waveform, levels, settings.sampling_rate),
+        "peak_level_db": peak_level_db(levels),
+        "level_range_db": level_range_db(levels),
+        "source_lufs": (lufs := loudness(waveform, settings.sampling_rate)),
     }
-    gain = _gain(waveform, figures["source_lufs"], settings.loudness_lufs)
-    figures |= {"gain_db": _db(gain), "lufs": figures["source_lufs"] + _db(gain)}
+    factor = 1.0 if settings.loudness_lufs is None else gain(waveform, lufs, settings.loudness_lufs)
+    figures |= {"gain_db": decibels(factor), "lufs": lufs + decibels(factor)}
     # Rounded, so that tables do not show floating-point noise.
     rounded = {name: round(float(value), 6) for name, value in figures.items()}
-    return ProcessedAudio(waveform=waveform * np.float32(gain), figures=rounded)
+    return ProcessedAudio(waveform=waveform * np.float32(factor), figures=rounded)
 
 
 def _missing_seconds(source: bytes | Path, stated: float, found: float) -> float:
@@ -141,26 +136,6 @@ def _frames(samples: slice, sampling_rate: int) -> slice:
     """The slice of 10 ms level frames that corresponds to a slice of samples."""
     hop = sampling_rate // 100
     return slice(None) if samples.stop is None else slice(-(-samples.start // hop), -(-samples.stop // hop))
-
-
-def _levels(waveform: np.ndarray, levels: np.ndarray, sampling_rate: int) -> dict[str, float]:
-    """Level of the loudest 50 ms (dB), range between loud and quiet frames (dB), loudness (LUFS)."""
-    return {
-        "peak_level_db": max(LOWEST_DB, float(peak_level_db(levels))),
-        "level_range_db": level_range_db(levels),
-        "source_lufs": max(LOWEST_DB, loudness(waveform, sampling_rate)),
-    }
-
-
-def _gain(waveform: np.ndarray, lufs: float, target: float | None) -> float:
-    """The factor that brings `lufs` to `target`, or as close as `PEAK` allows; 1 without a target or a loudness."""
-    if target is None or lufs == LOWEST_DB:
-        return 1.0
-    return float(min(10 ** ((target - lufs) / 20), PEAK / np.abs(waveform).max()))
-
-
-def _db(ratio: float) -> float:
-    return float(20 * np.log10(ratio))
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas
 
-from kurdtts_lib.audio.distances import pitch, rms_db, trim
-from kurdtts_lib.audio.io import decode, frame_levels, level_range_db
+from kurdtts_lib.audio.distances import pitch, trim
+from kurdtts_lib.audio.io import decode
+from kurdtts_lib.audio.levels import frame_levels, level_range_db, rms_db
 from kurdtts_lib.core.errors import AudioError, CorpusError
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.data.dataset import sentence_hash

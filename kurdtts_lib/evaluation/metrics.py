@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas
 
-from kurdtts_lib.audio import distances
+from kurdtts_lib.audio import distances, levels
 from kurdtts_lib.audio.io import decode
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.settings import AudioSettings
@@ -88,7 +88,7 @@ def sentence_metrics(
             {
                 "mel_cepstral_distance": distances.mel_cepstral_distance(recording, waveform, reference.audio),
                 "mel_distance": distances.mel_distance(recording, waveform, reference.audio),
-                "loudness_difference_db": distances.rms_db(waveform) - distances.rms_db(recording),
+                "loudness_difference_db": levels.rms_db(waveform) - levels.rms_db(recording),
                 "duration_ratio": distances.duration_ratio(recording, waveform),
                 "pitch_error": pitch_error,
                 "voicing_error": voicing_error,
@@ -114,8 +114,8 @@ def _without_reference(waveform: np.ndarray, track: np.ndarray, audio: AudioSett
     voiced = track[~np.isnan(track)]
     return {
         "pitch": float(np.median(voiced)) if len(voiced) else float("nan"),
-        "silence_share": distances.silence_share(waveform, audio),
-        "clipped_share": distances.clipped_share(waveform),
+        "silence_share": levels.silence_share(waveform, audio.sampling_rate),
+        "clipped_share": levels.clipped_share(waveform),
     }
 
 

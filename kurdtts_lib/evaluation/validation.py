@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from kurdtts_lib.audio import distances
+from kurdtts_lib.audio import distances, levels
 from kurdtts_lib.audio.io import decode, write_wav
 from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.settings import AudioSettings
@@ -53,7 +53,7 @@ def validate(voice: Voice, step: int, clips: Sequence[Clip], audio: AudioSetting
         if number <= DEMOS:
             _save_demo(demo_path(folder, step, number), speech, audio)
         mel_distances.append(distances.mel_distance(recording, speech, audio))
-        loudness.append(distances.rms_db(speech) - distances.rms_db(recording))
+        loudness.append(levels.rms_db(speech) - levels.rms_db(recording))
     return Validation(step, float(np.mean(mel_distances)), float(np.mean(loudness)))
 
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kurdtts_lib.audio.io import frame_levels, voiced_frames
+from kurdtts_lib.audio.levels import LOWEST_DB, frame_levels, voiced_frames
 from kurdtts_lib.core.errors import AudioError, TextError
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.data.dataset import alignment_sizes
-from kurdtts_lib.data.preprocess import LOWEST_DB, Preprocessing, ProcessedAudio, preprocess
+from kurdtts_lib.data.preprocess import Preprocessing, ProcessedAudio, preprocess
 from kurdtts_lib.feedback.takes import LONGEST_SECONDS, Audio, encode_take
 from kurdtts_lib.text import Normalized, normalize
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kurdtts_lib import __version__
-from kurdtts_lib.audio import distances
+from kurdtts_lib.audio import distances, levels
 from kurdtts_lib.audio.io import write_wav
 from kurdtts_lib.core.errors import CorpusError, TrainingError
 from kurdtts_lib.core.files import locked
@@ -209,8 +209,8 @@ class FeedbackTraining:
         return _Likeness(
             sentences=len(pairs),
             mel_distance=float(np.mean([distances.mel_distance(*pair, audio) for pair in pairs])),
-            loudness_difference_db=float(np.mean([distances.rms_db(b) - distances.rms_db(a) for a, b in pairs])),
-            clipped_share=float(np.mean([distances.clipped_share(waveform) for waveform in speech])),
+            loudness_difference_db=float(np.mean([levels.rms_db(b) - levels.rms_db(a) for a, b in pairs])),
+            clipped_share=float(np.mean([levels.clipped_share(waveform) for waveform in speech])),
         )
 
 

@@ -7,20 +7,14 @@ from typing import Protocol
 
 import numpy as np
 
-from kurdtts_lib.audio.io import frame_levels, loudness, voiced_part
+from kurdtts_lib.audio.levels import SPEECH_EDGE_DB, frame_levels, gain, loudness, voiced_part
 from kurdtts_lib.speech.clauses import Clause, clauses_of
 from kurdtts_lib.text import encode_spoken
 from kurdtts_lib.text.encoding import Vocabulary
 from kurdtts_lib.vits.utterance import Utterance
 
-LOUDNESS_LUFS = -23.0
-"""The loudness of a training set's recordings, so a good voice is already close to it."""
 MAX_GAIN_DB = 12.0
 """A voice that is almost silent stays quiet: it is broken, and amplifying its noise would not help."""
-PEAK = 0.95
-"""Largest sample, even if that keeps the speech below `LOUDNESS_LUFS`."""
-SILENCE_DB = 45.0
-"""At the edges of a clause, what is this far below its loudest 50 ms is not speech."""
 PAD_SECONDS = 0.03
 """Silence kept at a clause's edges, or a soft first phone would be cut off."""
 FADE_SECONDS = 0.004
@@ -51,7 +45,7 @@ class SpokenClause:
     text: str
     """As written."""
     waveform: np.ndarray
-    """(samples,), float32 in [-PEAK, PEAK], including the pause after it."""
+    """(samples,), float32, at most `levels.PEAK`, including the pause after it."""
     start: float
     """Seconds from the beginning of the whole text."""
     end: float
@@ -91,7 +85,7 @@ def _stream(
     for clause in clauses:
         utterances = list(itertools.islice(raw, len(clause.chunks)))
         waveform = np.concatenate([utterance.waveform for utterance in utterances])
-        kept = voiced_part(frame_levels(waveform, rate), rate, SILENCE_DB, PAD_SECONDS)
+        kept = voiced_part(frame_levels(waveform, rate), rate, SPEECH_EDGE_DB, PAD_SECONDS)
         begins, ends = _character_times(utterances) - (kept.start or 0)
         waveform = level(waveform[kept], rate)
         words = tuple(
@@ -117,12 +111,10 @@ def _character_times(utterances: list[Utterance]) -> np.ndarray:
 
 
 def level(waveform: np.ndarray, sampling_rate: int) -> np.ndarray:
-    """Scale (samples,) to `LOUDNESS_LUFS`, as far as `MAX_GAIN_DB` and `PEAK` allow, and fade its edges; float32."""
-    lufs, peak = loudness(waveform, sampling_rate), float(np.abs(waveform).max())
-    gain_db = np.clip(LOUDNESS_LUFS - lufs, -np.inf, MAX_GAIN_DB) if np.isfinite(lufs) else 0.0
-    gain = min(10 ** (gain_db / 20), PEAK / max(peak, 1e-9))
+    """Scale (samples,) to `levels.LOUDNESS_LUFS`, as far as `MAX_GAIN_DB` and the peak allow, and fade its edges."""
+    factor = gain(waveform, loudness(waveform, sampling_rate), most_db=MAX_GAIN_DB)
     fade = min(round(FADE_SECONDS * sampling_rate), len(waveform) // 2)
     edge = 0.5 - 0.5 * np.cos(np.pi * (np.arange(fade) + 0.5) / max(1, fade))
     envelope = np.ones(len(waveform))
     envelope[:fade], envelope[len(waveform) - fade :] = edge, edge[::-1]
-    return (waveform * (gain * envelope)).astype(np.float32)
+    return (waveform * (factor * envelope)).astype(np.float32)

@@ -6,13 +6,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from kurdtts_lib.audio.levels import CLIPPED, decibels
 from kurdtts_lib.vits.alignment import expand_by_durations
 from kurdtts_lib.vits.batches import Batch
 
-CLIPPED_ABOVE = 0.99
-"""Full scale is 1. The decoder ends in tanh: samples this close to it are saturated."""
-SILENCE_POWER = 1e-12
-"""-120 dB, as in `distances.rms_db`."""
 POWERS = {"power": "rms_db", "real_power": "real_rms_db"}
 """Diagnostics that are powers, and their names in decibels."""
 
@@ -48,7 +45,7 @@ def slice_diagnostics(real: Tensor, generated: Tensor) -> dict[str, Tensor]:
         "power": generated.square().mean(),
         "real_power": real.square().mean(),
         "dc": generated.mean(),
-        "clipped": (magnitude > CLIPPED_ABOVE).float().mean(),
+        "clipped": (magnitude >= CLIPPED).float().mean(),
         "peak": magnitude.amax(),
     }
 
@@ -56,6 +53,6 @@ def slice_diagnostics(real: Tensor, generated: Tensor) -> dict[str, Tensor]:
 def in_decibels(diagnostics: Mapping[str, float]) -> dict[str, float]:
     """Convert powers to dB of full scale, at least -120. Only at the end: powers can be averaged, decibels cannot."""
     return {
-        POWERS.get(name, name): 10 * math.log10(max(value, SILENCE_POWER)) if name in POWERS else value
+        POWERS.get(name, name): decibels(math.sqrt(value)) if name in POWERS else value
         for name, value in diagnostics.items()
     }

@@ -34,10 +34,10 @@ def _too_quiet(medians: Mapping[str, float]) -> float:
 
 
 def _drift(medians: Mapping[str, float]) -> float:
-    return medians["drift_db"] if _too_quiet(medians) < SILENCE_DB else 0.0  # silence has its own condition
+    return medians["drift_db"] if _too_quiet(medians) < TOO_QUIET_DB else 0.0  # silence has its own condition
 
 
-SILENCE_DB = 20.0
+TOO_QUIET_DB = 20.0
 """A tenth of the recordings' amplitude is not merely a quiet voice; the sample's base voice begins at 9 dB."""
 DRIFT_DB = 6.0
 """Increase over the smallest difference from the recordings' loudness so far; half or twice the amplitude is clearly
@@ -63,8 +63,8 @@ CONDITIONS = (
     Condition(
         "silence",
         _too_quiet,
-        SILENCE_DB,
-        SILENCE_DB - 6,
+        TOO_QUIET_DB,
+        TOO_QUIET_DB - 6,
         "The voice is almost silent: far quieter than the recordings.",
         f"Stop. {BEGIN_AGAIN} with {SLOWER}; if it is silent from the first step, with another base voice.",
     ),

@@ -19,7 +19,7 @@ import numpy as np
 from kurdtts_lib.core.errors import VoiceError
 from kurdtts_lib.core.files import ASIDE, read_json, write_json
 from kurdtts_lib.core.settings import home
-from kurdtts_lib.vits.monitor import CLIPPED_SHARE, SILENCE_DB
+from kurdtts_lib.vits.monitor import CLIPPED_SHARE, TOO_QUIET_DB
 from kurdtts_lib.vits.voice import CARD, Voice, save_voice
 from kurdtts_lib.voices.lineage import LOCAL, Origin, outdated, read_origin
 
@@ -271,7 +271,7 @@ def faults_of(speech: Sequence[np.ndarray], after: Likeness, before: float, allo
     if not all(np.isfinite(waveform).all() for waveform in speech) or not np.isfinite(after.mel_distance):
         return ["Its sound is not a number."]
     faults = []
-    if after.loudness_difference_db < -SILENCE_DB:
+    if after.loudness_difference_db < -TOO_QUIET_DB:
         faults.append(f"It is almost silent: {-after.loudness_difference_db:.0f} dB quieter than the recordings.")
     if after.clipped_share > CLIPPED_SHARE:
         faults.append(f"It is too loud: {after.clipped_share:.1%} of its waves are cut off.")

@@ -7,12 +7,9 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import scipy.signal
 
-from kurdtts_lib.audio.io import loudness
+from kurdtts_lib.audio.levels import LOUDNESS_LUFS, LOWEST_DB, PEAK, amplitude, decibels, loudness
 from kurdtts_lib.core.errors import ListeningError
 
-TARGET_LUFS = -23.0
-"""EBU R128's level for broadcasts; lower for the whole test if a peak would exceed `PEAK`."""
-PEAK = 0.99
 LOW_ANCHOR_CUTOFF_HZ = 2500
 LOW_ANCHOR_SNR_DB = 10.0
 TONE_RATE = 8000
@@ -31,9 +28,9 @@ class HeadphoneTrial(NamedTuple):
 
 
 def same_loudness(waveforms: Mapping[Name, np.ndarray], sampling_rate: int) -> dict[Name, np.ndarray]:
-    """All (samples,) at the same integrated loudness (EBU R128, `audio.loudness`): the louder of two seems better.
+    """All (samples,) at the same integrated loudness (EBU R128, `levels.loudness`): the louder of two seems better.
 
-    No limiter: if a peak would exceed `PEAK` at `TARGET_LUFS`, all waveforms get the same lower loudness. Raises
+    No limiter: if a peak would exceed `PEAK` at `LOUDNESS_LUFS`, all waveforms get the same lower loudness. Raises
     ListeningError for a waveform that is empty, silent, not mono or not finite.
     """
     levels = {}
@@ -41,11 +38,11 @@ def same_loudness(waveforms: Mapping[Name, np.ndarray], sampling_rate: int) -> d
         if waveform.ndim != 1 or not len(waveform) or not np.isfinite(waveform).all():
             raise ListeningError(f"The sound of {name} is empty, has channels, or holds samples that are not numbers.")
         levels[name] = loudness(waveform, sampling_rate)
-        if levels[name] == -np.inf:
+        if levels[name] <= LOWEST_DB:
             raise ListeningError(f"The sound of {name} is silent. Leave this sentence out, or look at the voice.")
-    headroom = [levels[name] + 20 * np.log10(PEAK / np.abs(waveform).max()) for name, waveform in waveforms.items()]
-    target = min(TARGET_LUFS, *headroom)
-    return {name: waveform * 10 ** ((target - levels[name]) / 20) for name, waveform in waveforms.items()}
+    headroom = [levels[name] + decibels(PEAK / np.abs(waveform).max()) for name, waveform in waveforms.items()]
+    target = min(LOUDNESS_LUFS, *headroom)
+    return {name: waveform * amplitude(target - levels[name]) for name, waveform in waveforms.items()}
 
 
 def low_anchor(waveform: np.ndarray, sampling_rate: int, rng: np.random.Generator) -> np.ndarray:
