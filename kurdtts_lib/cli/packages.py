@@ -2,8 +2,8 @@
 
 EXTRAS = {
     "train": (
-        *("accelerate", "datasets", "huggingface_hub", "librosa", "llvmlite", "matplotlib", "numba", "onnx", "pandas"),
-        *("pyarrow", "pystoi", "safetensors", "speechmos", "torch", "transformers"),
+        *("accelerate", "datasets", "huggingface_hub", "jinja2", "librosa", "llvmlite", "markupsafe", "matplotlib"),
+        *("numba", "onnx", "pandas", "pyarrow", "pystoi", "safetensors", "speechmos", "torch", "transformers"),
     ),
     "service": ("anyio", "fastapi", "pydantic", "python_multipart", "starlette", "uvicorn"),
     "course": ("IPython", "anywidget", "ipywidgets", "nbclient", "nbconvert", "nbformat", "traitlets"),

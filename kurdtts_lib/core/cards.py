@@ -1,24 +1,23 @@
-"""Shared parts of the Markdown cards of voices and data sets: front matter, licence ids, public names, tables."""
+"""Cards and reports: Jinja2 templates, which lie beside the code that fills them, and what they have in common."""
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PureWindowsPath
-from typing import Any
+
+import jinja2
 
 CC0 = "CC0 1.0"
 UNKNOWN_LICENCE = "unknown: ask the maker"
-TRANSFORMERS_VOICE = {"library_name": "transformers", "pipeline_tag": "text-to-speech"}
-"""Front matter of every voice's card: the library that loads it and its task."""
 
-HOW_TO_SPEAK = """```python
-from transformers import pipeline
 
-speech = pipeline("text-to-speech", model="this folder, or its name on the hub")("roj baş")
-speech["audio"], speech["sampling_rate"]
-```
+def render(template: str, **values: object) -> str:
+    """The text of `template`, a file in this library such as `data/card.md`.
 
-Write numbers and abbreviations as words: what is no Kurmanji letter is not spoken."""
+    In an HTML template values are escaped; those that are HTML already are `markupsafe.Markup`.
+    Raises jinja2.UndefinedError for a value that the template needs and does not get.
+    """
+    return _templates.get_template(template).render(values)
 
 
 def front_matter(**values: object) -> str:
@@ -28,13 +27,6 @@ def front_matter(**values: object) -> str:
     """
     lines = (f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items())
     return f"---\n{''.join(lines)}---\n"
-
-
-def voice_head(card: Mapping[str, Any]) -> str:
-    """Front matter of a fine-tuned voice's card. card: the content of its `voice.json`."""
-    return front_matter(
-        language="kmr", license=licence_id(card["licence"]), base_model=card["base_voice"], **TRANSFORMERS_VOICE
-    )
 
 
 def licence_id(licence: str) -> str:
@@ -56,3 +48,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A Markdown table; `|` in a cell is escaped."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+_templates = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).absolute().parents[1]),
+    autoescape=jinja2.select_autoescape(["html"]),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+_templates.globals |= {"front_matter": front_matter, "licence_id": licence_id, "table": table}

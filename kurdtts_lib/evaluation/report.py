@@ -3,7 +3,6 @@
 import base64
 import dataclasses
 import datetime
-import html
 import json
 import math
 from pathlib import Path
@@ -15,9 +14,10 @@ from matplotlib.figure import Figure
 
 from kurdtts_lib import __version__
 from kurdtts_lib.audio.io import wav_bytes
+from kurdtts_lib.core.cards import render
 from kurdtts_lib.core.errors import EvaluationError
 from kurdtts_lib.core.files import read_json, write_text
-from kurdtts_lib.data.report import STYLE, image
+from kurdtts_lib.data.report import image
 from kurdtts_lib.evaluation import confidence, plots
 from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation
 from kurdtts_lib.evaluation.metric_descriptions import METRIC_DESCRIPTIONS, metric_table
@@ -25,8 +25,6 @@ from kurdtts_lib.evaluation.metric_descriptions import METRIC_DESCRIPTIONS, metr
 PAGE, VALUES = "report.html", "figures.json"
 PLAYERS = 3
 """Sentences with audio players in the page; each recording adds about 60 kB."""
-MACHINE_READ = "The recordings were read by a machine (espeak-ng): no person speaks in them."
-DISCLAIMER = "No listener was asked: these are formulas and programs. None of them replaces people who listen."
 
 
 def as_files(evaluation: Evaluation) -> dict[str, str]:
@@ -94,32 +92,22 @@ def _finite(value: float) -> float | None:
 
 def page(evaluation: Evaluation) -> str:
     """The page as HTML."""
-    held_out = evaluation.held_out
-    names = ", ".join(evaluation.voices)
-    remarks = [MACHINE_READ] if held_out.machine_read else []
     with matplotlib.rc_context(rc=matplotlib.rcParamsDefault):  # not the user's style
-        pictures = "".join(image(figure, str(figure.get_suptitle())) for figure in interval_plots(evaluation))
-    return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{html.escape(names)}, judged</title><style>{STYLE}
-figure {{ display: inline-block; margin: 0 1em 0.5em 0 }}</style></head><body>
-<h1>{html.escape(names)}, judged</h1>
-<p>Measured on {held_out.size} test sentence(s) of {html.escape(held_out.data)}, from which no voice learned.
-Mean (95 % interval, bootstrap over the sentences), n = {len(held_out.texts)} if nothing else is said. {DISCLAIMER}</p>
-{_paragraphs([*remarks, *evaluation.remarks])}
-{evaluation.table().to_html(border=0)}
-<p>{html.escape(baselines(evaluation))}</p>
-{_paragraphs(significant_differences(evaluation))}
-<h2>Pictures</h2>
-{pictures}
-<h2>Listen</h2>
-{_players(evaluation)}
-<h2>What each figure hears, and what it is deaf to</h2>
-{metric_table(evaluation.names).reset_index().to_html(border=0, index=False)}
-<h2>What is not here</h2>
-{_paragraphs(missing(evaluation)) or "<p>Everything could be worked out.</p>"}
-<p>kurdtts {__version__}. Every number, also of each sentence: <code>{VALUES}</code></p>
-</body></html>
-"""
+        pictures = [image(figure, str(figure.get_suptitle())) for figure in interval_plots(evaluation)]
+    return render(
+        "evaluation/report.html",
+        title=f"{', '.join(evaluation.voices)}, judged",
+        evaluation=evaluation,
+        held_out=evaluation.held_out,
+        baselines=baselines(evaluation),
+        differences=significant_differences(evaluation),
+        pictures=pictures,
+        sentences=[(text, _players(evaluation, n)) for n, text in enumerate(evaluation.held_out.texts[:PLAYERS])],
+        meanings=metric_table(evaluation.names).reset_index(),
+        missing=missing(evaluation),
+        version=__version__,
+        values_file=VALUES,
+    )
 
 
 def as_text(evaluation: Evaluation) -> str:
@@ -213,27 +201,15 @@ def _panels(
     return panels
 
 
-def _players(evaluation: Evaluation) -> str:
+def _players(evaluation: Evaluation, sentence: int) -> dict[str, str]:
+    """WAV files in base64, by caption."""
     rate = evaluation.held_out.reference.audio.sampling_rate
-    rows = []
-    for number, text in enumerate(evaluation.held_out.texts[:PLAYERS]):
-        cells = "".join(
-            f"<figure><figcaption>{html.escape(label(evaluation, name))}</figcaption>"
-            f'<audio controls src="data:audio/wav;base64,{_encoded(waveforms[number], rate)}"></audio></figure>'
-            for name, waveforms in evaluation.waveforms.items()
-        )
-        rows.append(f'<h3 lang="kmr">{html.escape(text)}</h3><div>{cells}</div>')
-    return "".join(rows)
+    return {
+        label(evaluation, name): base64.b64encode(wav_bytes(waveforms[sentence], rate)).decode("ascii")
+        for name, waveforms in evaluation.waveforms.items()
+    }
 
 
 def label(evaluation: Evaluation, name: str) -> str:
     """The caption of a player: the voice's name, or for recordings also whether they are synthetic speech."""
     return f"{name} (machine-read)" if name == RECORDING and evaluation.held_out.machine_read else name
-
-
-def _encoded(waveform: np.ndarray, rate: int) -> str:
-    return base64.b64encode(wav_bytes(waveform, rate)).decode("ascii")
-
-
-def _paragraphs(lines: list[str]) -> str:
-    return "".join(f"<p>{html.escape(line)}</p>\n" for line in lines)

@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 
-from kurdtts_lib.core.cards import HOW_TO_SPEAK, table, voice_head
+from kurdtts_lib.core.cards import render
 from kurdtts_lib.voices.registry import RegisteredVoice
 
 
@@ -61,28 +61,4 @@ class FeedbackResult:
 
 def readme(card: dict) -> str:
     """The README of a voice that learned from corrections, from its card."""
-    kinds = {
-        "corrections it learned from": "learned",
-        "corrections held out": "held_out",
-        "ordinary sentences": "elsewhere",
-    }
-    rows = [
-        (name, change["sentences"], f"{change['before']:.2f}", f"{change['after']:.2f}")
-        for name, key in kinds.items()
-        if (change := card[key])
-    ]
-    return f"""{voice_head(card)}
-# {card["name"]}, version {card["version"]}
-
-A Kurmanji voice that learned from corrections; it comes from version {card["parent"]}. Transformers alone can speak it:
-
-{HOW_TO_SPEAK}
-
-- Licence: {card["licence"]} (inherited from the voice it comes from)
-- Data: {card["data"]}
-- Training: {card["steps"]} steps, {card["date"]}, kurdtts {card["kurdtts"]}
-
-Mean mel distance to the recordings (nepers, less is nearer):
-
-{table(("sentences", "n", "before", "after"), rows)}
-"""
+    return render("feedback/voice.md", card=card)

@@ -17,7 +17,7 @@ from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from transformers import VitsConfig, VitsModel, VitsTokenizer
 
-from kurdtts_lib.core.cards import TRANSFORMERS_VOICE, front_matter
+from kurdtts_lib.core.cards import render
 from kurdtts_lib.core.errors import VoiceError
 from kurdtts_lib.core.files import read_json, write_json
 from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
@@ -101,7 +101,7 @@ def convert(generator: Path, folder: Path, discriminator: Path | None = None) ->
     if discriminator is not None:
         voice.discriminator = read_discriminator(discriminator)
     voice.card = {"name": folder.absolute().name, "converted_from": generator.name}
-    save_voice(voice, folder, _readme(voice.card))
+    save_voice(voice, folder, render("vits/converted.md", **voice.card))
 
 
 def read_generator(path: Path) -> Voice:
@@ -258,15 +258,3 @@ def _tokenizer(symbols: list[str], is_uroman: bool) -> VitsTokenizer:
         return VitsTokenizer(
             str(vocabulary), pad_token=symbols[0], add_blank=True, phonemize=False, is_uroman=is_uroman
         )
-
-
-def _readme(card: Mapping[str, str]) -> str:
-    return f"""{front_matter(license="unknown", **TRANSFORMERS_VOICE)}
-# {card["name"]}
-
-A VITS voice, converted from `{card["converted_from"]}` of the published VITS code. Only the names of the weights
-changed.
-
-Licence: that of the original, which its files do not tell. Write it into `voice.json` as `"licence"`, for example
-`"CC BY-NC 4.0"`: a voice that is fine-tuned from this one inherits it.
-"""

@@ -11,7 +11,7 @@ import torch
 from accelerate.utils import gather_object
 
 from kurdtts_lib import __version__
-from kurdtts_lib.core.cards import HOW_TO_SPEAK, UNKNOWN_LICENCE, public_name, table, voice_head
+from kurdtts_lib.core.cards import UNKNOWN_LICENCE, public_name, render
 from kurdtts_lib.core.errors import TrainingError, VoiceError
 from kurdtts_lib.core.settings import Profile, describe
 from kurdtts_lib.data.dataset import Parts, read_metadata, split
@@ -199,22 +199,4 @@ def _readme(card: dict) -> str:
         if name in METRIC_DESCRIPTIONS
     ]
     measured_on = counted(card["test_clips"], card["test_clips_of"])
-    return f"""{voice_head(card)}
-# {card["name"]}
-
-A Kurmanji voice, fine-tuned from `{card["base_voice"]}`. It needs transformers alone, and works in every program that
-loads VITS voices:
-
-{HOW_TO_SPEAK}
-
-- Licence: {card["licence"]} (inherited from the base voice)
-- Data: {card["data"]}, {card["training_clips"]} clips
-- Training: {card["steps"]} steps, {card["date"]}, kurdtts {card["kurdtts"]}; {card["validation_clips"]} held-out
-  sentences chose this step out of {card["steps_trained"]}
-
-Measured on {measured_on} other held-out sentences, which chose nothing, against the real recordings:
-
-{table(("figure", "base voice", "this voice", "difference (95 % interval)"), rows)}
-
-What each figure measures and what it cannot measure is in `report.html`, with the sentences to listen to.
-"""
+    return render("voices/voice.md", card=card, measured_on=measured_on, rows=rows)

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from kurdtts_lib import __version__
-from kurdtts_lib.core.cards import public_name
+from kurdtts_lib.core.cards import public_name, render
 from kurdtts_lib.core.errors import VoiceError
 from kurdtts_lib.core.files import atomic_folder, check_own, write_json, write_text
 from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.text import encode, normalize
 from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices.export import verification
-from kurdtts_lib.voices.export.card import readme
 from kurdtts_lib.voices.export.graph import SherpaGraph, SpeakingGraph, plain_model, write_graph
 from kurdtts_lib.voices.export.onnx_voice import CARD, MODEL, VOCABULARY, graph_inputs, open_session
 from kurdtts_lib.voices.export.quantisation import quantize
@@ -55,7 +54,7 @@ def export_voice(source: str | Path, folder: Path, form: str = "onnx") -> Export
         card = {**common, "bytes": (temporary / MODEL).stat().st_size, **found}
         write_json(temporary / CARD, card)
         write_text(temporary / "LICENCE", f"{card['licence']}\n")
-        write_text(temporary / "README.md", readme(card, warnings))
+        write_text(temporary / "README.md", render("voices/export/export.md", card=card, warnings=warnings))
     return Exported(folder, card, warnings)
 
 
