@@ -21,6 +21,7 @@ from kurdtts_lib.text import encode
 from kurdtts_lib.vits import batches as batches_module
 from kurdtts_lib.vits.batches import Batch, BatchLoader, ClipReader, LoadedBatch, collate, epoch_batches
 from kurdtts_lib.vits.mel import linear_spectrogram
+from kurdtts_lib.vits.micro_batches import check_division, cut
 
 SEGMENT = 4096
 lengths = st.lists(st.integers(1, 900), min_size=1, max_size=90)
@@ -220,32 +221,19 @@ def test_processes_and_micro_batches_share_each_batch(reader, processes, accumul
 
 @given(st.integers(1, 40), st.integers(1, 12), st.integers(1, 3), st.integers(1, 3))
 def test_no_micro_batch_is_ever_empty(clips, batch_size, processes, accumulation):
-    reader = FakeReader(clips)
+    parts, batches = processes * accumulation, epoch_batches(range(clips), batch_size, 1, 0)
     try:
-        loaders = [
-            BatchLoader(reader, settings(batch_size, accumulation), index, processes) for index in range(processes)
-        ]
+        check_division(clips, settings(batch_size, accumulation), processes)
     except TrainingError as error:
-        parts = processes * accumulation
-        assert min(map(len, epoch_batches(reader.frames, batch_size, 1, 0))) < parts
+        assert min(map(len, batches)) < parts
         assert f"leave {clips // -(-clips // batch_size)} for the smallest" in str(error)
         cured = 2 * parts if clips >= parts else None
         assert (f"batch_size at least {cured}" if cured else "prepare more clips") in str(error)
         if cured:
-            BatchLoader(reader, settings(cured, accumulation), 0, processes)
+            check_division(clips, settings(cured, accumulation), processes)
         return
-    for indices in epoch_batches(reader.frames, batch_size, 1, 0):
-        assert all(chunk for loader in loaders for chunk in loader._chunks(indices))
-
-
-class FakeReader:
-    """Clips without files."""
-
-    def __init__(self, count: int) -> None:
-        self.frames = np.random.default_rng(count).integers(60, 200, size=count).tolist()
-
-    def __len__(self) -> int:
-        return len(self.frames)
+    for indices in batches:
+        assert all(chunk for process in range(processes) for chunk in cut(indices, accumulation, process, processes))
 
 
 # --- the thread -----------------------------------------------------------------------------------------------------

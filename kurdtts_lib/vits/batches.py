@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NamedTuple
 
+import numpy as np
 import soundfile
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from kurdtts_lib.core.settings import AudioSettings, TrainingSettings
 from kurdtts_lib.data.dataset import Clip
 from kurdtts_lib.text import encode_spoken
 from kurdtts_lib.vits.mel import linear_spectrogram
+from kurdtts_lib.vits.micro_batches import check_division, cut
 
 CACHE_BYTES = 2**30
 """Memory of one process for cached clips with spectrograms. It holds 1.5 hours of speech at 16 kHz; a laptop
@@ -162,39 +164,14 @@ def epoch_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int
     one: an update from two left-over clips would be as large as one from a whole batch, but much noisier.
     """
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-    order = torch.randperm(len(lengths), generator=generator).tolist()
-    sizes = _even_sizes(len(order), -(-len(order) // batch_size))
-    batches = []
-    for first in range(0, len(sizes), 8):  # sorting within pools keeps padding low and batches random
-        pool = sizes[first : first + 8]
-        nearby, order = sorted(order[: sum(pool)], key=lambda index: lengths[index]), order[sum(pool) :]
-        batches += _split(nearby, pool)
+    order = torch.randperm(len(lengths), generator=generator).numpy()
+    chunks = np.array_split(order, -(-len(order) // batch_size))
+    batches: list[list[int]] = []
+    for first in range(0, len(chunks), 8):  # sorting within pools keeps padding low and batches random
+        pool = chunks[first : first + 8]
+        nearby = sorted(np.concatenate(pool).tolist(), key=lambda index: lengths[index])
+        batches += [part.tolist() for part in np.split(nearby, np.cumsum([len(chunk) for chunk in pool])[:-1])]
     return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
-
-
-def _even_sizes(total: int, count: int) -> list[int]:
-    """`count` sizes that sum to `total` and differ by at most one."""
-    return [total // count + (i < total % count) for i in range(count)]
-
-
-def _split(indices: Sequence[int], sizes: Sequence[int]) -> list[list[int]]:
-    ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
-    return [list(indices[end - size : end]) for end, size in zip(ends, sizes, strict=True)]
-
-
-def _check_micro_batches(clips: int, settings: TrainingSettings, num_processes: int) -> None:
-    """Raises TrainingError if an epoch's smallest batch leaves a micro-batch empty."""
-    micro_batches = num_processes * settings.accumulation
-    smallest = clips // -(-clips // settings.batch_size)
-    if smallest >= micro_batches:
-        return
-    # Batch sizes differ by at most one, so with several batches the smallest has more than half of batch_size.
-    remedy = f"make batch_size at least {2 * micro_batches}" if clips >= micro_batches else "prepare more clips"
-    raise TrainingError(
-        f"{clips} clip(s) in batches of up to batch_size={settings.batch_size} leave {smallest} for the smallest one, "
-        f"which {num_processes} process(es) times accumulation={settings.accumulation} must share. Lower "
-        f"accumulation, or {remedy}."
-    )
 
 
 class LoadedBatch(NamedTuple):
@@ -223,7 +200,7 @@ class BatchLoader:
         """pin_memory: for a CUDA device. Raises TrainingError if a process would get an empty micro-batch."""
         self.reader, self.settings = reader, settings
         self.process_index, self.num_processes, self.pin_memory = process_index, num_processes, pin_memory
-        _check_micro_batches(len(reader), settings, num_processes)
+        check_division(len(reader), settings, num_processes)
 
     @contextmanager
     def read_ahead(self, epoch: int, position: int) -> Iterator[Iterator[LoadedBatch]]:
@@ -257,13 +234,8 @@ class BatchLoader:
                 yield epoch, index, order[index]
             epoch, position = epoch + 1, 0
 
-    def _chunks(self, indices: Sequence[int]) -> list[list[int]]:
-        """This process's micro-batches of a batch."""
-        # A batch is sorted by length: strides give every process short and long clips, chunks need little padding.
-        own = indices[self.process_index :: self.num_processes]
-        return _split(own, _even_sizes(len(own), self.settings.accumulation))
-
     def _load(self, indices: Sequence[int]) -> list[Batch]:
         """Runs in the thread, so it must not draw random numbers."""
-        batches = [collate([self.reader[index] for index in chunk]) for chunk in self._chunks(indices)]
+        chunks = cut(indices, self.settings.accumulation, self.process_index, self.num_processes)
+        batches = [collate([self.reader[index] for index in chunk]) for chunk in chunks]
         return [batch.pin_memory() for batch in batches] if self.pin_memory else batches

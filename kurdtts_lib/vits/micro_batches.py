@@ -6,23 +6,54 @@ summed. (A mean of the micro-batches' means would give a frame of a short clip m
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import torch
 from accelerate import PartialState
 from torch import Tensor, nn
 
-from kurdtts_lib.vits.batches import Batch
+from kurdtts_lib.core.errors import TrainingError
+from kurdtts_lib.core.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from kurdtts_lib.vits.batches import Batch
 
 MEAN_OVER = {"kl": "frames", "duration": "positions"}
 """What a loss or diagnostic is averaged over, where it is not clips."""
 
 
+Losses = Mapping[str, Tensor]
+"""Scalar losses or diagnostics by name."""
+
+
+def cut(indices: Sequence[int], accumulation: int, process_index: int, num_processes: int) -> list[list[int]]:
+    """The clips of one process's micro-batches; `indices` are those of a whole batch, sorted by length."""
+    # Strides give every process short and long clips, chunks need little padding.
+    own = indices[process_index::num_processes]
+    return [chunk.tolist() for chunk in np.array_split(own, accumulation)]
+
+
+def check_division(clips: int, settings: TrainingSettings, num_processes: int) -> None:
+    """Raises TrainingError if an epoch's smallest batch leaves a micro-batch empty."""
+    micro_batches = num_processes * settings.accumulation
+    smallest = clips // -(-clips // settings.batch_size)
+    if smallest >= micro_batches:
+        return
+    # Batch sizes differ by at most one, so with several batches the smallest has more than half of batch_size.
+    remedy = f"make batch_size at least {2 * micro_batches}" if clips >= micro_batches else "prepare more clips"
+    raise TrainingError(
+        f"{clips} clip(s) in batches of up to batch_size={settings.batch_size} leave {smallest} for the smallest one, "
+        f"which {num_processes} process(es) times accumulation={settings.accumulation} must share. Lower "
+        f"accumulation, or {remedy}."
+    )
+
+
 class MicroBatch(NamedTuple):
     """A micro-batch on its device, and its shares of the whole batch's clips, frames and positions."""
 
-    batch: Batch
+    batch: "Batch"
     shares: dict[str, float]
 
     def share(self, name: str) -> float:
@@ -30,7 +61,7 @@ class MicroBatch(NamedTuple):
         return self.shares[MEAN_OVER.get(name, "clips")]
 
 
-def micro_batches_of(batches: Sequence[Batch], state: PartialState) -> list[MicroBatch]:
+def micro_batches_of(batches: Sequence["Batch"], state: PartialState) -> list[MicroBatch]:
     """This process's micro-batches, with their shares of the whole batch over all processes."""
     sizes = [
         {
@@ -70,15 +101,13 @@ class Sums:
         self._diagnostics: dict[str, Tensor] = {}
         self._peak = torch.zeros((), device=state.device)
 
-    def add_terms(self, micro_batch: MicroBatch, values: Mapping[str, Tensor]) -> None:
-        """Add the losses of one micro-batch."""
-        _add(self._terms, micro_batch, values)
-
-    def add_diagnostics(self, micro_batch: MicroBatch, values: Mapping[str, Tensor]) -> None:
-        """Add means over one micro-batch's clips; of `peak` the maximum is kept."""
-        peak = values.get("peak", self._peak)
-        self._peak = torch.maximum(self._peak, peak)
-        _add(self._diagnostics, micro_batch, {name: value for name, value in values.items() if name != "peak"})
+    def add(self, micro_batch: MicroBatch, terms: Losses, diagnostics: Losses) -> None:
+        """Add the means over one micro-batch; of the diagnostic `peak` the maximum is kept."""
+        self._peak = torch.maximum(self._peak, diagnostics.get("peak", self._peak))
+        for sums, values in ((self._terms, terms), (self._diagnostics, diagnostics)):
+            for name in (name for name in values if name != "peak"):
+                weighted = values[name].detach().float() * micro_batch.share(name)
+                sums[name] = sums[name] + weighted if name in sums else weighted
 
     def read(self, gradient_norm: Tensor) -> UpdateOutcome:
         """gradient_norm: a scalar, already of the whole batch. Synchronises with the device."""
@@ -95,10 +124,17 @@ class Sums:
         return UpdateOutcome(terms, diagnostics if self._diagnostics else {}, norm, not_finite)
 
 
-def _add(sums: dict[str, Tensor], micro_batch: MicroBatch, values: Mapping[str, Tensor]) -> None:
-    for name, value in values.items():
-        weighted = value.detach().float() * micro_batch.share(name)
-        sums[name] = sums[name] + weighted if name in sums else weighted
+def accumulate(
+    micro_batches: Sequence[MicroBatch], backward: Callable[[MicroBatch], tuple[Losses, Losses]], state: PartialState
+) -> Sums:
+    """Sum the gradients, losses and diagnostics of all micro-batches of this process.
+
+    backward: adds the gradients of a micro-batch's share to the parameters; returns its losses and its diagnostics.
+    """
+    sums = Sums(state)
+    for micro_batch in micro_batches:
+        sums.add(micro_batch, *backward(micro_batch))
+    return sums
 
 
 def sum_gradients(parameters: Sequence[nn.Parameter], state: PartialState) -> None:

@@ -17,7 +17,15 @@ from kurdtts_lib.vits.checkpoint import random_state, restore_random_state
 from kurdtts_lib.vits.diagnostics import in_decibels, path_diagnostics, slice_diagnostics
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.generator import GeneratorOutputs, TrainableVits, mel_term
-from kurdtts_lib.vits.micro_batches import MicroBatch, Sums, UpdateOutcome, micro_batches_of, sum_gradients
+from kurdtts_lib.vits.micro_batches import (
+    Losses,
+    MicroBatch,
+    Sums,
+    UpdateOutcome,
+    accumulate,
+    micro_batches_of,
+    sum_gradients,
+)
 from kurdtts_lib.vits.optimised_ops import OptimisedOps
 
 AUTOCAST_TYPES = {"no": None, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -102,14 +110,14 @@ class TrainingStep:
 
     def _step(self, micro_batches: Sequence[MicroBatch], adversarial: bool, generator_learns: bool) -> StepOutcome:
         updates: dict[str, UpdateOutcome] = {}
-        outputs = None
+        kept: list[GeneratorOutputs] = []
         if adversarial:
             before = random_state() if len(micro_batches) > 1 else None
-            updates["discriminator"], outputs = self._discriminator_step(micro_batches, generator_learns)
+            updates["discriminator"], kept = self._discriminator_step(micro_batches, generator_learns)
             if generator_learns and before:
                 restore_random_state(before)  # the forward passes are repeated with the same slices and noise
         if generator_learns and not any(update.not_finite for update in updates.values()):
-            updates["generator"] = self._generator_step(micro_batches, outputs, adversarial)
+            updates["generator"] = self._generator_step(micro_batches, kept, adversarial)
         skipped = _describe_skipped(updates, generator_learns)
         return StepOutcome(
             terms={name: value for update in reversed(updates.values()) for name, value in update.terms.items()},
@@ -144,47 +152,48 @@ class TrainingStep:
 
     def _discriminator_step(
         self, micro_batches: Sequence[MicroBatch], generator_learns: bool
-    ) -> tuple[UpdateOutcome, GeneratorOutputs | None]:
+    ) -> tuple[UpdateOutcome, list[GeneratorOutputs]]:
         """Returns also the generator's outputs if the G step can reuse them.
 
         Only the graph of a single micro-batch is kept for that: those of several would take several times the memory,
         so the G step computes them again.
         """
         keep = generator_learns and len(micro_batches) == 1
-        sums = Sums(self.state)
-        for micro_batch in micro_batches:
-            with torch.set_grad_enabled(keep), self._autocast():
-                outputs = self.generator(micro_batch.batch)
+        kept: list[GeneratorOutputs] = []
+
+        def backward(micro_batch: MicroBatch) -> tuple[Losses, Losses]:
+            outputs = self._outputs(micro_batch, graph=keep)
+            if keep:
+                kept.append(outputs)
             scores, terms = self._discriminator_backward(micro_batch, outputs.real, outputs.generated.detach())
             # If the generator's own losses are not finite, its output must not train the discriminator either.
-            sums.add_terms(micro_batch, {**terms, "kl": outputs.kl, "duration": outputs.duration})
-            sums.add_diagnostics(micro_batch, scores)
-            _add_diagnostics(sums, micro_batch, outputs)
-        update = self._update(self.discriminator, self.optimizer_d, sums)
-        return update._replace(terms={"discriminator": update.terms["discriminator"]}), outputs if keep else None
+            terms |= {"kl": outputs.kl, "duration": outputs.duration}
+            return terms, scores | _diagnostics(micro_batch, outputs)
+
+        update = self._update(self.discriminator, self.optimizer_d, accumulate(micro_batches, backward, self.state))
+        return update._replace(terms={"discriminator": update.terms["discriminator"]}), kept
 
     def _generator_step(
-        self, micro_batches: Sequence[MicroBatch], only_outputs: GeneratorOutputs | None, adversarial: bool
+        self, micro_batches: Sequence[MicroBatch], kept: list[GeneratorOutputs], adversarial: bool
     ) -> UpdateOutcome:
-        """only_outputs: those of the single micro-batch, if the D step has computed and kept them."""
-        sums = Sums(self.state)
-        for micro_batch in micro_batches:
-            if only_outputs is not None:
-                outputs = only_outputs
-            else:
-                with self._autocast():
-                    outputs = self.generator(micro_batch.batch)
+        """kept: the outputs for the single micro-batch, if the D step has computed them."""
+
+        def backward(micro_batch: MicroBatch) -> tuple[Losses, Losses]:
+            outputs = kept.pop() if kept else self._outputs(micro_batch)
             terms = {"mel": mel_term(outputs, self.generator.audio), "kl": outputs.kl, "duration": outputs.duration}
-            total = self._weighted(micro_batch, terms)
-            if adversarial:
-                adversarial_terms, gradient = self._adversarial_backward(micro_batch, outputs)
-                torch.autograd.backward([self.scaler.scale(total), outputs.generated], [None, gradient])
-                terms |= adversarial_terms
-            else:
-                _add_diagnostics(sums, micro_batch, outputs)
-                self.scaler.scale(total).backward()
-            sums.add_terms(micro_batch, terms)
-        return self._update(self.generator, self.optimizer_g, sums)
+            total = self.scaler.scale(self._weighted(micro_batch, terms))
+            if not adversarial:
+                total.backward()
+                return terms, _diagnostics(micro_batch, outputs)
+            adversarial_terms, gradient = self._adversarial_backward(micro_batch, outputs)
+            torch.autograd.backward([total, outputs.generated], [None, gradient])
+            return terms | adversarial_terms, {}
+
+        return self._update(self.generator, self.optimizer_g, accumulate(micro_batches, backward, self.state))
+
+    def _outputs(self, micro_batch: MicroBatch, graph: bool = True) -> GeneratorOutputs:
+        with torch.set_grad_enabled(graph), self._autocast():
+            return self.generator(micro_batch.batch)
 
     # Both steps process one sub-discriminator at a time, forward and backward: the loss is a sum over them, and only
     # one's hidden layers are in memory.
@@ -271,9 +280,9 @@ class TrainingStep:
 
 
 @torch.no_grad()
-def _add_diagnostics(sums: Sums, micro_batch: MicroBatch, outputs: GeneratorOutputs) -> None:
-    sums.add_diagnostics(micro_batch, slice_diagnostics(outputs.real, outputs.generated))
-    sums.add_diagnostics(micro_batch, path_diagnostics(outputs.durations, micro_batch.batch))
+def _diagnostics(micro_batch: MicroBatch, outputs: GeneratorOutputs) -> dict[str, Tensor]:
+    slices = slice_diagnostics(outputs.real, outputs.generated)
+    return slices | path_diagnostics(outputs.durations, micro_batch.batch)
 
 
 def _describe_skipped(updates: Mapping[str, UpdateOutcome], generator_learns: bool) -> str | None:
