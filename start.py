@@ -29,6 +29,12 @@ OLDEST_DRIVER = 580  # the first NVIDIA driver that runs CUDA 13
 OLDEST_CAPABILITY = 7.5  # CUDA 13 dropped the cards before Turing; an RTX 2070 has 7.5
 LONGEST_WINDOWS_ROOT = 120
 STAMP, LOG = "kurdtts-setup.json", "install.log"
+UV_OPTIONS = {
+    "index-url": "--default-index",
+    "extra-index-url": "--index",
+    "find-links": "--find-links",
+    "trusted-host": "--allow-insecure-host",
+}
 
 HELP = """\
 Set up the Kurmanji voice course and start it. The first start installs all that is needed into the folder .venv,
@@ -46,7 +52,7 @@ Which build of PyTorch is installed:
 """
 
 FIRST = """\
-First set-up: 0.5 GB (CPU build of PyTorch) or several GB (CUDA build) are downloaded. It takes 2 to 30 minutes.
+First set-up: 0.5 GB (CPU build of PyTorch) or several GB (CUDA build) are downloaded. It takes 1 to 20 minutes.
 Later starts take a moment."""
 
 # What pip says, what happened, what to do. The first pattern that fits is taken.
@@ -346,6 +352,41 @@ def pip_problem(title: str, output: str, log: Path) -> Problem:
     return Problem("\n".join([happened, *lines[-15:], "", f"All lines: {log}"]), to_do)
 
 
+def pip_settings(python: Path) -> "list[str]":
+    """pip's own settings of where packages come from, as options of uv, which does not read them."""
+    import ast
+
+    command = [str(python), "-m", "pip", "config", "list"]
+    answer = subprocess.run(command, timeout=60, capture_output=True, encoding="utf-8", errors="replace")
+    settings = {}
+    for section in ("global", "install", ":env:"):  # the later one wins, as in pip
+        settings.update(re.findall(rf"^{section}\.([\w-]+)=(.*)$", answer.stdout, re.MULTILINE))
+    result = ["--no-index"] if settings.get("no-index", "").strip("'").lower() in ("1", "true", "yes", "on") else []
+    result += ["--cert", ast.literal_eval(settings["cert"])] if "cert" in settings else ["--system-certs"]
+    for name, option in UV_OPTIONS.items():
+        for value in ast.literal_eval(settings.get(name, "''")).split():
+            result += [option, value]
+    return result
+
+
+def uv_installer(venv: Path, pip: "list[str]") -> "list[str]":
+    """The start of a command that installs with uv; empty where uv cannot be had, which is said."""
+    python = python_of(venv)
+    with contextlib.suppress(Problem, OSError, subprocess.TimeoutExpired, ValueError):
+        step("Getting the installer uv", [*pip, "uv"], venv)
+        command = [str(python), "-m", "uv", "pip", "install", "--python", str(python), "-c", "lock.txt"]
+        # Of several indexes the best version, as pip takes it.
+        return [*command, "--index-strategy", "unsafe-best-match", *pip_settings(python)]
+    say("  uv cannot be had: pip does its work, which takes a few minutes more.")
+    return []
+
+
+def installed(venv: Path) -> "set[tuple[str, int]]":
+    """What tells whether a package of .venv was added, changed or removed."""
+    found = [*venv.glob("lib/python*/site-packages/*.dist-info"), *venv.glob("Lib/site-packages/*.dist-info")]
+    return {(path.name, path.stat().st_mtime_ns) for path in found}
+
+
 def install(
     venv: Path, choice: str, torch: "list[str]", extra: str, stamp: "dict[str, Any]", found: "dict[str, Any]"
 ) -> None:
@@ -364,18 +405,31 @@ def install(
     (venv / STAMP).unlink(missing_ok=True)
     pip = [str(python_of(venv)), "-m", "pip", "--disable-pip-version-check", "install", "--progress-bar=off"]
     pip += ["-c", "lock.txt"]
+    title = "Installing the course and its packages" + (", and those of the tests" if extra == "test" else "")
+    before: set[tuple[str, int]] | None = None
     try:
         if not found:
             step("Making the Python environment", [sys.executable, "-m", "venv", str(venv)], venv)
-        if torch:
-            step("Installing PyTorch", [*pip, *torch], venv)
-        title = "Installing the course and its packages" + (", and those of the tests" if extra == "test" else "")
-        step(title, [*pip, "-e", f".[{extra}]"], venv)
+        uv = uv_installer(venv, pip)
+        before = installed(venv)
+        for part, packages in ("Installing PyTorch", torch), (title, ["-e", f".[{extra}]"]):
+            if packages:
+                uv = install_part(part, packages, venv, uv, pip)
     except BaseException:
-        # pip downloads all before it changes anything. If it stopped there, the old state is still good.
-        if stamp and b"Installing collected packages" not in (venv / LOG).read_bytes():
+        if stamp and installed(venv) == before:  # nothing was changed yet: the old state is still good
             write_stamp(venv, stamp)
         raise
+
+
+def install_part(title: str, packages: "list[str]", venv: Path, uv: "list[str]", pip: "list[str]") -> "list[str]":
+    """Install with uv, or with pip where uv fails; gives the uv command that the next part may use."""
+    if uv:
+        with contextlib.suppress(Problem):
+            step(title, [*uv, *packages], venv)
+            return uv
+        say("  uv did not succeed: pip tries the same.")
+    step(title, [*pip, *packages], venv)
+    return []
 
 
 def set_up(root: Path, asked: str, tests: bool = False) -> Path:

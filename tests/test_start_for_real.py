@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from starting import ROOT, refuse, start
+from uv import find_uv_bin
 
 pytestmark = pytest.mark.slow
 CARD = ("RTX 2070", 581.0, 7.5)
@@ -47,6 +48,8 @@ build-backend = "backend"
 backend-path = ["."]
 
 [project]
+name = "kurdtts"
+version = "0.1"
 
 [project.optional-dependencies]
 train = ["torch==2.13.0"]
@@ -69,6 +72,7 @@ if os.environ.get("KURDTTS_TRY") == "wait":
 print(told, flush=True)
 sys.exit(5)
 """
+UV = "import subprocess, sys\nsys.exit(subprocess.call([{uv!r}, *sys.argv[1:]]))\n"
 ECHO = "import json, sys\nprint('ECHO ' + json.dumps(sys.argv[1:]))\nprint('WARN', sys.flags.warn_default_encoding)\n"
 
 
@@ -102,10 +106,10 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.root = folder / "Kurdî û nû mapa"
         self.venv = self.root / ".venv"
-        (self.root / "kurdtts_lib").mkdir(parents=True)
+        (self.root / "kurdtts_lib" / "cli").mkdir(parents=True)
         (self.root / "notebooks").mkdir()
         (self.root / "notebooks" / "01_backend_check.ipynb").touch()
-        (self.root / "kurdtts_lib" / "course.py").write_text(COURSE, encoding="utf-8")
+        (self.root / "kurdtts_lib" / "cli" / "course.py").write_text(COURSE, encoding="utf-8")
         (self.root / "backend.py").write_text(BACKEND, encoding="utf-8")
         shutil.copy(ROOT / "start.py", self.root)
         self.needs()
@@ -115,6 +119,8 @@ class Project:
         make_torch(folder / "cu130", "2.13.0+cu130", "13.0")
         for name, version in (("pytest", "1.0"), ("jupyterlab", "1.0"), ("jupyterlab", "2.0")):
             make_wheel(self.usual, name, version, {f"{name}/__init__.py": "", f"{name}/__main__.py": ECHO})
+        # The uv of the tests' own environment: a small package that starts it.
+        make_wheel(self.usual, "uv", "0.13", {"uv/__init__.py": "", "uv/__main__.py": UV.format(uv=find_uv_bin())})
         (self.root / "lock.txt").write_text("jupyterlab==1.0\n", encoding="utf-8")
         self.torch_index = {"cpu": (folder / "cpu").as_uri(), "cuda": (folder / "cu130").as_uri()}
         self.environment = {
@@ -123,6 +129,7 @@ class Project:
             "PIP_EXTRA_INDEX_URL": "",
             "PIP_FIND_LINKS": "",
             "PIP_NO_CACHE_DIR": "1",
+            "UV_NO_CACHE": "1",
             "PIP_RETRIES": "1",  # with 0 retries pip does not say that the network is away
         }
 
@@ -176,8 +183,10 @@ def test_the_first_set_up_in_a_folder_with_spaces_and_kurdish_letters(
     code, output = run_here(capfd)
     assert code == 5, output  # what the course gave
     lines = output.splitlines()
-    titles = ["  Making the Python environment", "  Installing PyTorch", "  Installing the course and its packages"]
-    assert [line for line in lines if line.startswith("  ")] == titles
+    titles = ["Making the Python environment", "Getting the installer uv", "Installing PyTorch"]
+    titles.append("Installing the course and its packages")
+    assert [line.strip() for line in lines if line.startswith("  ")] == titles
+    assert "Installed" in (project.venv / start.LOG).read_text(encoding="utf-8")  # in the words of uv
     course = json.loads(lines[-1].removeprefix("COURSE "))
     assert Path(course.pop("prefix")).samefile(project.venv)
     assert Path(course.pop("cwd")).samefile(project.root)

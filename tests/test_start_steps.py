@@ -130,14 +130,63 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
     return taken
 
 
-def test_order_and_arguments_of_the_steps(tmp_path: Path, steps: list[tuple[str, list[str]]]) -> None:
+def test_order_and_arguments_of_the_steps(
+    tmp_path: Path, steps: list[tuple[str, list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     venv = tmp_path / ".venv"
+    monkeypatch.setattr(start, "pip_settings", lambda python: ["--find-links", "F"])
     start.install(venv, "cpu", ["torch==2.13.0", "--extra-index-url", "U"], "course", {}, {})
-    made, torch, project = (command for _, command in steps)
+    made, uv_itself, torch, project = (command for _, command in steps)
+    python = str(start.python_of(venv))
     assert made == [sys.executable, "-m", "venv", str(venv)]
-    pip = [str(start.python_of(venv)), "-m", "pip", "--disable-pip-version-check", "install", "--progress-bar=off"]
-    assert torch == [*pip, "-c", "lock.txt", "torch==2.13.0", "--extra-index-url", "U"]
-    assert project == [*pip, "-c", "lock.txt", "-e", ".[course]"]
+    assert uv_itself[:4] == [python, "-m", "pip", "--disable-pip-version-check"]
+    assert uv_itself[-3:] == ["-c", "lock.txt", "uv"]
+    uv = [python, "-m", "uv", "pip", "install", "--python", python, "-c", "lock.txt"]
+    uv += ["--index-strategy", "unsafe-best-match", "--find-links", "F"]
+    assert torch == [*uv, "torch==2.13.0", "--extra-index-url", "U"]
+    assert project == [*uv, "-e", ".[course]"]
+
+
+@pytest.mark.parametrize(("failing", "by_uv"), [("uv", []), ("-e", ["torch"]), ("torch", [])])
+def test_pip_does_what_uv_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str, by_uv: list[str]
+) -> None:
+    done: list[tuple[str, str]] = []
+
+    def step(title: str, command: list[str], venv: Path) -> None:
+        if command[-1] == failing == "uv" or (command[2] == "uv" and failing in command):
+            raise start.Problem("It failed.", "Nothing.")
+        done.append((command[2], "torch" if "torch" in command else command[-1]))
+
+    monkeypatch.setattr(start, "step", step)
+    monkeypatch.setattr(start, "pip_settings", lambda python: [])
+    start.install(tmp_path / ".venv", "cpu", ["torch"], "course", {}, {})
+    assert [what for tool, what in done if tool == "uv"] == by_uv
+    assert {what for tool, what in done if tool != "venv"} - {"uv"} == {"torch", ".[course]"}
+
+
+@pytest.mark.parametrize(
+    ("told", "options"),
+    [
+        ("", ["--system-certs"]),
+        (
+            "global.index-url='https://a/simple'\n:env:.index-url='https://b'",
+            ["--system-certs", "--default-index", "https://b"],
+        ),
+        (
+            "global.extra-index-url='\\nhttps://a\\nhttps://b'",
+            ["--system-certs", "--index", "https://a", "--index", "https://b"],
+        ),
+        (
+            "global.cert='C:\\\\my certs\\\\a.pem'\ninstall.find-links='F G'\n:env:.no-index='1'",
+            ["--no-index", "--cert", "C:\\my certs\\a.pem", "--find-links", "F", "--find-links", "G"],
+        ),
+        ("global.timeout='60'\nglobal.trusted-host='box'", ["--system-certs", "--allow-insecure-host", "box"]),
+    ],
+)
+def test_uv_looks_where_pip_looks(monkeypatch: pytest.MonkeyPatch, told: str, options: list[str]) -> None:
+    monkeypatch.setattr(start.subprocess, "run", lambda command, **_: SimpleNamespace(stdout=told))
+    assert start.pip_settings(Path("PY")) == options
 
 
 def test_the_tests_packages_come_with_the_tests_and_stay(
@@ -154,7 +203,7 @@ def test_the_tests_packages_come_with_the_tests_and_stay(
     def installed(tests: bool) -> list[str]:
         steps.clear()
         start.set_up(tmp_path, "auto", tests=tests)
-        return [command[-1] for _, command in steps]
+        return [command[-1] for _, command in steps if command[-1] != "uv"]
 
     assert [installed(tests) for tests in (False, False)] == [[".[course]"], []]
     assert [installed(tests) for tests in (True, True, False)] == [[".[test]"], [], []]
@@ -174,33 +223,35 @@ def test_a_disk_that_is_too_small_stops_the_first_set_up(
     monkeypatch.setattr(start.shutil, "disk_usage", lambda path: SimpleNamespace(free=free * 10**9))
     if fits:
         start.install(tmp_path / ".venv", choice, ["torch"], "course", {}, {})
-        assert len(steps) == 3
+        assert len(steps) == 4
     else:
         with pytest.raises(start.Problem, match=f"{free}.0 GB of free space. The set-up needs [38] GB"):
             start.install(tmp_path / ".venv", choice, ["torch"], "course", {}, {})
         assert steps == []
         assert not (tmp_path / ".venv").exists()
         start.install(tmp_path / ".venv", choice, [], "course", STAMP, FOUND)  # later, all is there already
-        assert len(steps) == 1
+        assert len(steps) == 2
 
 
-@pytest.mark.parametrize(
-    ("output", "kept"), [(b"Collecting torch", True), (b"Installing collected packages: x", False)]
-)
-def test_a_download_that_stops_leaves_the_old_stamp(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: bytes, kept: bool
+@pytest.mark.parametrize("changed", [False, True])
+def test_what_stops_before_anything_is_changed_leaves_the_old_stamp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: bool
 ) -> None:
     start.write_stamp(tmp_path, STAMP)
+    packages = tmp_path / "lib" / "python3.12" / "site-packages"
+    (packages / "numpy-2.dist-info").mkdir(parents=True)
 
-    def fail(title: str, command: list[str], venv: Path) -> None:
+    def stopped(title: str, command: list[str], venv: Path) -> None:
         assert start.read_stamp(venv) == {}  # removed before anything is installed
-        (venv / start.LOG).write_bytes(output)
-        raise KeyboardInterrupt
+        if command[-1] != "uv":
+            if changed:
+                (packages / "torch-2.dist-info").mkdir()
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr(start, "step", fail)
+    monkeypatch.setattr(start, "step", stopped)
     with pytest.raises(KeyboardInterrupt):
         start.install(tmp_path, "cpu", ["torch"], "course", STAMP, FOUND)
-    assert start.read_stamp(tmp_path) == (STAMP if kept else {})
+    assert start.read_stamp(tmp_path) == ({} if changed else STAMP)
 
 
 # --- children
