@@ -58,4 +58,4 @@ def given(key: AnswerKey, code: str, answer: Callable[[str, Trial], int]) -> Ite
 
 
 def answer_all(store: ListeningStore, key: AnswerKey, code: str, answer: Callable[[str, Trial], int]) -> None:
-    store.add(key.test, code, list(given(key, code, answer)), list(key.trials.values()))
+    store.add(key.test, code, list(given(key, code, answer)))

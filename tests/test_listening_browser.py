@@ -15,10 +15,9 @@ from listening import sharp, small_test
 
 from kurdtts_lib.core.files import read_json
 from kurdtts_lib.core.settings import REPOSITORY
-from kurdtts_lib.evaluation.listening.answers import import_answers
 from kurdtts_lib.evaluation.listening.design import AnswerKey, ListeningTest
 from kurdtts_lib.evaluation.listening.results import results
-from kurdtts_lib.evaluation.listening.store import ListeningStore
+from kurdtts_lib.evaluation.listening.store import ListeningStore, import_answers
 from kurdtts_lib.widgets.listening_page import LABELS, write_folder
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -31,7 +30,7 @@ WORTH = {"voice-a": 5.0, "voice-b": 2.0}
 ENGLISH, KURMANJI = LABELS["en"], LABELS["kmr"]
 NOTEBOOK = """
 from listening import small_test
-from kurdtts_lib.evaluation.listening.store import ListeningStore
+from kurdtts_lib.evaluation.listening.store import ListeningStore, import_answers
 from kurdtts_lib.widgets.listening_test import ListeningWidget
 test = small_test("cmos", sentences=2)
 ListeningWidget(test, ListeningStore())
@@ -76,14 +75,6 @@ def hear(page: Any, sounds: int = 1) -> None:
         page.locator(f'.kurdtts-play[data-plays="1"] >> nth={number}').wait_for()
 
 
-def check_headphones(page: Any, key: AnswerKey) -> None:
-    for number, quietest in enumerate(key.trials.values(), 1):
-        page.get_by_text(f"{number} of 6", exact=True).wait_for()
-        hear(page)
-        page.keyboard.press(str(quietest))
-        page.keyboard.press("Enter")
-
-
 def answer(page: Any, key: AnswerKey, code: str, first: int, last: int) -> None:
     """Answer places `first` to `last`, counted from 1, by who speaks."""
     scale = {"mos": 1, "cmos": -3}[key.kind]
@@ -111,9 +102,6 @@ def test_a_listener_answers_from_the_disk_goes_on_after_a_reload_and_sends_a_fil
     start(page, "nope")
     page.get_by_text(ENGLISH["unknown_code"]).wait_for()
     start(page, f" {code.lower()} ")
-    page.locator('[data-state="check"]').wait_for()
-    shot(page, "listening-headphones")
-    check_headphones(page, key)
     answer(page, key, code, 1, 4)
     page.get_by_text("5 of 10", exact=True).wait_for()
     page.keyboard.press("3")
@@ -140,8 +128,7 @@ def test_a_listener_answers_from_the_disk_goes_on_after_a_reload_and_sends_a_fil
     store = ListeningStore(tmp_path / "store")
     store.keep(key)
     assert import_answers(store, file) == (key.test, code, 10, 10, 10)
-    assert store.headphones(key.test) == {code: 6}
-    kept = {each.item: each for each in store.answers(key.test)}
+    kept = {each.trial.item: each for each in store.answers(key.test)}
     fifth = key.plan(code)[4]
     assert (kept[fifth.item].answer, kept[fifth.item].plays) == (3, 2)
     for place in [*key.plan(code)[:4], *key.plan(code)[5:]]:
@@ -155,7 +142,7 @@ def test_the_folder_does_not_tell_who_speaks(page: Any, made: tuple[ListeningTes
     for code in test.key.plans:
         page.goto((folder / "index.html").as_uri())
         start(page, code)
-        page.locator('[data-state="check"]').wait_for()
+        page.locator('[data-state="item"]').wait_for()
     told = [page.content(), page.evaluate("() => JSON.stringify(window.kurdttsListening)")]
     told += [path.name for path in folder.rglob("*")]
     told += [path.read_text(encoding="utf-8") for path in folder.iterdir() if path.is_file()]
@@ -171,7 +158,6 @@ def test_the_page_speaks_kurmanji_and_plays_a_b_and_x(page: Any, tmp_path: Path)
     page.get_by_role("button", name="Kurdî").click()
     assert page.locator(".kurdtts-listening").get_attribute("lang") == "kmr"
     start(page, next(iter(test.key.plans)), KURMANJI)
-    page.get_by_role("button", name=KURMANJI["skip"]).click()
     page.get_by_role("heading", name=KURMANJI["abx"]).wait_for()
     hear(page, 2)
     choice = page.get_by_role("button", name=KURMANJI["abx_1"])
@@ -192,14 +178,12 @@ def test_where_the_browser_keeps_nothing_it_is_said_and_the_file_is_whole(page: 
     page.add_init_script("Storage.prototype.setItem = () => { throw new Error('full') }")
     page.goto((tmp_path / "test" / "index.html").as_uri())
     start(page, code)
-    page.get_by_role("button", name=ENGLISH["skip"]).click()
-    page.get_by_role("alert").get_by_text(ENGLISH["storage"]).wait_for()
     answer(page, key, code, 1, 3)
+    page.get_by_role("alert").get_by_text(ENGLISH["storage"]).wait_for()
     with page.expect_download() as download:
         page.get_by_role("link", name=ENGLISH["download"]).click()
     sent = read_json(Path(download.value.path()))
     assert [each["item"] for each in sent["answers"]] == [place.item for place in key.plan(code)]
-    assert sent["headphones"] == []
 
 
 @pytest.mark.slow
@@ -226,7 +210,6 @@ def test_the_widget_asks_in_jupyterlab_keeps_every_answer_and_leaves_nothing_in_
         key = store.key()
         code = list(key.plans)[1]
         start(page, code)
-        check_headphones(page, key)
         answer(page, key, code, 1, 2)
         page.get_by_text("3 of 4", exact=True).wait_for()
         assert len(store.answers(key.test)) == 2, "an answer is kept before the next sound"
@@ -239,9 +222,8 @@ def test_the_widget_asks_in_jupyterlab_keeps_every_answer_and_leaves_nothing_in_
         page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
         page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
         context.close()
-    kept = {each.item: each.answer for each in store.answers(key.test)}
+    kept = {each.trial.item: each.answer for each in store.answers(key.test)}
     assert kept == {place.item: sharp(WORTH)("cmos", place) for place in key.plan(code)}
-    assert store.headphones(key.test) == {code: 6}
     assert results(store).everybody.table.loc["voice-a over voice-b", "CMOS"] == 3.0
     saved = file.read_text(encoding="utf-8")
     assert "UklGR" not in saved and len(saved) < 200_000, "the beginning of a WAV file, in base64"

@@ -13,9 +13,8 @@ from kurdtts_lib.audio.io import write_wav
 from kurdtts_lib.cli import app
 from kurdtts_lib.core.settings import CorpusSettings, load_profile
 from kurdtts_lib.data.dataset import Clip, Parts
-from kurdtts_lib.evaluation.listening.answers import FORMAT
 from kurdtts_lib.evaluation.listening.design import HIDDEN_REFERENCE, LOW_ANCHOR
-from kurdtts_lib.evaluation.listening.store import ListeningStore
+from kurdtts_lib.evaluation.listening.store import FORMAT, ListeningStore
 from kurdtts_lib.vits.voice import Voice, save_voice
 from kurdtts_lib.voices import listening_material
 
@@ -52,7 +51,7 @@ def sent_back(store: ListeningStore, tmp_path: Path, number: int) -> Path:
     code, places = list(key.plans.items())[number]
     wished = {HIDDEN_REFERENCE: 5, LOW_ANCHOR: 1, "yek": 4, "du": 2, "recordings": 5}
     answers = [{"item": p.item, "answer": wished[p.heard[0]], "plays": 1, "time": NOW} for p in places]
-    content = {"format": FORMAT, "test": key.test, "code": code, "headphones": [], "answers": answers}
+    content = {"format": FORMAT, "test": key.test, "code": code, "answers": answers}
     file = tmp_path / f"answers-{code}.json"
     file.write_text(json.dumps(content), encoding="utf-8")
     return file

@@ -91,12 +91,12 @@ def test_alpha_of_the_published_example() -> None:
 
 
 def test_share_counts_coins() -> None:
-    found = share(9, 10)
-    assert np.isclose(found.p_value, (10 + 1) / 2**10)
+    low, high, p_value = share(9, 10)
+    assert np.isclose(p_value, (10 + 1) / 2**10)
     # Clopper-Pearson: at the ends of the interval what was found has a chance of 2.5 % to one side
-    assert np.isclose(scipy.stats.binom.sf(8, 10, found.low), 0.025)
-    assert np.isclose(scipy.stats.binom.cdf(9, 10, found.high), 0.025)
-    assert share(0, 5).low == 0 and share(5, 5).high == 1
+    assert np.isclose(scipy.stats.binom.sf(8, 10, low), 0.025)
+    assert np.isclose(scipy.stats.binom.cdf(9, 10, high), 0.025)
+    assert share(0, 5)[0] == 0 and share(5, 5)[1] == 1
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ def test_who_does_not_listen_is_counted_shown_and_left_out_of_the_second_figures
         assert found.attentive.table["MOS"]["voice-a"] == 4.5 > found.everybody.table["MOS"]["voice-a"]
     text = str(found)
     assert f"All {4 + len(bad)} listeners:" in text and f"Without {len(bad)} who failed the hidden anchors" in text
-    assert all(code in text for code in codes[: 4 + len(bad)]) and "6 of 6" in text
+    assert all(code in text for code in codes[: 4 + len(bad)])
 
 
 def test_who_has_not_reached_the_anchors_is_told(store: ListeningStore) -> None:
@@ -211,9 +211,9 @@ def test_who_has_not_reached_the_anchors_is_told(store: ListeningStore) -> None:
     store.keep(key)
     code, places = next(iter(key.plans.items()))
     ordinary = next(place for place in places if place.heard == ["voice-a"])
-    store.add(key.test, code, [SubmittedAnswer(ordinary.item, 4, 1, "2026-05-01T12:00:00+00:00")], [])
+    store.add(key.test, code, [SubmittedAnswer(ordinary.item, 4, 1, "2026-05-01T12:00:00+00:00")])
     found = results(store)
-    assert found.listeners.loc[code].tolist() == [1, 10, "not reached", "left out"]
+    assert found.listeners.loc[code].tolist() == [1, 10, "not reached"]
     assert found.attentive.codes == [] and "and 1 who did not reach them:\nNobody is left.\n" in str(found)
 
 

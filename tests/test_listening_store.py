@@ -3,19 +3,18 @@
 import concurrent.futures
 import dataclasses
 import json
-import sqlite3
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from listening import NOW, answer_all, given, sharp, small_test
 
 from kurdtts_lib.core.errors import ListeningError
-from kurdtts_lib.evaluation.listening import store as store_module
-from kurdtts_lib.evaluation.listening.answers import FORMAT, import_answers
 from kurdtts_lib.evaluation.listening.design import AnswerKey
-from kurdtts_lib.evaluation.listening.store import NAME, ListeningStore, SubmittedAnswer
+from kurdtts_lib.evaluation.listening.store import FORMAT, ListeningStore, SubmittedAnswer, import_answers
 
 WORTH = sharp({"voice-a": 5, "voice-b": 2})
 
@@ -39,25 +38,17 @@ def store(tmp_path: Path, key: AnswerKey) -> ListeningStore:
 
 def test_what_was_answered_is_there_with_who_was_behind_it(store: ListeningStore, key: AnswerKey, code: str) -> None:
     answer_all(store, key, code, WORTH)
-    again = ListeningStore(store.path.parent)  # as another program
+    again = ListeningStore(store.folder)  # as another program
     assert again.tests() == [key.test] and again.key() == again.key(key.test) == key
-    found = {each.item: each for each in again.answers(key.test)}
-    for place in key.plan(code):
-        each = found.pop(place.item)
-        assert (each.code, each.systems, each.sentence, each.plays) == (code, place.heard, place.sentence, 1)
-        assert each.answer == WORTH("mos", place)
-    assert not found and again.headphones(key.test) == {code: 6}
+    assert again.answers(key.test) == [(code, place, WORTH("mos", place), 1) for place in key.plan(code)]
 
 
 def test_a_listener_goes_on_where_they_stopped(store: ListeningStore, key: AnswerKey, code: str) -> None:
-    assert store.progress(key.test, code) == {"answered": [], "checked": False}
     answers = list(given(key, code, WORTH))
-    store.add(key.test, code, [], [])
-    assert store.add(key.test, code, answers[:3]) == 3
-    assert store.progress(key.test, code) == {"answered": [each.item for each in answers[:3]], "checked": True}
-    assert store.headphones(key.test) == {code: None}
+    assert store.answered(key.test, code) == [] and store.add(key.test, code, answers[:3]) == 3
+    assert store.answered(key.test, code) == [each.item for each in answers[:3]]
     assert store.add(key.test, code, answers) == len(answers) - 3
-    assert store.progress(key.test, list(key.plans)[1]) == {"answered": [], "checked": False}
+    assert store.answered(key.test, list(key.plans)[1]) == []
 
 
 def test_the_same_moment_is_the_same_answer_and_another_one_is_another_listener(
@@ -70,9 +61,6 @@ def test_the_same_moment_is_the_same_answer_and_another_one_is_another_listener(
     assert [(each.answer, each.plays) for each in store.answers(key.test)] == [(5, 2)]
     with pytest.raises(ListeningError, match="two listeners used it"):
         store.add(key.test, code, [SubmittedAnswer(item, 5, 2, "2026-05-02T12:00:00+00:00")])
-    store.add(key.test, code, [], [1] * 6)
-    with pytest.raises(ListeningError, match="two listeners used it"):
-        store.add(key.test, code, [], [2] * 6)
 
 
 @pytest.mark.parametrize(
@@ -95,23 +83,20 @@ def test_an_answer_that_cannot_be_is_refused_and_with_it_all_that_came_along(
 ) -> None:
     good, other = list(given(key, code, WORTH))[:2]
     with pytest.raises(ListeningError, match=message):
-        store.add(key.test, code, [good, dataclasses.replace(other, **change)], [1] * 6)
-    assert store.answers(key.test) == [] and store.headphones(key.test) == {}
+        store.add(key.test, code, [good, dataclasses.replace(other, **change)])
+    assert store.answers(key.test) == []
 
 
-def test_unknown_codes_tests_and_choices_are_refused(store: ListeningStore, key: AnswerKey, code: str) -> None:
+def test_unknown_codes_and_tests_are_refused(store: ListeningStore, key: AnswerKey, code: str) -> None:
     with pytest.raises(ListeningError, match="no code 'AAAA'"):
         store.add(key.test, "AAAA", [])
     with pytest.raises(ListeningError, match=f"no listening test 'x' here. There are: {key.test}"):
         store.add("x", code, [])
-    for choices in ([1, 2], [1, 2, 3, 1, 2, 4], [1, 2, 3, 1, 2, None]):
-        with pytest.raises(ListeningError, match="6 numbers from 1 to 3"):
-            store.add(key.test, code, [], choices)  # type: ignore[arg-type]
 
 
 def test_many_listeners_at_a_time_lose_nothing(store: ListeningStore, key: AnswerKey) -> None:
     def listen(code: str) -> int:
-        own = ListeningStore(store.path.parent)
+        own = ListeningStore(store.folder)
         return sum(own.add(key.test, code, [each]) for each in given(key, code, WORTH))
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
@@ -119,19 +104,33 @@ def test_many_listeners_at_a_time_lose_nothing(store: ListeningStore, key: Answe
     assert len(store.answers(key.test)) == 40
 
 
-def test_a_file_in_use_or_damaged_is_told(
-    store: ListeningStore, key: AnswerKey, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store_module, "TIMEOUT_SECONDS", 0.05)
-    other = sqlite3.connect(store.path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(ListeningError, match="in use by another program"):
-        store.keep(key)
-    other.close()
-    assert store.path.name == NAME
-    store.path.write_bytes(b"this is no database" * 100)
-    with pytest.raises(ListeningError, match="is damaged"):
+def test_a_damaged_file_of_the_store_is_told(store: ListeningStore, key: AnswerKey, code: str) -> None:
+    answer_all(store, key, code, WORTH)
+    (store.folder / key.test / f"answers-{code}.json").write_bytes(b"{")
+    with pytest.raises(ListeningError, match=f"answers-{code}.json is damaged"):
+        store.answers(key.test)
+    (store.folder / "listening.sqlite").write_bytes(b"this is no database" * 100)
+    with pytest.raises(ListeningError, match="is damaged or in use"):
         store.tests()
+
+
+def test_a_database_of_an_earlier_version_is_converted_once_also_after_an_interruption(
+    store: ListeningStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with zipfile.ZipFile(Path(__file__).parent / "golden" / "folders-0.1.0.zip") as file:
+        file.extract("home/data/listening/listening.sqlite", tmp_path)
+    old = ListeningStore(tmp_path / "home" / "data" / "listening")
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="killed"):
+        patch.setattr(Path, "replace", Mock(side_effect=OSError("killed")))
+        old.tests()
+    with pytest.warns(UserWarning, match="are files now"):
+        (test,) = old.tests()
+    answers = old.answers(test)
+    assert len(answers) > 5 and {answer.code for answer in answers} <= set(old.key(test).plans)
+    files = {path.name for path in old.folder.rglob("*") if path.is_file()}
+    assert files == {"listening.sqlite.converted", "key.json", *(f"answers-{one.code}.json" for one in answers)}
+    again = import_answers(old, next((old.folder / test).glob("answers-*.json")))
+    assert again.new == 0 and again.answers > 0 and old.answers(test) == answers
 
 
 @pytest.fixture
@@ -140,7 +139,7 @@ def sent(key: AnswerKey, code: str, tmp_path: Path) -> Callable[..., Path]:
 
     def write(**changes: Any) -> Path:
         answers = [dataclasses.asdict(each) for each in given(key, code, WORTH)]
-        content = {"format": FORMAT, "test": key.test, "code": code, "headphones": [1] * 6, "answers": answers}
+        content = {"format": FORMAT, "test": key.test, "code": code, "answers": answers}
         path = tmp_path / "bersiv ş.json"
         path.write_text(json.dumps({**content, **changes}), encoding="utf-8")
         return path
@@ -161,7 +160,7 @@ def test_half_a_test_is_taken_and_the_rest_later(
     store: ListeningStore, key: AnswerKey, code: str, sent: Callable
 ) -> None:
     half = [dataclasses.asdict(each) for each in given(key, code, WORTH)][:5]
-    assert import_answers(store, sent(answers=half, headphones=None))[2:] == (5, 5, 10)
+    assert import_answers(store, sent(answers=half, headphones=[1] * 6))[2:] == (5, 5, 10)
     assert import_answers(store, sent())[2:] == (10, 5, 10)
 
 
@@ -177,7 +176,6 @@ def test_half_a_test_is_taken_and_the_rest_later(
         ({"answers": [{"item": "x"}]}, "item, answer, plays, time"),
         ({"answers": [{"item": "x", "answer": True, "plays": 1, "time": NOW}]}, "answer is 'True'"),
         ({"answers": [{"item": "x", "answer": 1, "plays": 1, "time": NOW}]}, "no item 'x'"),
-        ({"headphones": ["1"] * 6}, "6 numbers from 1 to 3"),
         ({"more": 1}, "no whole file of answers"),
     ],
 )
@@ -188,7 +186,7 @@ def test_a_foreign_file_is_refused_by_name(
     with pytest.raises(ListeningError, match=message) as error:
         import_answers(store, path)
     assert str(path) in str(error.value)
-    assert store.answers(key.test) == [] and store.headphones(key.test) == {}
+    assert store.answers(key.test) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b" " * 2_000_001])

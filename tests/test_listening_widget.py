@@ -46,13 +46,12 @@ def test_the_page_gets_places_sounds_and_keeps_answers(
     page = Page(ListeningWidget(test, store), monkeypatch)
     code, places = next(iter(test.key.plans.items()))
     opened, _ = page.ask("open", code=code)
-    assert opened == {"result": {**test.key.public(code), "answered": [], "checked": False}}
+    assert opened == {"result": {**test.key.public(code), "answered": []}}
     assert page.ask("sound", sound=places[0].sounds[1]) == ({}, [test.sounds[places[0].sounds[1]]])
-    assert page.ask("headphones", code=code, choices=[]) == ({"result": None}, None)
     given = {"item": places[0].item, "answer": -2, "plays": 3, "time": NOW}
     assert page.ask("answer", code=code, given=given) == ({"result": None}, None)
     (kept,) = store.answers(test.key.test)
-    assert (kept.item, kept.answer, kept.plays) == (places[0].item, -2, 3)
+    assert (kept.trial.item, kept.answer, kept.plays) == (places[0].item, -2, 3)
     again = Page(ListeningWidget(test, store), monkeypatch)
     assert again.ask("open", code=code)[0]["result"]["answered"] == [places[0].item]
 
@@ -111,6 +110,6 @@ def test_both_languages_have_every_word_and_the_same_places_in_it() -> None:
 
 
 def test_the_sounds_a_page_plays_are_sixteen_bit_wav(test: ListeningTest) -> None:
-    assert len(test.sounds) > 10
+    assert test.sounds
     for sound in test.sounds.values():
         assert sound[:4] == b"RIFF" and sound[8:12] == b"WAVE" and np.frombuffer(sound[34:36], "<u2")[0] == 16

@@ -86,8 +86,7 @@ def _make(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
-    from kurdtts_lib.evaluation.listening.answers import import_answers
-    from kurdtts_lib.evaluation.listening.store import ListeningStore
+    from kurdtts_lib.evaluation.listening.store import ListeningStore, import_answers
 
     store, refused = ListeningStore(), 0
     for path in options.files:

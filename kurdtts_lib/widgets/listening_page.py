@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from kurdtts_lib.core.files import atomic_folder, check_own, read_json
-from kurdtts_lib.evaluation.listening.answers import FORMAT
 from kurdtts_lib.evaluation.listening.design import ListeningTest
+from kurdtts_lib.evaluation.listening.store import FORMAT
 
 STATIC = Path(__file__).absolute().parent / "static"
 LABELS: dict[str, dict[str, str]] = read_json(STATIC / "listening_labels.json")
@@ -44,7 +44,7 @@ def check_folder(folder: Path) -> None:
 def write_folder(test: ListeningTest, folder: Path, language: str = "en") -> None:
     """Write the test for remote listeners into a folder that is new, empty, or contains an earlier test.
 
-    Their answers come back as files, see `evaluation.listening.answers`. Raises KurdTTSError for other files.
+    Their answers come back as files, see `evaluation.listening.store`. Raises KurdTTSError for other files.
     """
     check_folder(folder)
     key = test.key

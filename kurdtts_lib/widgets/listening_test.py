@@ -40,7 +40,6 @@ class ListeningWidget(anywidget.AnyWidget):
         replies: dict[str, Callable[[dict[str, Any]], Any]] = {
             "open": self._open,
             "sound": self._sound,
-            "headphones": self._headphones,
             "answer": self._answer,
         }
         reply: dict[str, Any] = {"request": message["request"]}
@@ -58,15 +57,12 @@ class ListeningWidget(anywidget.AnyWidget):
         key, code = self._test.key, message["code"]
         if code not in key.plans:
             return None
-        return key.public(code) | self._store.progress(key.test, code)
+        return key.public(code) | {"answered": self._store.answered(key.test, code)}
 
     def _sound(self, message: dict[str, Any]) -> bytes:
         if message["sound"] not in self._test.sounds:
             raise ListeningError("This sound is of another test. Run the cell again.")
         return self._test.sounds[message["sound"]]
-
-    def _headphones(self, message: dict[str, Any]) -> None:
-        self._store.add(self._test.key.test, message["code"], [], message["choices"])
 
     def _answer(self, message: dict[str, Any]) -> None:
         self._store.add(self._test.key.test, message["code"], [SubmittedAnswer(**message["given"])])

@@ -1,28 +1,39 @@
-"""Design of a blind listening test: stimuli under random names, and each listener's order of trials."""
+"""Design of a blind listening test: its stimuli under random names, and the order in which each listener hears them."""
 
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import scipy.signal
 
 from kurdtts_lib.audio.io import wav_bytes
+from kurdtts_lib.audio.levels import LOUDNESS_LUFS, LOWEST_DB, PEAK, amplitude, decibels, loudness
 from kurdtts_lib.core.errors import ListeningError
-from kurdtts_lib.evaluation.listening.order import order, variants
-from kurdtts_lib.evaluation.listening.stimuli import TONE_RATE, headphone_trials, low_anchor, same_loudness
 
 SCALES = {"mos": range(1, 6), "cmos": range(-3, 4), "abx": range(2)}
 """The answers of each kind of test. mos: 1 bad to 5 excellent (ITU-T P.800). cmos: how much better the second sound is
 than the first, -3 to 3 (P.800, comparison category rating). abx: X is the first sound (0) or the second (1)."""
+VARIANTS = {"mos": 1, "cmos": 2, "abx": 4}
+"""In how many orders the systems of an item can be heard: cmos swaps the sides, abx also takes each of the two as X."""
 HIDDEN_REFERENCE, LOW_ANCHOR = "anchor, unspoilt", "anchor, spoilt"
 ANCHORS = 2
 """Number of sentences with a low anchor and a hidden reference."""
+LOW_ANCHOR_CUTOFF_HZ = 2500
+LOW_ANCHOR_SNR_DB = 10.0
 LISTENERS = 24
 LETTERS = "CDGHJKLMNPQRTVWX"
-"""Alphabet of the listeners' codes: no vowels, so that no code is a word."""
+"""The 16 letters of the listeners' codes: no vowels, so that no code is a word."""
+ORDER_TRIES = 300
+DESIGN = "2"
+"""Changes with everything drawn here: a test of other names or orders must not have the name of an earlier one."""
+
+Item = tuple[tuple[str, ...], str]
+"""What one answer is about: a system, or a pair of systems, and a sentence."""
+Name = TypeVar("Name", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -46,8 +57,6 @@ class AnswerKey:
     sentences: list[str]
     plans: dict[str, list[Trial]]
     """Trials by listener's code, in presentation order."""
-    trials: dict[str, int]
-    """The headphone check: names of its stimuli, in order, and which tone (1, 2 or 3) is the quietest."""
     note: str = ""
     """A remark for the results, for example that the recordings are synthetic speech."""
 
@@ -57,6 +66,7 @@ class AnswerKey:
     @classmethod
     def from_json(cls, text: str) -> "AnswerKey":
         values = json.loads(text)
+        values.pop("trials", None)  # the headphone check that version 0.1.0 had
         values["plans"] = {code: [Trial(**trial) for trial in trials] for code, trials in values["plans"].items()}
         return cls(**values)
 
@@ -67,9 +77,9 @@ class AnswerKey:
         return self.plans[code]
 
     def public(self, code: str) -> dict[str, Any]:
-        """The part of the key that a listener's page gets: no systems, no sentences, no right answers."""
+        """The part of the key that a listener's page gets: no systems, no sentences."""
         places = [{"item": trial.item, "sounds": trial.sounds} for trial in self.plan(code)]
-        return {"kind": self.kind, "places": places, "trials": list(self.trials)}
+        return {"kind": self.kind, "places": places}
 
 
 @dataclass(frozen=True)
@@ -93,29 +103,26 @@ def make_test(
 
     The same input gives the same test with the same names and codes, so that answers given earlier still fit.
     mos: each listener hears every system with every sentence. cmos, abx: every pair of systems.
-    anchors: sentence -> real recording, of which two serve as hidden reference and, degraded by `stimuli.low_anchor`,
-    as low anchor; by default the first system's. All stimuli are normalised to the same loudness.
+    anchors: sentence -> real recording, of which two serve as hidden reference and, degraded by `low_anchor`, as low
+    anchor; by default the first system's. All stimuli are normalised to the same loudness.
     Raises ListeningError for fewer than two systems, no sentence, different sentences, or silence.
     """
     _check(kind, systems, listeners)
     names, sentences = list(systems), list(next(iter(systems.values())))
     plain = {(name, text): systems[name][text] for name in names for text in sentences}
     chosen = dict(itertools.islice((anchors or systems[names[0]]).items(), ANCHORS))
-    digest = _digest(kind, str(listeners), str(sampling_rate), note, plain, chosen)
+    digest = _digest(DESIGN, kind, str(listeners), str(sampling_rate), note, plain, chosen)
     # The test's name is public, so the seed of the random names must not be derivable from it.
     test, rng = digest[:12], np.random.default_rng(int(digest[12:], 16))
     plain |= {(HIDDEN_REFERENCE, text): waveform for text, waveform in chosen.items()}
     plain |= {(LOW_ANCHOR, text): low_anchor(waveform, sampling_rate, rng) for text, waveform in chosen.items()}
-    files = {name: wav_bytes(sound, sampling_rate) for name, sound in same_loudness(plain, sampling_rate).items()}
-    new_name = _opaque_names(rng)
+    levelled = same_loudness(plain, sampling_rate)
     # X has its own name, although its audio is that of A or B: a shared name would reveal the answer.
-    ids = {(name[0], name[1], copy): new_name() for name in files for copy in ("", "x")[: 2 if kind == "abx" else 1]}
-    headphones = [(new_name(), trial) for trial in headphone_trials(rng)]
-    sounds = {id: files[name[:2]] for name, id in ids.items()}
-    sounds |= {id: wav_bytes(trial.sound, TONE_RATE) for id, trial in headphones}
+    copies = [False, True] if kind == "abx" else [False]
+    ids = {(*name, is_x): _random_name(rng) for name in levelled for is_x in copies}
+    sounds = {id: wav_bytes(levelled[name[:2]], sampling_rate) for name, id in ids.items()}
     plans = _plans(kind, names, sentences, list(chosen), ids, listeners, rng)
-    key = AnswerKey(test, kind, names, sentences, plans, {id: trial.quietest for id, trial in headphones}, note)
-    return ListeningTest(key, dict(sorted(sounds.items())))
+    return ListeningTest(AnswerKey(test, kind, names, sentences, plans, note), dict(sorted(sounds.items())))
 
 
 def _check(kind: str, systems: Mapping[str, Mapping[str, np.ndarray]], listeners: int) -> None:
@@ -143,47 +150,64 @@ def _digest(*parts: str | dict[Any, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def _opaque_names(rng: np.random.Generator) -> Callable[[], str]:
-    used: set[str] = set()
+def _random_name(rng: np.random.Generator) -> str:
+    return rng.bytes(8).hex()  # 64 bits: no two are alike
 
-    def new() -> str:
-        while (name := rng.bytes(5).hex()) in used:
-            pass
-        used.add(name)
-        return name
 
-    return new
+def same_loudness(waveforms: Mapping[Name, np.ndarray], sampling_rate: int) -> dict[Name, np.ndarray]:
+    """All (samples,) at the same integrated loudness (EBU R128, `levels.loudness`): the louder of two seems better.
+
+    No limiter: if a peak would exceed `PEAK` at `LOUDNESS_LUFS`, all waveforms get the same lower loudness. Raises
+    ListeningError for a waveform that is empty, silent, not mono or not finite.
+    """
+    levels = {}
+    for name, waveform in waveforms.items():
+        if waveform.ndim != 1 or not len(waveform) or not np.isfinite(waveform).all():
+            raise ListeningError(f"The sound of {name} is empty, has channels, or holds samples that are not numbers.")
+        levels[name] = loudness(waveform, sampling_rate)
+        if levels[name] == LOWEST_DB:
+            raise ListeningError(f"The sound of {name} is silent. Leave this sentence out, or look at the voice.")
+    headroom = [levels[name] + decibels(PEAK / np.abs(waveform).max()) for name, waveform in waveforms.items()]
+    target = min(LOUDNESS_LUFS, *headroom)
+    return {name: waveform * amplitude(target - levels[name]) for name, waveform in waveforms.items()}
+
+
+def low_anchor(waveform: np.ndarray, sampling_rate: int, rng: np.random.Generator) -> np.ndarray:
+    """The low anchor of a waveform (samples,): low-pass at 2.5 kHz, plus white noise at 10 dB SNR.
+
+    Clearly degraded: a listener who does not rate it below the hidden reference is inattentive.
+    """
+    cutoff = min(LOW_ANCHOR_CUTOFF_HZ, 0.45 * sampling_rate)
+    filtered = scipy.signal.sosfilt(scipy.signal.butter(6, cutoff, fs=sampling_rate, output="sos"), waveform)
+    noise_power = np.mean(np.square(filtered)) * 10 ** (-LOW_ANCHOR_SNR_DB / 10)
+    return filtered + rng.normal(scale=np.sqrt(noise_power), size=len(filtered))
 
 
 def _plans(
     kind: str,
-    names: list[str],
-    sentences: list[str],
-    anchors: list[str],
-    ids: Mapping[tuple[str, str, str], str],
+    names: Sequence[str],
+    sentences: Sequence[str],
+    anchors: Sequence[str],
+    ids: Mapping[tuple[str, str, bool], str],
     listeners: int,
     rng: np.random.Generator,
 ) -> dict[str, list[Trial]]:
-    single = kind == "mos"
-    units = [(name,) for name in names] if single else list(itertools.combinations(names, 2))
-    anchor_units = [(HIDDEN_REFERENCE,), (LOW_ANCHOR,)] if single else [(HIDDEN_REFERENCE, LOW_ANCHOR)]
-    anchor_items = [(unit, text) for unit in anchor_units for text in anchors]
-    all_texts = list(dict.fromkeys([*sentences, *anchors]))
-    items = [*itertools.product(units, sentences), *anchor_items]
-    new_name = _opaque_names(rng)
-    item_names = {item: new_name() for item in items}
-    variant_of = variants(len(items), {"mos": 1, "cmos": 2, "abx": 4}[kind], listeners, rng)
+    """Trials by listener's code. anchors: their sentences; ids: by system, sentence and whether it is X."""
+    size = 1 if kind == "mos" else 2
+    units = list(itertools.combinations(names, size))
+    anchor_items = list(itertools.product(itertools.combinations((HIDDEN_REFERENCE, LOW_ANCHOR), size), anchors))
+    items: list[Item] = [*itertools.product(units, sentences), *anchor_items]
+    item_names = {item: _random_name(rng) for item in items}
+    drawn = variants(len(items), VARIANTS[kind], listeners, rng)
     plans = {}
-    for listener, code in enumerate(_codes(listeners, rng)):
-        variant = dict(zip(items, variant_of[listener], strict=True))
-        anchor_texts = [all_texts.index(text) for _, text in anchor_items]
+    for listener, number in enumerate(rng.choice(len(LETTERS) ** 4, listeners, replace=False)):
+        variant = dict(zip(items, drawn[listener].tolist(), strict=True))
         trials = []
-        for unit, text in order(len(units), len(sentences), anchor_texts, listener, rng):
-            item = (units[unit], sentences[text]) if unit >= 0 else anchor_items[-unit - 1]
-            heard = _order_of_systems(kind, item[0], int(variant[item]))
-            sounds = [ids[(name, item[1], "x" if position == 2 else "")] for position, name in enumerate(heard)]
-            trials.append(Trial(item_names[item], sounds, heard, item[1]))
-        plans[code] = trials
+        for unit, text in order(units, sentences, anchor_items, listener, rng):
+            heard = _order_of_systems(kind, unit, variant[unit, text])
+            sounds = [ids[name, text, position == 2] for position, name in enumerate(heard)]
+            trials.append(Trial(item_names[unit, text], sounds, heard, text))
+        plans[f"{number:04x}".translate(str.maketrans("0123456789abcdef", LETTERS))] = trials
     return plans
 
 
@@ -193,8 +217,41 @@ def _order_of_systems(kind: str, unit: tuple[str, ...], variant: int) -> list[st
     return [*sides, sides[variant // 2]] if kind == "abx" else sides
 
 
-def _codes(listeners: int, rng: np.random.Generator) -> list[str]:
-    codes: dict[str, None] = {}
-    while len(codes) < listeners:
-        codes["".join(LETTERS[index] for index in rng.integers(len(LETTERS), size=4))] = None
-    return list(codes)
+def order(
+    units: Sequence[tuple[str, ...]],
+    sentences: Sequence[str],
+    anchors: Sequence[Item],
+    listener: int,
+    rng: np.random.Generator,
+) -> list[Item]:
+    """One listener's items in presentation order. A unit is a system, or a pair of systems.
+
+    Each block of as many items as there are units contains each unit once, and over as many consecutive listeners each
+    unit is once at each position (a cyclic Latin square, shifted by one for each listener and block), so that no
+    position favours a system. The order of sentences is random. Anchors are at random positions, and the balance does
+    not count them. Of at most `ORDER_TRIES` random orders the first without the same sentence twice in succession is
+    taken, or else the last.
+    """
+    for _ in range(ORDER_TRIES):
+        texts = rng.permutation(len(sentences))
+        shifts = rng.permutation(max(len(units), len(sentences)))
+        items = [
+            (units[unit], sentences[texts[(block + shifts[unit]) % len(sentences)]])
+            for block in range(len(sentences))
+            for unit in ((first + listener + block) % len(units) for first in range(len(units)))
+        ]
+        for anchor in anchors:
+            items.insert(rng.integers(len(items) + 1), anchor)
+        if all(first[1] != second[1] for first, second in itertools.pairwise(items)):
+            break
+    return items
+
+
+def variants(items: int, count: int, listeners: int, rng: np.random.Generator) -> np.ndarray:
+    """Which of `count` variants of each item (sides, and which system X is) a listener hears: (listeners, items).
+
+    Over `count` consecutive listeners every item has each variant once; for one listener the numbers of items per
+    variant differ by at most one.
+    """
+    starts = [rng.permutation(np.arange(items) % count) for _ in range(-(-listeners // count))]
+    return np.array([(starts[listener // count] + listener) % count for listener in range(listeners)])

@@ -41,7 +41,7 @@ class Results:
 
     key: AnswerKey
     listeners: pandas.DataFrame
-    """One row per code with answers: their number, of how many, the anchors, the headphone check."""
+    """One row per code with answers: their number, of how many, the anchors."""
     everybody: Summary
     attentive: Summary
     """Only listeners who rated every low anchor below its hidden reference."""
@@ -62,7 +62,6 @@ def results(store: ListeningStore, test: str | None = None) -> Results:
     answers = store.answers(key.test)
     if not answers:
         raise ListeningError(f"Nobody has answered the listening test {key.test} yet. Import the listeners' files.")
-    headphones = store.headphones(key.test)
     codes = list(dict.fromkeys(answer.code for answer in answers))
     passed = {code: passes([answer for answer in answers if answer.code == code], key.kind) for code in codes}
     rows = [
@@ -71,7 +70,6 @@ def results(store: ListeningStore, test: str | None = None) -> Results:
             "answers": sum(answer.code == code for answer in answers),
             "of": len(key.plan(code)),
             "anchors": ANCHOR_RESULTS[passed[code]],
-            "headphones": _headphones(headphones, code, len(key.trials)),
         }
         for code in codes
     ]
@@ -85,105 +83,83 @@ def passes(answers: Sequence[Answer], kind: str) -> bool | None:
 
     With two pairs, random answers pass one time in six (mos, cmos) or in four (abx).
     """
-    anchors = [answer for answer in answers if answer.systems[0] in (LOW_ANCHOR, HIDDEN_REFERENCE)]
-    if kind == "mos":
-        rated = {(answer.systems[0], answer.sentence): answer.answer for answer in anchors}
-        pairs = [
-            (rated.get((LOW_ANCHOR, text)), rated.get((HIDDEN_REFERENCE, text))) for text in {text for _, text in rated}
-        ]
-        right = [low < reference for low, reference in pairs if low is not None and reference is not None]
-    elif kind == "cmos":
-        right = [_preference(answer, HIDDEN_REFERENCE) > 0 for answer in anchors]
-    else:
+    anchors = [answer for answer in answers if _is_anchor(answer)]
+    if kind == "abx":
         right = [_is_right(answer) for answer in anchors]
+    else:
+        right = [rating.value > 0 for rating in _compared(kind, anchors, HIDDEN_REFERENCE, LOW_ANCHOR)]
     return all(right) if right else None
 
 
 def summarize(key: AnswerKey, answers: Sequence[Answer], codes: Sequence[str]) -> Summary:
     """The results of these listeners, without anchors."""
-    heard = [
-        answer for answer in answers if answer.code in codes and answer.systems[0] not in (LOW_ANCHOR, HIDDEN_REFERENCE)
-    ]
-    return {"mos": _mos, "cmos": _cmos, "abx": _abx}[key.kind](key, heard, list(codes))
+    heard = [answer for answer in answers if answer.code in codes and not _is_anchor(answer)]
+    return (_abx if key.kind == "abx" else _rated)(key, heard, list(codes))
 
 
-def _mos(key: AnswerKey, answers: list[Answer], codes: list[str]) -> Summary:
-    by_system = {system: _ratings(answers, system) for system in key.systems}
-    table = _table({name: _row("MOS", interval(ratings)) for name, ratings in by_system.items()})
-    pairs, level = _pairs(key)
-    verdicts = []
-    for first, second in pairs:
-        other = {(rating.listener, rating.sentence): rating.value for rating in by_system[second]}
-        both = [rating for rating in by_system[first] if rating[:2] in other]
-        difference = interval([Rating(*rating[:2], rating.value - other[rating[:2]]) for rating in both], level)
-        verdicts.append(_verdict(first, second, difference, _counts(both), level, "the difference of their MOS is"))
-    agreement = alpha((answer.item, answer.answer) for answer in answers)
-    return Summary(codes, table, agreement, verdicts)
+def _rated(key: AnswerKey, answers: list[Answer], codes: list[str]) -> Summary:
+    """mos and cmos. Each pair's interval has the Bonferroni-corrected confidence level."""
+    pairs = list(itertools.combinations(key.systems, 2))
+    level = 1 - SIGNIFICANCE / len(pairs)
+    of_pairs = {pair: _compared(key.kind, answers, *pair) for pair in pairs}
+    if key.kind == "mos":
+        rows = {system: _row("MOS", interval(_ratings(answers, system))) for system in key.systems}
+        agreement = alpha((answer.trial.item, answer.answer) for answer in answers)
+    else:
+        rows = {" over ".join(pair): _row("CMOS", interval(ratings)) for pair, ratings in of_pairs.items()}
+        agreement = alpha((answer.trial.item, _preference(answer, min(answer.trial.heard))) for answer in answers)
+    measure = "the difference of their MOS is" if key.kind == "mos" else "the CMOS is"
+    verdicts = [_verdict(*pair, ratings, level, measure) for pair, ratings in of_pairs.items()]
+    return Summary(codes, pandas.DataFrame.from_dict(rows, orient="index"), agreement, verdicts)
 
 
-def _cmos(key: AnswerKey, answers: list[Answer], codes: list[str]) -> Summary:
-    rows: dict[str, dict[str, float]] = {}
-    verdicts = []
-    pairs, level = _pairs(key)
-    for first, second in pairs:
-        of_pair = [answer for answer in answers if set(answer.systems) == {first, second}]
-        ratings = [Rating(answer.code, answer.sentence, _preference(answer, first)) for answer in of_pair]
-        rows[f"{first} over {second}"] = _row("CMOS", interval(ratings))
-        wide = interval(ratings, level)
-        verdicts.append(_verdict(first, second, wide, _counts(ratings), level, "the CMOS is"))
-    sides = ((answer.item, _preference(answer, min(answer.systems))) for answer in answers)
-    return Summary(codes, _table(rows), alpha(sides), verdicts)
+def _ratings(answers: list[Answer], system: str) -> list[Rating]:
+    own = [answer for answer in answers if answer.trial.heard == [system]]
+    return [Rating(answer.code, answer.trial.sentence, answer.answer) for answer in own]
+
+
+def _compared(kind: str, answers: list[Answer], first: str, second: str) -> list[Rating]:
+    """By how much the first system was rated better. mos: where a listener rated both of them in one sentence."""
+    if kind == "cmos":
+        own = [answer for answer in answers if set(answer.trial.heard) == {first, second}]
+        return [Rating(answer.code, answer.trial.sentence, _preference(answer, first)) for answer in own]
+    other = {rating[:2]: rating.value for rating in _ratings(answers, second)}
+    both = [rating for rating in _ratings(answers, first) if rating[:2] in other]
+    return [rating._replace(value=rating.value - other[rating[:2]]) for rating in both]
 
 
 def _abx(key: AnswerKey, answers: list[Answer], codes: list[str]) -> Summary:
     rows: dict[str, dict[str, float]] = {}
     verdicts = []
-    pairs, _ = _pairs(key)
+    pairs = list(itertools.combinations(key.systems, 2))
     for first, second in pairs:
-        right = [_is_right(answer) for answer in answers if set(answer.systems) == {first, second}]
+        right = [_is_right(answer) for answer in answers if set(answer.trial.heard) == {first, second}]
+        row = rows[f"{first}, {second}"] = {"right": sum(right), "answers": len(right)}
         if not right:
-            rows[f"{first}, {second}"] = {"right": 0, "answers": 0}
             verdicts.append(f"Nobody has compared {first} and {second} yet.")
             continue
-        found = share(sum(right), len(right))
-        rows[f"{first}, {second}"] = {
-            "right": found.right,
-            "answers": found.answers,
-            "share": found.right / found.answers,
-            "low": found.low,
-            "high": found.high,
-            "p": found.p_value,
-        }
-        real = found.p_value < SIGNIFICANCE / len(pairs)
+        low, high, p_value = share(sum(right), len(right))
+        row |= {"share": sum(right) / len(right), "low": low, "high": high, "p": p_value}
+        real = p_value < SIGNIFICANCE / len(pairs)
         verdicts.append(
             f"With {_count(len(codes), 'listener')}, {first} and {second} {'can' if real else 'cannot'} be told "
-            f"apart: {found.right} of {found.answers} answers were right; guessing would be as good with a probability "
-            f"of {found.p_value:.2g}."
+            f"apart: {sum(right)} of {len(right)} answers were right; guessing would be as good with a probability "
+            f"of {p_value:.2g}."
         )
-    return Summary(codes, _table(rows), float("nan"), verdicts)
+    return Summary(codes, pandas.DataFrame.from_dict(rows, orient="index"), float("nan"), verdicts)
 
 
-def _ratings(answers: list[Answer], system: str) -> list[Rating]:
-    return [Rating(answer.code, answer.sentence, answer.answer) for answer in answers if answer.systems == [system]]
+def _is_anchor(answer: Answer) -> bool:
+    return answer.trial.heard[0] in (LOW_ANCHOR, HIDDEN_REFERENCE)
 
 
 def _preference(answer: Answer, system: str) -> int:
     """How much better `system` was rated than the other one, -3 to 3."""
-    return answer.answer if answer.systems[1] == system else -answer.answer
+    return answer.answer if answer.trial.heard[1] == system else -answer.answer
 
 
 def _is_right(answer: Answer) -> bool:
-    return answer.systems[answer.answer] == answer.systems[2]
-
-
-def _pairs(key: AnswerKey) -> tuple[list[tuple[str, str]], float]:
-    """All pairs of systems, and the Bonferroni-corrected confidence level of each pair's interval."""
-    pairs = list(itertools.combinations(key.systems, 2))
-    return pairs, 1 - SIGNIFICANCE / len(pairs)
-
-
-def _table(rows: dict[str, dict[str, float]]) -> pandas.DataFrame:
-    return pandas.DataFrame.from_dict(rows, orient="index")
+    return answer.trial.heard[answer.answer] == answer.trial.heard[2]
 
 
 def _row(name: str, found: Estimate) -> dict[str, float]:
@@ -191,11 +167,9 @@ def _row(name: str, found: Estimate) -> dict[str, float]:
     return {key: np.nan if value is None else value for key, value in values.items()} | {"ratings": found.n}
 
 
-def _counts(ratings: Sequence[Rating]) -> tuple[int, int]:
-    return len({rating.listener for rating in ratings}), len({rating.sentence for rating in ratings})
-
-
-def _verdict(first: str, second: str, found: Estimate, counts: tuple[int, int], level: float, measure: str) -> str:
+def _verdict(first: str, second: str, ratings: list[Rating], level: float, measure: str) -> str:
+    found = interval(ratings, level)
+    counts = len({rating.listener for rating in ratings}), len({rating.sentence for rating in ratings})
     with_ = f"With {_count(counts[0], 'listener')} and {_count(counts[1], 'sentence')}"
     if found.mean is None:
         return f"Nobody has compared {first} and {second} yet."
@@ -213,12 +187,6 @@ def _verdict(first: str, second: str, found: Estimate, counts: tuple[int, int], 
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _headphones(found: dict[str, int | None], code: str, trials: int) -> str:
-    if code not in found:
-        return "not asked"
-    return "left out" if found[code] is None else f"{found[code]} of {trials}"
 
 
 def _lines(summary: Summary) -> list[str]:

@@ -65,23 +65,13 @@ def alpha(ratings: Iterable[tuple[str, float]]) -> float:
     return float(1 - within / np.var(together, ddof=1))
 
 
-class Share(NamedTuple):
-    """The share of right answers, with its interval and p value."""
+def share(right: int, answers: int) -> tuple[float, float, float]:
+    """Of the share of right answers the ends of its exact interval (Clopper and Pearson 1934), and the p value.
 
-    right: int
-    answers: int
-    low: float
-    high: float
-    p_value: float
-    """Probability of at least as many right answers by guessing."""
-
-
-def share(right: int, answers: int, level: float = 0.95) -> Share:
-    """Exact binomial test against guessing, and the exact interval of Clopper and Pearson 1934.
-
-    X is drawn independently for each answer, so without an audible difference all answers, also those of one listener,
-    are independent and right with probability 1/2.
+    p: the probability of at least as many right answers by guessing (exact binomial test). X is drawn independently for
+    each answer, so without an audible difference all answers, also those of one listener, are independent and right
+    with probability 1/2.
     """
     test = scipy.stats.binomtest(right, answers, 0.5, alternative="greater")
-    both = scipy.stats.binomtest(right, answers).proportion_ci(level, method="exact")
-    return Share(right, answers, float(both.low), float(both.high), float(test.pvalue))
+    both = scipy.stats.binomtest(right, answers).proportion_ci(LEVEL, method="exact")
+    return float(both.low), float(both.high), float(test.pvalue)

@@ -1,7 +1,7 @@
 // A blind listening test: what a listener sees, hears and presses. The same in a notebook and in a plain page, where it
 // is a classic script, because a page from the disk may not import modules. `shell` brings the rest, all as promises:
-// open(code): {kind, places: [{item, sounds}], trials: [sound], answered: [item], checked}, or null for an unknown code
-// url(sound), headphones(code, choices), answer(code, {item, answer, plays, time}), end(code, element).
+// open(code): {kind, places: [{item, sounds}], answered: [item]}, or null for an unknown code
+// url(sound), answer(code, {item, answer, plays, time}), end(code, element).
 // No name of a system comes here: items and sounds have names that tell nothing.
 "use strict";
 
@@ -55,33 +55,8 @@ class ListeningView {
       if (!test) return this.#say("unknown_code");
       Object.assign(this, { code, test });
       this.left = test.places.filter(({ item }) => !test.answered.includes(item));
-      if (test.checked || !this.left.length) this.#next();
-      else this.#check([]);
-    }, "failed");
-  }
-
-  /** A question of the headphones check; `choices`: the tones chosen before. */
-  #check(choices) {
-    const answer = (chosen) => this.#once(async () => {
-      const made = [...choices, chosen];
-      if (made.length < this.test.trials.length) return this.#check(made);
-      await this.shell.headphones(this.code, made);
       this.#next();
     }, "failed");
-    const skip = this.#button("kurdtts-skip", this.#words("skip"), () => this.#once(async () => {
-      await this.shell.headphones(this.code, []);
-      this.#next();
-    }, "failed"));
-    this.#ask({
-      state: "check",
-      question: "check",
-      help: [this.#make("p", {}, this.#words("check_help"))],
-      sounds: [{ sound: this.test.trials[choices.length], label: this.#words("sound_mos_0") }],
-      answers: [1, 2, 3].map((number) => ({ value: number, label: this.#words("tone", { number }) })),
-      progress: [choices.length + 1, this.test.trials.length],
-      more: [skip],
-      answer,
-    });
   }
 
   /** The first item without an answer, or the end. */
@@ -90,13 +65,10 @@ class ListeningView {
     if (!place) return this.#end();
     const { kind, places } = this.test;
     this.#ask({
-      state: "item",
       question: kind,
-      help: [],
       sounds: place.sounds.map((sound, number) => ({ sound, label: this.#words(`sound_${kind}_${number}`) })),
       answers: LISTENING_SCALES[kind].map((value) => ({ value, label: this.#words(`${kind}_${value}`) })),
       progress: [places.length - this.left.length + 1, places.length],
-      more: [],
       answer: (answer) => this.#once(() => this.#keep(place, answer), "not_kept"),
     });
   }
@@ -122,7 +94,7 @@ class ListeningView {
   }
 
   /** Sounds to hear to their end, then an answer, then Next. */
-  #ask({ state, question, help, sounds, answers, progress, more, answer }) {
+  #ask({ question, sounds, answers, progress, answer }) {
     this.chosen = this.time = this.playing = null;
     this.sounds = sounds.map(({ sound, label }, number) => ({ sound, label, plays: 0, number }));
     this.players = this.sounds.map((sound) => this.#button("kurdtts-play", sound.label, () => this.#play(sound)));
@@ -136,13 +108,12 @@ class ListeningView {
     const [number, count] = progress;
     const text = this.#words("progress", { number, count });
     const bar = this.#make("progress", { max: count, value: number - 1, "aria-label": text });
-    this.#show(state, [
+    this.#show("item", [
       this.#make("div", { class: "kurdtts-row" }, bar, this.#make("span", { class: "kurdtts-progress" }, text)),
       this.#make("h3", { tabindex: -1 }, this.#words(question)),
-      ...help,
       this.#make("div", { class: "kurdtts-row" }, ...this.players),
       this.#make("div", { class: "kurdtts-answers", role: "group", "aria-label": this.#words("answers") }, ...this.choices),
-      this.#make("div", { class: "kurdtts-row" }, this.forward, ...more),
+      this.#make("div", { class: "kurdtts-row" }, this.forward),
       this.#make("p", { class: "kurdtts-keys" }, this.#words("keys")),
     ]);
     this.#draw();
@@ -233,7 +204,7 @@ class ListeningView {
     event.stopPropagation();
     const { target, key } = event;
     if (target.matches("input") || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-    if (!["check", "item"].includes(this.root.dataset.state)) return;
+    if (this.root.dataset.state !== "item") return;
     const pressesIt = target.matches("button") && (key === "Enter" || key === " "); // these press the button itself
     const choice = this.choices[Number(key) - 1];
     if (choice) choice.click();

@@ -10,23 +10,16 @@ class PageListening {
 
   async open(code) {
     if (!Object.hasOwn(this.tests, code)) return null;
-    const { headphones, answers } = this.#read(code);
-    const answered = answers.map(({ item }) => item);
-    return { ...this.tests[code], answered, checked: headphones !== null };
+    return { ...this.tests[code], answered: this.#read(code).answers.map(({ item }) => item) };
   }
 
   async url(sound) {
     return `audio/${sound}.wav`;
   }
 
-  async headphones(code, choices) {
-    this.#write(code, { ...this.#read(code), headphones: choices });
-  }
-
   async answer(code, given) {
-    const { headphones, answers } = this.#read(code);
-    const others = answers.filter(({ item }) => item !== given.item);
-    this.#write(code, { headphones, answers: [...others, given] });
+    const others = this.#read(code).answers.filter(({ item }) => item !== given.item);
+    this.#write(code, { answers: [...others, given] });
   }
 
   async end(code, place, words) {
@@ -47,7 +40,7 @@ class PageListening {
 
   #read(code) {
     const kept = this.memory[code] ?? this.#stored(code);
-    return kept ? JSON.parse(kept) : { headphones: null, answers: [] };
+    return kept ? JSON.parse(kept) : { answers: [] };
   }
 
   #stored(code) {

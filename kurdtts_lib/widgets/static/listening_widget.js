@@ -18,10 +18,6 @@ class KernelListening {
     return this.#ask({ kind: "open", code });
   }
 
-  headphones(code, choices) {
-    return this.#ask({ kind: "headphones", code, choices });
-  }
-
   answer(code, given) {
     return this.#ask({ kind: "answer", code, given });
   }
