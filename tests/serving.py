@@ -12,8 +12,8 @@ import httpx
 import uvicorn
 from speechlike import encoded, syllables
 
-from kurdtts_lib.service.app import ServiceSettings
-from kurdtts_lib.service.server import server_config
+from kurdtts_lib.service.app import server_config
+from kurdtts_lib.service.state import ServiceSettings
 
 TEXT = "Roj baş, heval. Ez li vir im."
 TOKEN = "a-token-with-ş-in-it"

@@ -16,9 +16,10 @@ from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.feedback import checks
 from kurdtts_lib.feedback.checks import check_take
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.service import collect, server
-from kurdtts_lib.service.app import ServiceSettings
+from kurdtts_lib.service import app as server
+from kurdtts_lib.service import collect
 from kurdtts_lib.service.collect import FILES, HEADERS, OWN, PATHS, fewest_first, read_sentences
+from kurdtts_lib.service.state import ServiceSettings
 from kurdtts_lib.text import normalize
 
 READ = ("Roj baş, heval. Ez li vir im.", "Şev baş.", "Av sar e îro.")

@@ -22,9 +22,9 @@ from serving import TOKEN, Served, serving
 from speechlike import encoded
 
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.service import rate_limit
-from kurdtts_lib.service.app import ServiceSettings
+from kurdtts_lib.service import middleware
 from kurdtts_lib.service.collect import OWN
+from kurdtts_lib.service.state import ServiceSettings
 from kurdtts_lib.vits.voice import Voice
 from kurdtts_lib.voices import registry
 
@@ -263,7 +263,7 @@ def test_what_the_checks_find_is_said_and_an_unusable_take_is_not_sent(
     page.get_by_role("button", name=EN["hear"]).click(force=True)
     page.get_by_text(EN["no_voice"]).wait_for()
     with monkeypatch.context() as patch:
-        patch.setattr(rate_limit.Buckets, "wait_seconds", lambda *_: 4.2)
+        patch.setattr(middleware.RateLimit, "wait_seconds", lambda *_: 4.2)
         upload(page, 1)
         problem(page, "Wait 5 s")
         page.get_by_text(ENGLISH["kept"].format(seconds="2.0")).wait_for()

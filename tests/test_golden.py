@@ -29,7 +29,8 @@ from kurdtts_lib.evaluation.listening.results import results
 from kurdtts_lib.evaluation.listening.store import ListeningStore
 from kurdtts_lib.evaluation.validation import validator
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.service.app import ServiceSettings, create_app
+from kurdtts_lib.service.app import create_app
+from kurdtts_lib.service.state import ServiceSettings
 from kurdtts_lib.speech import synthesis
 from kurdtts_lib.text import normalize
 from kurdtts_lib.vits import precision

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from kurdtts_lib.cli import app
-from kurdtts_lib.service import server
-from kurdtts_lib.service.app import ServiceSettings
+from kurdtts_lib.service import app as server
+from kurdtts_lib.service.state import ServiceSettings
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.7", "::", "my-machine"])

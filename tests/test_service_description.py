@@ -12,9 +12,9 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from serving import BEARER, TOKEN, Served, serving
 
-from kurdtts_lib.service import jobs, rate_limit
+from kurdtts_lib.service import jobs, middleware
 from kurdtts_lib.service import speech as speaking
-from kurdtts_lib.service.app import ServiceSettings
+from kurdtts_lib.service.state import ServiceSettings
 from kurdtts_lib.vits.voice import Voice
 from kurdtts_lib.voices import registry
 
@@ -36,7 +36,7 @@ OF_THE_PAGE = {("get", "/collect/sentences"), ("post", "/collect/check")}
 
 @pytest.fixture
 def served(home: Path, make_voice: Callable[..., Voice], monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    monkeypatch.setattr(rate_limit, "BURST", 1e9)
+    monkeypatch.setattr(middleware, "BURST", 1e9)
     monkeypatch.setattr(jobs, "training_command", lambda *_: [sys.executable, "-c", ""])
     monkeypatch.setattr(speaking, "speak", lambda *_, **__: np.zeros(1600, np.float32))  # the text is still checked
     voice = make_voice()

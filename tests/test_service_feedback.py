@@ -21,8 +21,8 @@ from kurdtts_lib.feedback.records import Correction
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.feedback.takes import encode_take
 from kurdtts_lib.service import state
-from kurdtts_lib.service.app import ServiceSettings
-from kurdtts_lib.service.logs import PrivateFormatter
+from kurdtts_lib.service.middleware import PrivateFormatter
+from kurdtts_lib.service.state import ServiceSettings
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import pytest
 from serving import BEARER, TOKEN, head, raw_refusal, refusal, serving, wav
 
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.service import rate_limit
-from kurdtts_lib.service.app import ServiceSettings
-from kurdtts_lib.service.rate_limit import Buckets
+from kurdtts_lib.service import middleware
+from kurdtts_lib.service.middleware import RateLimit
+from kurdtts_lib.service.state import ServiceSettings
 
 PAGE = "https://page.example"
 ENDPOINTS = [
@@ -119,8 +119,8 @@ def test_only_this_machines_own_names_are_answered(host: str, status: int) -> No
 
 
 def test_too_many_requests_are_told_when_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rate_limit, "BURST", 3)
-    monkeypatch.setattr(rate_limit, "PER_SECOND", 0.001)
+    monkeypatch.setattr(middleware, "BURST", 3)
+    monkeypatch.setattr(middleware, "PER_SECOND", 0.001)
     with serving() as served:
         statuses = [served.submit(seed).status_code for seed in range(5)]
         assert statuses == [201, 201, 201, 429, 429]
@@ -134,7 +134,7 @@ def test_too_many_requests_are_told_when_to_come_again(monkeypatch: pytest.Monke
 def class_of_30(minutes: int, address: str) -> list[float]:
     """How long each request must wait when each of 30 pupils hears, checks and sends a sentence every 12 s."""
     now = [0.0]
-    buckets = Buckets(lambda: now[0])
+    buckets = RateLimit(lambda: now[0])
     waits = []
     for sentence in range(5 * minutes):
         for number in range(30):
@@ -148,8 +148,8 @@ def test_a_class_behind_one_address_is_served_for_a_whole_lesson() -> None:
 
 
 def test_a_client_is_who_the_named_proxy_asks_for_and_no_other_may_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rate_limit, "BURST", 2)
-    monkeypatch.setattr(rate_limit, "PER_SECOND", 0.001)
+    monkeypatch.setattr(middleware, "BURST", 2)
+    monkeypatch.setattr(middleware, "PER_SECOND", 0.001)
 
     def statuses(*forwarded: str) -> list[int]:
         headers = [{"X-Forwarded-For": addresses} for addresses in forwarded]
@@ -176,20 +176,20 @@ def test_without_the_token_nothing_more_of_a_large_body_is_read(length: int | No
 
 def test_a_bucket_fills_again_and_each_client_has_its_own() -> None:
     now = [0.0]
-    buckets = Buckets(lambda: now[0])
-    assert [buckets.wait_seconds("a") for _ in range(rate_limit.BURST)] == [0.0] * rate_limit.BURST
-    assert buckets.wait_seconds("a") == pytest.approx(1 / rate_limit.PER_SECOND)
+    buckets = RateLimit(lambda: now[0])
+    assert [buckets.wait_seconds("a") for _ in range(middleware.BURST)] == [0.0] * middleware.BURST
+    assert buckets.wait_seconds("a") == pytest.approx(1 / middleware.PER_SECOND)
     assert buckets.wait_seconds("b") == 0.0
-    now[0] += 1 / rate_limit.PER_SECOND
+    now[0] += 1 / middleware.PER_SECOND
     assert buckets.wait_seconds("a") == 0.0 and buckets.wait_seconds("a") > 0
     now[0] += 1e6
-    assert [buckets.wait_seconds("a") for _ in range(rate_limit.BURST)] == [0.0] * rate_limit.BURST
+    assert [buckets.wait_seconds("a") for _ in range(middleware.BURST)] == [0.0] * middleware.BURST
     assert buckets.wait_seconds("a") > 0, "a bucket is never more than full"
 
 
 def test_only_so_many_clients_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rate_limit, "CLIENTS", 10)
-    buckets = Buckets(lambda: 0.0)
+    monkeypatch.setattr(middleware, "CLIENTS", 10)
+    buckets = RateLimit(lambda: 0.0)
     for number in range(1000):
         buckets.wait_seconds(str(number))
     assert len(buckets._buckets) == 10

@@ -240,7 +240,8 @@ def test_the_next_service_can_stop_it(trainer: None) -> None:
 
 def test_a_process_that_was_killed_is_failed_for_every_service(trainer: None) -> None:
     service, id = of_a_killed_service()
-    service._processes[id].kill()
+    assert service._process
+    service._process.kill()
     with serving() as served:
         found = ended(served, id)
         assert (found["state"], found["message"], found["step"]) == ("failed", jobs.GONE, 7)

@@ -19,7 +19,7 @@ from speechlike import encoded, syllables
 from kurdtts_lib.core.settings import REPOSITORY
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service import jobs
-from kurdtts_lib.service.app import ServiceSettings
+from kurdtts_lib.service.state import ServiceSettings
 from kurdtts_lib.vits.voice import Voice
 from kurdtts_lib.voices import registry
 

@@ -14,6 +14,7 @@ from serving import Served, refusal, serving
 
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service import speech
+from kurdtts_lib.service.errors import ServiceError
 from kurdtts_lib.service.speech import Speaker
 from kurdtts_lib.speech import SpokenClause, encode_sound, speak, stream
 from kurdtts_lib.vits.voice import Voice, load_voice
@@ -248,7 +249,7 @@ def test_many_at_once_hear_what_one_hears(served: Served, add: Callable[..., int
 
 
 def test_only_so_many_texts_wait_and_the_service_answers_meanwhile(
-    served: Served, add: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+    add: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add()
     monkeypatch.setattr(speech, "MOST_WAITING", 2)
@@ -264,25 +265,49 @@ def test_only_so_many_texts_wait_and_the_service_answers_meanwhile(
     def listen(_: int) -> int:
         return httpx.post(f"{served.address}/tts", json={"text": "roj baş"}, timeout=600).status_code
 
-    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+    with serving() as served, concurrent.futures.ThreadPoolExecutor(3) as pool:
         answers = [pool.submit(listen, number) for number in range(3)]
         assert inside.wait(600)
         # Two wait, so the third is refused, and nobody but the speakers waits.
         (refused,) = concurrent.futures.wait(answers, return_when=concurrent.futures.FIRST_COMPLETED).done
         assert refused.result() == 503
-        response = ask(served)
-        assert refusal(response) == (503, "busy") and int(response.headers["retry-after"]) > 0
+        for form in ("mp3", "pcm"):
+            response = ask(served, response_format=form)
+            assert refusal(response) == (503, "busy") and int(response.headers["retry-after"]) > 0
         assert served.client.get("/health").status_code == 200
         go_on.set()
         assert sorted(answer.result() for answer in answers) == [200, 200, 503]
 
 
-def test_only_two_voices_stay_loaded_and_without_their_discriminators(add: Callable[..., int]) -> None:
+def test_a_stream_that_nobody_hears_to_its_end_gives_its_place_back(
+    add: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add()
+    monkeypatch.setattr(speech, "MOST_WAITING", 1)
     speaker = Speaker()
-    for version in (add(), add(), add()):
+    for _ in range(2):
+        chunks = speaker.raw_speech("current", SENTENCE, 1.0)
+        assert next(chunks)
+        with pytest.raises(ServiceError, match="waiting"):
+            speaker.raw_speech("current", SENTENCE, 1.0)
+        del chunks
+
+
+def test_only_two_voices_stay_loaded_and_without_their_discriminators(
+    add: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads: list[str] = []
+
+    def load(folder: Path) -> Voice:
+        loads.append(folder.name[:10])
+        return load_voice(folder)
+
+    monkeypatch.setattr(speech, "load_voice", load)
+    speaker = Speaker()
+    for version in (add(), add(), 1, add(), 1, 3, 2):
         speaker.speech(str(version), "roj", "wav", 1.0)
-    assert [name for name, _ in speaker._loaded] == ["voice-0002-test", "voice-0003-test"]
-    assert all(voice.discriminator is None for voice in speaker._loaded.values())
+    assert loads == [f"voice-000{version}" for version in (1, 2, 3, 2)]
+    assert speech._load(registry.entry_of(2)).discriminator is None
 
 
 @pytest.mark.parametrize("form", ["wav", "flac", "mp3", "opus", "pcm"])

@@ -52,9 +52,9 @@ def _positive(text: str) -> float:
 def _serve(options: argparse.Namespace) -> int:
     from kurdtts_lib.core.errors import KurdTTSError
     from kurdtts_lib.core.settings import load_profile
-    from kurdtts_lib.service.app import ServiceSettings
+    from kurdtts_lib.service import app
     from kurdtts_lib.service.collect import read_sentences
-    from kurdtts_lib.service.server import serve
+    from kurdtts_lib.service.state import ServiceSettings
 
     if options.profile is not None:
         load_profile(options.profile)  # an unknown profile is reported now, not at the first training
@@ -65,5 +65,5 @@ def _serve(options: argparse.Namespace) -> int:
     sentences = read_sentences(options.sentences) if options.collect else ()
     most_bytes = round(options.max_mb * 1_000_000)
     settings = ServiceSettings(options.profile, token, origins, most_bytes, sentences, tuple(options.proxy))
-    serve(settings, options.host, options.port)
+    app.serve(settings, options.host, options.port)
     return 0

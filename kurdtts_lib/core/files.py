@@ -173,6 +173,14 @@ def write_text(target: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
+def read_text(source: Path) -> str:
+    """The text of a file that a user wrote. Raises KurdTTSError if it cannot be read or is not UTF-8."""
+    try:
+        return source.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise KurdTTSError(f"{source} cannot be read ({error}). Is it a text file? Save it as UTF-8.") from error
+
+
 def write_json(target: Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically. Raises ValueError for NaN and infinity, which are not JSON."""
     write_text(target, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")

@@ -1,74 +1,69 @@
-"""The service as one ASGI application: its endpoints and its middleware."""
+"""The service: its application, and `kurdtts serve`, which puts it on a socket."""
 
 import contextlib
+import ipaddress
 import math
+import re
+import socket
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
+import uvicorn
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import Depends, FastAPI, Request
 from fastapi.telemetry import TelemetryConfig
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from kurdtts_lib import __version__
-from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.service import collect, collect_endpoints, feedback_endpoints, speech_endpoints
+from kurdtts_lib.core.errors import KurdTTSError
+from kurdtts_lib.service import endpoints, middleware
 from kurdtts_lib.service.errors import ServiceError, add_handlers
 from kurdtts_lib.service.jobs import Jobs
-from kurdtts_lib.service.logs import RequestLog
-from kurdtts_lib.service.middleware import OPEN_PATHS, BodyMiddleware, HostMiddleware, OriginMiddleware, TokenMiddleware
-from kurdtts_lib.service.openapi import describe_service
-from kurdtts_lib.service.speech import Speaker
-from kurdtts_lib.service.state import THREADS, ServiceState, Shared
+from kurdtts_lib.service.state import ServiceSettings, ServiceState
 
-
-@dataclass(frozen=True)
-class ServiceSettings:
-    """Settings of the service."""
-
-    profile: str | None = None
-    """Profile of the trainings that it starts; None: the current voice's own."""
-    token: str = ""
-    """Bearer token that clients must send; empty: none."""
-    origins: tuple[str, ...] = ()
-    """Origins of web pages that may use the service, such as `https://example.org`."""
-    most_bytes: int = 25_000_000
-    """Largest request body: a minute of audio in the best quality has 17 MB."""
-    sentences: tuple[str, ...] = ()
-    """Sentences of the page for contributors; empty: there is no such page."""
-    proxies: tuple[str, ...] = ()
-    """Addresses of proxies whose X-Forwarded-For is trusted."""
-
-
+ABOUT = """Corrections of a Kurmanji voice, and its speech. Every failure has one form:
+`{"error": {"code": "...", "message": "..."}}`, and every answer an `X-Request-Id`."""
 # An error's message may quote a text, and FastAPI would send it to any telemetry collector on this machine.
 NO_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False, operation_spans=False, auto_configure=False)
+THREADS = 100
+"""Requests handled at a time: all texts that may wait, a school class that sends its takes, and some more."""
+ORIGIN = re.compile(r"https?://[^/\s*]+")
+SHUTDOWN_SECONDS = 30
+"""Time for open requests to finish when the service is stopped."""
 
 
 def create_app(settings: ServiceSettings) -> ASGIApp:
     """The application; it writes to the home directory that is set now."""
+    limit = middleware.RateLimit()
+
+    async def limit_rate(request: Request) -> None:
+        """Raises ServiceError for too many POSTs, after the body: clients read a response only when all is sent."""
+        client = request.client.host if request.client else ""
+        if request.method == "POST" and (wait := math.ceil(limit.wait_seconds(client))):
+            message = f"Too many requests. Try again in {wait} s."
+            raise ServiceError(429, "too_many_requests", message, {"Retry-After": str(wait)})
+
     app = FastAPI(
         title="kurdtts",
         version=__version__,
+        description=ABOUT,
         telemetry=NO_TELEMETRY,
         docs_url=None,  # FastAPI's documentation pages load their scripts from a CDN
         redoc_url=None,
         lifespan=_lifespan,
-        dependencies=[Depends(_limit_rate)],
+        dependencies=[Depends(limit_rate)],
     )
-    app.state.service = ServiceState(FeedbackStore(), Jobs(settings.profile), Speaker())
-    app.include_router(feedback_endpoints.router)
-    app.include_router(speech_endpoints.router)
+    app.state.service = ServiceState(settings, Jobs(settings.profile))
+    app.include_router(endpoints.router)
     if settings.sentences:
-        app.state.sentences, app.state.most_bytes = settings.sentences, settings.most_bytes
-        app.include_router(collect_endpoints.router)
+        app.include_router(endpoints.page)
     add_handlers(app)
-    describe_service(app, with_token=bool(settings.token))
+    _complete_description(app.openapi(), settings)
     # The middleware added last is the first to see a request.
-    app.add_middleware(BodyMiddleware, most_bytes=settings.most_bytes)
-    if settings.token:
-        open_paths = (*OPEN_PATHS, *(collect.PATHS if settings.sentences else ()))
-        app.add_middleware(TokenMiddleware, token=settings.token, open_paths=open_paths)
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=settings.most_bytes)
+    inner, outer = (middleware.check_token, middleware.check_length), (middleware.check_host, middleware.check_origin)
+    app.add_middleware(middleware.Gate, settings=settings, checks=inner)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -78,24 +73,108 @@ def create_app(settings: ServiceSettings) -> ASGIApp:
             expose_headers=["Location", "Retry-After", "X-Request-Id"],
             allow_private_network=True,  # an allowed page on the web may call this machine
         )
-    app.add_middleware(OriginMiddleware, allowed=settings.origins, own_page=bool(settings.sentences))
-    if not settings.token:  # DNS rebinding is useless without the token, and a proxy has its own host name
-        app.add_middleware(HostMiddleware)
+    app.add_middleware(middleware.Gate, settings=settings, checks=outer)
     # Outermost: Starlette makes the response to an unexpected exception outside of all added middleware.
-    return RequestLog(app)
+    return middleware.RequestLog(app)
 
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     current_default_thread_limiter().total_tokens = THREADS
     yield
-    app.state.service.jobs.stop_all()
+    app.state.service.jobs.close()
 
 
-async def _limit_rate(shared: Shared, request: Request) -> None:
-    """Raises ServiceError (429) for too many POSTs, after the body: clients read a response only when all is sent."""
-    client = request.client.host if request.client else ""
-    wait = math.ceil(shared.buckets.wait_seconds(client)) if request.method == "POST" else 0
-    if wait:
-        message = f"Too many requests. Try again in {wait} s."
-        raise ServiceError(429, "too_many_requests", message, {"Retry-After": str(wait)})
+def _complete_description(schema: dict, settings: ServiceSettings) -> None:
+    """Write into the OpenAPI description what FastAPI cannot infer: the token, and the form of our failures."""
+    for endpoint in (endpoint for methods in schema["paths"].values() for endpoint in methods.values()):
+        if "HTTPValidationError" in str(endpoint["responses"].get("422")):
+            del endpoint["responses"]["422"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schema["components"]["schemas"].pop(name, None)
+    if settings.token:
+        schema["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        schema["security"] = [{"token": []}]
+        schema["paths"]["/health"]["get"]["security"] = []
+
+
+def serve(settings: ServiceSettings, host: str, port: int) -> None:
+    """Serve until Ctrl-C or SIGTERM. Port 0 takes a free one and prints it.
+
+    Raises KurdTTSError for unsafe or invalid settings, before anything is opened, and for an address in use.
+    """
+    check(settings, host)
+    listening = _listen(host, port)
+    middleware.start_logging()
+    port = listening.getsockname()[1]
+    print(f"Serving on {_address(host, port)} (Ctrl-C stops)", flush=True)
+    if settings.sentences:
+        print(where_to_record(settings, host, port), flush=True)
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C: uvicorn closes everything, then raises it once more
+        uvicorn.Server(server_config(settings)).run(sockets=[listening])
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def where_to_record(settings: ServiceSettings, host: str, port: int) -> str:
+    """The address of the page for contributors, and what other devices need. Does not contain the token itself."""
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    token = "#token=TOKEN (in place of TOKEN the token)" if settings.token else ""
+    return (
+        f"Record here: {_address(here, port)}/collect{token}\n"
+        "Other devices, such as a phone: browsers give the microphone only to pages with https. Put a proxy "
+        f"with HTTPS in front of port {port} and open https://YOUR-ADDRESS/collect#token=TOKEN there; the service "
+        "needs a token then (README)."
+    )
+
+
+def server_config(settings: ServiceSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(settings),
+        log_config=None,
+        access_log=False,  # ours has the same, and less about the client
+        # Only from known proxies: any other client could claim another address to escape the rate limit.
+        proxy_headers=bool(settings.proxies),
+        forwarded_allow_ips=list(settings.proxies),
+        http="h11",
+        ws="none",
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+
+
+def check(settings: ServiceSettings, host: str) -> None:
+    """Raises KurdTTSError for settings that would be unsafe or have no effect."""
+    if not settings.token and not _only_this_machine(host):
+        raise KurdTTSError(
+            f"{host} is open to other machines, so the service needs a token. Make one with `python -c "
+            '"import secrets; print(secrets.token_urlsafe(32))"`, put it into the environment variable KURDTTS_TOKEN, '
+            "and start again."
+        )
+    for origin in settings.origins:
+        if not ORIGIN.fullmatch(origin):
+            raise KurdTTSError(f"{origin!r} is not the address of a web page's server. Write it like https://a.org.")
+    for proxy in settings.proxies:
+        try:
+            ipaddress.ip_network(proxy)
+        except ValueError as error:
+            raise KurdTTSError(f"{proxy!r} is not the address of a proxy. Write it like 127.0.0.1.") from error
+
+
+def _only_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        raise KurdTTSError(
+            f"The service cannot listen on {host}, port {port} ({error}). Is it running already? Take another port: "
+            "`kurdtts serve --port 8766`."
+        ) from error

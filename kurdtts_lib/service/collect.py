@@ -1,28 +1,21 @@
-"""The page for contributors without a notebook: the sentences it shows, and its files as served to a browser."""
+"""The page for contributors without a notebook: its files, and the sentences it shows."""
 
 import random
-import string
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from kurdtts_lib import widgets
 from kurdtts_lib.core.errors import KurdTTSError, TextError
+from kurdtts_lib.core.files import read_text
 from kurdtts_lib.feedback.checks import speakable
 from kurdtts_lib.feedback.records import Correction
 from kurdtts_lib.feedback.replay import sentences_to_read
-from kurdtts_lib.feedback.takes import LONGEST_SECONDS
 
 OWN = Path(__file__).absolute().parent / "static"
 RECORDER = Path(widgets.__path__[0]).absolute() / "static"
-TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".json": "application/json",
-    ".svg": "image/svg+xml",
-}
+# Not the system's table: Windows' registry may have another type for JavaScript.
+TYPES = {".css": "text/css", ".js": "text/javascript", ".json": "application/json", ".svg": "image/svg+xml"}
 FILES = {
     path.name: path
     for path in (
@@ -48,26 +41,6 @@ AT_ONCE = 50
 """Sentences sent to the page at a time; it requests more when it has shown them."""
 
 
-@dataclass(frozen=True)
-class File:
-    """The content of a response."""
-
-    content: bytes
-    media_type: str
-
-
-def file_of(path: Path) -> File:
-    return File(path.read_bytes(), TYPES[path.suffix])
-
-
-def page(most_bytes: int) -> File:
-    """The page itself, with the limits of the service filled in."""
-    file = file_of(OWN / "collect.html")
-    template = string.Template(file.content.decode("utf-8"))
-    values = {"longest_seconds": f"{LONGEST_SECONDS:g}", "most_bytes": str(most_bytes)}
-    return File(template.substitute(values).encode("utf-8"), file.media_type)
-
-
 def read_sentences(path: Path | None) -> tuple[str, ...]:
     """The sentences of a text file, one per line, each once; without a file those of the bundled sample.
 
@@ -76,14 +49,8 @@ def read_sentences(path: Path | None) -> tuple[str, ...]:
     """
     if path is None:
         return tuple(sentences_to_read())
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise KurdTTSError(
-            f"{path} cannot be read ({error}). Give a text file in UTF-8, one sentence a line."
-        ) from error
     found: dict[str, None] = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         if sentence := " ".join(line.split()):
             try:
                 speakable(sentence)

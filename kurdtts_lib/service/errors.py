@@ -15,6 +15,7 @@ from kurdtts_lib.core.errors import (
     AudioError,
     FeedbackError,
     KurdTTSError,
+    NotFoundError,
     TakeError,
     TextError,
     TrainingError,
@@ -26,14 +27,20 @@ RETRY_SECONDS = 5
 """When to try again while another program holds the store: its writes take milliseconds, its backups seconds."""
 
 # The HTTP status and the error code of each exception of the library.
-KINDS: dict[type[KurdTTSError], tuple[int, str]] = {
+KINDS: dict[type[Exception], tuple[int, str]] = {
     AudioError: (415, "undecodable_audio"),
     TextError: (422, "bad_text"),
     TakeError: (422, "unusable_take"),
     FeedbackError: (409, "not_now"),
     TrainingError: (409, "training_impossible"),
 }
-CODES = {400: "bad_request", 404: "not_found", 405: "wrong_method"}
+# The error code of each status of FastAPI and Starlette, and a message where theirs is not enough.
+CODES = {
+    400: ("bad_request", "The request's body cannot be read: it is not whole, or not of its content type."),
+    404: ("not_found", ""),
+    405: ("wrong_method", ""),
+    413: ("too_large", "The body is too large."),
+}
 
 
 class Problem(BaseModel):
@@ -77,9 +84,8 @@ class ServiceError(HTTPException):
         super().__init__(status, message, headers)
         self.code = code
 
-
-def answer(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"error": {"code": code, "message": message}}, status, headers)
+    def response(self) -> JSONResponse:
+        return JSONResponse({"error": {"code": self.code, "message": self.detail}}, self.status_code, self.headers)
 
 
 def unavailable(code: str, message: str) -> ServiceError:
@@ -88,44 +94,39 @@ def unavailable(code: str, message: str) -> ServiceError:
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Register the handlers that turn exceptions into responses."""
-    app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(KurdTTSError, _library_error)
-    app.add_exception_handler(Exception, _bug)
+    """Turn every exception into a response."""
+
+    async def respond(request: Request, error: Exception) -> JSONResponse:
+        return _as_response(error, request.state.request_id).response()
+
+    for kind in (HTTPException, RequestValidationError, KurdTTSError, Exception):
+        app.add_exception_handler(kind, respond)
 
 
-async def _refused(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    if isinstance(error, ServiceError):
-        return answer(error.status_code, error.code, str(error.detail), error.headers)
-    code = CODES.get(error.status_code, "refused")
-    messages = {400: "The request's body cannot be read: it is not whole, or not of its content type."}
-    return answer(error.status_code, code, messages.get(error.status_code, str(error.detail)), error.headers)
-
-
-async def _invalid(_: Request, error: Exception) -> JSONResponse:
-    """Replaces FastAPI's response, which repeats the request: texts and names must not reach the logs of others."""
-    assert isinstance(error, RequestValidationError)
-    found = (f"{'.'.join(str(part) for part in each['loc'][1:]) or 'body'}: {each['msg']}" for each in error.errors())
-    return answer(422, "invalid", "; ".join(found))
-
-
-async def _library_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, KurdTTSError)
-    id = request.state.request_id
-    cause = error.__cause__
-    if isinstance(error, FeedbackError) and isinstance(cause, sqlite3.Error | OSError):
-        log.error("request %s: the store: %s", id, error)  # names local files, but no client's data
-        return await _refused(request, _store_problem(cause))
-    if isinstance(error, VoiceError):
-        log.error("request %s: a voice: %s", id, error)
-        return await _refused(request, unavailable("voice_unusable", "The voice cannot be loaded. The log says why."))
-    kind = next((kind for kind in type(error).__mro__ if kind in KINDS), None)
-    if kind is None:
+def _as_response(error: Exception, id: str) -> ServiceError:
+    match error:
+        case ServiceError():
+            return error
+        case HTTPException():
+            code, message = CODES.get(error.status_code, ("refused", ""))
+            return ServiceError(error.status_code, code, message or str(error.detail), error.headers)
+        case RequestValidationError():  # FastAPI's own response repeats the request: texts, names
+            places = ((".".join(map(str, each["loc"][1:])) or "body", each["msg"]) for each in error.errors())
+            return ServiceError(422, "invalid", "; ".join(f"{place}: {message}" for place, message in places))
+        case NotFoundError():
+            return ServiceError(404, "not_found", "There is no correction with this id.")
+        case FeedbackError(__cause__=sqlite3.Error() | OSError() as cause):
+            log.error("request %s: the store: %s", id, error)  # names local files, but no client's data
+            return _store_problem(cause)
+        case VoiceError():
+            log.error("request %s: a voice: %s", id, error)
+            return unavailable("voice_unusable", "The voice cannot be loaded. The log says why.")
+    if kind := next((kind for kind in type(error).__mro__ if kind in KINDS), None):
+        return ServiceError(*KINDS[kind], str(error))
+    if isinstance(error, KurdTTSError):
         log.error("request %s: %s", id, type(error).__name__)
-        return answer(500, "failed", f"The service cannot do this now; its log says more at request {id}.")
-    return answer(*KINDS[kind], str(error))
+        return ServiceError(500, "failed", f"The service cannot do this now; its log says more at request {id}.")
+    return ServiceError(500, "bug", f"Something went wrong inside the service; its log says more at request {id}.")
 
 
 def _store_problem(cause: sqlite3.Error | OSError) -> ServiceError:
@@ -133,8 +134,3 @@ def _store_problem(cause: sqlite3.Error | OSError) -> ServiceError:
     if getattr(cause, "sqlite_errorcode", 0) & 0xFF in busy:
         return unavailable("store_locked", "Another program uses the store. Nothing was changed; try again soon.")
     return unavailable("store_unusable", "The store cannot be written or read. The service's log says why.")
-
-
-async def _bug(request: Request, _: Exception) -> JSONResponse:
-    id = request.state.request_id
-    return answer(500, "bug", f"Something went wrong inside the service; its log says more at request {id}.")

@@ -36,42 +36,45 @@ def training_command(profile: str | None, folder: Path) -> list[str]:
 
 
 class Jobs:
-    """The folders in `runs/jobs/`, and the processes that this service started. Thread-safe."""
+    """The folders in `runs/jobs/`, and the last process that this service started. Thread-safe."""
 
     def __init__(self, profile: str | None) -> None:
-        self._profile, self._lock = profile, threading.RLock()
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._profile, self._lock = profile, threading.Lock()
+        self._id = ""
+        self._process: subprocess.Popen[bytes] | None = None
         self.folder = home() / "runs" / "jobs"
 
     def start(self) -> str:
         """Start a training; returns its id. Raises ServiceError (409) while one runs, here or in another program."""
         with self._lock:
-            if any(process.poll() is None for process in self._processes.values()):
+            if self._process_runs():
                 raise ServiceError(409, "training_runs", "A training is running. GET /jobs/{id} tells how far it is.")
             try:
                 with only_training():
                     pass
             except TrainingError as error:
                 raise ServiceError(409, "training_runs", str(error)) from error
-            return self._launch(uuid.uuid4().hex)
+            self._id = uuid.uuid4().hex
+            self._process = self._launch(self.folder / self._id)
+            log.info("job %s: process %d", self._id, self._process.pid)
+            return self._id
 
-    def _launch(self, id: str) -> str:
-        folder = self.folder / id
+    def _launch(self, folder: Path) -> subprocess.Popen[bytes]:
         write_json(folder / START, {"created": datetime.now(UTC).isoformat(timespec="milliseconds")})
-        environment = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
         with (folder / OUTPUT).open("wb") as output:
             # In its own process group, or Ctrl-C in the service's console would interrupt the training as well.
-            self._processes[id] = subprocess.Popen(
+            return subprocess.Popen(
                 training_command(self._profile, folder),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=environment,
+                env={name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE},
                 start_new_session=True,
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # Windows
             )
-        log.info("job %s: process %d", id, self._processes[id].pid)
-        return id
+
+    def _process_runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     def get(self, id: str) -> JobBody:
         """The current state of a job. Raises ServiceError (404) for an unknown one."""
@@ -88,7 +91,7 @@ class Jobs:
 
         A process that an earlier run of the service started is detected by the lock that it holds.
         """
-        if (process := self._processes.get(id)) and process.poll() is None:
+        if id == self._id and self._process_runs():
             return True
         folder = self.folder / id
         try:
@@ -107,11 +110,10 @@ class Jobs:
         (self.folder / id / STOP).touch()
         return job
 
-    def stop_all(self) -> None:
-        """Ask the trainings that this service started to stop: closing it should leave the machine idle."""
-        for id, process in self._processes.items():
-            if process.poll() is None:
-                (self.folder / id / STOP).touch()
+    def close(self) -> None:
+        """Ask the training that this service started to stop: closing it should leave the machine idle."""
+        if self._process_runs():
+            (self.folder / self._id / STOP).touch()
 
 
 def _last_lines(output: Path) -> str:

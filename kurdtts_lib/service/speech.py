@@ -1,14 +1,15 @@
 """Speech for the service: finds voices, keeps them loaded, and encodes speech in the requested format."""
 
+import functools
 import itertools
 import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from kurdtts_lib.core.errors import VoiceError
-from kurdtts_lib.service.errors import RETRY_SECONDS, ServiceError
+from kurdtts_lib.service.errors import ServiceError, unavailable
 from kurdtts_lib.speech import encode_sound, speak, stream
 from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices import registry
@@ -34,25 +35,29 @@ def find_voice(name: str) -> RegisteredVoice:
     Raises ServiceError (404) unless there is exactly one.
     """
     entries = registry.voices()
+    found = [entry for entry in entries if entry.current] if name == "current" else registry.named(name, entries)
+    if len(found) == 1:
+        return found[0]
     if name == "current":
-        found = next((entry for entry in entries if entry.current), None)
-        if found is None:
-            raise ServiceError(404, "no_voice", registry.why_no_current(entries))
-        return found
-    matching = registry.named(name, entries)
-    if len(matching) == 1:
-        return matching[0]
-    known = ", ".join(str(entry.version) for entry in matching or entries) or "none yet"
-    what = "Several voices have this name" if matching else "There is no such voice"
+        raise ServiceError(404, "no_voice", registry.why_no_current(entries))
+    known = ", ".join(str(entry.version) for entry in found or entries) or "none yet"
+    what = "Several voices have this name" if found else "There is no such voice"
     raise ServiceError(404, "unknown_voice", f"{what}. There are: {known}.")
 
 
+def current_voice() -> dict[str, str | None]:
+    """`voice`: the name of the current voice's folder; `why`: why there is none. As HealthBody has them."""
+    try:
+        return {"voice": find_voice("current").folder.name, "why": None}
+    except ServiceError as error:
+        return {"voice": None, "why": error.detail}
+
+
 class Speaker:
-    """Loads voices and speaks, one text at a time. Thread-safe."""
+    """Speaks, one text at a time. Thread-safe."""
 
     def __init__(self) -> None:
-        self._speaking, self._counting, self._waiting = threading.Lock(), threading.Lock(), 0
-        self._loaded: OrderedDict[tuple[str, int], Voice] = OrderedDict()
+        self._speaking, self._places = threading.Lock(), threading.Semaphore(MOST_WAITING)
 
     def speech(self, name: str, text: str, file_format: str, speed: float) -> bytes:
         """Speech as an audio file in `file_format`. speed: 2 takes half the time.
@@ -61,8 +66,8 @@ class Speaker:
         damaged voice.
         """
         entry = find_voice(name)
-        with self._queued(), self._speaking:
-            voice = self._voice(entry)
+        with self._place(), self._speaking:
+            voice = _load(entry)
             return encode_sound(speak(voice, text, speed=speed), voice.model.config.sampling_rate, file_format)
 
     def raw_speech(self, name: str, text: str, speed: float) -> Iterator[bytes]:
@@ -70,47 +75,43 @@ class Speaker:
 
         Raises as `speech` does, at the call: the first clause is spoken before this returns.
         """
-        entry = find_voice(name)
-        with self._queued(), self._speaking:
-            voice = self._voice(entry)
-            rate = voice.model.config.sampling_rate
-            clauses = (encode_sound(one.waveform, rate, "pcm") for one in stream(voice, text, speed=speed))
-            first = next(clauses, b"")
-        return itertools.chain([first], self._remaining(clauses))
+        chunks = self._chunks(find_voice(name), text, speed)
+        return itertools.chain([next(chunks, b"")], chunks)
 
-    def _remaining(self, clauses: Iterator[bytes]) -> Iterator[bytes]:
-        with self._queued(refuse=False):
+    def _chunks(self, entry: RegisteredVoice, text: str, speed: float) -> Iterator[bytes]:
+        with self._place():
+            with self._speaking:
+                voice = _load(entry)
+            clauses = stream(voice, text, speed=speed)
             while True:
                 with self._speaking:
-                    chunk = next(clauses, None)
-                if chunk is None:
+                    clause = next(clauses, None)
+                if clause is None:
                     return
-                yield chunk
+                yield encode_sound(clause.waveform, voice.model.config.sampling_rate, "pcm")
 
     @contextmanager
-    def _queued(self, refuse: bool = True) -> Iterator[None]:
-        with self._counting:
-            if refuse and self._waiting >= MOST_WAITING:
-                message = f"{MOST_WAITING} texts are waiting to be spoken. Try again in a moment."
-                raise ServiceError(503, "busy", message, {"Retry-After": str(RETRY_SECONDS)})
-            self._waiting += 1
+    def _place(self) -> Iterator[None]:
+        """A place among those that wait. Raises ServiceError (503) if there is none."""
+        if not self._places.acquire(blocking=False):
+            raise unavailable("busy", f"{MOST_WAITING} texts are waiting to be spoken. Try again in a moment.")
         try:
             yield
         finally:
-            with self._counting:
-                self._waiting -= 1
+            self._places.release()
 
-    def _voice(self, entry: RegisteredVoice) -> Voice:
-        try:
-            key = (entry.folder.name, (entry.folder / "model.safetensors").stat().st_mtime_ns)
-        except OSError as error:
-            raise VoiceError(f"{entry.folder} was removed just now.") from error
-        voice = self._loaded.pop(key, None)
-        if voice is None:
-            voice = load_voice(entry.folder)
-            voice.discriminator = None  # only training needs it, and it is larger than the voice
-            log.info("loaded %s", entry.folder.name)
-        self._loaded[key] = voice  # at the end: most recently used
-        while len(self._loaded) > CACHED_VOICES:
-            self._loaded.popitem(last=False)
-        return voice
+
+def _load(entry: RegisteredVoice) -> Voice:
+    try:
+        return _loaded(entry.folder, (entry.folder / "model.safetensors").stat().st_mtime_ns)
+    except OSError as error:
+        raise VoiceError(f"{entry.folder} was removed just now.") from error
+
+
+@functools.lru_cache(CACHED_VOICES)
+def _loaded(folder: Path, written: int) -> Voice:
+    """written: time of the weights, so that a voice written anew is loaded anew."""
+    voice = load_voice(folder)
+    voice.discriminator = None  # only training needs it, and it is larger than the voice
+    log.info("loaded %s", folder.name)
+    return voice

@@ -1,4 +1,4 @@
-"""State shared by the endpoints."""
+"""Settings of the service, and the state that its endpoints share."""
 
 import threading
 from dataclasses import dataclass, field
@@ -8,23 +8,38 @@ from fastapi import Depends, Request
 
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service.jobs import Jobs
-from kurdtts_lib.service.rate_limit import Buckets
 from kurdtts_lib.service.speech import Speaker
 
-THREADS = 100
-"""Requests handled at a time: all texts that may wait, a school class that sends its takes, and some more."""
 CHECKS = 4
 """Takes checked at a time: each may need 100 MB for a minute of audio."""
 
 
+@dataclass(frozen=True)
+class ServiceSettings:
+    """Settings of the service."""
+
+    profile: str | None = None
+    """Profile of the trainings that it starts; None: the current voice's own."""
+    token: str = ""
+    """Bearer token that clients must send; empty: none."""
+    origins: tuple[str, ...] = ()
+    """Origins of web pages that may use the service, such as `https://example.org`."""
+    most_bytes: int = 25_000_000
+    """Largest request body: a minute of audio in the best quality has 17 MB."""
+    sentences: tuple[str, ...] = ()
+    """Sentences of the page for contributors; empty: there is no such page."""
+    proxies: tuple[str, ...] = ()
+    """Addresses of proxies whose X-Forwarded-For is trusted."""
+
+
 @dataclass
 class ServiceState:
-    """The store, the training jobs, the loaded voices, and the rate limits of the clients."""
+    """The store, the training jobs and the loaded voices."""
 
-    store: FeedbackStore
+    settings: ServiceSettings
     jobs: Jobs
-    speaker: Speaker
-    buckets: Buckets = field(default_factory=Buckets)
+    store: FeedbackStore = field(default_factory=FeedbackStore)
+    speaker: Speaker = field(default_factory=Speaker)
     checking: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(CHECKS))
 
 

@@ -1,0 +1,228 @@
+"""The HTTP endpoints."""
+
+import asyncio
+import logging
+import string
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
+from fastapi.responses import FileResponse, HTMLResponse, StreamingResponse
+from python_multipart.multipart import parse_options_header
+
+from kurdtts_lib import __version__
+from kurdtts_lib.core.errors import VoiceError
+from kurdtts_lib.feedback.checks import Finding, check_kept
+from kurdtts_lib.feedback.records import Correction
+from kurdtts_lib.feedback.takes import LONGEST_SECONDS, encode_take
+from kurdtts_lib.service import collect
+from kurdtts_lib.service.errors import Failure, ServiceError, documented
+from kurdtts_lib.service.schemas import (
+    CheckedBody,
+    CorrectionBody,
+    FindingBody,
+    HealthBody,
+    JobBody,
+    JobStartedBody,
+    SentencesBody,
+    Short,
+    SpeechRequest,
+    SubmittedBody,
+    TtsRequest,
+    VoiceBody,
+    WithdrawnBody,
+)
+from kurdtts_lib.service.speech import MEDIA_TYPES, current_voice
+from kurdtts_lib.service.state import Shared
+from kurdtts_lib.voices import registry
+
+log = logging.getLogger("kurdtts.service")
+router, page = APIRouter(), APIRouter()
+"""All endpoints; those of the page for contributors, which is there only if asked for."""
+
+
+async def form_only(request: Request) -> None:
+    """Raises ServiceError unless the body is multipart/form-data, complete up to its last boundary."""
+    options = _content_type(
+        request, b"multipart/form-data", "the take as multipart/form-data, with the fields audio, text and consent."
+    )
+    # The parser silently drops a truncated field, such as the contributor's name.
+    if b"--" + options.get(b"boundary", b"") + b"--" not in request.state.body_tail:
+        raise ServiceError(400, "cut_off", "The upload is not whole: its last boundary is missing. Send it again.")
+
+
+async def json_only(request: Request) -> None:
+    """Raises ServiceError unless the content type is JSON."""
+    _content_type(request, b"application/json", "JSON, with Content-Type: application/json.")
+
+
+def _content_type(request: Request, wanted: bytes, advice: str) -> dict[bytes, bytes]:
+    """The options of the content type."""
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    if kind.lower() != wanted:
+        raise ServiceError(415, "wrong_content_type", f"Send {advice}")
+    return options
+
+
+@router.post(
+    "/feedback",
+    status_code=201,
+    response_model=SubmittedBody,
+    dependencies=[Depends(form_only)],
+    responses={
+        200: {"model": SubmittedBody, "description": "It was there already"},
+        **documented(413, 415, 422, 429, 503),
+    },
+)
+def submit(
+    shared: Shared,
+    response: Response,
+    audio: Annotated[UploadFile, File(description="WAV, FLAC, MP3 or OGG; 60 s at most. Its file name is not used")],
+    text: Annotated[str, Form(description="What is said in it", min_length=1)],
+    consent: Annotated[bool, Form(description="The speaker agrees that voices learn from it; needed")] = False,
+    voice: Annotated[Short, Form(description="The voice that said it wrong")] = "",
+    contributor: Annotated[Short, Form(description="Who speaks; never given back")] = "",
+) -> Correction:
+    """Submit a recording of how a text is said right. Once the answer is here, it is safe on the disk."""
+    if not consent:
+        message = "Consent is needed: the speaker must agree that voices learn from it (consent=true)."
+        raise ServiceError(422, "no_consent", message)
+    with shared.checking:  # read only here: waiting uploads are on disk, not in memory
+        content = audio.file.read()
+        correction = shared.store.submit(content, text, contributor=contributor, consent=consent, voice=voice)
+    if correction.repeated:
+        response.status_code = 200
+    response.headers["Location"] = f"/feedback/{correction.id}"
+    return correction
+
+
+# The response models leave out who spoke.
+
+
+@router.get("/feedback/{id}", response_model=CorrectionBody, responses=documented(404, 503))
+def show(shared: Shared, id: str) -> Correction:
+    """A correction as it is now."""
+    return shared.store.get(id)
+
+
+@router.post("/feedback/train", status_code=202, responses=documented(409, 429, 503))
+def train(shared: Shared) -> JobStartedBody:
+    """Let the current voice learn the accepted corrections: one training at a time, in its own process."""
+    return JobStartedBody(job=shared.jobs.start())
+
+
+@router.post("/feedback/{id}/accept", response_model=CorrectionBody, responses=documented(404, 409, 429, 503))
+def accept(shared: Shared, id: str) -> Correction:
+    """Let voices learn from a correction."""
+    return shared.store.accept(id)
+
+
+@router.delete("/feedback/{id}", responses=documented(404, 503))
+def withdraw(shared: Shared, id: str) -> WithdrawnBody:
+    """Remove a correction's sound, text and contributor. May be repeated."""
+    return WithdrawnBody(id=id, state="withdrawn", voices=shared.store.withdraw(id, "over HTTP"))
+
+
+@router.get("/jobs/{id}", responses=documented(404, 503))
+def job(shared: Shared, id: str) -> JobBody:
+    """How far a training is."""
+    return shared.jobs.get(id)
+
+
+@router.delete("/jobs/{id}", status_code=202, responses=documented(404, 409, 503))
+def stop(shared: Shared, id: str) -> JobBody:
+    """Ask a training to stop after its step. It keeps its checkpoint, and the next training goes on from there."""
+    return shared.jobs.stop(id)
+
+
+def _spoken(*media_types: str) -> dict[str, Any]:
+    """What the two endpoints that speak have in common."""
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    sound = {"description": "The sound", "content": {media_type: binary for media_type in media_types}}
+    responses = {200: sound, **documented(404, 413, 415, 422, 429, 503)}
+    return {"response_class": Response, "dependencies": [Depends(json_only)], "responses": responses}
+
+
+@router.post("/v1/audio/speech", **_spoken(*MEDIA_TYPES.values()))
+def speech(shared: Shared, request: SpeechRequest) -> Response:
+    """Speak a text, in the form of OpenAI's speech service. The form pcm arrives clause by clause."""
+    media_type = MEDIA_TYPES[request.response_format]
+    if request.response_format == "pcm":
+        chunks = shared.speaker.raw_speech(str(request.voice), request.input, request.speed)
+        return StreamingResponse(chunks, media_type=media_type)
+    content = shared.speaker.speech(str(request.voice), request.input, request.response_format, request.speed)
+    return Response(content, media_type=media_type)
+
+
+@router.post("/tts", **_spoken("audio/wav"))
+def tts(shared: Shared, request: TtsRequest) -> Response:
+    """Speak a text with the current voice, as WAV."""
+    return Response(shared.speaker.speech("current", request.text, "wav", 1.0), media_type="audio/wav")
+
+
+@router.get("/voices", responses=documented(503))
+def voices(shared: Shared) -> list[VoiceBody]:
+    """All voices, the newest last."""
+    tainted = shared.store.tainted_voices()
+    return [
+        VoiceBody(
+            version=entry.version,
+            name=entry.name,
+            voice=entry.folder.name,
+            current=entry.current,
+            faults=entry.faults,
+            tainted=entry.folder.name in tainted,
+            **{name: entry.card.get(name) for name in ("licence", "date", "parent")},
+        )
+        for entry in registry.voices()
+    ]
+
+
+@router.get("/health", responses={400: {"model": Failure, "description": "Asks for another host"}})
+async def health() -> HealthBody:
+    """Whether the service answers, and with which voice. Needs no token."""
+    try:
+        current = await asyncio.to_thread(current_voice)  # responds even while all other threads wait for the store
+    except VoiceError as error:
+        log.error("a voice: %s", error)
+        current = {"voice": None, "why": "The list of voices cannot be read. The service's log says why."}
+    return HealthBody(ok=True, version=__version__, **current)
+
+
+@page.get("/collect", include_in_schema=False)
+def show_page(shared: Shared) -> Response:
+    """The page, with the limits of the service filled in."""
+    template = string.Template((collect.OWN / "collect.html").read_text(encoding="utf-8"))
+    limits = {"longest_seconds": f"{LONGEST_SECONDS:g}", "most_bytes": shared.settings.most_bytes}
+    return HTMLResponse(template.substitute(limits), headers=collect.HEADERS)
+
+
+@page.get("/collect/sentences", responses=documented(503))
+def sentences(shared: Shared) -> SentencesBody:
+    """Sentences to read aloud, those with the fewest takes first, and the voice that can be heard."""
+    chosen = collect.fewest_first(shared.settings.sentences, shared.store.corrections())
+    return SentencesBody(sentences=chosen, **current_voice())
+
+
+@page.post("/collect/check", dependencies=[Depends(form_only)], responses=documented(413, 415, 422, 429))
+def check(
+    shared: Shared,
+    audio: Annotated[UploadFile, File(description="As for /feedback")],
+    text: Annotated[str, Form(description="What is said in it", min_length=1)],
+) -> CheckedBody:
+    """Check a take against its text; nothing of it is kept."""
+    with shared.checking:
+        checks = check_kept(encode_take(audio.file.read()), text)
+    return CheckedBody(seconds=checks.seconds, errors=_bodies(checks.errors), warnings=_bodies(checks.warnings))
+
+
+def _bodies(findings: list[Finding]) -> list[FindingBody]:
+    return [FindingBody(code=finding.code, message=finding) for finding in findings]
+
+
+@page.get("/collect/{name}", include_in_schema=False)
+def show_file(name: str) -> Response:
+    """A file of the page."""
+    path = collect.FILES.get(name)
+    if path is None:
+        raise ServiceError(404, "not_found", "The page has no such file.")
+    return FileResponse(path, media_type=collect.TYPES[path.suffix], headers=collect.HEADERS)
