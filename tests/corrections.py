@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from speechlike import syllables
 
-from kurdtts_lib.feedback.records import Correction
+from kurdtts_lib.feedback.database import Correction
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.feedback.takes import decode_take
 

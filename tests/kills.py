@@ -81,8 +81,6 @@ class Submitting:
 
     def check(self, promises: list[str]) -> None:
         self.promised |= {id: int(number) for number, id in map(str.split, promises)}
-        for half in self.store.sounds.glob(".*"):
-            os.utime(half, (0, 0))  # as if the kill had been long ago
         assert self.store.verify().ok
         known = {each.id: each for each in self.store.corrections()}
         for id, number in self.promised.items():

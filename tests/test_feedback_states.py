@@ -12,11 +12,11 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 
 from kurdtts_lib.core.errors import FeedbackError
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.feedback.takes import digest_of, encode_take
+from kurdtts_lib.feedback.takes import take_of
 
 NUMBERS = st.integers(0, 2)
 TEXTS = st.sampled_from([TEXT, OTHER, "Ez û tu\nli vir in"])
-DIGESTS = [digest_of(encode_take(take(number))) for number in range(3)]
+DIGESTS = [take_of(take(number)).digest for number in range(3)]
 
 
 class Corrections(RuleBasedStateMachine):

@@ -192,6 +192,7 @@ def test_an_old_home_has_its_voice_corrections_and_listening_test(old: Path) -> 
     store = FeedbackStore()
     assert sorted(one.state for one in store.corrections()) == ["accepted", "submitted", "used"]
     assert all(store.sound(one).stat().st_size > 10_000 for one in store.corrections())
+    assert store.verify() == (3, 3, [], []), "every sound is as it was written"
     assert "voice-a" in str(results(ListeningStore(), None))
 
 

@@ -17,9 +17,9 @@ from serving import TEXT, Served, form, head, raw_refusal, refusal, serving, wav
 from speechlike import encoded, syllables
 
 from kurdtts_lib.feedback import database
-from kurdtts_lib.feedback.records import Correction
+from kurdtts_lib.feedback.database import Correction
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.feedback.takes import encode_take
+from kurdtts_lib.feedback.takes import take_of
 from kurdtts_lib.service import state
 from kurdtts_lib.service.middleware import PrivateFormatter
 from kurdtts_lib.service.state import ServiceSettings
@@ -46,7 +46,7 @@ def test_a_take_is_submitted_shown_accepted_and_withdrawn(served: Served) -> Non
     store = FeedbackStore()
     kept = store.get(given["id"])
     assert (kept.contributor, kept.voice, kept.consent) == ("Şîlan", "voice-0001-x", True)
-    assert store.sound(kept).read_bytes() == encode_take(wav())
+    assert store.sound(kept).read_bytes() == take_of(wav()).content
 
     shown = served.client.get(f"/feedback/{given['id']}").json()
     assert shown == {name: value for name, value in given.items() if name != "repeated"}
@@ -88,7 +88,7 @@ def test_fifty_clients_at_once_lose_nothing_and_double_nothing(served: Served) -
     for response in responses:
         correction = kept[response.json()["text"]]
         assert response.json()["id"] == correction.id
-        assert store.sound(correction).read_bytes() == encode_take(takes[correction.text])
+        assert store.sound(correction).read_bytes() == take_of(takes[correction.text]).content
 
 
 @pytest.mark.parametrize("name", ["../../../etc/passwd", "C:\\Windows\\x.wav", "a\x00b.wav", "", "ş" * 500, "con"])

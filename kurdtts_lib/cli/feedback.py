@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from kurdtts_lib.core.settings import PRESETS, with_preset
 
 if TYPE_CHECKING:
+    from kurdtts_lib.feedback.database import Correction
     from kurdtts_lib.feedback.job import JobReport
-    from kurdtts_lib.feedback.records import Correction
 
 # The store loads the checks of recordings, which takes seconds; each command imports it, so that --help is quick.
 

@@ -20,8 +20,8 @@ from kurdtts_lib.data.dataset import Clip, Parts, sampled
 from kurdtts_lib.data.preprocess import Preprocessing, preprocess
 from kurdtts_lib.evaluation import load
 from kurdtts_lib.evaluation.validation import validator
+from kurdtts_lib.feedback.database import now
 from kurdtts_lib.feedback.outcome import FeedbackResult, MetricChange, readme
-from kurdtts_lib.feedback.queries import now
 from kurdtts_lib.feedback.replay import REPLAY_CLIPS, hold_out, mix, ordinary_sentences
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.speech.raw import speak_spoken

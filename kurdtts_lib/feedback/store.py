@@ -1,20 +1,21 @@
 """The store of corrections: submissions are durable and atomic, and are used only with their speaker's consent."""
 
 import dataclasses
-import sqlite3
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from kurdtts_lib.core.errors import FeedbackError, TakeError
 from kurdtts_lib.core.files import atomic_path
 from kurdtts_lib.core.settings import home
-from kurdtts_lib.feedback import exchange, queries, verification
-from kurdtts_lib.feedback.checks import Checks, check_kept, speakable
-from kurdtts_lib.feedback.database import transaction
-from kurdtts_lib.feedback.records import STATES, Correction, Event, Verification
-from kurdtts_lib.feedback.takes import Audio, digest_of, encode_take
+from kurdtts_lib.feedback import exchange
+from kurdtts_lib.feedback.database import BLANK, STATES, Correction, Event, Table, transaction
+from kurdtts_lib.feedback.takes import Audio, Checks, Take, check_take, speakable, take_of
+from kurdtts_lib.feedback.verification import Verification, delete, read, verify
 
 REPEATED = "This recording with this text was submitted before; it is kept once."
+EDITED = "text edited"
+"""The event of a correction whose text was edited."""
 
 
 class FeedbackStore:
@@ -23,6 +24,9 @@ class FeedbackStore:
     States: submitted -> accepted -> used, and withdrawn from each of them. Every method may raise FeedbackError: for
     an unknown id (its subclass NotFoundError), a change that the state does not allow, or a disk or database that
     cannot be written.
+
+    Audio files are written and deleted while the database is locked: a file before its row, and after the row that
+    withdraws it. So a killed program leaves at most a file that no row needs, and `verify` finds it.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -39,35 +43,32 @@ class FeedbackStore:
         AudioError for audio that cannot be decoded, TakeError for a recording that cannot be used.
         """
         _need_consent(consent)
-        spoken = speakable(text).text
-        content = encode_take(audio)
-        checks = _checked(content, text)
-        digest = digest_of(content)
+        text = _tidy(text)
+        spoken, take = speakable(text).text, take_of(audio)
+        checks = _checked(take, text)
         values = {
             **{"text": text, "spoken": spoken, "voice": voice, "contributor": contributor, "consent": True},
-            **{"mark": mark, "digest": digest, "seconds": checks.seconds, "checks": checks.warnings},
+            **{"mark": mark, "digest": take.digest, "seconds": checks.seconds, "checks": checks.warnings},
         }
-        self._keep(digest, content)  # before the transaction, which would make others wait for a slow disk
-        with transaction(self.folder) as database:
-            self._keep(digest, content)  # again, if a withdrawal of the same audio has removed it since
-            return _enter(database, values)
+        with transaction(self.folder) as table:
+            self._keep(take)
+            return _enter(table, values)
 
     def get(self, id: str) -> Correction:
-        with transaction(self.folder, write=False) as database:
-            return queries.find(database, id)
+        with transaction(self.folder, write=False) as table:
+            return table.find(id)
 
     def corrections(self, state: str | None = None) -> list[Correction]:
         """All corrections, or those in a state, the oldest first."""
         if state is not None and state not in STATES:
             raise FeedbackError(f"There is no state {state!r}. There are: {', '.join(STATES)}.")
-        with transaction(self.folder, write=False) as database:
-            return queries.listed(database, state)
+        with transaction(self.folder, write=False) as table:
+            return table.listed() if state is None else table.listed("state = ?", state)
 
     def history(self, id: str) -> list[Event]:
         """The events of a correction, the oldest first."""
-        with transaction(self.folder, write=False) as database:
-            queries.find(database, id)
-            return queries.history(database, id)
+        with transaction(self.folder, write=False) as table:
+            return table.history(table.find(id).id)
 
     def sound(self, correction: Correction) -> Path:
         """Path of its FLAC file. Raises FeedbackError if it was withdrawn or its file is missing."""
@@ -79,8 +80,8 @@ class FeedbackStore:
 
     def accept(self, id: str) -> Correction:
         """Allow training on a submitted correction; an accepted one stays as it is."""
-        with transaction(self.folder) as database:
-            correction = queries.find(database, id)
+        with transaction(self.folder) as table:
+            correction = table.find(id)
             if correction.state == "accepted":
                 return correction
             if correction.state != "submitted":
@@ -91,53 +92,49 @@ class FeedbackStore:
                 )
             _need_consent(correction.consent)
             self.sound(correction)
-            queries.change(database, id, {"state": "accepted"}, "accepted")
-            return queries.find(database, id)
+            return table.change(id, {"state": "accepted"}, "accepted")
 
     def edit_text(self, id: str, text: str) -> Correction:
         """Replace the text; a used correction becomes accepted, because no voice has learned the new text.
 
         Raises as `submit` does, and FeedbackError if another correction has the same audio with that text.
         """
-        spoken = speakable(text).text
-        correction = self.get(id)
-        checks = _checked(self._read(correction), text)
-        with transaction(self.folder) as database:
-            correction = queries.find(database, id)
+        text = _tidy(text)
+        spoken, correction = speakable(text).text, self.get(id)
+        checks = _checked(Take(read(self.sound(correction)), correction.seconds), text)
+        with transaction(self.folder) as table:
+            correction = table.find(id)
             self.sound(correction)  # not withdrawn in the meantime
             if correction.text == text:
                 return correction
-            for other in queries.with_sound(database, correction.digest):
+            for other in table.alive(correction.digest):
                 if other.text == text:
                     raise FeedbackError(f"Correction {other.id} is this sound with this text. Withdraw one of the two.")
             state = "accepted" if correction.state == "used" else correction.state
             values = {"text": text, "spoken": spoken, "state": state, "checks": checks.warnings}
-            queries.change(database, id, values, queries.EDITED)
-            return queries.find(database, id)
+            return table.change(id, values, EDITED)
 
     def mark_used(self, ids: Iterable[str], voice: str, read_at: str | None = None) -> list[str]:
         """Record that `voice` was trained with these accepted or used corrections: all of them are marked, or none.
 
-        read_at: when the training read their texts (`queries.now`); one whose text was edited since then stays
+        read_at: when the training read their texts (`database.now`); one whose text was edited since then stays
         accepted, because `voice` has learned the old text. Returns the ids of those that were withdrawn during the
         training; they make the voice a tainted one.
         """
         if not voice:
             raise FeedbackError("The voice that learned from the corrections needs a name.")
-        with transaction(self.folder) as database:
-            corrections = [queries.find(database, id) for id in dict.fromkeys(ids)]
+        with transaction(self.folder) as table:
+            corrections = [table.find(id) for id in dict.fromkeys(ids)]
             for correction in corrections:
-                if correction.state == "submitted":
-                    raise FeedbackError(
-                        f"Correction {correction.id} is not accepted yet, so no voice may learn from it."
-                    )
-                keeps = correction.state == "withdrawn" or (
-                    read_at is not None and queries.edited_since(database, correction.id, read_at)
-                )
-                state = correction.state if keeps else "used"
-                if state != correction.state or voice not in queries.voices_of(database, correction.id):
-                    queries.use(database, correction.id, voice)
-                    queries.change(database, correction.id, {"state": state}, "used", voice)
+                id, state = correction.id, correction.state
+                if state == "submitted":
+                    raise FeedbackError(f"Correction {id} is not accepted yet, so no voice may learn from it.")
+                edits = [event.when for event in table.history(id) if event.what == EDITED]
+                if state != "withdrawn" and not (read_at is not None and max(edits, default="") >= read_at):
+                    state = "used"
+                if state != correction.state or voice not in table.voices_of(id):
+                    table.run("INSERT OR IGNORE INTO uses VALUES (?, ?)", id, voice)
+                    table.change(id, {"state": state}, "used", voice)
         return [correction.id for correction in corrections if correction.state == "withdrawn"]
 
     def withdraw(self, id: str, why: str = "") -> list[str]:
@@ -145,29 +142,33 @@ class FeedbackStore:
 
         The audio stays while another correction has the same. Id, time, voice, digest, duration and history are kept.
         """
-        with transaction(self.folder) as database:
-            correction = queries.find(database, id)
+        with transaction(self.folder) as table:
+            correction = table.find(id)
             if correction.state != "withdrawn":
-                queries.change(database, id, queries.WITHDRAWN, "withdrawn", why)
-            voices = queries.voices_of(database, id)
-        # After the row: if killed in between, `verify` finds audio that only a withdrawn row names, and removes it.
-        with transaction(self.folder) as database:
-            if not queries.with_sound(database, correction.digest):
-                _delete(self._path(correction.digest))
+                table.change(id, {"state": "withdrawn", "checks": [], **BLANK}, "withdrawn", why)
+            voices = table.voices_of(id)
+        with transaction(self.folder) as table:  # only now: a row that was not written must keep its file
+            if not table.alive(correction.digest):
+                delete(self._path(correction.digest))
         return voices
 
     def tainted_voices(self) -> dict[str, list[str]]:
         """The voices that were trained with corrections withdrawn since, and the ids of these corrections."""
-        with transaction(self.folder, write=False) as database:
-            return queries.tainted(database)
+        found: dict[str, list[str]] = {}
+        with transaction(self.folder, write=False) as table:
+            for voice, id in table.run("SELECT voice, id FROM uses ORDER BY rowid"):
+                if table.find(id).state == "withdrawn":
+                    found.setdefault(voice, []).append(id)
+        return found
 
     def verify(self, mend: bool = True) -> Verification:
         """Find rows and audio files that do not match; with `mend`, repair what can be repaired. See `verification`."""
-        return verification.verify(self.folder, self.sounds, mend)
+        return verify(self.folder, self.sounds, mend)
 
     def export(self, folder: Path) -> int:
         """Write WAV, TXT and `metadata.csv` to a new or empty folder; returns how many corrections. See `exchange`."""
-        return exchange.export([(each, self.sound(each)) for each in self.corrections() if _alive(each)], folder)
+        alive = [each for each in self.corrections() if each.state != "withdrawn"]
+        return exchange.export([(each, self.sound(each)) for each in alive], folder)
 
     def import_folder(self, folder: Path, *, contributor: str, consent: bool) -> exchange.ImportedCorrections:
         """Submit what `export` or a recording program wrote; `refused` of the result has the files not imported.
@@ -175,28 +176,19 @@ class FeedbackStore:
         May be repeated after an error: nothing is stored twice.
         """
         _need_consent(consent)
-        return exchange.import_folder(
-            folder, lambda path, text: self.submit(path, text, contributor=contributor, consent=consent)
-        )
+        return exchange.import_folder(folder, partial(self.submit, contributor=contributor, consent=consent))
 
     def _path(self, digest: str) -> Path:
         return self.sounds / f"{digest}.flac"
 
-    def _read(self, correction: Correction) -> bytes:
-        path = self.sound(correction)
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise FeedbackError(f"{path} cannot be read ({error.strerror}). Try again.") from error
-
-    def _keep(self, digest: str, content: bytes) -> None:
+    def _keep(self, take: Take) -> None:
         """Write an audio file, unless it is there; a damaged one is replaced."""
-        path = self._path(digest)
+        path = self._path(take.digest)
         try:
-            if path.is_file() and path.read_bytes() == content:
+            if path.is_file() and path.read_bytes() == take.content:
                 return
             with atomic_path(path) as temporary:
-                temporary.write_bytes(content)
+                temporary.write_bytes(take.content)
         except OSError as error:
             raise FeedbackError(
                 f"The recording cannot be written to {path.parent} ({error.strerror or error}), so it is not submitted."
@@ -204,26 +196,27 @@ class FeedbackStore:
             ) from error
 
 
-def _enter(database: sqlite3.Connection, values: dict) -> Correction:
+def _enter(table: Table, values: dict) -> Correction:
     """A new correction, or the existing one, or the one that `verify` made for this audio, completed."""
-    known = queries.with_sound(database, values["digest"])
-    same = [correction for correction in known if correction.text == values["text"]]
-    without_text = [correction for correction in known if not correction.text]
-    if not same and not without_text:
-        return queries.find(database, queries.insert(database, values, "submitted", values["voice"]))
-    correction = (same or without_text)[0]
+    same = [one for one in table.alive(values["digest"]) if one.text in (values["text"], "")]
+    if not same:
+        return table.insert(values, "submitted", values["voice"])
+    correction = max(same, key=lambda one: one.text)
     if not correction.consent:
-        queries.change(database, correction.id, values, "submitted", "its sound was here already")
-        return queries.find(database, correction.id)
+        return table.change(correction.id, values, "submitted", "its sound was here already")
     if values["mark"] not in correction.mark:
         mark = "; ".join(filter(None, (correction.mark, values["mark"])))
-        queries.change(database, correction.id, {"mark": mark}, "submitted again", values["voice"])
-        correction = queries.find(database, correction.id)
+        correction = table.change(correction.id, {"mark": mark}, "submitted again", values["voice"])
     return dataclasses.replace(correction, repeated=True, checks=[REPEATED, *correction.checks])
 
 
-def _checked(content: bytes, text: str) -> Checks:
-    checks = check_kept(content, text)
+def _tidy(text: str) -> str:
+    """The text without spaces at the ends of its lines, whose ends become `\n`: an imported text must be the same."""
+    return "\n".join(map(str.strip, text.strip().splitlines()))
+
+
+def _checked(take: Take, text: str) -> Checks:
+    checks = check_take(take, text)
     if checks.errors:
         raise TakeError(" ".join(checks.errors))
     return checks
@@ -232,17 +225,3 @@ def _checked(content: bytes, text: str) -> Checks:
 def _need_consent(consent: bool) -> None:
     if not consent:
         raise FeedbackError("Consent is needed: the speaker must agree that voices learn from the recording.")
-
-
-def _alive(correction: Correction) -> bool:
-    return correction.state != "withdrawn"
-
-
-def _delete(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise FeedbackError(
-            f"The correction is withdrawn, but {path} cannot be deleted ({error.strerror}). Close the programs that "
-            "use it, then run `kurdtts feedback verify`, which deletes it."
-        ) from error

@@ -1,32 +1,80 @@
-"""Encoding of takes for the store: FLAC, 16 bit, with the channels and the sampling rate of the source."""
+"""A take, encoded once as it is stored, and its checks: what makes it unusable, and what only sounds wrong."""
 
 import hashlib
 import io
+import math
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 
 from kurdtts_lib.audio.io import header, read
-from kurdtts_lib.core.errors import AudioError, TakeError
+from kurdtts_lib.audio.levels import LOWEST_DB, frame_levels, voiced_frames
+from kurdtts_lib.core.errors import AudioError, TakeError, TextError
+from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.data.dataset import alignment_sizes
+from kurdtts_lib.data.preprocess import Preprocessing, ProcessedAudio, preprocess
+from kurdtts_lib.text import Normalized, normalize
 
-Audio = bytes | Path | tuple[np.ndarray, int]
-"""A file's bytes, its path, or samples with their rate in Hz: (samples,) or (samples, channels), int16 or float in
-[-1, 1]."""
 LONGEST_SECONDS = 60.0
 """A correction is one sentence. The recorder stops at this length."""
+MAX_CHARACTERS = round(40 * LONGEST_SECONDS)
+"""Of a text: 40 per second is faster than people can read. A longer text, such as a book, is not even normalised."""
+
+# The corpus's thresholds apply where there are any. These are for faults that only the speaker can correct.
+SETTINGS, AUDIO = CorpusSettings(), AudioSettings()
+SHORTEST_SECONDS = 0.3
+"""After trimming: anything shorter is a click, not a word. A corpus asks for whole sentences, a correction may be one
+word."""
+USUAL_SPEAKING_RATE = (5.0, 25.0)
+"""Letters per second. In a corpus clips are compared with their speaker's median; a single take has no such median."""
+QUIET_BY_DB = 20.0
+"""A take this far below the loudness of the training set has audible background noise once it is amplified."""
+LONGEST_PAUSE = 1.0
+"""Seconds of silence in the middle. At the edges silence is trimmed."""
 
 
-def encode_take(audio: Audio) -> bytes:
-    """The take as a FLAC file, lossless for 16-bit sources; the same samples give the same bytes.
+@dataclass(frozen=True, eq=False)
+class Take:
+    """A recording as the store keeps it; made by `take_of`."""
+
+    content: bytes
+    """FLAC, 16 bit, with the channels and the sampling rate of the source."""
+    seconds: float
+
+    @property
+    def digest(self) -> str:
+        """The name of the stored file: the first 24 hexadecimal digits of its SHA-256."""
+        return digest_of(self.content)
+
+    @cached_property
+    def processed(self) -> ProcessedAudio:
+        """Its stored samples, preprocessed as a training does it."""
+        return preprocess(self.content, Preprocessing.of(SETTINGS, AUDIO))
+
+
+Audio = bytes | Path | tuple[np.ndarray, int] | Take
+"""A file's bytes, its path, or samples with their rate in Hz: (samples,) or (samples, channels), int16 or float in
+[-1, 1]."""
+
+
+def take_of(audio: Audio) -> Take:
+    """Decode and encode a recording, lossless for 16-bit sources; the same samples give the same bytes.
 
     Raises AudioError if it cannot be decoded or encoded, TakeError if it is empty or longer than `LONGEST_SECONDS`.
     """
-    if not isinstance(audio, tuple):
-        _check_length(_header_seconds(audio))  # before decoding: a small file may hold hours
-        waveform, rate = read(audio)
-    else:
+    if isinstance(audio, Take):
+        return audio
+    if isinstance(audio, tuple):
         waveform, rate = audio
+    else:
+        if isinstance(audio, Path) and not audio.is_file():
+            raise AudioError(f"{audio} does not exist. Check the name.")
+        _check_length(header(audio)[0])  # before decoding: a small file may hold hours
+        waveform, rate = read(audio)
     samples = _sixteen_bits(waveform)
     if rate <= 0 or len(samples) == 0:
         raise TakeError(f"This recording holds no sound at all ({len(samples)} samples at {rate} Hz). Record again.")
@@ -40,7 +88,7 @@ def encode_take(audio: Audio) -> bytes:
             f"A recording of {channels} channels at {rate} Hz cannot be kept. Give it one or two channels and a usual "
             "rate such as 48000 Hz."
         ) from error
-    return buffer.getvalue()
+    return Take(buffer.getvalue(), len(samples) / rate)
 
 
 def decode_take(source: bytes | Path) -> tuple[np.ndarray, int]:
@@ -50,21 +98,13 @@ def decode_take(source: bytes | Path) -> tuple[np.ndarray, int]:
 
 
 def digest_of(content: bytes) -> str:
-    """The name of a stored take: the first 24 hexadecimal digits of its SHA-256."""
     return hashlib.sha256(content).hexdigest()[:24]
-
-
-def _header_seconds(source: bytes | Path) -> float:
-    if isinstance(source, Path) and not source.is_file():
-        raise AudioError(f"{source} does not exist. Check the name.")
-    return header(source)[0]
 
 
 def _check_length(seconds: float) -> None:
     if seconds > LONGEST_SECONDS:
-        raise TakeError(
-            f"This recording is {seconds:.1f} s long; {LONGEST_SECONDS:g} s is the most. Record one sentence at a time."
-        )
+        message = f"This recording is {seconds:.1f} s long; {LONGEST_SECONDS:g} s is the most."
+        raise TakeError(f"{message} Record one sentence at a time.", "too_long")
 
 
 def _sixteen_bits(waveform: np.ndarray) -> np.ndarray:
@@ -79,3 +119,122 @@ def _sixteen_bits(waveform: np.ndarray) -> np.ndarray:
         raise AudioError("This recording holds samples that are not numbers. Record again.")
     # 32768 and not 32767: restores 16-bit samples that were decoded to float exactly
     return np.clip(np.rint(waveform * 32768.0), -32768, 32767).astype(np.int16)
+
+
+SENTENCES = {
+    "no_voice": "There is no voice: the loudest moment has {peak_level_db:.0f} dB. Check the microphone, then record "
+    "again.",
+    "too_short": "There is only {seconds:.1f} s of sound. Wait a moment after the start of the recording, then say the "
+    "whole text.",
+    "text_longer": "The text has {positions} letters and spaces as it is said, but {seconds:.1f} s of sound hold "
+    "{most} at most. Record the whole text, or correct the text.",
+    "too_loud": "It is too loud: {clipped_share:.1%} of the samples are cut off, and that crackles. Go further from "
+    "the microphone or turn it down, then record again.",
+    "too_quiet": "It is too quiet ({source_lufs:.0f} LUFS). Go nearer to the microphone or turn it up, then record "
+    "again.",
+    "noise": "It is mostly noise: only {level_range_db:.0f} dB lie between loud and quiet. Find a quieter place, then "
+    "record again.",
+    "too_long": "It is {seconds:.0f} s long; a voice learns from {longest:g} s at most and leaves a longer one out. "
+    "Record one sentence at a time.",
+    "pause": "There is a silence of {pause:.1f} s in the middle. Record again without the pause.",
+    "too_fast": "{rate:.0f} letters a second is very fast. Is a part missing in the recording? Then record again.",
+    "too_slow": "{rate:.1f} letters a second is very slow. Is a word missing in the text? Then correct the text.",
+    "uncertain": "People read {names} in different ways, or not at all. Write it in words, as you said it.",
+}
+"""The findings by their code."""
+
+
+class Finding(str):
+    """A sentence about a take: what is wrong, and what to do."""
+
+    code = ""
+    """Identifies it for pages in other languages."""
+
+
+def _finding(code: str, sentence: str) -> Finding:
+    finding = Finding(sentence)
+    finding.code = code
+    return finding
+
+
+def _findings(found: dict[str, bool], values: dict[str, Any]) -> list[Finding]:
+    """The findings that apply; `found` says it by code."""
+    return [_finding(code, SENTENCES[code].format(**values)) for code, applies in found.items() if applies]
+
+
+@dataclass(frozen=True)
+class Checks:
+    """The findings about a take and its text. Without `errors` it can be submitted."""
+
+    seconds: float
+    """Duration as recorded; 0 if it cannot be decoded."""
+    loudness: float
+    """LUFS, as recorded; -120 for silence."""
+    errors: list[Finding]
+    """Why it cannot be used at all."""
+    warnings: list[Finding]
+    """What sounds wrong."""
+
+
+def check_take(audio: Audio, text: str) -> Checks:
+    """Check a recording, in any form that `submit` takes, against its text. Bad input is reported, not raised."""
+    try:
+        take = take_of(audio)
+        processed = take.processed
+        if processed.waveform is None or processed.figures is None:
+            raise AudioError(f"This recording cannot be used: {processed.fault} ({processed.detail}). Record again.")
+    except AudioError as error:
+        return Checks(0.0, LOWEST_DB, [_finding("unusable", str(error))], [])
+    errors, warnings = _audio_findings(processed.waveform, processed.figures)
+    try:
+        normalized = speakable(text)
+    except TextError as error:
+        errors.append(_finding("bad_text", str(error)))
+    else:
+        if not errors:  # without a voice there is no speaking rate
+            more_errors, more_warnings = _length_findings(normalized.text, processed.figures["seconds"])
+            errors, warnings = more_errors, warnings + more_warnings
+        # A voice would learn wrong pronunciations where the speaker's reading differs from the rules'.
+        names = ", ".join(repr(change.before.strip()) for change in normalized.uncertain())
+        warnings += _findings({"uncertain": bool(names)}, {"names": names})
+    return Checks(take.seconds, processed.figures["source_lufs"], errors, warnings)
+
+
+def speakable(text: str) -> Normalized:
+    """`normalize` for a text of any length. Raises TextError if it is too long or has no reading."""
+    if len(text) > MAX_CHARACTERS:
+        raise TextError(
+            f"This text has {len(text)} characters; nobody reads more than {MAX_CHARACTERS} in {LONGEST_SECONDS:g} s. "
+            "Submit one sentence at a time."
+        )
+    return normalize(text)
+
+
+def _audio_findings(waveform: np.ndarray, figures: dict[str, float]) -> tuple[list[Finding], list[Finding]]:
+    """(errors, warnings) about the sound alone; a threshold that the settings lack is never crossed."""
+    voiced = voiced_frames(frame_levels(waveform, AUDIO.sampling_rate), SETTINGS.trim_db or math.inf)
+    pause = float(np.diff(voiced).max(initial=1) - 1) / 100  # the longest stretch of silence; one level per 10 ms
+    longest = SETTINGS.max_seconds or math.inf
+    errors = {
+        "no_voice": figures["peak_level_db"] < (SETTINGS.silence_db or -math.inf),
+        "too_short": figures["seconds"] < SHORTEST_SECONDS,
+    }
+    warnings = {
+        "too_loud": figures["clipped_share"] > (SETTINGS.max_clipped_share or 1.0),
+        "too_quiet": figures["source_lufs"] < (SETTINGS.loudness_lufs or -math.inf) - QUIET_BY_DB,
+        "noise": figures["level_range_db"] < (SETTINGS.min_level_range_db or 0.0),
+        "too_long": figures["seconds"] > longest,
+        "pause": pause > LONGEST_PAUSE,
+    }
+    values = {**figures, "longest": longest, "pause": pause}
+    return _findings(errors, values)[:1], _findings(warnings, values)
+
+
+def _length_findings(spoken: str, seconds: float) -> tuple[list[Finding], list[Finding]]:
+    """(errors, warnings) about the length of the text for so much sound."""
+    positions, frames = alignment_sizes(spoken, seconds, AUDIO.sampling_rate, AUDIO.hop_length)
+    rate = sum(map(str.isalpha, spoken)) / seconds
+    slowest, fastest = USUAL_SPEAKING_RATE
+    values = {"positions": len(spoken), "seconds": seconds, "most": (frames - 1) // 2, "rate": rate}
+    warnings = {"too_fast": rate > fastest, "too_slow": rate < slowest}
+    return _findings({"text_longer": positions > frames}, values), _findings(warnings, values)

@@ -8,9 +8,9 @@ from pathlib import Path
 from kurdtts_lib import widgets
 from kurdtts_lib.core.errors import KurdTTSError, TextError
 from kurdtts_lib.core.files import read_text
-from kurdtts_lib.feedback.checks import speakable
-from kurdtts_lib.feedback.records import Correction
+from kurdtts_lib.feedback.database import Correction
 from kurdtts_lib.feedback.replay import sentences_to_read
+from kurdtts_lib.feedback.takes import speakable
 
 OWN = Path(__file__).absolute().parent / "static"
 RECORDER = Path(widgets.__path__[0]).absolute() / "static"

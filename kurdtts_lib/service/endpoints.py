@@ -11,9 +11,8 @@ from python_multipart.multipart import parse_options_header
 
 from kurdtts_lib import __version__
 from kurdtts_lib.core.errors import VoiceError
-from kurdtts_lib.feedback.checks import Finding, check_kept
-from kurdtts_lib.feedback.records import Correction
-from kurdtts_lib.feedback.takes import LONGEST_SECONDS, encode_take
+from kurdtts_lib.feedback.database import Correction
+from kurdtts_lib.feedback.takes import LONGEST_SECONDS, Finding, check_take, take_of
 from kurdtts_lib.service import collect
 from kurdtts_lib.service.errors import Failure, ServiceError, documented
 from kurdtts_lib.service.schemas import (
@@ -211,7 +210,7 @@ def check(
 ) -> CheckedBody:
     """Check a take against its text; nothing of it is kept."""
     with shared.checking:
-        checks = check_kept(encode_take(audio.file.read()), text)
+        checks = check_take(take_of(audio.file.read()), text)
     return CheckedBody(seconds=checks.seconds, errors=_bodies(checks.errors), warnings=_bodies(checks.warnings))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import ipywidgets
 
 from kurdtts_lib.core.errors import KurdTTSError
-from kurdtts_lib.feedback.records import Correction
+from kurdtts_lib.feedback.database import Correction
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.widgets.private_player import PrivatePlayer
 from kurdtts_lib.widgets.text_explorer import box_html, kurmanji

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 import ipywidgets
 
 from kurdtts_lib.core.errors import KurdTTSError
-from kurdtts_lib.feedback.checks import check_take
-from kurdtts_lib.feedback.records import Correction
+from kurdtts_lib.feedback.database import Correction
 from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.feedback.takes import Take, check_take
 from kurdtts_lib.speech import speak
 from kurdtts_lib.vits.voice import load_voice
 from kurdtts_lib.voices.registry import RegisteredVoice
 from kurdtts_lib.widgets.players import player_row
 from kurdtts_lib.widgets.recorder import Recorder
-from kurdtts_lib.widgets.takes import Take
 from kurdtts_lib.widgets.text_explorer import box_html, kurmanji
 
 
@@ -96,7 +95,7 @@ class FeedbackDesk:
         self.speech.value = player_row({f"voice {self.entry.version}": waveform}, rate).data
 
     def _check(self, take: Take) -> None:
-        checks = check_take((take.waveform, take.sampling_rate), self.sentence.value)
+        checks = check_take(take, self.sentence.value)
         self.usable = not checks.errors
         lines = [box_html(line) for line in [*checks.errors, *checks.warnings]]
         self.findings.value = "".join(lines) or '<div role="status">✓ The recording sounds well.</div>'
@@ -124,7 +123,7 @@ class FeedbackDesk:
             return
         try:
             correction = self.store.submit(
-                take.original or (take.waveform, take.sampling_rate),
+                take,
                 self.sentence.value,
                 contributor=self.contributor.value.strip(),
                 consent=self.consent.value,

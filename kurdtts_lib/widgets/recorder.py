@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
+import numpy as np
 import traitlets
 
-from kurdtts_lib.core.errors import KurdTTSError, TakeError
+from kurdtts_lib.core.errors import AudioError, KurdTTSError, TakeError
 from kurdtts_lib.core.files import read_json
-from kurdtts_lib.feedback.takes import LONGEST_SECONDS
-from kurdtts_lib.widgets.takes import MAX_UPLOAD_BYTES, Take, take_of
+from kurdtts_lib.feedback.takes import LONGEST_SECONDS, Take, take_of
 
 STATIC = Path(__file__).absolute().parent / "static"
 CHANGED = "text_changed"
+MAX_UPLOAD_BYTES = 9 * 2**20
+"""A message of 10 MiB or more closes a notebook's socket; a minute from the microphone is 5.8 MB at 48 kHz."""
 LABELS: dict[str, dict[str, str]] = read_json(STATIC / "labels.json")
 """All texts that the recorder shows, by language. A speaker can correct the file without programming."""
 
@@ -90,7 +92,7 @@ class Recorder(anywidget.AnyWidget):
         self._kept_seconds, self.message = 0.0, ""
 
     def _receive(self, _: object, message: dict[str, Any], buffers: Sequence[Any]) -> None:
-        """Handle the two messages of a page, both with `round`: `begin`, and later `take`, described in `take_of`."""
+        """Handle the two messages of a page, both with `round`: `begin`, and later `take`, see `_received`."""
         if message["kind"] == "begin":
             if message["round"] == self._round:
                 self._clear()  # a new recording replaces the take before it
@@ -98,7 +100,7 @@ class Recorder(anywidget.AnyWidget):
         try:
             if message["round"] != self._round:
                 raise TakeError("The sentence changed meanwhile, so this take is not kept. Record again.", CHANGED)
-            take = take_of(message, buffers)
+            take = _received(message, b"".join(map(bytes, buffers)))
         except TakeError as error:
             self._refuse(message["take"], error)
         else:
@@ -128,3 +130,18 @@ class Recorder(anywidget.AnyWidget):
     def _static_html(self) -> str:
         sentence = f'<p lang="kmr" style="font-size:1.4em;margin:4px 0">{html.escape(self.text)}</p>'
         return f"<div>{sentence}<p>The recorder works while the notebook runs: run this cell.</p></div>"
+
+
+def _received(message: dict[str, Any], content: bytes) -> Take:
+    """The take of a message with `source`, `sampling_rate` in Hz (0 for an upload) and `size`.
+
+    content: a microphone's samples as little-endian int16, or an upload's bytes; `size` is their number. Raises
+    TakeError if the content is incomplete or longer than announced, too long to use, or cannot be decoded.
+    """
+    recorded = message["source"] == "microphone"
+    if not content or len(content) != message["size"] * (2 if recorded else 1):
+        raise TakeError(f"The take did not arrive whole ({len(content)} bytes came); record again.", "incomplete")
+    try:
+        return take_of((np.frombuffer(content, "<i2"), message["sampling_rate"]) if recorded else content)
+    except AudioError as error:
+        raise TakeError(str(error), getattr(error, "code", "")) from error
