@@ -40,7 +40,7 @@ def test_results_come_in_order_from_this_process_and_then_from_others() -> None:
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_little_work_starts_no_process(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "ProcessPoolExecutor", None)
+    monkeypatch.setattr(workers, "_from_pool", None)
     count = WORTH_A_WORKER * (3 if processes == 1 else 1)
     assert len(list(in_parallel(square, range(count), processes))) == count
 

@@ -1,14 +1,13 @@
 """An ordered parallel map over worker processes, with few items in memory at a time."""
 
-import itertools
 import multiprocessing
 import os
 import signal
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from itertools import chain, islice
 from typing import TypeVar
 
 from kurdtts_lib.core.errors import KurdTTSError
@@ -37,26 +36,21 @@ def in_parallel(work: Callable[[Item], Result], items: Iterable[Item], workers: 
     Raises KurdTTSError if a worker died.
     """
     remaining = iter(items)
-    yield from map(work, itertools.islice(remaining, WORTH_A_WORKER if workers > 1 else None))
-    yield from _from_pool(work, remaining, workers)
+    yield from map(work, islice(remaining, WORTH_A_WORKER if workers > 1 else None))
+    for first in remaining:
+        yield from _from_pool(work, chain([first], remaining), workers)
 
 
 def _from_pool(work: Callable[[Item], Result], items: Iterator[Item], workers: int) -> Iterator[Result]:
-    first = next(items, None)
-    if first is None:
-        return
-    items = itertools.chain([first], items)
     # spawn: the same on all systems, and safe if this process has threads
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
-    waiting: deque[Future[list[Result]]] = deque()
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start_worker)
+    earlier: Iterator[Result] = iter(())
     try:
-        for batch in _batches(items):
-            waiting.append(pool.submit(_work_on, work, batch))
-            if len(waiting) >= 4 * workers:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
+        while window := list(islice(items, 2 * workers * BATCH)):
+            later = pool.map(work, window, chunksize=BATCH)  # queued before the earlier results are taken
+            yield from earlier
+            earlier = later
+        yield from earlier
     except BrokenProcessPool as error:
         raise KurdTTSError(
             "A worker process died, most often because the memory was full. Close other programs and run the same "
@@ -65,16 +59,6 @@ def _from_pool(work: Callable[[Item], Result], items: Iterator[Item], workers: i
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
-    iterator = iter(items)
-    while batch := list(itertools.islice(iterator, BATCH)):
-        yield batch
-
-
-def _work_on(work: Callable[[Item], Result], batch: list[Item]) -> list[Result]:
-    return [work(item) for item in batch]
 
 
 def _start_worker() -> None:
