@@ -10,6 +10,7 @@ library's preprocessing of a clip (bare, and downmix, DC offset, trimming, loudn
 
 import argparse
 import csv
+import functools
 import io
 import itertools
 import os
@@ -19,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ import soundfile
 
 from kurdtts_lib.audio.io import decode, write_wav
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
-from kurdtts_lib.data.preprocess import ClipJob, ClipResult, Preprocessing
+from kurdtts_lib.data.preprocess import Preprocessing, process_file
 from kurdtts_lib.data.workers import cores, in_parallel
 
 RATE, SECONDS = 32_000, 5
@@ -105,20 +106,20 @@ def measure(kind: str, folder: Path) -> None:
 
         prepare(CorpusSettings(source=str(folder / "corpus")), AUDIO, folder / "prepared")
     else:
-        work = ClipResult(preprocessing) if kind == "core" else bare
+        work: Callable = functools.partial(process_file, preprocessing) if kind == "core" else bare
         done = sum(1 for _ in in_parallel(work, _jobs(folder), cores()))
         assert done == len(list((folder / "wavs").iterdir()))
     print(time.perf_counter() - started)
 
 
-def bare(job: ClipJob) -> None:
+def bare(job: tuple[bytes | Path, Path]) -> None:
     """Decode, resample and write, with the same functions and nothing else."""
-    write_wav(job.target, decode(job.content, AUDIO.sampling_rate), AUDIO.sampling_rate, durable=False)
+    write_wav(job[1], decode(job[0], AUDIO.sampling_rate), AUDIO.sampling_rate, durable=False)
 
 
-def _jobs(folder: Path) -> Iterator[ClipJob]:
+def _jobs(folder: Path) -> Iterator[tuple[bytes | Path, Path]]:
     for path in sorted((folder / "corpus" / "clips").iterdir()):
-        yield ClipJob(path.stem, path.read_bytes(), folder / "wavs" / f"{path.stem}.wav")
+        yield path.read_bytes(), folder / "wavs" / f"{path.stem}.wav"
 
 
 def make_corpus(folder: Path, clips: int) -> None:

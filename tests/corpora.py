@@ -11,7 +11,8 @@ from datasets import Audio, Dataset
 from speechlike import encoded, syllables
 
 from kurdtts_lib.core.settings import CorpusSettings
-from kurdtts_lib.data.sources import SourceClip, read_corpus
+from kurdtts_lib.data.dataset import Clip
+from kurdtts_lib.data.sources import read_corpus
 
 ROWS = [("aaa", "Ez diçim malê.", 2, 0), ("aaa", "Tu li ku yî?", 3, 0), ("bbb", "Roj baş!", 0, 1)]
 SENTENCES = [row[1] for row in ROWS]
@@ -58,7 +59,7 @@ def source(path: Path, **changes: object) -> CorpusSettings:
     return CorpusSettings(source=str(path), **changes)  # type: ignore[arg-type]
 
 
-def read(path: Path, **changes: object) -> list[SourceClip]:
+def read(path: Path, **changes: object) -> list[Clip]:
     return list(read_corpus(source(path, **changes)))
 
 
@@ -66,6 +67,11 @@ def write(path: Path, content: str | bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
     return path
+
+
+def write_table(folder: Path, **columns: list) -> None:
+    """A Parquet file without the marks of the `datasets` library."""
+    pyarrow.parquet.write_table(pyarrow.table(columns), folder / "x.parquet")
 
 
 def as_metadata_bars(folder: Path) -> None:
@@ -93,18 +99,16 @@ def as_pairs(folder: Path) -> None:
 
 
 def as_bytes_column(folder: Path) -> None:
-    pyarrow.parquet.write_table(pyarrow.table({"sound": SOUNDS, "text": SENTENCES}), folder / "x.parquet")
+    write_table(folder, sound=SOUNDS, text=SENTENCES)
 
 
 def as_struct_column(folder: Path) -> None:
-    structs = [{"bytes": sound, "path": None} for sound in SOUNDS]
-    pyarrow.parquet.write_table(pyarrow.table({"sound": structs, "transcript": SENTENCES}), folder / "x.parquet")
+    write_table(folder, sound=[{"bytes": sound, "path": None} for sound in SOUNDS], transcript=SENTENCES)
 
 
 def as_path_column(folder: Path) -> None:
     write_sounds(folder / "wavs")
-    table = {"file": [f"wavs/{number}.mp3" for number in range(3)], "normalized_text": SENTENCES}
-    pyarrow.parquet.write_table(pyarrow.table(table), folder / "x.parquet")
+    write_table(folder, file=[f"wavs/{number}.mp3" for number in range(3)], normalized_text=SENTENCES)
 
 
 FORMS: list[Callable[[Path], object]] = [

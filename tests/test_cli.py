@@ -8,12 +8,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas
 import pytest
 import soundfile
 
 from kurdtts_lib.cli import app, training_bar
 from kurdtts_lib.core.settings import with_preset
-from kurdtts_lib.data.dataset import read_metadata, split
 from kurdtts_lib.data.training_set import corpus_settings
 from kurdtts_lib.vits import optimised_ops
 from kurdtts_lib.vits.log import StepReport
@@ -47,12 +47,11 @@ def test_prepare_train_and_say_work_one_after_the_other(
 
 def test_epochs_become_steps_by_the_number_of_training_clips(tmp_path: Path) -> None:
     (tmp_path / "preparation.json").write_text('{"corpus": {"held_out_share": 0.1}}', encoding="utf-8")
-    lines = [f"wavs/{number}.wav|gotina hejmar {'a' * number}" for number in range(1, 31)]
-    (tmp_path / "metadata.csv").write_text("\n".join(lines), encoding="utf-8")
+    table = pandas.DataFrame({"file": "wavs/1.wav", "text": "roj", "part": ["train"] * 27 + ["validation", "test"]})
+    table.to_parquet(tmp_path / "metadata.parquet")
     options = app._parser().parse_args(["train", "--data-dir", str(tmp_path), "--epochs", "3"])
     profile = dataclasses.replace(app.load_profile("sample"), data_dir=tmp_path)
-    training = split(read_metadata(tmp_path), 0.1).train
-    expected = 3 * -(-len(training) // profile.training.batch_size)
+    expected = 3 * -(-27 // profile.training.batch_size)
     assert app._training_settings(options, profile).steps == expected > 3
 
 

@@ -11,7 +11,8 @@ import pytest
 import soundfile
 
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
-from kurdtts_lib.data.sources import SourceClip, corpus_table
+from kurdtts_lib.data.dataset import Clip
+from kurdtts_lib.data.sources import corpus_table
 from kurdtts_lib.data.speakers import speaker_name
 from kurdtts_lib.widgets import clip_browser
 from kurdtts_lib.widgets.clip_browser import ClipBrowser
@@ -90,7 +91,7 @@ def test_a_damaged_clip_shows_its_reason_and_the_next_one_plays(browser: ClipBro
 def test_a_clip_with_a_fault_of_its_source_shows_it(
     browser: ClipBrowser, audio: AudioSettings, settings: CorpusSettings
 ) -> None:
-    clip = SourceClip(0, "../a.wav", Path("../a.wav"), "id0", "Roj baş", 2, 0, "", "", fault="path outside the corpus")
+    clip = Clip(name="../a.wav", client_id="id0", sentence="Roj baş", reason="path outside the corpus")
     markup = clip_browser.clip_html(clip, browser.clips.iloc[0], settings, audio)
     assert "path outside the corpus" in markup and "<audio" not in markup
 
@@ -107,7 +108,7 @@ def test_a_page_is_read_from_the_corpus_once(browser: ClipBrowser, monkeypatch: 
     asked: list[list[int]] = []
     find = clip_browser.find_clips
 
-    def count(settings: CorpusSettings, numbers: list[int]) -> list[SourceClip]:
+    def count(settings: CorpusSettings, numbers: list[int]) -> list[Clip]:
         asked.append(list(numbers))
         return find(settings, numbers)
 

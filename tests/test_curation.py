@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pandas
 import pytest
@@ -11,17 +12,17 @@ from hypothesis import strategies as st
 from kurdtts_lib.core.errors import TextError, TextReason
 from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data import filtering
-from kurdtts_lib.data.filtering import EXPLAINED, KEPT, ClipRecord, filter_audio, filter_text, reasons_table
+from kurdtts_lib.data.dataset import COLUMNS, KEPT, Clip, table_of
+from kurdtts_lib.data.filtering import EXPLAINED, filter_audio, filter_text, reasons_table
 from kurdtts_lib.data.filters import SOURCE_FAULT, Reason
-from kurdtts_lib.data.sources import SourceClip
-from kurdtts_lib.data.training_set import COLUMNS
 
 SETTINGS = CorpusSettings()
 
 
-def judged(sentence: str, settings: CorpusSettings = SETTINGS, **changes: object) -> ClipRecord:
-    clip = SourceClip(0, "a.mp3", b"", "x", sentence, up_votes=2, down_votes=0, age="", gender="")
-    return filter_text(dataclasses.replace(clip, **changes), settings, "speaker-1")  # type: ignore[arg-type]
+def judged(sentence: str, settings: CorpusSettings = SETTINGS, **changes: Any) -> Clip:
+    clip = Clip(sentence=sentence, **{"up_votes": 2, **changes})
+    filter_text(clip, settings)
+    return clip
 
 
 @pytest.mark.parametrize(
@@ -55,20 +56,20 @@ def judged(sentence: str, settings: CorpusSettings = SETTINGS, **changes: object
     ],
 )
 def test_text_rules_give_the_reason(sentence: str, reason: str) -> None:
-    record = judged(sentence)
-    assert record["reason"] == reason
-    assert SOURCE_FAULT not in reasons_table(pandas.DataFrame([record]))["why"].tolist()  # it is the text's
+    clip = judged(sentence)
+    assert clip.reason == reason
+    assert SOURCE_FAULT not in reasons_table(table_of([clip]))["why"].tolist()  # it is the text's
 
 
 def test_an_uncertain_reading_is_shown_with_its_place_and_may_be_kept() -> None:
-    assert judged("Dr. Azad, 10:30")["detail"] == "Dr. (abbreviation); 10:30 (time)"
+    assert judged("Dr. Azad, 10:30").detail == "Dr. (abbreviation); 10:30 (time)"
     kept = judged("Dr. Azad", dataclasses.replace(SETTINGS, leave_out_uncertain=False))
-    assert (kept["reason"], kept["text"]) == (KEPT, "doktor azad")
+    assert (kept.reason, kept.text) == (KEPT, "doktor azad")
 
 
 def test_a_spelled_number_is_a_repair() -> None:
-    record = judged("Ez 25 salî me.")
-    assert (record["text"], record["mended"]) == ("ez bîst û pênc salî me", "number")
+    clip = judged("Ez 25 salî me.")
+    assert (clip.text, clip.mended) == ("ez bîst û pênc salî me", "number")
 
 
 @pytest.mark.parametrize(
@@ -77,16 +78,18 @@ def test_a_spelled_number_is_a_repair() -> None:
 )
 def test_votes_come_before_text_and_can_be_ignored(votes: tuple[int, int], reason: str) -> None:
     up, down = votes
-    assert judged("...", up_votes=up, down_votes=down)["reason"] == (reason if reason != KEPT else "nothing to say")
+    assert judged("...", up_votes=up, down_votes=down).reason == (reason if reason != KEPT else "nothing to say")
     ignored = dataclasses.replace(SETTINGS, min_up_votes=None, max_down_votes=None)
-    assert judged("Roj baş", ignored, up_votes=up, down_votes=down)["reason"] == KEPT
+    assert judged("Roj baş", ignored, up_votes=up, down_votes=down).reason == KEPT
 
 
 def test_a_fault_of_the_source_is_the_reason_before_all_others() -> None:
-    assert judged("", fault="no text", down_votes=5)["reason"] == "no text"
+    assert judged("", reason="no text", down_votes=5).reason == "no text"
 
 
-GOOD = {"peak_level_db": -12.0, "level_range_db": 25.0, "clipped_share": 0.0, "seconds": 3.0, "text": "a" * 40}
+def sound(**changes: Any) -> Clip:
+    good = {"peak_level_db": -12.0, "level_range_db": 25.0, "clipped_share": 0.0, "seconds": 3.0, "text": "a" * 40}
+    return Clip(**good | changes)
 
 
 @pytest.mark.parametrize(
@@ -100,34 +103,29 @@ GOOD = {"peak_level_db": -12.0, "level_range_db": 25.0, "clipped_share": 0.0, "s
     ],
 )
 def test_a_sound_is_judged_by_each_figure(figure: str, value: float, reason: str, setting: str) -> None:
-    good, bad, off = ({"reason": KEPT, **GOOD} for _ in range(3))
-    filter_audio(good, SETTINGS, 256, 16_000)
-    assert good["reason"] == KEPT
-    bad |= {figure: value, "text": "a"}
-    off |= {figure: value, "text": "a"}
-    filter_audio(bad, SETTINGS, 256, 16_000)
-    assert bad["reason"] == reason and bad["detail"]
-    filter_audio(off, dataclasses.replace(SETTINGS, **{setting: None}), 256, 16_000)  # type: ignore[arg-type]
-    assert off["reason"] == KEPT
+    good, bad, off = sound(), sound(text="a", **{figure: value}), sound(text="a", **{figure: value})
+    filter_audio([good, bad], SETTINGS, 256, 16_000)
+    assert good.reason == KEPT and bad.reason == reason and bad.detail
+    filter_audio([off], dataclasses.replace(SETTINGS, **{setting: None}), 256, 16_000)  # type: ignore[arg-type]
+    assert off.reason == KEPT
 
 
 def test_a_text_needs_a_frame_for_each_letter_and_each_blank_around_it() -> None:
-    for letters, reason in ((31, "text too long for its sound"), (30, KEPT)):  # one second has 62 frames
-        record = {"reason": KEPT, **GOOD, "seconds": 1.0, "text": "a" * letters}
-        filter_audio(record, SETTINGS, 256, 16_000)
-        assert record["reason"] == reason
+    clips = [sound(seconds=1.0, text="a" * letters) for letters in (31, 30)]  # one second has 62 frames
+    filter_audio(clips, SETTINGS, 256, 16_000)
+    assert [clip.reason for clip in clips] == ["text too long for its sound", KEPT]
 
 
-def record(number: int, text: str = "roj baş", **changes: object) -> ClipRecord:
-    base = {"number": number, "speaker": "s", "text": text, "reason": KEPT, "seconds": 2.0, "digest": str(number)}
-    return base | {"up_votes": 2, "down_votes": 0, "level_range_db": 20.0} | changes
+def record(number: int, text: str = "roj baş", **changes: Any) -> Clip:
+    base = {"number": number, "speaker": "s", "text": text, "seconds": 2.0, "digest": str(number)}
+    return Clip(**base | {"up_votes": 2, "level_range_db": 20.0} | changes)
 
 
 def test_of_equal_sounds_the_first_stays() -> None:
     records = [record(0, digest="x"), record(1, "ez", digest="x"), record(2), record(3, digest="x", reason="silent")]
     filtering.filter_duplicate_audio(records)
-    assert [one["reason"] for one in records] == [KEPT, "same sound as another clip", KEPT, "silent"]
-    assert records[1]["detail"] == "clip 0"
+    assert [one.reason for one in records] == [KEPT, "same sound as another clip", KEPT, "silent"]
+    assert records[1].detail == "clip 0"
 
 
 @pytest.mark.parametrize(
@@ -142,15 +140,15 @@ def test_of_several_readings_the_best_stays_wherever_it_stands(better: dict, wor
     for first, second in ((better, worse), (worse, better)):
         records = [record(0, **first), record(1, **second), record(2, "other"), record(3, speaker="t")]
         filtering.filter_repeated_sentences(records)
-        assert records[0 if first is better else 1]["reason"] == KEPT
-        assert records[1 if first is better else 0]["reason"] == "sentence read better in another clip"
-        assert records[2]["reason"] == records[3]["reason"] == KEPT
+        assert records[0 if first is better else 1].reason == KEPT
+        assert records[1 if first is better else 0].reason == "sentence read better in another clip"
+        assert records[2].reason == records[3].reason == KEPT
 
 
 def test_of_equal_readings_the_first_stays() -> None:
     records = [record(0), record(1)]
     filtering.filter_repeated_sentences(records)
-    assert [one["reason"] for one in records] == [KEPT, "sentence read better in another clip"]
+    assert [one.reason for one in records] == [KEPT, "sentence read better in another clip"]
 
 
 @given(st.lists(st.integers(1, 60), min_size=25, max_size=40), st.floats(0.5, 5))
@@ -164,7 +162,7 @@ def test_the_pace_rule_is_the_median_and_scaled_deviation(letters: list[int], ma
     for one, count in zip(records, letters, strict=True):
         distance, reach = abs(count / 2.0 - middle), max(mads * mad / 0.6744897501960817, 0.1 * middle)
         if abs(distance - reach) > 1e-6:
-            assert (one["reason"] == KEPT) == (distance < reach)
+            assert (one.reason == KEPT) == (distance < reach)
 
 
 def test_each_speaker_has_an_own_pace() -> None:
@@ -172,8 +170,8 @@ def test_each_speaker_has_an_own_pace() -> None:
     fast = [record(number, "a" * (40 + number % 3), speaker="fast") for number in range(30)]
     odd = [record(99, "a" * 40, speaker="slow"), record(98, "a" * 40, speaker="new")]
     filtering.filter_speaking_rate([*slow, *fast, *odd], SETTINGS)
-    assert {one["reason"] for one in slow + fast} == {KEPT}
-    assert [one["reason"] for one in odd] == ["pace too far from the usual", KEPT]
+    assert {one.reason for one in slow + fast} == {KEPT}
+    assert [one.reason for one in odd] == ["pace too far from the usual", KEPT]
 
 
 def test_few_clips_have_no_pace_and_the_rule_can_be_switched_off() -> None:
@@ -181,15 +179,15 @@ def test_few_clips_have_no_pace_and_the_rule_can_be_switched_off() -> None:
     filtering.filter_speaking_rate(few, SETTINGS)
     many = [record(number, "a" * (3 if number else 50)) for number in range(40)]
     filtering.filter_speaking_rate(many, dataclasses.replace(SETTINGS, pace_mads=None))
-    assert {one["reason"] for one in few + many} == {KEPT}
-    assert many[0]["letters_per_second"] == 25.0
+    assert {one.reason for one in few + many} == {KEPT}
+    assert many[0].letters_per_second == 25.0
 
 
 def test_the_table_of_reasons_counts_everything_once_and_explains_it() -> None:
-    clips = pandas.DataFrame({"reason": [KEPT] * 3 + ["silent"] * 5 + ["no text beside it"]})
+    clips = pandas.DataFrame({"reason": [KEPT] * 3 + ["silent"] * 5 + ["no text"]})
     table = reasons_table(clips)
-    assert table["clips"].to_dict() == {KEPT: 3, "silent": 5, "no text beside it": 1}
-    assert list(table.index) == [KEPT, "silent", "no text beside it"]
+    assert table["clips"].to_dict() == {KEPT: 3, "silent": 5, "no text": 1}
+    assert list(table.index) == [KEPT, "silent", "no text"]
     assert table.loc["silent", "setting"] == "silence_db" and table["why"].str.len().min() > 10
 
 
@@ -217,4 +215,4 @@ def test_a_faulty_lexicon_is_no_fault_of_a_sentence(monkeypatch: pytest.MonkeyPa
 def test_what_is_nearly_the_usual_pace_stays_however_alike_the_others_are() -> None:
     records = [record(number, "a" * 40) for number in range(25)] + [record(30, "a" * 43), record(31, "a" * 45)]
     filtering.filter_speaking_rate(records, SETTINGS)
-    assert [one["reason"] for one in records[25:]] == [KEPT, "pace too far from the usual"]
+    assert [one.reason for one in records[25:]] == [KEPT, "pace too far from the usual"]

@@ -91,7 +91,7 @@ def test_a_query_finds_its_own_sentence_however_it_is_written(text: str) -> None
 
 def clips(**columns: list) -> pandas.DataFrame:
     count = len(next(iter(columns.values())))
-    plain = {"client_id": "x", "up_votes": 2, "down_votes": 0, "fault": "", "seconds": 36.0}
+    plain = {"client_id": "x", "up_votes": 2, "down_votes": 0, "reason": "kept", "seconds": 36.0}
     return pandas.DataFrame({name: [value] * count for name, value in plain.items()} | columns)
 
 

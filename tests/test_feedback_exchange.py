@@ -71,9 +71,9 @@ def test_what_cannot_be_imported_is_listed_and_the_rest_is_taken(
     assert {each.text for each in imported} == {TEXT, OTHER}
     expected = {"long.wav": "letters and spaces", "bad.mp3": "cannot be decoded", "latin.wav": "not UTF-8"}
     expected |= (
-        {"alone.wav": "no text beside it", "lonely.txt": "no audio beside it"}
+        {"alone.wav": "no text", "lonely.txt": "no audio"}
         if form == "pairs"
-        else {"gone.wav": "no audio beside it", "../outside.wav": "path outside"}
+        else {"gone.wav": "no audio", "../outside.wav": "path outside"}
     )
     assert imported.refused.keys() == expected.keys()
     assert [name for name, said in expected.items() if said not in imported.refused[name]] == []

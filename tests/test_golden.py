@@ -23,7 +23,7 @@ from kurdtts_lib.cli import app as cli
 from kurdtts_lib.core import settings
 from kurdtts_lib.core.errors import TextError
 from kurdtts_lib.core.settings import REPOSITORY, load_profile
-from kurdtts_lib.data.dataset import read_metadata, split
+from kurdtts_lib.data.dataset import read_parts
 from kurdtts_lib.data.prepare import prepare
 from kurdtts_lib.evaluation.listening.results import results
 from kurdtts_lib.evaluation.listening.store import ListeningStore
@@ -69,7 +69,7 @@ def prepared_sample(folder: Path) -> dict[str, Any]:
     """The sample's training set: texts, split and reasons. Sounds are left out: their last bits are the processor's."""
     profile = load_profile("sample")
     result = prepare(profile.corpus, profile.audio, folder)
-    parts = split(read_metadata(folder), profile.corpus.held_out_share)
+    parts = read_parts(folder)
     lines = [f"{name}\t{clip.path.name}\t{clip.text}" for name in parts._fields for clip in getattr(parts, name)]
     reasons = result.clips["reason"].value_counts().sort_index()
     return {"sha256": sha256("\n".join(lines)), "excerpt": lines[::EVERY], "reasons": reasons.to_dict()}
@@ -200,7 +200,7 @@ def test_an_old_stopped_training_goes_on_with_its_old_data(old: Path) -> None:
     prepared = old / "home" / "data" / "prepared-full"
     training = json.loads((old / "home" / "runs" / "training-stopped" / "settings.json").read_text(encoding="utf-8"))
     weights, betas = settings.LossWeights(**training.pop("weights")), tuple(training.pop("betas"))
-    parts = split(read_metadata(prepared), 0.4)
+    parts = read_parts(prepared)
     trainer = Trainer(
         load_voice(old / "base"),
         parts.train,

@@ -15,7 +15,7 @@ import pyarrow.parquet
 import pytest
 from corpora import ROWS, SENTENCES, SOUNDS, write_parquet
 from datasets.data_files import EmptyDatasetError
-from datasets.exceptions import DataFilesNotFoundError, DatasetGenerationError, DatasetNotFoundError
+from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
 from huggingface_hub import errors as hub_errors
 
 from kurdtts_lib.core.errors import CorpusError
@@ -49,17 +49,8 @@ def test_cached_and_streamed_give_the_same_clips(on_the_hub: Path, changes: dict
     assert [(clip.number, clip.name, clip.audio) for clip in clips] == [
         (number, f"{number}.mp3", sound) for number, sound in enumerate(SOUNDS)
     ]
-    texts = list(read_corpus(settings, with_audio=False))
-    assert [(clip.name, clip.sentence, clip.audio) for clip in texts] == [
-        (f"{number}.mp3", sentence, b"") for number, sentence in enumerate(SENTENCES)
-    ]
     assert find_clips(settings, [2, 0]) == [clips[2], clips[0]]
     assert corpus_table(settings)["seconds"].between(1.4, 1.7).all()
-
-
-def test_a_limit_reads_only_so_many_clips(on_the_hub: Path) -> None:
-    write_parquet(on_the_hub)
-    assert len(list(read_corpus(CorpusSettings(source=NAME, max_samples=2)))) == 2
 
 
 def test_paths_of_a_data_set_lead_to_no_file_of_this_machine(on_the_hub: Path, tmp_path: Path) -> None:
@@ -67,7 +58,7 @@ def test_paths_of_a_data_set_lead_to_no_file_of_this_machine(on_the_hub: Path, t
     structs = [{"bytes": SOUNDS[0], "path": "a.mp3"}, {"bytes": None, "path": str(tmp_path / "secret.mp3")}]
     pyarrow.parquet.write_table(pyarrow.table({"audio": structs, "text": ["a", "b"]}), on_the_hub / "train.parquet")
     clips = list(read_corpus(CorpusSettings(source=NAME)))
-    assert [(clip.fault, clip.audio) for clip in clips] == [("", SOUNDS[0]), ("no audio", b"")]
+    assert [(clip.reason, clip.audio) for clip in clips] == [("kept", SOUNDS[0]), ("no audio", b"")]
 
 
 @pytest.mark.parametrize("streaming", [False, True])
@@ -94,7 +85,7 @@ def test_columns_of_a_data_set_are_asked_for_by_its_name(on_the_hub: Path, strea
 def test_loose_sound_files_never_need_torchcodec(on_the_hub: Path) -> None:
     for number, sound in enumerate(SOUNDS):
         (on_the_hub / f"{number}.mp3").write_bytes(sound)
-    with pytest.raises(CorpusError, match=f"loose sound files.*hf download {NAME}"):
+    with pytest.raises(CorpusError, match=f"cannot be read.*\n.*hf download {NAME}"):
         list(read_corpus(CorpusSettings(source=NAME)))
     assert "torchcodec" not in sys.modules
 
@@ -130,25 +121,21 @@ ERRORS: list[tuple[Callable[[], Exception], str]] = [
     (partial(hub_errors.LocalEntryNotFoundError, "not in the cache"), "cannot be reached"),
     (partial(hub_errors.OfflineModeIsEnabled, "offline mode is enabled"), "HF_HUB_OFFLINE"),
     (partial(DatasetNotFoundError, "Dataset 'x' is a gated dataset on the Hub."), "accept its terms.*hf auth login"),
-    (partial(DatasetNotFoundError, "Dataset 'x' doesn't exist on the Hub"), "Check the spelling"),
     (partial(hub_errors.HFValidationError, "Repo id must be"), "Check the spelling"),
-    (partial(EmptyDatasetError, "doesn't contain any data files"), "no data files"),
-    (partial(DataFilesNotFoundError, "No (supported) data files found"), "no data files"),
-    (partial(RuntimeError, "Dataset scripts are no longer supported, but found x.py"), "loading script.*Parquet"),
+    (partial(EmptyDatasetError, "doesn't contain any data files"), "cannot be read: doesn't contain any"),
+    (partial(RuntimeError, "Dataset scripts are no longer supported, but found x.py"), "scripts are.*hf download"),
     (partial(OSError, "Not enough disk space. Needed: 9 GB"), "no space on the disk.*HF_HOME.*streaming"),
     (
         lambda: after(DatasetGenerationError("An error occurred"), OSError(errno.ENOSPC, "No space left on device")),
         "no space on the disk",
     ),
-    (lambda: after(FileNotFoundError("Couldn't find any data file at x"), answer(429)), "too many requests.*Wait"),
-    (lambda: after(FileNotFoundError("Couldn't find any data file at x"), answer(500)), "hub itself.*Try again"),
-    (lambda: after(FileNotFoundError("Couldn't find any data file at x"), answer(403)), "refuses.*hf auth login"),
+    (lambda: after(FileNotFoundError("Couldn't find any data file at x"), answer(429)), "has no time.*try again"),
+    (lambda: after(FileNotFoundError("Couldn't find any data file at x"), answer(500)), "has no time.*try again"),
+    (lambda: after(FileNotFoundError("Couldn't find any data file at x"), answer(403)), "hf auth login"),
     # datasets looks for a loading script first: that there is none comes before whatever fails then
     (lambda: after(ConnectionError("reset"), answer(404)), "cannot be reached.*reset"),
     (lambda: after(DatasetGenerationError("An error occurred"), answer(404)), "cannot be read: An error.*hf download"),
-    (partial(ImportError, "To support encoding audio data, please install 'torchcodec'."), "loose sound.*hf download"),
-    (partial(ValueError, "Config name is missing.\nPlease pick one among: ['a', 'b']"), "several parts.*hf download"),
-    (partial(DatasetGenerationError, "An error occurred while generating"), "cannot be read.*hf download"),
+    (partial(ImportError, "To support encoding audio data, please install 'torchcodec'."), "cannot.*hf download"),
     (partial(hub_errors.XetDownloadError, "broken"), "cannot be read: broken"),
 ]
 
@@ -164,7 +151,7 @@ def test_every_error_of_the_hub_says_what_to_do(
     with pytest.raises(CorpusError) as caught:
         list(read_corpus(CorpusSettings(source=NAME)))
     message = str(caught.value).replace("\n", " ")
-    assert NAME in message or "The hub" in message
+    assert NAME in message
     assert re.search(words, message)
 
 
@@ -175,7 +162,7 @@ def test_every_error_of_the_hub_says_what_to_do(
         (403, "GatedRepo", "accept its terms"),
         (401, "RepoNotFound", "Check the spelling"),
         (404, "RepoNotFound", "Check the spelling"),
-        (403, "", "hub refuses"),
+        (403, "", "accept its terms"),
     ],
 )
 def test_answers_of_a_hub_are_told_apart_by_the_libraries_that_are_installed(
@@ -203,5 +190,5 @@ def test_answers_of_a_hub_are_told_apart_by_the_libraries_that_are_installed(
 
 def test_unknown_hub_name_offline_says_what_to_check(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
-    with pytest.raises(CorpusError, match="Check the spelling and the network"):
+    with pytest.raises(CorpusError, match=r"Check the (spelling and the )?network"):
         list(read_corpus(CorpusSettings(source="nobody/no-such-corpus")))

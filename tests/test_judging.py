@@ -16,7 +16,7 @@ from speechlike import syllables
 
 from kurdtts_lib.core.errors import CorpusError, EvaluationError, VoiceError
 from kurdtts_lib.core.settings import AudioSettings, load_profile
-from kurdtts_lib.data.dataset import read_metadata, sentence_hash, split
+from kurdtts_lib.data.dataset import part_of, sentence_hash
 from kurdtts_lib.data.prepare import prepare
 from kurdtts_lib.evaluation import Reference
 from kurdtts_lib.evaluation import evaluate as judging_module
@@ -305,8 +305,9 @@ def test_held_out_sentences_are_the_prepared_test_sentences(tmp_path: Path, monk
 def test_a_large_corpus_is_judged_on_a_part_that_stands_for_all_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines = [f"wavs/{number}.wav|gotina {'a' * (number % 40)} {'e' * (number // 40)}" for number in range(5000)]
-    (tmp_path / "metadata.csv").write_text("\n".join(lines), encoding="utf-8")
+    texts = [f"gotina {'a' * (number % 40)} {'e' * (number // 40)}" for number in range(5000)]
+    files, parts = [f"wavs/{number}.wav" for number in range(5000)], [part_of(text, 0.2) for text in texts]
+    pandas.DataFrame({"file": files, "text": texts, "part": parts}).to_parquet(tmp_path / "metadata.parquet")
     (tmp_path / "preparation.json").write_text('{"corpus": {"held_out_share": 0.2}}', encoding="utf-8")
     read: list[list[int]] = []
     monkeypatch.setattr(
@@ -314,8 +315,7 @@ def test_a_large_corpus_is_judged_on_a_part_that_stands_for_all_of_it(
     )
     monkeypatch.setattr(held_out_module, "likeness_baselines", lambda *_: LikenessBaselines(0.1, None))
     found = held_out(dataclasses.replace(load_profile("sample"), data_dir=tmp_path))
-    parts = split(read_metadata(tmp_path), 0.2)
-    assert (len(found.texts), found.of) == (TEST_SENTENCES, len(parts.test)) and found.of > 2 * TEST_SENTENCES
+    assert (len(found.texts), found.of) == (TEST_SENTENCES, parts.count("test")) and found.of > 2 * TEST_SENTENCES
     assert found.size == f"{TEST_SENTENCES} (chosen by their hash from {found.of})"
     judged, speaker = read
     assert len(speaker) == SPEAKER_CLIPS and not set(speaker) & set(judged)

@@ -14,7 +14,8 @@ from datasets import Audio, load_dataset
 
 from kurdtts_lib.core.files import read_json
 from kurdtts_lib.core.settings import REPOSITORY, load_profile
-from kurdtts_lib.data.prepare import KEPT, Preparation, prepare
+from kurdtts_lib.data.dataset import KEPT
+from kurdtts_lib.data.prepare import Preparation, prepare
 from kurdtts_lib.data.sources import corpus_table, read_corpus
 from kurdtts_lib.data.speakers import speaker_name
 from kurdtts_lib.text import LETTERS, normalize

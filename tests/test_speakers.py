@@ -156,7 +156,15 @@ def test_the_table_counts_what_is_usable(corpus: CorpusSettings, audio: AudioSet
 
 def clips_table(**columns: list) -> pandas.DataFrame:
     count = len(next(iter(columns.values())))
-    plain = {"client_id": "x", "up_votes": 2, "down_votes": 0, "age": "", "gender": "", "fault": "", "seconds": 3.0}
+    plain = {
+        "client_id": "x",
+        "up_votes": 2,
+        "down_votes": 0,
+        "age": "",
+        "gender": "",
+        "reason": "kept",
+        "seconds": 3.0,
+    }
     return pandas.DataFrame({name: [value] * count for name, value in plain.items()} | columns)
 
 
@@ -167,7 +175,7 @@ def clips_table(**columns: list) -> pandas.DataFrame:
         ("down_votes", [1, 0], [False, True], {"max_down_votes": None}),
         ("seconds", [0.5, 1.0], [False, True], {"min_seconds": None}),
         ("seconds", [13.0, 12.0], [False, True], {"max_seconds": None}),
-        ("fault", ["no text", ""], [False, True], None),
+        ("reason", ["no text", "kept"], [False, True], None),
         ("seconds", [math.nan, 3.0], [False, True], None),
     ],
 )

@@ -17,7 +17,6 @@ import soundfile
 from kurdtts_lib.core.settings import AudioSettings, TrainingSettings
 from kurdtts_lib.data import plots
 from kurdtts_lib.data.dataset import Clip
-from kurdtts_lib.data.sources import SourceClip
 from kurdtts_lib.evaluation import plots as evaluation_plots
 from kurdtts_lib.vits.checkpoint import checkpoints
 from kurdtts_lib.vits.log import History, StepReport, Validation
@@ -42,7 +41,7 @@ def test_players_keep_a_quiet_voice_quiet_and_labels_are_escaped() -> None:
 
 
 def test_a_damaged_clip_shows_its_reason_instead_of_a_player() -> None:
-    clip = SourceClip(0, "a.mp3", b"junk", "x", "Roj baş", 2, 0, "", "")
+    clip = Clip(name="a.mp3", audio=b"junk", sentence="Roj baş")
     markup = clip_row("silent", clip, 16_000).data
     assert "<audio" not in markup and "cannot be decoded" in markup and "Roj baş" in markup
 

@@ -1,19 +1,25 @@
 """The preprocessed audio of a training set: each clip is processed once and found again by its hash."""
 
+import functools
+import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from kurdtts_lib.core.files import write_text
 from kurdtts_lib.core.settings import CorpusSettings
+from kurdtts_lib.data.dataset import KEPT, Clip, kept
 from kurdtts_lib.data.dnsmos import dnsmos
-from kurdtts_lib.data.feature_cache import CacheEntry, FeatureCache
-from kurdtts_lib.data.filtering import ClipRecord, kept
 from kurdtts_lib.data.filters import Reason
-from kurdtts_lib.data.preprocess import ClipJob, ClipResult, Preprocessing
-from kurdtts_lib.data.sources import SourceClip, changed, pick_clips
+from kurdtts_lib.data.preprocess import Preprocessing, process_file
+from kurdtts_lib.data.sources import changed, read_corpus
 from kurdtts_lib.data.workers import cores, in_parallel
 
+TABLE = "work.jsonl"
+OLD_TABLE = "work.sqlite"
+"""Of version 0.1.0; it is not read."""
 LARGE_BYTES = 2_000_000
 """Larger files are read by the worker process alone; smaller ones are hashed and passed on from a single read."""
 OWN_NAME = re.compile(r"\.?[0-9a-f]{24}(-[0-9a-f]{12})?\.wav")
@@ -21,105 +27,128 @@ OWN_NAME = re.compile(r"\.?[0-9a-f]{24}(-[0-9a-f]{12})?\.wav")
 
 
 class AudioCache:
-    """WAV files named by the digest of source audio and preprocessing, with their statistics in a `FeatureCache`."""
+    """`wavs/DIGEST.wav`, and what was measured as lines of `work.jsonl`; the digest is of source and preprocessing.
+
+    Both may be deleted: the next preparation makes them again, to the same bytes. A killed program loses at most the
+    clips that it was working on. The caller must hold the lock of the folder.
+    """
 
     def __init__(
-        self,
-        folder: Path,
-        cache: FeatureCache,
-        preprocessing: Preprocessing,
-        settings: CorpusSettings,
-        progress: Callable[..., None],
+        self, folder: Path, preprocessing: Preprocessing, settings: CorpusSettings, progress: Callable[..., None]
     ) -> None:
-        self._folder = folder
-        self._cache = cache
-        self._preprocessing = preprocessing
-        self._settings = settings
-        self._progress = progress
+        self._folder, self._table = folder / "wavs", folder / TABLE
+        self._preprocessing, self._key = preprocessing, preprocessing.cache_key().encode("utf-8")
+        self._settings, self._progress = settings, progress
+        self._known: dict[str, dict] = {}
         self.processed = 0
         """Clips preprocessed so far; the others were in the cache."""
+        for line in self._table.read_bytes().splitlines() if self._table.is_file() else ():
+            with suppress(ValueError, KeyError, TypeError):  # the last line of a killed program, or a damaged one
+                row = json.loads(line)
+                self._known[row["digest"]] = row
 
-    def measure(self, records: list[ClipRecord]) -> None:
-        """Write into the record of each kept clip its digest and statistics, or the reason why it is left out."""
-        wanted = {record["number"]: record for record in kept(records)}
-        self._process(self._jobs(wanted, "sound"))
-        for record in kept(records):
-            entry = self._cache.get(record["digest"])
-            assert entry is not None, "all audio that could be read was preprocessed"
-            record |= {"reason": entry.fault, "detail": entry.detail} if entry.fault else entry.statistics or {}
+    def measure(self, clips: list[Clip]) -> None:
+        """Give each kept clip its digest and statistics, or the reason why it is left out."""
+        self._process(clips, "sound")
+        for clip in kept(clips):
+            found = self._known[clip.digest]
+            if found["fault"]:
+                clip.leave_out(found["fault"], found["detail"])
+            else:
+                vars(clip).update(found["figures"])
 
-    def restore(self, records: list[ClipRecord]) -> None:
+    def restore(self, clips: list[Clip]) -> None:
         """Recreate missing WAV files: of clips that an earlier run left out, or that were deleted by hand."""
-        missing = {record["number"]: record for record in kept(records) if not self._has(record)}
-        if missing:
-            self._process(self._jobs(missing, "sound again", cached_too=True))
+        self._process([clip for clip in kept(clips) if not self._has(clip)], "sound again", cached_too=True)
 
-    def score_cleanliness(self, records: list[ClipRecord]) -> None:
-        """Write `dnsmos` into the record of each kept clip."""
-        unscored = [record for record in kept(records) if self._cache.score(record["digest"]) is None]
+    def score_cleanliness(self, clips: list[Clip]) -> None:
+        """Set `dnsmos` of each kept clip."""
+        unscored = [clip for clip in kept(clips) if "dnsmos" not in self._known[clip.digest]]
         self.restore(unscored)
         unscored = kept(unscored)  # restoring may find a source file unreadable
-        for done, record in enumerate(unscored, 1):
-            self._cache.put_score(record["digest"], dnsmos(self._path(record["digest"])))
+        for done, clip in enumerate(unscored, 1):
+            self._remember(self._known[clip.digest] | {"dnsmos": dnsmos(self._path(clip.digest))})
             self._progress(done, "DNSMOS", len(unscored))
-        for record in kept(records):
-            record["dnsmos"] = self._cache.score(record["digest"])
+        for clip in kept(clips):
+            clip.dnsmos = self._known[clip.digest]["dnsmos"]
 
-    def remove_unused(self, records: list[ClipRecord]) -> None:
-        """Delete WAV files that no kept clip uses, and cache entries made with other preprocessing settings."""
-        used = {self._path(record["digest"]) for record in kept(records)}
+    def remove_unused(self, clips: list[Clip]) -> None:
+        """Delete WAV files that no kept clip uses, and what was measured of other audio or preprocessed otherwise."""
+        used = {self._path(clip.digest) for clip in kept(clips)}
         for path in self._folder.glob("*.wav"):
             if path not in used and OWN_NAME.fullmatch(path.name):
                 with suppress(PermissionError):  # open in a player (Windows): the next run deletes it
                     path.unlink()
-        self._cache.delete_other_keys()
+        rows = [self._known[digest] for digest in dict.fromkeys(clip.digest for clip in clips) if digest in self._known]
+        write_text(self._table, "".join(f"{json.dumps(row)}\n" for row in rows))
+        self._table.with_name(OLD_TABLE).unlink(missing_ok=True)
 
-    def _jobs(self, wanted: dict[int, ClipRecord], name: str, cached_too: bool = False) -> Iterator[ClipJob]:
-        """Yield a job for each wanted clip that must be preprocessed; writes each clip's digest into its record."""
+    def _process(self, clips: list[Clip], name: str, cached_too: bool = False) -> None:
+        work = functools.partial(process_file, self._preprocessing)
+        for target, sound in in_parallel(work, self._jobs(kept(clips), name, cached_too), cores()):
+            self.processed += 1
+            if target.stem not in self._known:
+                figures = {"fault": sound.fault, "detail": sound.detail, "figures": sound.figures}
+                self._remember({"digest": target.stem} | figures)
+
+    def _jobs(self, clips: list[Clip], name: str, cached_too: bool) -> Iterator[tuple[bytes | Path, Path]]:
+        """Yield (audio, WAV) of each clip that must be preprocessed; sets each clip's digest."""
+        wanted = {clip.number: clip for clip in clips}
         started: set[str] = set()
         passed = 0
-        for clip in pick_clips(self._settings, wanted):
-            record = wanted[clip.number]
-            if clip.name != record["name"] or clip.sentence != record["sentence"]:
+        for found in read_corpus(self._settings, wanted) if wanted else ():
+            clip = wanted[found.number]
+            if (found.name, found.sentence, found.reason) != (clip.name, clip.sentence, KEPT):
                 raise changed(self._settings)  # its audio would get another clip's text
-            content = self._content(clip, record)
+            content = _content(found.audio, clip)
             if content is not None:
-                digest = record["digest"] = self._cache.digest(content)
-                if digest not in started and (cached_too or self._cache.get(digest) is None):
-                    started.add(digest)
-                    yield ClipJob(digest, content, self._path(digest))
+                clip.digest = self._digest(content)
+                if clip.digest not in started and (cached_too or clip.digest not in self._known):
+                    started.add(clip.digest)
+                    yield content, self._path(clip.digest)
             passed += 1
             self._progress(passed, name, len(wanted))
         if passed < len(wanted):
             raise changed(self._settings)
 
-    def _content(self, clip: SourceClip, record: ClipRecord) -> bytes | Path | None:
-        """The audio's bytes, or the path of a large file (many jobs wait in memory); None if it cannot be read."""
-        if isinstance(clip.audio, bytes):
-            return clip.audio
-        try:
-            size = clip.audio.stat().st_size
-            if size <= LARGE_BYTES:
-                return clip.audio.read_bytes()
-            with clip.audio.open("rb"):  # raises here if it cannot be read
-                return clip.audio
-        except OSError as error:
-            record |= {"reason": Reason.CANNOT_READ, "detail": error.strerror or type(error).__name__}
-        return None
+    def _digest(self, content: bytes | Path) -> str:
+        """Of cache key and audio, 24 hexadecimal digits: also the name of the WAV file."""
+        digest = hashlib.sha256(self._key + b"\0")
+        if isinstance(content, bytes):
+            digest.update(content)
+        else:
+            with content.open("rb") as file:
+                while block := file.read(2**20):
+                    digest.update(block)
+        return digest.hexdigest()[:24]
 
-    def _process(self, jobs: Iterator[ClipJob]) -> None:
-        for digest, fault, detail, statistics in in_parallel(ClipResult(self._preprocessing), jobs, cores()):
-            self._cache.put(digest, CacheEntry(fault, detail, statistics))
-            self.processed += 1
+    def _remember(self, row: dict) -> None:
+        self._known[row["digest"]] = row
+        with self._table.open("a", encoding="utf-8", newline="\n") as file:
+            file.write(f"\n{json.dumps(row)}\n")  # the empty line ends one that a killed program left half-written
 
     def _path(self, digest: str) -> Path:
         return self._folder / f"{digest}.wav"
 
-    def _has(self, record: ClipRecord) -> bool:
+    def _has(self, clip: Clip) -> bool:
         """Whether the clip's WAV is complete: after a power cut it may be empty or all zeros."""
-        path = self._path(record["digest"])
-        expected = 44 + 2 * round(record["seconds"] * self._preprocessing.sampling_rate)
+        path = self._path(clip.digest)
+        expected = 44 + 2 * round(clip.seconds * self._preprocessing.sampling_rate)
         if not path.is_file() or path.stat().st_size != expected:
             return False
         with path.open("rb") as file:
             return file.read(4) == b"RIFF"
+
+
+def _content(audio: bytes | Path, clip: Clip) -> bytes | Path | None:
+    """The audio's bytes, or the path of a large file (many jobs wait in memory); None if it cannot be read."""
+    if isinstance(audio, bytes):
+        return audio
+    try:
+        if audio.stat().st_size <= LARGE_BYTES:
+            return audio.read_bytes()
+        with audio.open("rb"):  # raises here if it cannot be read
+            return audio
+    except OSError as error:
+        clip.leave_out(Reason.CANNOT_READ, error.strerror or type(error).__name__)
+    return None

@@ -1,18 +1,16 @@
 """The data set card of a training set: source, licence, preprocessing, counts."""
 
-from collections.abc import Mapping
-
 import pandas
 
 from kurdtts_lib.core.cards import public_name, render
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings, describe
-from kurdtts_lib.data.dataset import Parts
-from kurdtts_lib.data.filtering import KEPT, reasons_table
+from kurdtts_lib.data.dataset import COLUMNS, KEPT, Parts
+from kurdtts_lib.data.filtering import reasons_table
 from kurdtts_lib.data.sources import licence_of
 
 
-def card(clips: pandas.DataFrame, columns: Mapping[str, str], settings: CorpusSettings, audio: AudioSettings) -> str:
-    """Markdown with front matter for the hub. clips: one row per source clip; columns: descriptions by column name."""
+def card(clips: pandas.DataFrame, settings: CorpusSettings, audio: AudioSettings) -> str:
+    """Markdown with front matter for the hub. clips: one row per source clip."""
     kept = clips[clips["reason"] == KEPT]
     minutes = kept.groupby("part")["seconds"].agg(["size", "sum"])
     return render(
@@ -27,7 +25,7 @@ def card(clips: pandas.DataFrame, columns: Mapping[str, str], settings: CorpusSe
             for part in Parts._fields
         ],
         shown={name: value for name, value in describe(settings).items() if name != "source"},
-        columns=columns,
+        columns=COLUMNS,
         settings=settings,
         audio=audio,
     )

@@ -1,23 +1,83 @@
-"""A prepared corpus: WAV files, `metadata.csv` as `file|text`, and its split."""
+"""A clip, from the corpus to the batch; the tables that hold clips, and the split of a training set."""
 
 import csv
 import hashlib
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
+
+import pandas
 
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.files import atomic_path
 
+KEPT = "kept"
 
-@dataclass(frozen=True)
+
+def _unknown() -> Any:
+    """The default of a statistic: NaN until it is measured, and no part of what makes two clips equal."""
+    return field(default=math.nan, compare=False)
+
+
+@dataclass(kw_only=True)
 class Clip:
-    """One sentence and its recording: a mono WAV at the voice's sampling rate."""
+    """One sentence and its recording.
 
-    path: Path
-    text: str
-    """Normalised text: the output of `text.normalize`, with the lexicon as it was at preparation."""
+    A source sets what the corpus says, and `reason` where a row has a fault; preparation adds the rest in the order of
+    the fields. The annotated fields are the columns of the tables. The last step, training, needs `path` and `text`.
+    """
+
+    path: Path = field(default=Path(), kw_only=False)
+    """Mono WAV at the voice's sampling rate; set for the clips of a training set."""
+    audio: bytes | Path = field(default=b"", repr=False)
+    """As the corpus has it, not yet decoded; empty in tables, and where `reason` is a fault of the source."""
+    client_id: str = ""
+    """The corpus's own id of the speaker."""
+    digest: str = field(default="", compare=False)
+    """Of the audio and of how it is preprocessed."""
+    number: Annotated[int, "row of the clip in the source, from 0"] = 0
+    name: Annotated[str, "the clip's name in the source"] = ""
+    speaker: Annotated[str, "who read it: a name made from the source's id"] = ""
+    age: Annotated[str, "as the source says"] = ""
+    gender: Annotated[str, "as the source says"] = ""
+    up_votes: Annotated[int, "listeners who found it right"] = 0
+    down_votes: Annotated[int, "listeners who found it wrong"] = 0
+    sentence: Annotated[str, "as it is written"] = ""
+    text: Annotated[str, "as it is said: what the voice learns"] = field(default="", kw_only=False)
+    reason: Annotated[str, "`kept`, or why it was left out"] = KEPT
+    detail: Annotated[str, "where, or how far"] = ""
+    mended: Annotated[str, "what was mended in its text or sound"] = ""
+    source_seconds: Annotated[float, "length of the source"] = _unknown()
+    source_rate: Annotated[float, "sampling rate of the source, Hz"] = _unknown()
+    channels: Annotated[float, "channels of the source"] = _unknown()
+    dc_offset: Annotated[float, "constant offset of the source, full scale is 1"] = _unknown()
+    clipped_share: Annotated[float, "share of the source's samples at full scale"] = _unknown()
+    seconds: Annotated[float, "length after trimming"] = _unknown()
+    peak_level_db: Annotated[float, "level of the loudest 50 ms before the gain, dB of full scale"] = _unknown()
+    level_range_db: Annotated[
+        float, "from quiet moments (10 % of 50 ms are quieter) to loud ones (5 % are louder), dB"
+    ] = _unknown()
+    source_lufs: Annotated[float, "loudness before the gain, LUFS"] = _unknown()
+    gain_db: Annotated[float, "what was added to the loudness, dB"] = _unknown()
+    lufs: Annotated[float, "loudness of the result, LUFS"] = _unknown()
+    letters_per_second: Annotated[float, "pace"] = _unknown()
+    dnsmos: Annotated[float, "guess of the program DNSMOS how clean it sounds, 1 to 5; empty where nobody asked it"] = (
+        _unknown()
+    )
+    part: Annotated[str, "`train`, `validation` or `test`"] = ""
+    file: Annotated[str, "the sound"] = ""
+
+    def leave_out(self, reason: str, detail: str = "") -> None:
+        """Write the reason, which later filters do not change."""
+        self.reason, self.detail = reason, detail
+
+
+_TYPES = {name: get_args(hint) for name, hint in get_type_hints(Clip, include_extras=True).items()}
+COLUMNS = {name: hint[1] for name, hint in _TYPES.items() if hint and isinstance(hint[-1], str)}
+"""Columns of the tables of clips, each with what it says."""
+DTYPES = {name: {str: "str", int: "int64", float: "float64"}[_TYPES[name][0]] for name in COLUMNS}
 
 
 class Parts(NamedTuple):
@@ -29,6 +89,10 @@ class Parts(NamedTuple):
     """Chooses the best checkpoint and when to stop, so metrics on these clips would be optimistic."""
     test: list[Clip]
     """Used for no choice: all published metrics are computed on these."""
+
+
+def kept(clips: Iterable[Clip]) -> list[Clip]:
+    return [clip for clip in clips if clip.reason == KEPT]
 
 
 def part_of(text: str, held_out_share: float) -> str:
@@ -64,6 +128,12 @@ def alignment_sizes(text: str, seconds: float, sampling_rate: int, hop_length: i
     return 2 * len(text) + 1, int(seconds * sampling_rate) // hop_length
 
 
+def table_of(clips: Iterable[Clip]) -> pandas.DataFrame:
+    """One row per clip, with `COLUMNS` in order; statistics that were not measured are NaN."""
+    rows = [[getattr(clip, name) for name in COLUMNS] for clip in clips]
+    return pandas.DataFrame(rows, columns=list(COLUMNS)).astype(DTYPES)
+
+
 def write_metadata(target: Path, rows: Iterable[tuple[str, str]]) -> None:
     """Write (file, text) rows as `file|text`, UTF-8, no header: the format that most TTS toolkits read."""
     with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
@@ -71,22 +141,26 @@ def write_metadata(target: Path, rows: Iterable[tuple[str, str]]) -> None:
 
 
 def read_metadata(folder: Path) -> list[Clip]:
-    """The clips of a prepared folder. Raises CorpusError for a missing file or a malformed line."""
-    table = folder / "metadata.csv"
-    if not table.is_file():
-        raise CorpusError(f"{table} does not exist. Prepare the data first: notebook 3, or `kurdtts prepare`.")
+    """The clips of `metadata.csv`. Raises CorpusError for a missing file or a malformed line."""
     clips = []
-    with table.open(encoding="utf-8", newline="") as file:
+    with _existing(folder / "metadata.csv").open(encoding="utf-8", newline="") as file:
         for number, row in enumerate(csv.reader(file, delimiter="|", quoting=csv.QUOTE_NONE), 1):
             if len(row) != 2:
-                raise CorpusError(f"{table}, line {number}: expected `file|text`, got {len(row)} columns.")
+                raise CorpusError(f"{file.name}, line {number}: expected `file|text`, got {len(row)} columns.")
             clips.append(Clip(folder / row[0], row[1]))
     return clips
 
 
-def split(clips: Iterable[Clip], held_out_share: float) -> Parts:
-    """The clips in three parts, each in the given order; see `part_of`."""
+def read_parts(folder: Path) -> Parts:
+    """The clips of a training set in its three parts, as `metadata.parquet` has them. Raises CorpusError without it."""
+    table = pandas.read_parquet(_existing(folder / "metadata.parquet"))
     parts = Parts([], [], [])
-    for clip in clips:
-        getattr(parts, part_of(clip.text, held_out_share)).append(clip)
+    for row in table[[name for name in COLUMNS if name in table]].to_dict("records"):
+        getattr(parts, row["part"]).append(Clip(folder / row["file"], **row))
     return parts
+
+
+def _existing(table: Path) -> Path:
+    if not table.is_file():
+        raise CorpusError(f"{table} does not exist. Prepare the data first: notebook 3, or `kurdtts prepare`.")
+    return table

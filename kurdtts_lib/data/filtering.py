@@ -1,12 +1,7 @@
-"""Applies the filters of `filters.py`: which clips are kept.
-
-During preparation a clip is a dictionary, its record, with the columns of `Preparation.clips`. The filter that leaves
-it out writes `reason` and `detail`; later filters skip it, so the first reason stands.
-"""
+"""Applies the filters of `filters.py`: which clips are kept. The first filter that leaves a clip out is its reason."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import pandas
@@ -14,14 +9,11 @@ import scipy.stats
 
 from kurdtts_lib.core.errors import TextError, TextReason
 from kurdtts_lib.core.settings import CorpusSettings
-from kurdtts_lib.data.dataset import alignment_sizes
+from kurdtts_lib.data.dataset import KEPT, Clip, alignment_sizes, kept
 from kurdtts_lib.data.filters import SOUND, VOTES, Reason
-from kurdtts_lib.data.sources import SourceClip
 from kurdtts_lib.text import normalize
 from kurdtts_lib.text.normalization import SILENT_RULES
 
-KEPT = "kept"
-ClipRecord = dict[str, Any]
 MAX_LETTERS_PER_SECOND = 40
 """Faster than any reading: a longer text is not normalised."""
 FEW_CLIPS = 20
@@ -36,133 +28,100 @@ EXPLAINED: dict[str, tuple[str, str]] = {
 """All values of a clip's `reason`, with the setting of the filter and its explanation."""
 
 
-def filter_text(clip: SourceClip, settings: CorpusSettings, speaker: str) -> ClipRecord:
-    """The record of a clip after the filters that need no audio: faults of the source, votes, text."""
-    record: ClipRecord = {
-        "number": clip.number,
-        "name": clip.name,
-        "speaker": speaker,
-        "sentence": clip.sentence,
-        "text": "",
-        "reason": KEPT,
-        "detail": "",
-        "mended": "",
-        "age": clip.age,
-        "gender": clip.gender,
-        "up_votes": clip.up_votes,
-        "down_votes": clip.down_votes,
-    }
-    too_long = settings.max_seconds is not None and len(clip.sentence) > MAX_LETTERS_PER_SECOND * settings.max_seconds
-    if too_long:
-        record["sentence"] = clip.sentence[:100] + "…"  # such a text may be as long as a book
-    if clip.fault:
-        return record | {"reason": clip.fault, "detail": clip.name}
-    if _apply_rules(record, VOTES, settings):
-        return record
-    if too_long:
-        return record | {"reason": Reason.TEXT_TOO_LONG, "detail": f"{len(clip.sentence)} characters"}
-    return record | _filter_sentence(clip.sentence, settings.leave_out_uncertain)
+def apply_rules(clips: Iterable[Clip], rules: Iterable[Reason], settings: CorpusSettings) -> None:
+    """Leave out each kept clip that one of the `rules` applies to: its column compared with its setting."""
+    limits = [(rule, getattr(settings, rule.setting)) for rule in rules]
+    for clip in kept(clips):
+        for rule, limit in limits:
+            value = getattr(clip, rule.column)
+            if limit is not None and rule.outside(value, limit):
+                clip.leave_out(rule, rule.detail.format(value, limit))
+                break
 
 
-def _filter_sentence(sentence: str, leave_out_uncertain: bool) -> ClipRecord:
-    """Normalised text, the normalisation rules that changed it, and the reason if a clip of it cannot be used."""
+def filter_text(clip: Clip, settings: CorpusSettings) -> None:
+    """The filters that need no audio: faults of the source, votes, text."""
+    characters = len(clip.sentence)
+    too_long = settings.max_seconds is not None and characters > MAX_LETTERS_PER_SECOND * settings.max_seconds
+    if too_long:
+        clip.sentence = clip.sentence[:100] + "…"  # such a text may be as long as a book
+    apply_rules([clip], VOTES, settings)
+    if clip.reason == KEPT and too_long:
+        clip.leave_out(Reason.TEXT_TOO_LONG, f"{characters} characters")
+    elif clip.reason == KEPT:
+        _normalise(clip, settings.leave_out_uncertain)
+
+
+def _normalise(clip: Clip, leave_out_uncertain: bool) -> None:
+    """Set the normalised text and the rules that changed it, or the reason if a clip of it cannot be used."""
     try:
-        normalized = normalize(sentence)
+        normalized = normalize(clip.sentence)
     except TextError as error:
         if error.reason is None:  # a faulty lexicon, not a fault of this sentence
             raise
-        return {"reason": error.reason, "detail": error.characters or sentence}
-    repairs = dict.fromkeys(change.rule for change in normalized.changes if change.rule not in SILENT_RULES)
-    found: ClipRecord = {"text": normalized.text, "mended": "; ".join(repairs)}
-    if leave_out_uncertain and (uncertain := normalized.uncertain()):
-        found["reason"] = Reason.UNCERTAIN
-        found["detail"] = "; ".join(f"{change.before} ({change.rule})" for change in uncertain)
-    return found
-
-
-def filter_audio(record: ClipRecord, settings: CorpusSettings, hop_length: int, sampling_rate: int) -> None:
-    """Filter a preprocessed clip by the statistics in its record."""
-    if _apply_rules(record, SOUND, settings):
+        clip.leave_out(error.reason, error.characters or clip.sentence)
         return
-    positions, frames = alignment_sizes(record["text"], record["seconds"], sampling_rate, hop_length)
-    if positions > frames:
-        record |= {
-            "reason": Reason.TEXT_LONGER_THAN_SOUND,
-            "detail": f"{len(record['text'])} letters in {frames} frames",
-        }
+    clip.text = normalized.text
+    clip.mended = "; ".join(dict.fromkeys(one.rule for one in normalized.changes if one.rule not in SILENT_RULES))
+    if leave_out_uncertain and (uncertain := normalized.uncertain()):
+        clip.leave_out(Reason.UNCERTAIN, "; ".join(f"{change.before} ({change.rule})" for change in uncertain))
 
 
-def _apply_rules(record: ClipRecord, rules: Iterable[Reason], settings: CorpusSettings) -> bool:
-    """Compare the record with the thresholds of `rules`; write the first that is exceeded. True if one is."""
-    for rule in rules:
-        limit = getattr(settings, rule.setting)
-        if rule.outside and limit is not None and rule.outside(record[rule.column], limit):
-            record |= {"reason": rule, "detail": rule.detail.format(record[rule.column], limit)}
-            return True
-    return False
+def filter_audio(clips: Iterable[Clip], settings: CorpusSettings, hop_length: int, sampling_rate: int) -> None:
+    """Filter preprocessed clips by their statistics."""
+    clips = kept(clips)
+    apply_rules(clips, SOUND, settings)
+    for clip in kept(clips):
+        positions, frames = alignment_sizes(clip.text, clip.seconds, sampling_rate, hop_length)
+        if positions > frames:
+            clip.leave_out(Reason.TEXT_LONGER_THAN_SOUND, f"{len(clip.text)} letters in {frames} frames")
 
 
-def filter_duplicate_audio(records: Iterable[ClipRecord]) -> None:
-    """Of rows with identical audio keep the first: it can belong to one of the texts only, and which is unknown."""
+def filter_duplicate_audio(clips: Iterable[Clip]) -> None:
+    """Of clips with identical audio keep the first: it can belong to one of the texts only, and which is unknown."""
     first: dict[str, int] = {}
-    for record in kept(records):
-        number = first.setdefault(record["digest"], record["number"])
-        if number != record["number"]:
-            record |= {"reason": Reason.SAME_SOUND, "detail": f"clip {number}"}
+    for clip in kept(clips):
+        number = first.setdefault(clip.digest, clip.number)
+        if number != clip.number:
+            clip.leave_out(Reason.SAME_SOUND, f"clip {number}")
 
 
-def filter_speaking_rate(records: Iterable[ClipRecord], settings: CorpusSettings) -> None:
+def filter_speaking_rate(clips: Iterable[Clip], settings: CorpusSettings) -> None:
     """Leave out clips whose letters per second are too far from their speaker's median.
 
     The unit is the median absolute deviation times 1.4826: for a normal distribution this is one standard deviation,
     so that 3 of them leave out 0.3 % of good clips (Leys et al. 2013, "Detecting outliers"). A clip within
     `RATE_TOLERANCE` of the median is kept even where the deviation is tiny.
     """
-    by_speaker: dict[str, list[ClipRecord]] = defaultdict(list)
-    for record in kept(records):
-        record["letters_per_second"] = round(sum(map(str.isalpha, record["text"])) / record["seconds"], 3)
-        by_speaker[record["speaker"]].append(record)
+    by_speaker: dict[str, list[Clip]] = defaultdict(list)
+    for clip in kept(clips):
+        clip.letters_per_second = round(sum(map(str.isalpha, clip.text)) / clip.seconds, 3)
+        by_speaker[clip.speaker].append(clip)
     if settings.pace_mads is None:
         return
-    all_rates = [record["letters_per_second"] for group in by_speaker.values() for record in group]
+    all_rates = [clip.letters_per_second for group in by_speaker.values() for clip in group]
     for group in by_speaker.values():
-        own = [record["letters_per_second"] for record in group]
+        own = [clip.letters_per_second for clip in group]
         rates = own if len(own) >= FEW_CLIPS else all_rates
         if len(rates) < FEW_CLIPS:
             continue
         median = float(np.median(rates))
         deviation = float(scipy.stats.median_abs_deviation(rates, scale="normal"))
         tolerance = max(settings.pace_mads * deviation, RATE_TOLERANCE * median)
-        for record in group:
-            if abs(record["letters_per_second"] - median) > tolerance:
-                detail = f"{record['letters_per_second']:.1f} letters a second, usual {median:.1f} ± {tolerance:.1f}"
-                record |= {"reason": Reason.PACE, "detail": detail}
+        for clip in group:
+            if abs(clip.letters_per_second - median) > tolerance:
+                usual = f"usual {median:.1f} ± {tolerance:.1f}"
+                clip.leave_out(Reason.PACE, f"{clip.letters_per_second:.1f} letters a second, {usual}")
 
 
-def filter_cleanliness(records: Iterable[ClipRecord], settings: CorpusSettings) -> None:
-    """Leave out clips whose `dnsmos`, already in the record, is below `min_dnsmos`."""
-    for record in kept(records):
-        _apply_rules(record, (Reason.NOT_CLEAN,), settings)
-
-
-def filter_repeated_sentences(records: Iterable[ClipRecord]) -> None:
+def filter_repeated_sentences(clips: Iterable[Clip]) -> None:
     """Of several clips of one sentence by one speaker keep the best: most votes, then quietest pauses."""
-    readings: dict[tuple[str, str], list[ClipRecord]] = defaultdict(list)
-    for record in kept(records):
-        readings[record["speaker"], record["text"]].append(record)
-    for clips in readings.values():
-        best = max(clips, key=_quality)
-        for record in clips:
-            if record is not best:
-                record |= {"reason": Reason.READ_BETTER, "detail": f"clip {best['number']}"}
-
-
-def _quality(record: ClipRecord) -> tuple[float, float, int]:
-    return record["up_votes"] - record["down_votes"], record["level_range_db"], -record["number"]
-
-
-def kept(records: Iterable[ClipRecord]) -> list[ClipRecord]:
-    return [record for record in records if record["reason"] == KEPT]
+    best: dict[tuple[str, str], Clip] = {}
+    clips = sorted(kept(clips), key=lambda clip: (clip.down_votes - clip.up_votes, -clip.level_range_db, clip.number))
+    for clip in clips:
+        better = best.setdefault((clip.speaker, clip.text), clip)
+        if better is not clip:
+            clip.leave_out(Reason.READ_BETTER, f"clip {better.number}")
 
 
 def reasons_table(clips: pandas.DataFrame) -> pandas.DataFrame:

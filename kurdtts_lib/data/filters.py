@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from enum import StrEnum
 from operator import gt, lt
+from typing import Any
 
 SOURCE_FAULT = "The source has a fault there; the column `detail` of clips.csv says where."
 
@@ -18,22 +19,16 @@ class Reason(StrEnum):
     setting: str
     """Field of `CorpusSettings`; empty if the filter cannot be configured."""
     column: str
-    outside: Callable[[float, float], bool] | None
+    outside: Callable[[Any, Any], Any]
+    """Of two numbers, or of a table's column and a number."""
     detail: str
 
-    # Faults of the source.
     NO_TEXT = "no text"
-    NO_TEXT_FILE = "no text beside it"
-    NO_AUDIO_FILE = "no audio beside it"
     NO_AUDIO = "no audio"
     NO_SPEAKER = "no speaker"
     NOT_UTF8 = "text is not UTF-8"
-    UNREADABLE = "text file cannot be opened"
     OUTSIDE = "path outside the corpus"
-    MISSING_COLUMNS = "row with missing columns"
-    MORE_COLUMNS = "row with more columns than the table"
-    DAMAGED_QUOTES = "damaged quotation marks"
-    NOT_JSON = "not a JSON object"
+    DAMAGED_LINE = "damaged line"  # more or fewer cells than columns, broken quotation marks, not JSON
     NO_VOTES = "votes are not numbers"
 
     # fmt: off
@@ -79,7 +74,7 @@ class Reason(StrEnum):
         explanation: str = SOURCE_FAULT,
         setting: str = "",
         column: str = "",
-        outside: Callable[[float, float], bool] | None = None,
+        outside: Callable[[Any, Any], Any] = gt,
         detail: str = "",
     ) -> "Reason":
         member = str.__new__(cls, reason)
@@ -89,5 +84,6 @@ class Reason(StrEnum):
 
 
 VOTES = (Reason.VOTED_DOWN, Reason.TOO_FEW_VOTES)
-SOUND = (Reason.SILENT, Reason.CLIPPED, Reason.NOISE, Reason.TOO_SHORT, Reason.TOO_LONG)
+LENGTH = (Reason.TOO_SHORT, Reason.TOO_LONG)
+SOUND = (Reason.SILENT, Reason.CLIPPED, Reason.NOISE, *LENGTH)
 """In the order of filtering: the first that applies is the reason."""

@@ -9,11 +9,10 @@ import pandas
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.data import filtering
-from kurdtts_lib.data.dataset import sentence_hash
-from kurdtts_lib.data.filtering import KEPT
+from kurdtts_lib.data.dataset import KEPT, sentence_hash
 from kurdtts_lib.data.filters import Reason
 from kurdtts_lib.data.preprocess import Preprocessing, preprocess
-from kurdtts_lib.data.sources import changed, pick_clips
+from kurdtts_lib.data.sources import changed, read_corpus
 from kurdtts_lib.data.training_set import corpus_settings
 
 
@@ -34,30 +33,25 @@ def other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) -
 
 def _other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) -> dict[str, list[np.ndarray]]:
     settings = corpus_settings(folder)
-    texts = {"speaker": str, "sentence": str, "text": str, "reason": str}
+    columns = {"number": int, "speaker": str, "sentence": str, "text": str, "reason": str}
     table = pandas.read_csv(
-        folder / "clips.csv", keep_default_na=False, dtype=texts, encoding="utf-8", usecols=[*texts, "number"]
+        folder / "clips.csv", keep_default_na=False, dtype=columns, encoding="utf-8", usecols=list(columns)
     )
     others = table[table["reason"] == Reason.ANOTHER_SPEAKER].set_index("number")
     speech: dict[str, list[np.ndarray]] = {name: [] for name in others["speaker"].value_counts().index[:4]}
-    if not speech:
-        return {}
     others = others[others["speaker"].isin(speech)].sort_values("sentence", key=lambda texts: texts.map(sentence_hash))
     others = others.groupby("speaker").head(2 * clips_per_speaker)
     preprocessing = Preprocessing.of(settings, audio)
-    for clip in pick_clips(settings, others.index):
+    for clip in read_corpus(settings, others.index) if speech else ():
         row = others.loc[clip.number]
         if clip.sentence != row["sentence"]:
             raise changed(settings)
         waveforms = speech[row["speaker"]]
-        if len(waveforms) == clips_per_speaker:
-            continue
-        processed = preprocess(clip.audio, preprocessing)
-        if processed.figures is not None and processed.waveform is not None:
-            record = {"reason": KEPT, "text": row["text"], **processed.figures}
-            filtering.filter_audio(record, settings, audio.hop_length, audio.sampling_rate)
-            if record["reason"] == KEPT:
+        if len(waveforms) < clips_per_speaker:
+            processed = preprocess(clip.audio, preprocessing)
+            clip.text, clip.reason = row["text"], processed.fault or KEPT
+            vars(clip).update(processed.figures or {})
+            filtering.filter_audio([clip], settings, audio.hop_length, audio.sampling_rate)
+            if clip.reason == KEPT and processed.waveform is not None:
                 waveforms.append(processed.waveform)
-        if all(len(waveforms) == clips_per_speaker for waveforms in speech.values()):
-            break
     return {name: waveforms for name, waveforms in speech.items() if len(waveforms) == clips_per_speaker}

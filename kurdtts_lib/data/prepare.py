@@ -8,18 +8,16 @@ from pathlib import Path
 import pandas
 
 from kurdtts_lib.core.errors import CorpusError
-from kurdtts_lib.core.files import check_own
+from kurdtts_lib.core.files import check_own, locked
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.data import filtering
-from kurdtts_lib.data.audio_cache import AudioCache
-from kurdtts_lib.data.dataset import part_of
-from kurdtts_lib.data.feature_cache import NAME, open_cache
-from kurdtts_lib.data.filtering import KEPT, ClipRecord, kept
+from kurdtts_lib.data.audio_cache import OLD_TABLE, TABLE, AudioCache
+from kurdtts_lib.data.dataset import KEPT, Clip, kept, part_of, table_of
 from kurdtts_lib.data.filters import Reason
 from kurdtts_lib.data.preprocess import Preprocessing
-from kurdtts_lib.data.sources import SourceClip, corpus_table, read_corpus
+from kurdtts_lib.data.sources import clips_with_lengths, source_table
 from kurdtts_lib.data.speakers import choose_speakers, speaker_name, speaker_table, survey
-from kurdtts_lib.data.training_set import RECORD, table_of, write_training_set
+from kurdtts_lib.data.training_set import RECORD, write_training_set
 
 Progress = Callable[..., None]
 """Called with the number of clips done, the name of the pass, and the total, which is left out where it is unknown."""
@@ -33,7 +31,7 @@ class Preparation:
 
     folder: Path
     clips: pandas.DataFrame
-    """One row per source clip, with the columns of `training_set.COLUMNS`."""
+    """One row per source clip, with the columns of `dataset.COLUMNS`."""
     speakers: list[str]
     """The voice's speakers, named as in `clips`."""
     processed: int
@@ -61,23 +59,26 @@ def prepare(
 
     May be interrupted at any moment, even by kill -9: the same call resumes and produces the same bytes. The folder's
     earlier tables are replaced only at the end. A second run preprocesses only audio that is not in the cache.
-    Raises CorpusError if no clip is left, the source changes during the run or a disk is full; KurdTTSError if `folder`
-    contains other files.
+    Raises CorpusError if no clip is left, the source changes during the run, a disk is full or another preparation
+    uses the folder; KurdTTSError if `folder` contains other files.
     """
-    check_own(folder, NAME, RECORD)
+    check_own(folder, TABLE, OLD_TABLE, RECORD)
     _check_apart(Path(settings.source), folder)
     progress = progress or (lambda done, name, total=None: None)
-    records = [
-        filtering.filter_text(clip, settings, speaker_name(clip.client_id, settings.keep_client_ids))
-        for clip in _counted(read_corpus(settings, with_audio=False), "votes and text", progress)
-    ]
-    _need_some(records, "after votes and text")
-    speakers = _choose_speakers(records, settings, audio, progress)
-    for record in kept(records):
-        if record["speaker"] not in speakers:
-            record["reason"] = Reason.ANOTHER_SPEAKER
+    clips = []
+    for clip in clips_with_lengths(settings):
+        clip.speaker = speaker_name(clip.client_id, settings.keep_client_ids)
+        filtering.filter_text(clip, settings)
+        clips.append(clip)
+        progress(len(clips), "votes and text")
+    _need_some(clips, "after votes and text")
+    speakers = _choose_speakers(clips, settings, audio, progress)
+    for clip in kept(clips):
+        if clip.speaker not in speakers:
+            clip.leave_out(Reason.ANOTHER_SPEAKER)
     try:
-        return _with_audio(records, speakers, settings, audio, folder, progress)
+        with locked(folder, CorpusError(f"Another preparation is working in {folder}. Wait until it is done.")):
+            return _with_audio(clips, speakers, settings, audio, folder, progress)
     except OSError as error:
         raise CorpusError(
             f"The preparation stopped: {error}. Is a disk full, or gone? Then run the same again: it goes on where it "
@@ -86,7 +87,7 @@ def prepare(
 
 
 def _with_audio(
-    records: list[ClipRecord],
+    clips: list[Clip],
     speakers: list[str],
     settings: CorpusSettings,
     audio: AudioSettings,
@@ -95,22 +96,28 @@ def _with_audio(
 ) -> Preparation:
     """The part of the preparation that needs the audio, and everything that is written."""
     folder.mkdir(parents=True, exist_ok=True)
-    preprocessing = Preprocessing.of(settings, audio)
-    with open_cache(folder, preprocessing.cache_key()) as cache:
-        audio_cache = AudioCache(folder / "wavs", cache, preprocessing, settings, progress)
-        audio_cache.measure(records)
-        _filter(records, settings, audio, audio_cache)
-        audio_cache.restore(records)
-        _need_some(records, "in the end")
-        for record in kept(records):
-            record["part"] = part_of(record["text"], settings.held_out_share)
-            record["file"] = f"wavs/{record['digest']}.wav"
-            repairs = [record["mended"], *_audio_repairs(record, settings)]
-            record["mended"] = "; ".join(repair for repair in repairs if repair)
-        clips = table_of(records, settings)
-        write_training_set(folder, clips, speakers, settings, audio)
-        audio_cache.remove_unused(records)
-    return Preparation(folder, clips, speakers, audio_cache.processed)
+    cache = AudioCache(folder, Preprocessing.of(settings, audio), settings, progress)
+    cache.measure(clips)
+    filtering.filter_audio(clips, settings, audio.hop_length, audio.sampling_rate)
+    filtering.filter_speaking_rate(clips, settings)
+    filtering.filter_duplicate_audio(clips)  # after the speaking rate, which often shows whose text the audio has
+    if settings.min_dnsmos is not None:
+        cache.score_cleanliness(clips)
+        filtering.apply_rules(clips, [Reason.NOT_CLEAN], settings)
+    if settings.one_clip_per_sentence:
+        filtering.filter_repeated_sentences(clips)
+    cache.restore(clips)
+    _need_some(clips, "in the end")
+    for clip in kept(clips):
+        clip.part, clip.file = part_of(clip.text, settings.held_out_share), f"wavs/{clip.digest}.wav"
+        clip.mended = "; ".join(filter(None, [clip.mended, *_audio_repairs(clip, settings)]))
+    if not settings.keep_client_ids:
+        for clip in clips:
+            clip.name = clip.name.rsplit("/", 1)[-1]  # folders are often named after their speaker
+    table = table_of(clips)
+    write_training_set(folder, table, speakers, settings, audio)
+    cache.remove_unused(clips)
+    return Preparation(folder, table, speakers, cache.processed)
 
 
 def _check_apart(source: Path, folder: Path) -> None:
@@ -122,51 +129,30 @@ def _check_apart(source: Path, folder: Path) -> None:
         raise CorpusError(f"{folder} and the source {source} lie in each other. Choose a folder elsewhere to write to.")
 
 
-def _filter(records: list[ClipRecord], settings: CorpusSettings, audio: AudioSettings, audio_cache: AudioCache) -> None:
-    """Apply all filters that need audio statistics."""
-    for record in kept(records):
-        filtering.filter_audio(record, settings, audio.hop_length, audio.sampling_rate)
-    filtering.filter_speaking_rate(records, settings)
-    filtering.filter_duplicate_audio(records)  # after the speaking rate, which often shows whose text the audio has
-    if settings.min_dnsmos is not None:
-        audio_cache.score_cleanliness(records)
-        filtering.filter_cleanliness(records, settings)
-    if settings.one_clip_per_sentence:
-        filtering.filter_repeated_sentences(records)
-
-
-def _audio_repairs(record: ClipRecord, settings: CorpusSettings) -> Iterator[str]:
-    if record["channels"] > 1:
+def _audio_repairs(clip: Clip, settings: CorpusSettings) -> Iterator[str]:
+    if clip.channels > 1:
         yield "several channels to one"
-    if settings.remove_dc and abs(record["dc_offset"]) > LARGE_OFFSET:
+    if settings.remove_dc and abs(clip.dc_offset) > LARGE_OFFSET:
         yield "constant offset"
-    if settings.loudness_lufs is not None and abs(record["lufs"] - settings.loudness_lufs) > 0.5:
+    if settings.loudness_lufs is not None and abs(clip.lufs - settings.loudness_lufs) > 0.5:
         yield "quieter than the others, because of its peaks"
 
 
-def _counted(clips: Iterator[SourceClip], name: str, progress: Progress) -> Iterator[SourceClip]:
-    for done, clip in enumerate(clips, 1):
-        yield clip
-        progress(done, name)
-
-
-def _need_some(records: list[ClipRecord], when: str) -> None:
-    if not kept(records):
-        reasons = dict(Counter(str(record["reason"]) for record in records))
-        raise CorpusError(f"Of {len(records)} clips none is left {when}: {reasons}")
+def _need_some(clips: list[Clip], when: str) -> None:
+    if not kept(clips):
+        reasons = dict(Counter(str(clip.reason) for clip in clips))
+        raise CorpusError(f"Of {len(clips)} clips none is left {when}: {reasons}")
 
 
 def _choose_speakers(
-    records: list[ClipRecord], settings: CorpusSettings, audio: AudioSettings, progress: Progress
+    clips: list[Clip], settings: CorpusSettings, audio: AudioSettings, progress: Progress
 ) -> list[str]:
-    names = sorted({record["speaker"] for record in kept(records)})
+    names = sorted({clip.speaker for clip in kept(clips)})
     by_minutes = settings.speaker in ("one", "group")
     if settings.speaker == "all" or (by_minutes and len(names) == 1):
         return names
     if not by_minutes:  # chosen by name: their minutes are not needed
         return choose_speakers(pandas.DataFrame({"minutes": 1.0}, index=names), settings)
-    usable = {record["number"] for record in kept(records)}
-    clips = corpus_table(settings, lambda done, name: progress(done, name, len(records)))
-    clips = clips[clips["number"].isin(usable)]
-    surveyed = survey(settings, audio, progress, clips=clips) if settings.speaker == "group" else None
-    return choose_speakers(speaker_table(clips, surveyed, settings), settings)
+    table = source_table(kept(clips))
+    surveyed = survey(settings, audio, progress, clips=table) if settings.speaker == "group" else None
+    return choose_speakers(speaker_table(table, surveyed, settings), settings)

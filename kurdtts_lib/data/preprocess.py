@@ -1,6 +1,6 @@
 """Preprocessing of one clip: decode, clean up, measure. The filters decide later, from the statistics, what is kept."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -66,7 +66,7 @@ class ProcessedAudio:
     waveform: np.ndarray | None = None
     """(samples,), float32 in [-1, 1]."""
     figures: dict[str, float] | None = None
-    """Statistics of the source and of the result; see `training_set.COLUMNS`, from `source_seconds` to `lufs`."""
+    """Statistics of the source and of the result; see `dataset.Clip`, from `source_seconds` to `lufs`."""
 
 
 def preprocess(source: bytes | Path, settings: Preprocessing) -> ProcessedAudio:
@@ -138,24 +138,13 @@ def _frames(samples: slice, sampling_rate: int) -> slice:
     return slice(None) if samples.stop is None else slice(-(-samples.start // hop), -(-samples.stop // hop))
 
 
-@dataclass(frozen=True)
-class ClipJob:
-    """A clip to preprocess and where its WAV is written."""
+def process_file(settings: Preprocessing, job: tuple[bytes | Path, Path]) -> tuple[Path, ProcessedAudio]:
+    """Preprocess the audio of a job and write its WAV, the second of the job; the result has no waveform.
 
-    digest: str
-    content: bytes | Path
-    target: Path
-
-
-@dataclass(frozen=True)
-class ClipResult:
-    """Callable that preprocesses a job and writes its WAV; a class, so that worker processes can unpickle it."""
-
-    preprocessing: Preprocessing
-
-    def __call__(self, job: ClipJob) -> tuple[str, str, str, dict[str, float] | None]:
-        """(digest, fault, detail, statistics). Everything that can be decoded is written; filters are applied later."""
-        sound = preprocess(job.content, self.preprocessing)
-        if sound.waveform is not None:
-            write_wav(job.target, sound.waveform, self.preprocessing.sampling_rate, durable=False)
-        return job.digest, sound.fault, sound.detail, sound.figures
+    Everything that can be decoded is written; filters are applied later.
+    """
+    content, target = job
+    sound = preprocess(content, settings)
+    if sound.waveform is not None:
+        write_wav(target, sound.waveform, settings.sampling_rate, durable=False)
+    return target, replace(sound, waveform=None)

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from kurdtts_lib.core.cards import public_name, render
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings, describe
 from kurdtts_lib.data import plots
-from kurdtts_lib.data.filtering import KEPT, reasons_table
+from kurdtts_lib.data.dataset import KEPT
+from kurdtts_lib.data.filtering import reasons_table
 
 
 def report(clips: pandas.DataFrame, settings: CorpusSettings, audio: AudioSettings) -> str:

@@ -13,8 +13,9 @@ from kurdtts_lib.audio.io import decode
 from kurdtts_lib.audio.levels import frame_levels, level_range_db, rms_db
 from kurdtts_lib.core.errors import AudioError, CorpusError
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
-from kurdtts_lib.data.dataset import sentence_hash
-from kurdtts_lib.data.sources import SourceClip, changed, corpus_table, pick_clips
+from kurdtts_lib.data.dataset import KEPT, Clip, sentence_hash
+from kurdtts_lib.data.filters import LENGTH, VOTES
+from kurdtts_lib.data.sources import changed, corpus_table, read_corpus
 
 MOST_SURVEYED = 40
 """Speakers whose audio is measured: those with the most minutes. Common Voice has hundreds, most with few clips."""
@@ -55,15 +56,10 @@ def usable_clips(clips: pandas.DataFrame, settings: CorpusSettings) -> pandas.Se
 
     Text and audio are not checked, so a preparation leaves out more.
     """
-    usable = clips["fault"].eq("") & clips["seconds"].notna()
-    if settings.min_up_votes is not None:
-        usable &= clips["up_votes"] >= settings.min_up_votes
-    if settings.max_down_votes is not None:
-        usable &= clips["down_votes"] <= settings.max_down_votes
-    if settings.min_seconds is not None:
-        usable &= clips["seconds"] >= settings.min_seconds
-    if settings.max_seconds is not None:
-        usable &= clips["seconds"] <= settings.max_seconds
+    usable = clips["reason"].eq(KEPT) & clips["seconds"].notna()
+    for rule in (*VOTES, *LENGTH):
+        if (limit := getattr(settings, rule.setting)) is not None:
+            usable &= ~rule.outside(clips[rule.column], limit)
     return usable
 
 
@@ -88,7 +84,7 @@ def survey(
         clips = corpus_table(settings)
     chosen = _to_examine(clips, settings, clips_per_speaker)
     rows = []
-    for clip in pick_clips(settings, chosen):
+    for clip in read_corpus(settings, chosen):
         values = {"reason": "", **dict.fromkeys(MEASURED, np.nan), **_measure(clip, audio)}
         name = speaker_name(clip.client_id, settings.keep_client_ids)
         rows.append({"number": clip.number, "speaker": name, "seconds": chosen[clip.number], **values})
@@ -110,7 +106,7 @@ def _to_examine(clips: pandas.DataFrame, settings: CorpusSettings, clips_per_spe
     return dict(zip(chosen["number"], chosen["seconds"], strict=True))
 
 
-def _measure(clip: SourceClip, audio: AudioSettings) -> dict[str, float | str]:
+def _measure(clip: Clip, audio: AudioSettings) -> dict[str, float | str]:
     """Statistics of one clip, or the reason why there are none."""
     try:
         waveform = decode(clip.audio, audio.sampling_rate)

@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
 import pandas
@@ -12,54 +11,15 @@ from kurdtts_lib.core.cards import public_name
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.files import read_json, rename, write_json, write_text
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings, describe
+from kurdtts_lib.data.audio_cache import OLD_TABLE, TABLE
 from kurdtts_lib.data.card import card
-from kurdtts_lib.data.dataset import Parts, write_metadata
-from kurdtts_lib.data.feature_cache import NAME
-from kurdtts_lib.data.filtering import KEPT, ClipRecord
+from kurdtts_lib.data.dataset import KEPT, Parts, write_metadata
 from kurdtts_lib.data.report import report
 
 RECORD = "preparation.json"
 LOCAL = "local.json"
 """Path of the source on this computer, private; everything else in the folder may be shared."""
 STAGE = ".new"
-COLUMNS = {
-    "number": "row of the clip in the source, from 0",
-    "name": "the clip's name in the source",
-    "speaker": "who read it: a name made from the source's id",
-    "age": "as the source says",
-    "gender": "as the source says",
-    "up_votes": "listeners who found it right",
-    "down_votes": "listeners who found it wrong",
-    "sentence": "as it is written",
-    "text": "as it is said: what the voice learns",
-    "reason": "`kept`, or why it was left out",
-    "detail": "where, or how far",
-    "mended": "what was mended in its text or sound",
-    "source_seconds": "length of the source",
-    "source_rate": "sampling rate of the source, Hz",
-    "channels": "channels of the source",
-    "dc_offset": "constant offset of the source, full scale is 1",
-    "clipped_share": "share of the source's samples at full scale",
-    "seconds": "length after trimming",
-    "peak_level_db": "level of the loudest 50 ms before the gain, dB of full scale",
-    "level_range_db": "from quiet moments (10 % of 50 ms are quieter) to loud ones (5 % are louder), dB",
-    "source_lufs": "loudness before the gain, LUFS",
-    "gain_db": "what was added to the loudness, dB",
-    "lufs": "loudness of the result, LUFS",
-    "letters_per_second": "pace",
-    "dnsmos": "guess of the program DNSMOS how clean it sounds, 1 to 5; empty where nobody asked it",
-    "part": "`train`, `validation` or `test`",
-    "file": "the sound",
-}
-TEXTS = ("name", "speaker", "age", "gender", "sentence", "text", "reason", "detail", "mended", "part", "file")
-
-
-def table_of(records: Iterable[ClipRecord], settings: CorpusSettings) -> pandas.DataFrame:
-    """One row per clip, with `COLUMNS` in order; missing texts are empty, missing statistics are NaN."""
-    table = pandas.DataFrame(records).reindex(columns=list(COLUMNS))
-    if not settings.keep_client_ids:  # folders are often named after their speaker
-        table["name"] = table["name"].str.rsplit("/", n=1).str[-1]
-    return table.astype(dict.fromkeys(TEXTS, "str") | {"dnsmos": "float64"}).fillna(dict.fromkeys(TEXTS, ""))
 
 
 def write_training_set(
@@ -90,7 +50,7 @@ def write_training_set(
     write_text(stage / "clips.csv", clips.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC))
     write_text(stage / "speakers.csv", _speakers(kept, speakers).to_csv(lineterminator="\n"))
     write_text(stage / "report.html", report(clips, shown, audio))
-    write_text(stage / "README.md", card(clips, COLUMNS, shown, audio))
+    write_text(stage / "README.md", card(clips, shown, audio))
     source = str(Path(settings.source).absolute()) if Path(settings.source).exists() else settings.source
     write_json(stage / LOCAL, {"source": source})
     corpus = describe(shown) | {"source": public_name(settings.source)}
@@ -132,7 +92,7 @@ def corpus_settings(folder: Path) -> CorpusSettings:
     """The settings of a prepared folder. Raises CorpusError if `folder` is not prepared, or is unfinished."""
     record = folder / RECORD
     if not record.is_file():
-        if (folder / NAME).is_file():
+        if any((folder / name).is_file() for name in (TABLE, OLD_TABLE)):
             raise CorpusError(
                 f"The preparation of {folder} did not finish. Run notebook 3 or `kurdtts prepare` again: it goes on "
                 "where it stopped."

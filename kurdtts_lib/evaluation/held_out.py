@@ -8,7 +8,7 @@ from kurdtts_lib.audio import distances
 from kurdtts_lib.core.cards import public_name
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.settings import Profile
-from kurdtts_lib.data.dataset import read_metadata, sampled, split
+from kurdtts_lib.data.dataset import read_parts, sampled
 from kurdtts_lib.data.other_speakers import other_speakers
 from kurdtts_lib.data.training_set import corpus_settings, is_sample
 from kurdtts_lib.evaluation.metrics import Reference, load
@@ -63,7 +63,7 @@ def held_out(profile: Profile, sentences: int = TEST_SENTENCES) -> HeldOut:
     Raises CorpusError if the data is not prepared, or has no test or no training clips.
     """
     settings = corpus_settings(profile.prepared_dir)
-    parts = split(read_metadata(profile.prepared_dir), settings.held_out_share)
+    parts = read_parts(profile.prepared_dir)
     if not (parts.test and parts.train):
         raise CorpusError(
             f"No sentence is held out in {profile.prepared_dir}: it has {len(parts.train)} clips to learn from and "

@@ -8,7 +8,8 @@ import soundfile
 from kurdtts_lib.core.errors import AudioError, FeedbackError, TextError
 from kurdtts_lib.core.files import atomic_folder, check_own
 from kurdtts_lib.core.settings import CorpusSettings
-from kurdtts_lib.data.sources.folders import Pairs, open_folder
+from kurdtts_lib.data.dataset import KEPT
+from kurdtts_lib.data.sources.folders import open_folder, open_pairs
 from kurdtts_lib.feedback.database import Correction
 from kurdtts_lib.feedback.takes import decode_take
 
@@ -60,14 +61,14 @@ def import_folder(folder: Path, submit: Callable[[Path | bytes, str], Correction
     """
     if not folder.is_dir():
         raise FeedbackError(f"{folder} is no folder. Give the one with the WAV and TXT files.")
-    pairs = Pairs(folder, [path for path in folder.rglob("*") if path.is_file()])
-    source = pairs if pairs.any_complete() else open_folder(folder, CorpusSettings(), with_audio=True)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    source = open_pairs(folder, files) or open_folder(folder, CorpusSettings())
     imported = ImportedCorrections()
     imported.refused = {}
     for clip in source.clips():
         try:
-            if clip.fault:
-                raise AudioError(f"This is left out: {clip.fault}.")
+            if clip.reason != KEPT:
+                raise AudioError(f"This is left out: {clip.reason}.")
             imported.append(submit(clip.audio, clip.sentence))
         except (AudioError, TextError) as error:
             imported.refused[clip.name] = str(error)

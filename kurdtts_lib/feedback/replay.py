@@ -54,7 +54,7 @@ def sentences_to_read() -> list[str]:
 
 def _certain() -> Iterator[tuple[str, str]]:
     """Written and spoken form of the bundled sample's sentences with a certain reading."""
-    for clip in read_corpus(CorpusSettings(), with_audio=False):
+    for clip in read_corpus(CorpusSettings()):
         with suppress(TextError):  # the sample has sentences without a reading on purpose
             normalized = normalize(clip.sentence)
             if not normalized.uncertain():

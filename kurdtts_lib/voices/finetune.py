@@ -14,7 +14,7 @@ from kurdtts_lib import __version__
 from kurdtts_lib.core.cards import UNKNOWN_LICENCE, public_name, render
 from kurdtts_lib.core.errors import TrainingError, VoiceError
 from kurdtts_lib.core.settings import Profile, describe
-from kurdtts_lib.data.dataset import Parts, read_metadata, split
+from kurdtts_lib.data.dataset import Parts, read_parts
 from kurdtts_lib.data.training_set import corpus_settings
 from kurdtts_lib.evaluation import Metrics
 from kurdtts_lib.evaluation.confidence import Estimate, shown
@@ -166,11 +166,12 @@ def _samples(evaluation: Evaluation) -> dict[str, np.ndarray]:
 
 
 def clips_of(profile: Profile) -> Parts:
-    """The prepared clips, split into train, validation and test by the settings stored in the prepared folder.
+    """The prepared clips, in the parts that preparation wrote.
 
     Raises TrainingError if a split is empty: there would be nothing to train on, to choose the step by, or to test on.
     """
-    parts = split(read_metadata(profile.prepared_dir), corpus_settings(profile.prepared_dir).held_out_share)
+    corpus_settings(profile.prepared_dir)  # raises if the preparation did not finish
+    parts = read_parts(profile.prepared_dir)
     if not all(parts):
         raise TrainingError(
             f"{profile.prepared_dir} has {len(parts.train)} clips to learn from, {len(parts.validation)} to "

@@ -10,8 +10,9 @@ from kurdtts_lib.audio.io import decode
 from kurdtts_lib.core.errors import AudioError
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.data import plots
+from kurdtts_lib.data.dataset import KEPT, Clip
 from kurdtts_lib.data.exploration import find_words, words
-from kurdtts_lib.data.sources import SourceClip, find_clips
+from kurdtts_lib.data.sources import find_clips
 from kurdtts_lib.data.speakers import speaker_name
 from kurdtts_lib.evaluation.plots import spectrograms
 from kurdtts_lib.widgets.players import player_row
@@ -30,7 +31,7 @@ class ClipBrowser:
         """clips: the `corpus_table` of `settings`."""
         self.settings, self.audio, self.clips = settings, audio, clips
         self._words = [words(sentence) for sentence in clips["sentence"]]
-        self._loaded: dict[int, SourceClip] = {}
+        self._loaded: dict[int, Clip] = {}
         self._filling = False
         self.query = ipywidgets.Text(
             query,
@@ -119,7 +120,7 @@ class ClipBrowser:
         return [number for _, number in self.list.options]
 
 
-def clip_html(clip: SourceClip, row: pandas.Series, settings: CorpusSettings, audio: AudioSettings) -> str:
+def clip_html(clip: Clip, row: pandas.Series, settings: CorpusSettings, audio: AudioSettings) -> str:
     """HTML of one clip: its sentence, facts, player and mel spectrogram; the reason if it cannot be decoded.
 
     row: its row of the `corpus_table`.
@@ -127,8 +128,8 @@ def clip_html(clip: SourceClip, row: pandas.Series, settings: CorpusSettings, au
     name = html.escape(speaker_name(clip.client_id, settings.keep_client_ids))
     facts = f"{name}, {clip.up_votes} votes for, {clip.down_votes} against, {html.escape(clip.name)}"
     head = f'<div style="line-height:1.5"><b>{kurmanji(html.escape(clip.sentence))}</b><br>{facts}</div>'
-    if clip.fault:
-        return head + box_html(f"{clip.name}: {clip.fault}")
+    if clip.reason != KEPT:
+        return head + box_html(f"{clip.name}: {clip.reason}")
     try:
         waveform = decode(clip.audio, audio.sampling_rate)
     except AudioError as error:

@@ -9,9 +9,10 @@ from IPython.display import HTML, Audio
 from kurdtts_lib.audio.io import decode, wav_bytes
 from kurdtts_lib.core.errors import AudioError
 from kurdtts_lib.core.settings import CorpusSettings
-from kurdtts_lib.data.filtering import KEPT, reasons_table
+from kurdtts_lib.data.dataset import KEPT, Clip
+from kurdtts_lib.data.filtering import reasons_table
 from kurdtts_lib.data.prepare import Preparation
-from kurdtts_lib.data.sources import SourceClip, find_clips
+from kurdtts_lib.data.sources import find_clips
 from kurdtts_lib.evaluation.validation import DEMOS, Validator, demo_path
 from kurdtts_lib.vits.trainer import Trainer
 
@@ -32,7 +33,7 @@ def player_row(waveforms: Mapping[str, np.ndarray], sampling_rate: int, title: s
     return HTML(f'{heading}<div style="display:flex;flex-wrap:wrap">{cells}</div>')
 
 
-def clip_row(label: str, clip: SourceClip, sampling_rate: int) -> HTML:
+def clip_row(label: str, clip: Clip, sampling_rate: int) -> HTML:
     """A player for a corpus's clip, with its sentence; the reason if the clip cannot be decoded."""
     try:
         return player_row({label: decode(clip.audio, sampling_rate)}, sampling_rate, clip.sentence)

@@ -9,7 +9,8 @@ import pandas
 
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.data import plots
-from kurdtts_lib.data.sources import SourceClip, find_clips
+from kurdtts_lib.data.dataset import Clip
+from kurdtts_lib.data.sources import find_clips
 from kurdtts_lib.data.speakers import MOST_SURVEYED, choice_line, choose_speakers, speaker_name, speaker_table
 from kurdtts_lib.widgets.players import clip_row
 
@@ -44,7 +45,7 @@ class SpeakerChooser:
         self.table = speaker_table(clips, survey, settings)
         self._choice = settings.speaker
         self._numbers = _one_clip_each(survey)
-        self._loaded: dict[str, SourceClip] = {}
+        self._loaded: dict[str, Clip] = {}
         self._setting = False
         self.presets = {name: ipywidgets.Button(description=label) for name, label in PRESETS.items()}
         for name, button in self.presets.items():

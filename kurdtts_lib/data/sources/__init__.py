@@ -16,12 +16,11 @@ Voice below it, Parquet, pairs. Columns have usual names or are named in the set
 clip has `one speaker`; without votes every clip is accepted. The order is that of the table or of the file names, the
 same on every system.
 
-An unusable row is a clip with a `fault`, which is counted. Only a source that cannot be used at all is an error.
+An unusable row is a clip with a `reason`, which is counted. Only a source that cannot be used at all is an error.
 """
 
-import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -32,41 +31,45 @@ from kurdtts_lib.audio.io import header
 from kurdtts_lib.core.cards import CC0, UNKNOWN_LICENCE
 from kurdtts_lib.core.errors import AudioError, CorpusError
 from kurdtts_lib.core.settings import CorpusSettings
+from kurdtts_lib.data.dataset import KEPT, Clip
 from kurdtts_lib.data.sources.archives import is_archive, unpack
-from kurdtts_lib.data.sources.base import Source, SourceClip, readable
 from kurdtts_lib.data.sources.folders import open_folder
 from kurdtts_lib.data.sources.hub import open_hub
+from kurdtts_lib.data.sources.source import Source, readable
 
 CC0_NAMES = ("amedcj/kurmanji-commonvoice",)
 """Data sets on the hub that are copies of Common Voice."""
+SOURCE_COLUMNS = ("number", "name", "client_id", "sentence", "up_votes", "down_votes", "age", "gender", "reason")
 
-__all__ = ["SourceClip", "changed", "corpus_table", "find_clips", "licence_of", "pick_clips", "read_corpus"]
 
-
-def read_corpus(settings: CorpusSettings, with_audio: bool = True) -> Iterator[SourceClip]:
+def read_corpus(settings: CorpusSettings, numbers: Collection[int] | None = None) -> Iterator[Clip]:
     """Yield the source's clips one by one, numbered from 0 without gaps: memory does not grow with the corpus.
 
-    with_audio: False leaves the audio of Parquet files and of a cached data set unread; `audio` is `b""` there.
+    numbers: only the clips with these numbers, in the source's order; those beyond its end are ignored.
     Raises CorpusError if the source cannot be read or lacks the needed columns.
     """
-    return islice(_open(settings, with_audio).clips(), settings.max_samples)
+    if numbers is None:
+        return islice(_open(settings).clips(), settings.max_samples)
+    limit = settings.max_samples
+    return _open(settings).clips({number for number in numbers if number >= 0 and (limit is None or number < limit)})
 
 
-def _open(settings: CorpusSettings, with_audio: bool) -> Source:
+def _open(settings: CorpusSettings) -> Source:
     if not settings.source.strip():
         raise CorpusError("No source is given. Name a folder, a Common Voice `.tar.gz`, or a data set on the hub.")
     path = Path(settings.source)
     with readable(path):  # the name of a hub data set may be too long for a path
         is_folder, is_file = path.is_dir(), path.is_file()
     if is_file and is_archive(path.name):
-        return open_folder(unpack(path), settings, with_audio)
+        return open_folder(unpack(path), settings)
     if is_file:
         raise CorpusError(f"{path} is a file of another kind. Give its folder, or a Common Voice `.tar.gz`.")
     if is_folder:
-        return open_folder(path, settings, with_audio)
-    if _is_path(settings.source):
+        return open_folder(path, settings)
+    # Names on the hub are `owner/name` or `name`; everything else can only be a path.
+    if is_archive(settings.source) or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", settings.source):
         raise CorpusError(f"There is no file or folder {path.absolute()}. Check the spelling, or the disk it is on.")
-    return open_hub(settings, with_audio)
+    return open_hub(settings)
 
 
 def licence_of(settings: CorpusSettings) -> str:
@@ -76,39 +79,34 @@ def licence_of(settings: CorpusSettings) -> str:
     path = Path(settings.source)
     if settings.source in CC0_NAMES or path.resolve() == Path(CorpusSettings().source).resolve():
         return CC0
-    return (_open(settings, False).licence if path.exists() else "") or UNKNOWN_LICENCE
+    return (_open(settings).licence if path.exists() else "") or UNKNOWN_LICENCE
 
 
-def _is_path(source: str) -> bool:
-    """Whether `source` can only be a path: names on the hub are `owner/name` or `name`."""
-    return is_archive(source) or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", source)
+def clips_with_lengths(settings: CorpusSettings) -> Iterator[Clip]:
+    """The source's clips with the length, rate and channels that their audio states, and without the audio.
 
-
-def corpus_table(settings: CorpusSettings, progress: Callable[[int, str], None] | None = None) -> pandas.DataFrame:
-    """One row per clip: number, name, columns of the corpus, fault, seconds, channels.
-
-    Seconds are NaN where the audio is damaged, and for a row with a fault, whose audio is not read.
-    progress: called with the clips done and the name of the pass. Raises CorpusError if there are no clips.
+    They stay NaN where the audio is damaged, and for a row with a fault, whose audio is not read.
     """
-    rows = []
     for clip in read_corpus(settings):
-        seconds, channels = float("nan"), 0
-        if not clip.fault:
-            with suppress(AudioError):  # shown as damaged in the table; preparation counts it by its reason
-                seconds, _, channels = header(clip.audio)
-        columns = {name: value for name, value in vars(clip).items() if name != "audio"}  # may be gigabytes
-        rows.append({**columns, "seconds": seconds, "channels": channels})
-        if progress:
-            progress(len(rows), "lengths")
-    if not rows:
+        if clip.reason == KEPT:
+            with suppress(AudioError):  # preparation counts it by its reason
+                clip.source_seconds, clip.source_rate, clip.channels = header(clip.audio)
+        clip.audio = b""  # all of them may be gigabytes
+        yield clip
+
+
+def source_table(clips: Iterable[Clip]) -> pandas.DataFrame:
+    """One row per clip: what the corpus says of it, the length of its audio in seconds, and the channels."""
+    rows = [[getattr(clip, name) for name in [*SOURCE_COLUMNS, "source_seconds", "channels"]] for clip in clips]
+    return pandas.DataFrame(rows, columns=[*SOURCE_COLUMNS, "seconds", "channels"])
+
+
+def corpus_table(settings: CorpusSettings) -> pandas.DataFrame:
+    """The `source_table` of all clips. Raises CorpusError if there are none."""
+    table = source_table(clips_with_lengths(settings))
+    if table.empty:
         raise CorpusError(f"{settings.source} holds no clips.")
-    return pandas.DataFrame(rows)
-
-
-def pick_clips(settings: CorpusSettings, numbers: Iterable[int]) -> Iterator[SourceClip]:
-    """Yield the source's clips with these numbers, in the source's order; numbers beyond its end are ignored."""
-    end = math.inf if settings.max_samples is None else settings.max_samples
-    return _open(settings, True).pick({int(number) for number in numbers if number < end})
+    return table
 
 
 def changed(settings: CorpusSettings) -> CorpusError:
@@ -118,13 +116,13 @@ def changed(settings: CorpusSettings) -> CorpusError:
     )
 
 
-def find_clips(settings: CorpusSettings, numbers: Iterable[int]) -> list[SourceClip]:
+def find_clips(settings: CorpusSettings, numbers: Iterable[int]) -> list[Clip]:
     """The source's clips in the order of `numbers`. Raises CorpusError if one is missing.
 
     By random access if the source allows it; text tables and streams are read up to the last of the numbers.
     """
     wanted = [int(number) for number in numbers]
-    found = {clip.number: clip for clip in pick_clips(settings, wanted)}
+    found = {clip.number: clip for clip in read_corpus(settings, set(wanted))}
     missing = [str(number) for number in wanted if number not in found]
     if missing:
         raise CorpusError(f"{settings.source} has no clip number {', '.join(missing)}.")

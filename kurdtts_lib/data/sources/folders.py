@@ -1,114 +1,172 @@
-"""Detects the format of a corpus folder; and the format without a table: pairs of audio and text files."""
+"""Corpora in a folder with audio files: one table of texts, or a text file beside each audio file.
 
+Tables are read as lines of bytes that end at a line feed only, so that a damaged line (invalid UTF-8, NUL, a lone
+carriage return, an unmatched quotation mark) does not affect its neighbours. Empty lines are skipped.
+"""
+
+import csv
+import json
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 
+from kurdtts_lib.core.cards import CC0
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data.filters import Reason
-from kurdtts_lib.data.sources.base import ONE_SPEAKER, Source, SourceClip, make_clip, readable
-from kurdtts_lib.data.sources.parquet import open_parquet
-from kurdtts_lib.data.sources.tables import CommonVoice, MetadataCsv, MetadataJsonl
+from kurdtts_lib.data.sources.hub import open_parquet
+from kurdtts_lib.data.sources.source import FILE_NAMES, TEXT_NAMES, Row, Source, find_columns, readable
 
 # The second line cannot be decoded: such clips are listed too, so that they are counted as undecodable, not missed.
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".aif", ".aiff", ".au", ".caf", ".w64"}
     | {".m4a", ".mp4", ".aac", ".webm", ".wma", ".amr"}
 )
+BOM = b"\xef\xbb\xbf"
 
 
-def open_folder(folder: Path, settings: CorpusSettings, with_audio: bool) -> Source:
+def open_folder(folder: Path, settings: CorpusSettings) -> Source:
     """The corpus in a folder. Raises CorpusError, listing the folder's files, if no format fits."""
-    if table := _common_voice_table(folder, levels=0):
-        return CommonVoice(table, settings)
-    if (folder / "metadata.csv").is_file():
-        return MetadataCsv(folder / "metadata.csv", settings)
-    if (folder / "metadata.jsonl").is_file():
-        return MetadataJsonl(folder / "metadata.jsonl", settings)
-    if table := _common_voice_table(folder, levels=2):
-        return CommonVoice(table, settings)
+    for table in (_common_voice(folder, 0), folder / "metadata.csv", folder / "metadata.jsonl"):
+        if table and table.is_file():
+            return open_table(table, settings)
+    if table := _common_voice(folder, 1) or _common_voice(folder, 2):
+        return open_table(table, settings)
     files = _files(folder)
     if parquet := [path for path in files if path.suffix.lower() == ".parquet"]:
-        return open_parquet(folder, parquet, settings, with_audio)
-    pairs = Pairs(folder, files)
-    if not pairs.any_complete():
-        raise CorpusError(
-            f"{folder} has no corpus in a form that is known. Looked for: Common Voice (`validated.tsv` with `clips`), "
-            "`metadata.csv` or `metadata.jsonl`, Parquet files, and sound files with their texts beside them "
-            f"(`a.wav`, `a.txt`). The folder holds {_content(files)}."
-        )
-    return pairs
+        return open_parquet(folder, parquet, settings)
+    if pairs := open_pairs(folder, files):
+        return pairs
+    kinds = Counter(path.suffix.lower() or "no suffix" for path in files).most_common(8)
+    raise CorpusError(
+        f"{folder} has no corpus in a form that is known. Looked for: Common Voice (`validated.tsv` with `clips`), "
+        "`metadata.csv` or `metadata.jsonl`, Parquet files, and sound files with their texts beside them "
+        f"(`a.wav`, `a.txt`). The folder holds {', '.join(f'{n} × {kind}' for kind, n in kinds) or 'no files at all'}."
+    )
 
 
-def _common_voice_table(folder: Path, levels: int) -> Path | None:
-    """`validated.tsv` of the folder, or of the only subfolder that has one, at most `levels` below."""
-    for level in range(levels + 1):
-        with readable(folder):
-            tables = sorted(folder.glob("/".join(["*"] * level + ["validated.tsv"])), key=Path.as_posix)
-        if len(tables) > 1:
-            names = ", ".join(path.parent.relative_to(folder).as_posix() for path in tables)
-            raise CorpusError(f"{folder} holds several Common Voice releases: {names}. Give the folder of one of them.")
-        if tables:
-            return tables[0]
-    return None
+def _common_voice(folder: Path, level: int) -> Path | None:
+    """`validated.tsv` of the folder, or of its only subfolder that has one, `level` below."""
+    with readable(folder):
+        tables = sorted(folder.glob("*/" * level + "validated.tsv"), key=Path.as_posix)
+    if len(tables) > 1:
+        names = ", ".join(path.parent.relative_to(folder).as_posix() for path in tables)
+        raise CorpusError(f"{folder} holds several Common Voice releases: {names}. Give the folder of one of them.")
+    return tables[0] if tables else None
 
 
 def _files(folder: Path) -> list[Path]:
     """All files below the folder except hidden ones, in an order that is the same on every system."""
     with readable(folder):
-        found = [path for path in folder.rglob("*") if path.is_file()]
-    names = sorted(path.relative_to(folder).as_posix() for path in found)
+        names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return [folder / name for name in names if not any(part.startswith(".") for part in name.split("/"))]
 
 
-def _content(files: list[Path]) -> str:
-    if not files:
-        return "no files at all"
-    kinds = Counter(path.suffix.lower() or "no suffix" for path in files)
-    listed = ", ".join(f"{count} × {kind}" for kind, count in kinds.most_common(8))
-    return f"{len(files)} files: {listed}{' …' if len(kinds) > 8 else ''}"
+def open_pairs(folder: Path, files: list[Path]) -> Source | None:
+    """Audio and text files of the same name; a clip for each audio file, and for each text alone. None without a pair.
+
+    files: those below the folder, in the order of the clips.
+    """
+    texts = [path for path in files if path.suffix.lower() == ".txt"]
+    text_of = {path.with_suffix(""): path for path in reversed(texts)}  # of a.TXT and a.txt the first
+    sounds = {path for path in files if path.suffix.lower() in AUDIO_SUFFIXES}
+    alone = set(texts) - {text_of.get(path.with_suffix("")) for path in sounds}
+    if len(alone) == len(texts):
+        return None
+
+    def rows() -> Iterator[Row]:
+        for path in files:
+            if path in sounds or path in alone:
+                text = path if path in alone else text_of.get(path.with_suffix(""), "")
+                row = {"audio": path.relative_to(folder).as_posix(), "sentence": text}
+                yield row, Reason.NO_AUDIO if path in alone else ""
+
+    return Source(rows, {"audio": "audio", "sentence": "sentence"}, folder)
 
 
-class Pairs(Source):
-    """Audio and text files of the same name, subfolders included; one clip per name, ordered by name."""
+def open_table(table: Path, settings: CorpusSettings) -> Source:
+    """`validated.tsv` of Common Voice, `metadata.csv`, or `metadata.jsonl` with one object per line.
 
-    def __init__(self, folder: Path, files: list[Path]) -> None:
-        self._folder = folder
-        text_files = [path for path in files if path.suffix.lower() == ".txt"]
-        texts = {path.with_suffix(""): path for path in reversed(text_files)}  # of a.TXT and a.txt the first
-        audio_files = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
-        used = {texts.get(path.with_suffix("")) for path in audio_files}
-        unpaired = [path for path in text_files if path not in used]
-        # (audio, text); one of them may be missing
-        pairs = [(path, texts.get(path.with_suffix(""))) for path in audio_files] + [(None, path) for path in unpaired]
-        self._pairs: list[tuple[Path | None, Path | None]] = sorted(pairs, key=lambda pair: self._name(*pair))
-
-    def any_complete(self) -> bool:
-        return any(audio and text for audio, text in self._pairs)
-
-    def _name(self, audio: Path | None, text: Path | None) -> str:
-        named = audio or text
-        assert named is not None
-        return named.relative_to(self._folder).as_posix()
-
-    def _entries(self) -> Iterator[tuple[Path | None, Path | None]]:
-        return iter(self._pairs)
-
-    def _clip(self, number: int, entry: tuple[Path | None, Path | None]) -> SourceClip:
-        audio, text = entry
-        sentence, fault = _read_text(text) if text else ("", Reason.NO_TEXT_FILE)
-        if audio is None:
-            fault = fault or Reason.NO_AUDIO_FILE
-        row = {"sentence": sentence, "client_id": ONE_SPEAKER}
-        return make_clip(number, self._name(audio, text), audio or b"", row, fault)
+    Cells of `metadata.csv` stand between `|` (no quoting) or `,` (quoted where spreadsheets do); its first line names
+    the columns, or is `file|text` already. Raises CorpusError if the columns are not found.
+    """
+    where, licence = str(table), ""
+    places: tuple[str, ...] = ("{}", "wavs/{}", "{}.wav", "wavs/{}.wav")  # LJSpeech's table has no suffixes
+    if table.suffix == ".jsonl":
+        first = next((row for row, fault in map(_parse_json, _lines(table)) if not fault), None)
+        if first is None:
+            raise CorpusError(f"{table} holds no line with a JSON object.")
+        columns = find_columns(list(first), settings, where)
+        return Source(lambda: map(_parse_json, _lines(table)), columns, table.parent, places)
+    first_line, head = _first_line(table), 1
+    delimiter = "," if "," in first_line and "|" not in first_line else "|"
+    if table.suffix == ".tsv":
+        delimiter, places, licence = "\t", ("clips/{}",), CC0
+    else:
+        where = f"{table}, of which lines of `file|text` or a first line that names the columns are expected,"
+    names = [name.strip() for name in _cells(first_line, delimiter) or ()]
+    usual = {*chain(*FILE_NAMES, *TEXT_NAMES), settings.audio_column, settings.text_column}
+    if delimiter == "|" and len(names) == 2 and not usual.issuperset(names):
+        names, head = ["file", "sentence"], 0
+    columns = find_columns(names, settings, where)
+    parse = partial(_parse_cells, names, delimiter)
+    return Source(lambda: map(parse, islice(_lines(table), head, None)), columns, table.parent, places, licence)
 
 
-def _read_text(path: Path) -> tuple[str, str]:
-    """(text, fault or empty)."""
+def _lines(table: Path) -> Iterator[bytes]:
+    with readable(table), table.open("rb") as file:
+        for number, line in enumerate(file):
+            content = line.removeprefix(BOM) if number == 0 else line
+            if content := content.removesuffix(b"\n").removesuffix(b"\r"):
+                yield content
+
+
+def _first_line(table: Path) -> str:
+    """Empty for an empty table. Raises CorpusError if the line is not UTF-8."""
     try:
-        return path.read_bytes().decode("utf-8-sig").strip(), ""
+        return next(_lines(table), b"").decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CorpusError(
+            f"{table} does not begin with UTF-8 text ({error}). Save it as UTF-8, then try again."
+        ) from error
+
+
+def _parse_cells(names: list[str], delimiter: str, line: bytes) -> Row:
+    """A line of a delimited table; a faulty one with the cells that could be read."""
+    cells = _cells(line.decode("utf-8", errors="replace"), delimiter)
+    fault = "" if cells is not None and len(cells) == len(names) else Reason.DAMAGED_LINE
+    return dict(zip(names, cells or (), strict=False)), fault if _is_utf8(line) else Reason.NOT_UTF8
+
+
+def _cells(line: str, delimiter: str) -> list[str] | None:
+    """None for unmatched quotation marks: the cell may continue on the next line, and its text would be truncated."""
+    if delimiter != ",":
+        return line.split(delimiter)
+    usual = csv.field_size_limit()  # 131,072 characters
+    csv.field_size_limit(max(usual, len(line)))
+    try:
+        return next(csv.reader([line], strict=True), [])
+    except csv.Error:
+        return None
+    finally:
+        csv.field_size_limit(usual)
+
+
+def _parse_json(line: bytes) -> Row:
+    if not _is_utf8(line):
+        return {}, Reason.NOT_UTF8
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):  # deeply nested brackets
+        row = None
+    return (row, "") if isinstance(row, dict) else ({}, Reason.DAMAGED_LINE)
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
     except UnicodeDecodeError:
-        return "", Reason.NOT_UTF8
-    except OSError:
-        return "", Reason.UNREADABLE
+        return False
+    return True
