@@ -135,7 +135,7 @@ def test_a_missing_package_that_no_extra_brings_is_a_bug_and_keeps_its_traceback
 
 def test_every_import_of_the_library_is_of_the_core_or_of_an_extra_that_is_known() -> None:
     known = {package for packages in EXTRAS.values() for package in packages}
-    known |= {Requirement(line).name for line in PROJECT["dependencies"]} | {"kurdtts_lib", "distillmos"}
+    known |= {Requirement(line).name for line in PROJECT["dependencies"]} | {"kurdtts_lib"}
     imported = set()
     for path in (REPOSITORY / "kurdtts_lib").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -10,7 +10,7 @@ import pytest
 from kurdtts_lib.cli import app
 from kurdtts_lib.core.settings import CorpusSettings, load_profile
 from kurdtts_lib.data.prepare import prepare
-from kurdtts_lib.evaluation import optional_metrics, recognition
+from kurdtts_lib.evaluation import optional_metrics
 from kurdtts_lib.vits.voice import Voice, save_voice
 from kurdtts_lib.voices import registry
 
@@ -36,7 +36,7 @@ def voices(make_audible_voice: Callable[..., Voice], make_voice: Callable[..., V
 @pytest.fixture(autouse=True)
 def no_slow_guess(monkeypatch: pytest.MonkeyPatch) -> None:
     """DNSMOS has its own test; here it would take most of the time."""
-    monkeypatch.setattr(optional_metrics, "cleanliness", lambda: lambda waveform, rate: 2.5)
+    monkeypatch.setattr(optional_metrics, "predicted_cleanliness", lambda waveform, rate: 2.5)
 
 
 def test_voices_are_judged_by_folder_and_number_with_a_recogniser(
@@ -46,7 +46,7 @@ def test_voices_are_judged_by_folder_and_number_with_a_recogniser(
         assert name == "somebody/recogniser"
         return lambda waveform, rate: "hewa germ e"  # whoever speaks
 
-    monkeypatch.setattr(recognition, "load_recogniser", load)
+    monkeypatch.setattr(optional_metrics, "load_recogniser", load)
     out = tmp_path / "out"
     command = ["judge", str(voices), "1", "--data-dir", str(prepared), "--output-dir", str(out), "--sentences", "2"]
     assert app.main([*command, "--recogniser", "somebody/recogniser"]) == 0

@@ -34,8 +34,7 @@ def _judge(options: argparse.Namespace) -> int:
     from kurdtts_lib.core.progress import pass_bar
     from kurdtts_lib.evaluation.evaluate import evaluate
     from kurdtts_lib.evaluation.held_out import TEST_SENTENCES, held_out
-    from kurdtts_lib.evaluation.optional_metrics import optional_metrics
-    from kurdtts_lib.evaluation.recognition import load_recogniser
+    from kurdtts_lib.evaluation.optional_metrics import load_recogniser, optional_metrics
     from kurdtts_lib.evaluation.report import as_text, write_report
     from kurdtts_lib.voices import registry
     from kurdtts_lib.voices.lineage import common_profile, profile_of

@@ -2,20 +2,27 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas
+import torch
 
 from kurdtts_lib.core.errors import EvaluationError, VoiceError
 from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.evaluation.confidence import Estimate, estimate
 from kurdtts_lib.evaluation.held_out import HeldOut
-from kurdtts_lib.evaluation.metric_descriptions import METRIC_DESCRIPTIONS
-from kurdtts_lib.evaluation.metrics import Metrics, Progress, means, recording_metrics, sentence_metrics
-from kurdtts_lib.evaluation.resynthesis import resynthesise
+from kurdtts_lib.evaluation.metrics import (
+    METRIC_DESCRIPTIONS,
+    Metrics,
+    Progress,
+    means,
+    recording_metrics,
+    sentence_metrics,
+)
 from kurdtts_lib.speech.raw import speak_spoken
+from kurdtts_lib.vits.mel import linear_spectrogram
 from kurdtts_lib.vits.voice import Voice
 
 RECORDING = "recording"
@@ -30,12 +37,29 @@ class System:
     sampling_rate: int
     """Hertz."""
     resynthesise: Callable[[np.ndarray, AudioSettings], np.ndarray] | None = None
-    """Recording (samples,) -> its copy-synthesis; see `resynthesis`. None: metrics of copies are left out."""
+    """Recording (samples,) -> its copy-synthesis; see `resynthesise`. None: metrics of copies are left out."""
 
 
 def system_of(voice: Voice) -> System:
     rate = voice.model.config.sampling_rate
     return System(functools.partial(speak_spoken, voice), rate, functools.partial(resynthesise, voice))
+
+
+@torch.inference_mode()
+def resynthesise(voice: Voice, recording: np.ndarray, audio: AudioSettings) -> np.ndarray:
+    """Copy-synthesis: the recording (samples,) through posterior encoder and decoder, cut to whole frames.
+
+    What is lost here is lost in all speech of the voice, so this is an upper bound of its quality. The posterior mean
+    is decoded, not a sample, so that the result is deterministic.
+    """
+    model = voice.model
+    waveform = torch.from_numpy(recording).to(model.device)
+    spectrogram = linear_spectrogram(waveform.unsqueeze(0), audio)
+    mask = torch.ones_like(spectrogram[:, :1])
+    devices = [model.device] if model.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):  # the encoder draws noise even if only its mean is used
+        _, means, _ = model.posterior_encoder(spectrogram, mask)
+    return model.decoder(means)[0, 0].float().cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -79,7 +103,6 @@ class Evaluation:
     """The evaluated audio by name, each (samples,), at the data's sampling rate."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Metrics that could not be computed, and why."""
-    remarks: list[str] = field(default_factory=list)
 
     @property
     def voices(self) -> list[str]:
@@ -116,27 +139,18 @@ class Evaluation:
 
     def table(self) -> pandas.DataFrame:
         """One row per metric; columns: voices, then their differences to the first voice, as text with intervals."""
-        columns = {
-            **{voice: found for voice, found in self.estimates.items()},
-            **{f"{voice}, difference": found for voice, found in self.differences.items()},
-        }
-        texts = {
-            column: {METRIC_DESCRIPTIONS[name].title: self._cell(found.get(name)) for name in self.names}
-            for column, found in columns.items()
-        }
-        return pandas.DataFrame(texts)
+        columns = self.estimates | {f"{voice}, difference": found for voice, found in self.differences.items()}
+        return pandas.DataFrame(
+            {
+                column: {METRIC_DESCRIPTIONS[name].title: self._cell(found.get(name)) for name in self.names}
+                for column, found in columns.items()
+            }
+        )
 
     def _cell(self, found: Estimate | None) -> str:
         if found is None:
             return ""
         return str(found) if found.n == len(self.held_out.texts) else f"{found}, n = {found.n}"
-
-    def undefined(self) -> Iterator[tuple[str, str, int]]:
-        """(voice, metric, number of sentences) where a metric is not defined for some sentences."""
-        for voice, found in self.estimates.items():
-            for name, value in found.items():
-                if value.n < len(self.held_out.texts):
-                    yield voice, name, len(self.held_out.texts) - value.n
 
 
 def evaluate(
@@ -156,8 +170,10 @@ def evaluate(
         raise EvaluationError("There is no voice to judge. Name one: its folder, its number or its name on the hub.")
     reference = held_out.reference
     spoken = [SystemSpeech(RECORDING, None, list(reference.recordings), held_out)]
-    for name, system in systems.items():
-        spoken.append(SystemSpeech(name, system, _speech(name, system, held_out, progress), held_out))
+    spoken += [
+        SystemSpeech(name, system, _speech(name, system, held_out, progress), held_out)
+        for name, system in systems.items()
+    ]
     values = {}
     for speech in spoken:
         if speech.system is None:
@@ -165,8 +181,7 @@ def evaluate(
         else:
             table = sentence_metrics(speech.waveforms, reference, progress, f"measuring {speech.name}")
         values[speech.name] = table.assign(**_optional_columns(speech, optional, progress))
-    waveforms = {speech.name: speech.waveforms for speech in spoken}
-    return Evaluation(held_out, values, waveforms, dict(left_out or {}))
+    return Evaluation(held_out, values, {speech.name: speech.waveforms for speech in spoken}, dict(left_out or {}))
 
 
 def _speech(name: str, system: System, held_out: HeldOut, progress: Progress | None) -> list[np.ndarray]:

@@ -2,8 +2,10 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+import tomllib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas
@@ -16,6 +18,30 @@ from kurdtts_lib.data.dataset import Clip
 
 Progress = Callable[[int, str, int], None]
 """Called with the number of sentences done, the name of the activity, and the total."""
+
+
+@dataclass(frozen=True)
+class MetricDescription:
+    """A metric in words; `hears`: what it is sensitive to, `deaf`: what it is invariant to."""
+
+    title: str
+    best: str
+    """Which value is good."""
+    hears: str
+    deaf: str
+
+
+METRIC_DESCRIPTIONS = {
+    name: MetricDescription(**texts)
+    for name, texts in tomllib.loads(Path(__file__).with_name("metrics.toml").read_text(encoding="utf-8")).items()
+}
+"""By the metric names used in tables and files."""
+
+
+def metric_table(names: Iterable[str]) -> pandas.DataFrame:
+    """One row per metric: title, which value is good, what it is sensitive and what it is invariant to."""
+    table = pandas.DataFrame([vars(METRIC_DESCRIPTIONS[name]) for name in names])
+    return table.set_axis(["figure", "best", "hears", "deaf to"], axis=1).set_index("figure")
 
 
 @dataclass(frozen=True)

@@ -1,71 +1,133 @@
 """Metrics with additional requirements: an optional package, a speech recogniser, or resynthesised recordings."""
 
+import re
+import unicodedata
+import warnings
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from kurdtts_lib.audio import distances
-from kurdtts_lib.core.errors import KurdTTSError
+from kurdtts_lib.audio.io import resample
+from kurdtts_lib.core.errors import CorpusError, EvaluationError, TextError
 from kurdtts_lib.core.settings import AudioSettings
+from kurdtts_lib.data.dnsmos import load_dnsmos, predicted_cleanliness
 from kurdtts_lib.evaluation.evaluate import OptionalMetric, SystemSpeech
-from kurdtts_lib.evaluation.mos_prediction import Predictor, cleanliness, naturalness
-from kurdtts_lib.evaluation.recognition import Recogniser, character_error_rate
-from kurdtts_lib.evaluation.resynthesis import Score, stoi
+from kurdtts_lib.text import normalize
+
+MMS_LANGUAGE = "kmr-script_latin"
+"""Kurmanji's language code in multilingual recognisers such as `facebook/mms-1b-all`."""
+Recogniser = Callable[[np.ndarray, int], str]
+"""Transcribes a waveform (samples,) at a sampling rate in Hz."""
 
 
 def optional_metrics(
     audio: AudioSettings, recogniser: Recogniser | None = None
 ) -> tuple[list[OptionalMetric], dict[str, str]]:
     """The optional metrics that can be computed here, and for the others the reason, by name."""
-    makers = {
-        "dnsmos": lambda: _predicted("dnsmos", cleanliness()),
-        "distillmos": lambda: _predicted("distillmos", naturalness()),
-        "character_error_rate": lambda: _recognised(recogniser),
-        "copy_mel_distance": lambda: _resynthesised("copy_mel_distance", _mel_distance(audio)),
-        "copy_stoi": lambda: _resynthesised("copy_stoi", stoi),
-    }
     optional, left_out = [], {}
-    for name, make in makers.items():
-        try:
-            optional.append(make())
-        except KurdTTSError as error:
-            left_out[name] = str(error)
-    return optional, left_out
-
-
-def _predicted(name: str, predict: Predictor) -> OptionalMetric:
-    def score(speech: SystemSpeech, index: int) -> float:
-        return predict(speech.waveforms[index], speech.held_out.reference.audio.sampling_rate)
-
-    return OptionalMetric(name, True, score)
-
-
-def _recognised(recogniser: Recogniser | None) -> OptionalMetric:
+    rate = audio.sampling_rate
+    try:
+        load_dnsmos()  # fail now rather than after minutes of synthesis
+    except CorpusError as error:
+        left_out["dnsmos"] = str(error)
+    else:
+        optional.append(OptionalMetric("dnsmos", True, lambda one, n: predicted_cleanliness(one.waveforms[n], rate)))
     if recogniser is None:
-        raise KurdTTSError(
+        left_out["character_error_rate"] = (
             "It needs a recogniser, and none was named. `kurdtts judge --recogniser NAME` takes a folder or a name on "
             "the hub."
         )
+    else:
 
-    def score(speech: SystemSpeech, index: int) -> float:
-        transcript = recogniser(speech.waveforms[index], speech.held_out.reference.audio.sampling_rate)
-        return character_error_rate(speech.held_out.texts[index], transcript)
+        def error_rate(speech: SystemSpeech, index: int) -> float:
+            return character_error_rate(speech.held_out.texts[index], recogniser(speech.waveforms[index], rate))
 
-    return OptionalMetric("character_error_rate", True, score)
-
-
-def _resynthesised(name: str, score_of: Score) -> OptionalMetric:
-    def score(speech: SystemSpeech, index: int) -> float:
-        copy = speech.copies[index]
-        recording = speech.held_out.reference.recordings[index][: len(copy)]  # a copy consists of whole frames
-        return score_of(recording, copy, speech.held_out.reference.audio.sampling_rate)
-
-    return OptionalMetric(name, False, score)
+        optional.append(OptionalMetric("character_error_rate", True, error_rate))
+    optional.append(OptionalMetric("copy_mel_distance", False, lambda one, n: _frame_distance(*_copied(one, n), audio)))
+    optional.append(OptionalMetric("copy_stoi", False, lambda one, n: stoi(*_copied(one, n), rate)))
+    return optional, left_out
 
 
-def _mel_distance(audio: AudioSettings) -> Score:
+def _copied(speech: SystemSpeech, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """A recording and its copy, (samples,) both; a copy consists of whole frames, and the recording is cut to it."""
+    copy = speech.copies[index]
+    return speech.held_out.reference.recordings[index][: len(copy)], copy
+
+
+def _frame_distance(recording: np.ndarray, copy: np.ndarray, audio: AudioSettings) -> float:
     """Mean absolute difference of the log-mel frames: recording and copy are aligned, so no DTW is needed."""
+    return float(np.abs(distances.log_mel(recording, audio) - distances.log_mel(copy, audio)).mean())
 
-    def score(recording: np.ndarray, copy: np.ndarray, _: int) -> float:
-        mels = [distances.log_mel(waveform, audio) for waveform in (recording, copy)]
-        return float(np.abs(mels[0] - mels[1]).mean())
 
-    return score
+def stoi(recording: np.ndarray, copy: np.ndarray, rate: int) -> float:
+    """Short-time objective intelligibility after Taal et al. 2011, about 0 to 1.
+
+    NaN if the recording has less than 0.4 s of audio that is not silence: STOI compares segments of that length.
+    """
+    import pystoi
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Not enough STFT frames", category=RuntimeWarning)
+        try:
+            return float(pystoi.stoi(recording, copy, rate))
+        except RuntimeWarning:
+            return float("nan")
+
+
+def load_recogniser(name: str) -> Recogniser:
+    """A recogniser that transformers can load (CTC or Whisper), from a folder or downloaded from the hub.
+
+    A multilingual one with language adapters, such as MMS, is set to Kurmanji.
+    Raises EvaluationError if it cannot be loaded or does not support Kurmanji.
+    """
+    from transformers import pipeline
+
+    try:
+        recognise: Any = pipeline("automatic-speech-recognition", model=name)
+        if isinstance(getattr(recognise.tokenizer, "target_lang", None), str):
+            recognise.tokenizer.set_target_lang(MMS_LANGUAGE)
+            recognise.model.load_adapter(MMS_LANGUAGE)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise EvaluationError(
+            f"The recogniser {name!r} cannot be had ({reason}). Check the folder, or the network if it is on the hub. "
+            "Without `--recogniser` everything else is judged."
+        ) from error
+    rate = recognise.feature_extractor.sampling_rate
+
+    def transcribe(waveform: np.ndarray, sampling_rate: int) -> str:
+        text = recognise({"raw": resample(waveform, sampling_rate, rate), "sampling_rate": rate})["text"]
+        for token in recognise.tokenizer.all_special_tokens:  # such as <unk>, which would count as five characters
+            text = text.replace(token, "")
+        return text
+
+    return transcribe
+
+
+def character_error_rate(text: str, transcript: str) -> float:
+    """Edit distance between `transcript` and `text` divided by the length of `text`, in characters with spaces.
+
+    Both are normalised first (`comparable`). Above 1 if the transcript has many insertions.
+    """
+    spoken = comparable(text)
+    return edit_distance(comparable(transcript), spoken) / len(spoken)
+
+
+def comparable(text: str) -> str:
+    """The normalised text; for a transcript that cannot be normalised, its words in lower case."""
+    try:
+        return normalize(text).text
+    except TextError:
+        return " ".join(re.findall(r"\w+", unicodedata.normalize("NFC", text.lower())))
+
+
+def edit_distance(first: str, second: str) -> int:
+    """Levenshtein distance: the smallest number of substitutions, insertions and deletions of characters."""
+    row = list(range(len(second) + 1))
+    for number, letter in enumerate(first, 1):
+        above_left, row[0] = row[0], number
+        for index, other in enumerate(second, 1):
+            above_left, row[index] = row[index], min(above_left + (letter != other), row[index] + 1, row[index - 1] + 1)
+    return row[-1]

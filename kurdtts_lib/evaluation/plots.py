@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kurdtts_lib.audio.distances import log_mel
@@ -38,17 +39,11 @@ def spectrograms(waveforms: Mapping[str, np.ndarray], audio: AudioSettings) -> F
 
 def curves(points: Mapping[str, Sequence[tuple[int, float]]], title: str) -> Figure:
     """One small panel per curve, four in a row. points: title -> (step, value) pairs."""
-    rows = max(1, -(-len(points) // 4))
-    figure, panels = plt.subplots(rows, 4, figsize=(11, 1.9 * rows + 0.4), squeeze=False, layout="constrained")
-    figure.suptitle(title, fontsize=11)
-    for axes in panels.flat[len(points) :]:
-        axes.set_visible(False)
-    for axes, (name, pairs) in zip(panels.flat, points.items(), strict=False):
+    figure, panels = _grid(len(points), 4, 1.9, title)
+    for axes, (name, pairs) in zip(panels, points.items(), strict=True):
         axes.plot(*zip(*pairs, strict=True), color=BLUE, marker="." if len(pairs) < 20 else "")
         axes.set_title(name, fontsize=8, wrap=True)
         axes.tick_params(labelsize=7)
-        axes.spines[["top", "right"]].set_visible(False)
-    plt.close(figure)
     return figure
 
 
@@ -78,13 +73,8 @@ def intervals(panels: Mapping[str, Mapping[str, Interval]], title: str, zero: bo
     panels: title of the metric -> voice -> `Interval`. zero: draw a line at 0, for differences.
     """
     voices = max(map(len, panels.values()), default=1)
-    rows = max(1, -(-len(panels) // 3))
-    size = (11, (1.1 + 0.3 * voices) * rows + 0.4)
-    figure, grid = plt.subplots(rows, 3, figsize=size, squeeze=False, layout="constrained")
-    figure.suptitle(title, fontsize=11)
-    for axes in grid.flat[len(panels) :]:
-        axes.set_visible(False)
-    for axes, (name, found) in zip(grid.flat, panels.items(), strict=False):
+    figure, grid = _grid(len(panels), 3, 1.1 + 0.3 * voices, title)
+    for axes, (name, found) in zip(grid, panels.items(), strict=True):
         for row, (values, mean, low, high) in enumerate(found.values()):
             axes.plot(values, [row] * len(values), marker="o", linestyle="", color="grey", alpha=0.4, markersize=4)
             axes.plot([low, high], [row, row], color="black", linewidth=2)
@@ -95,6 +85,17 @@ def intervals(panels: Mapping[str, Mapping[str, Interval]], title: str, zero: bo
         axes.set_ylim(len(found) - 0.4, -0.6)
         axes.set_title(name, fontsize=8)
         axes.tick_params(axis="x", labelsize=7)
-        axes.spines[["top", "right"]].set_visible(False)
-    plt.close(figure)
     return figure
+
+
+def _grid(count: int, columns: int, height: float, title: str) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` small panels, `columns` in a row, each `height` inches high."""
+    rows = max(1, -(-count // columns))
+    figure, grid = plt.subplots(rows, columns, figsize=(11, height * rows + 0.4), squeeze=False, layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    for axes in grid.flat:
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in grid.flat[count:]:
+        axes.set_visible(False)
+    plt.close(figure)
+    return figure, list(grid.flat[:count])

@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import datetime
+import itertools
 import json
 import math
 from pathlib import Path
@@ -20,7 +21,7 @@ from kurdtts_lib.core.files import read_json, write_text
 from kurdtts_lib.data.report import image
 from kurdtts_lib.evaluation import confidence, plots
 from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation
-from kurdtts_lib.evaluation.metric_descriptions import METRIC_DESCRIPTIONS, metric_table
+from kurdtts_lib.evaluation.metrics import METRIC_DESCRIPTIONS, metric_table
 
 PAGE, VALUES = "report.html", "figures.json"
 PLAYERS = 3
@@ -73,7 +74,6 @@ def as_dict(evaluation: Evaluation) -> dict:
         "differences": {voice: _plain(found) for voice, found in evaluation.differences.items()},
         "likeness_baselines": dataclasses.asdict(held_out.baselines),
         "left_out": evaluation.left_out,
-        "remarks": evaluation.remarks,
         "meanings": {name: dataclasses.asdict(METRIC_DESCRIPTIONS[name]) for name in evaluation.names},
         "texts": held_out.texts,
         "each_sentence": {
@@ -160,44 +160,40 @@ def missing(evaluation: Evaluation) -> list[str]:
     lines = [f"{METRIC_DESCRIPTIONS[name].title}: {reason}" for name, reason in evaluation.left_out.items()]
     sentences = len(evaluation.held_out.texts)
     return lines + [
-        f"{voice}: {METRIC_DESCRIPTIONS[name].title} is not defined for {number} of {sentences} sentences "
+        f"{voice}: {METRIC_DESCRIPTIONS[name].title} is not defined for {sentences - value.n} of {sentences} sentences "
         "(nothing is voiced, or no speech is found)."
-        for voice, name, number in evaluation.undefined()
+        for voice, found in evaluation.estimates.items()
+        for name, value in found.items()
+        if value.n < sentences
     ]
 
 
 def interval_plots(evaluation: Evaluation) -> list[Figure]:
     """Plots of the metrics of each voice and, if there are several voices, of the differences to the first."""
-    drawn = [
-        plots.intervals(_panels(evaluation, evaluation.values, evaluation.estimates), "Each voice and the recordings")
-    ]
-    if evaluation.differences:
-        drawn.append(differences_plot(evaluation))
-    return drawn
+    panels = _panels(evaluation.names, evaluation.values, evaluation.estimates)
+    drawn = [plots.intervals(panels, "Each voice and the recordings")]
+    return [*drawn, differences_plot(evaluation)] if evaluation.differences else drawn
 
 
 def differences_plot(evaluation: Evaluation) -> Figure:
     """Plot of the paired differences of each voice to the first one."""
-    first = evaluation.values[evaluation.voices[0]]
-    values = {voice: evaluation.values[voice] - first for voice in evaluation.differences}
-    return plots.intervals(
-        _panels(evaluation, values, evaluation.differences),
-        f"Difference to {evaluation.voices[0]}, sentence by sentence",
-        True,
-    )
+    first = evaluation.voices[0]
+    values = {voice: evaluation.values[voice] - evaluation.values[first] for voice in evaluation.differences}
+    panels = _panels(evaluation.names, values, evaluation.differences)
+    return plots.intervals(panels, f"Difference to {first}, sentence by sentence", True)
 
 
 def _panels(
-    evaluation: Evaluation, values: dict[str, pandas.DataFrame], found: dict[str, dict[str, confidence.Estimate]]
+    names: list[str], values: dict[str, pandas.DataFrame], found: dict[str, dict[str, confidence.Estimate]]
 ) -> dict[str, dict[str, plots.Interval]]:
+    """By title of the metric and voice; a mean without an interval is drawn as an interval of no width."""
     panels: dict[str, dict[str, plots.Interval]] = {}
-    for name in evaluation.names:
-        for voice, known in found.items():
-            if name in known and (mean := known[name].mean) is not None:
-                low, high = known[name].low, known[name].high
-                ends = (mean, mean) if low is None or high is None else (low, high)
-                points = values[voice][name].to_numpy(dtype=np.float64)
-                panels.setdefault(METRIC_DESCRIPTIONS[name].title, {})[voice] = (points, mean, *ends)
+    for name, voice in itertools.product(names, found):
+        known = found[voice].get(name)
+        if known and known.mean is not None:
+            points = values[voice][name].to_numpy(dtype=np.float64)
+            ends = [known.mean if end is None else end for end in (known.low, known.high)]
+            panels.setdefault(METRIC_DESCRIPTIONS[name].title, {})[voice] = (points, known.mean, ends[0], ends[1])
     return panels
 
 

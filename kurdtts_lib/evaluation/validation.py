@@ -51,17 +51,14 @@ def validate(voice: Voice, step: int, clips: Sequence[Clip], audio: AudioSetting
                 "half the learning rate."
             )
         if number <= DEMOS:
-            _save_demo(demo_path(folder, step, number), speech, audio)
+            path = demo_path(folder, step, number)
+            try:
+                write_wav(path, speech, audio.sampling_rate)
+            except (OSError, soundfile.LibsndfileError) as error:
+                raise write_error(path, error, 2 * len(speech)) from error
         mel_distances.append(distances.mel_distance(recording, speech, audio))
         loudness.append(levels.rms_db(speech) - levels.rms_db(recording))
     return Validation(step, float(np.mean(mel_distances)), float(np.mean(loudness)))
-
-
-def _save_demo(path: Path, speech: np.ndarray, audio: AudioSettings) -> None:
-    try:
-        write_wav(path, speech, audio.sampling_rate)
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise write_error(path, error, 2 * len(speech)) from error
 
 
 def demo_path(folder: Path, step: int, number: int) -> Path:

@@ -20,7 +20,7 @@ from kurdtts_lib.evaluation import Metrics
 from kurdtts_lib.evaluation.confidence import Estimate, shown
 from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation, evaluate, system_of
 from kurdtts_lib.evaluation.held_out import LikenessBaselines, counted, held_out
-from kurdtts_lib.evaluation.metric_descriptions import METRIC_DESCRIPTIONS
+from kurdtts_lib.evaluation.metrics import METRIC_DESCRIPTIONS
 from kurdtts_lib.evaluation.report import as_files
 from kurdtts_lib.evaluation.validation import validator
 from kurdtts_lib.vits.discriminator import VitsDiscriminator

@@ -1,0 +1,192 @@
+"""Metrics that ask more: recognisers in miniature, copies of recordings, and a guess at the rate it knows."""
+
+import dataclasses
+import functools
+import json
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+from speechlike import syllables
+from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
+
+from kurdtts_lib.core.errors import EvaluationError
+from kurdtts_lib.core.settings import AudioSettings
+from kurdtts_lib.data import dnsmos as dnsmos_module
+from kurdtts_lib.evaluation.evaluate import SystemSpeech, resynthesise
+from kurdtts_lib.evaluation.held_out import HeldOut, LikenessBaselines
+from kurdtts_lib.evaluation.metrics import Reference
+from kurdtts_lib.evaluation.optional_metrics import (
+    MMS_LANGUAGE,
+    character_error_rate,
+    comparable,
+    edit_distance,
+    load_recogniser,
+    optional_metrics,
+    stoi,
+)
+from kurdtts_lib.vits.mel import linear_spectrogram
+from kurdtts_lib.vits.voice import Voice
+
+LETTERS = "abcçdeêfghiîjklmnopqrsştuûvwxyz"
+VOCABULARY = {letter: number for number, letter in enumerate(["<pad>", "<unk>", "|", *LETTERS])}
+RATE = 16_000
+
+
+def edits_by_definition(first: str, second: str) -> int:
+    @functools.cache
+    def left(i: int, j: int) -> int:
+        if i == len(first) or j == len(second):
+            return len(first) - i + len(second) - j
+        same = left(i + 1, j + 1) + (first[i] != second[j])
+        return min(same, 1 + left(i + 1, j), 1 + left(i, j + 1))
+
+    return left(0, 0)
+
+
+@given(st.text("abş ", max_size=7), st.text("abş ", max_size=7))
+def test_edits_are_the_fewest_changes(first: str, second: str) -> None:
+    assert edit_distance(first, second) == edits_by_definition(first, second)
+
+
+@pytest.mark.parametrize(
+    ("text", "heard", "rate"),
+    [
+        ("roj baş", "Roj baş!", 0.0),
+        ("roj baş", "roj bas", 1 / 7),
+        ("roj baş", "rojbaş", 1 / 7),
+        ("roj baş", "", 1.0),
+        ("du hezar", "2000", 0.0),  # both as they are said
+        ("na", "na na na", 3.0),
+        ("roj baş", "roj شاش", 3 / 7),  # letters that are not Kurmanji's count as wrong
+    ],
+)
+def test_the_rate_counts_letters_as_they_are_spoken(text: str, heard: str, rate: float) -> None:
+    assert character_error_rate(text, heard) == pytest.approx(rate)
+
+
+def test_what_has_no_reading_is_still_compared() -> None:
+    assert comparable("Ez 1.2.3, SÊV") == "ez 1 2 3 sêv"
+
+
+def save_recogniser(folder: Path, vocabulary: dict, **changes: object) -> Wav2Vec2ForCTC:
+    """A CTC model of some thousand weights. changes: of its configuration."""
+    folder.mkdir()
+    (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
+    language = {"target_lang": MMS_LANGUAGE} if MMS_LANGUAGE in vocabulary else {}
+    Wav2Vec2CTCTokenizer(str(folder / "vocab.json"), pad_token="<pad>", unk_token="<unk>", **language).save_pretrained(
+        folder
+    )
+    Wav2Vec2FeatureExtractor(sampling_rate=RATE, do_normalize=True).save_pretrained(folder)
+    config = Wav2Vec2Config(
+        vocab_size=len(VOCABULARY),
+        **{"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16},
+        **{"conv_dim": (8, 8), "conv_kernel": (10, 8), "conv_stride": (160, 4), "num_feat_extract_layers": 2},
+        **{"num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2},
+        **changes,
+    )
+    torch.manual_seed(3)
+    model = Wav2Vec2ForCTC(config).eval()
+    with torch.no_grad():
+        model.lm_head.weight.normal_(0, 3)  # so that it hears something
+    model.save_pretrained(folder)
+    return model
+
+
+def heard_by_hand(model: Wav2Vec2ForCTC, waveform: np.ndarray) -> str:
+    """The likeliest letter of each frame, repeats merged, blanks taken out (Graves et al. 2006)."""
+    normal = (waveform - waveform.mean()) / np.sqrt(waveform.var() + 1e-7)
+    with torch.inference_mode():
+        best = model(torch.from_numpy(normal).float().unsqueeze(0)).logits[0].argmax(-1).tolist()
+    merged = [one for number, one in enumerate(best) if number == 0 or one != best[number - 1]]
+    letters = {number: letter for letter, number in VOCABULARY.items()}
+    return "".join(letters[one] for one in merged if one > 1).replace("|", " ")
+
+
+@pytest.mark.parametrize("many_languages", [False, True])
+def test_a_recogniser_hears_what_its_frames_say_and_one_of_many_languages_is_set_to_kurmanji(
+    many_languages: bool, tmp_path: Path
+) -> None:
+    folder = tmp_path / "recogniser"
+    if many_languages:
+        other = {letter: len(VOCABULARY) - 1 - number for letter, number in VOCABULARY.items()}
+        model = save_recogniser(folder, {"eng": other, MMS_LANGUAGE: VOCABULARY}, adapter_attn_dim=4)
+        torch.manual_seed(9)
+        adapter = {name: torch.randn_like(weight) for name, weight in model._get_adapters().items()}
+        silent = {name: 0 * weight for name, weight in adapter.items()}
+        for language, weights in (("eng", silent), (MMS_LANGUAGE, adapter)):
+            save_file(weights, folder / f"adapter.{language}.safetensors", {"format": "pt"})
+        model.load_state_dict(adapter, strict=False)
+    else:
+        model = save_recogniser(folder, VOCABULARY)
+    sound = np.random.default_rng(1).normal(0, 0.1, RATE).astype(np.float32)
+    heard, expected = load_recogniser(str(folder))(sound, RATE), heard_by_hand(model, sound)
+    assert len(expected) >= 2 and " ".join(heard.split()) == " ".join(expected.split())
+
+
+def test_a_recogniser_that_cannot_be_had_is_named(tmp_path: Path) -> None:
+    for name in (str(tmp_path / "nothing"), str(tmp_path)):
+        with pytest.raises(EvaluationError, match=r"recogniser .* cannot be had .* Without `--recogniser`"):
+            load_recogniser(name)
+
+
+def test_a_guess_is_asked_at_16_khz_and_the_error_rate_is_that_of_the_sentence(
+    audio: AudioSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(sound: np.ndarray, sr: int) -> dict[str, float]:
+        assert sr == 16_000 and np.abs(sound).max() <= 1 and len(sound) == pytest.approx(32_000, abs=16)
+        return {"ovrl_mos": 2.75, "sig_mos": 9.0}
+
+    monkeypatch.setattr(dnsmos_module, "load_dnsmos", lambda: types.SimpleNamespace(run=run))
+    audio = dataclasses.replace(audio, sampling_rate=24_000)
+    too_loud = 1.5 * np.sin(np.arange(48_000) / 20).astype(np.float32)
+    reference = Reference([too_loud], [], audio)
+    speech = SystemSpeech(
+        "x", None, [too_loud], HeldOut(["roj baş"], 1, reference, LikenessBaselines(0, None), "x", False)
+    )
+    extras, left_out = optional_metrics(audio, lambda waveform, rate: "roj bas")
+    scores = {one.name: one.score(speech, 0) for one in extras if one.of_speech}
+    assert scores == {"dnsmos": 2.75, "character_error_rate": pytest.approx(1 / 7)} and left_out == {}
+
+
+@pytest.fixture
+def recording() -> np.ndarray:
+    return syllables(1.0, seed=4).astype(np.float32)
+
+
+def test_a_copy_is_the_decoded_mean_of_the_posterior_and_changes_no_random_numbers(
+    audible_voice: Voice, recording: np.ndarray, audio: AudioSettings
+) -> None:
+    before = torch.random.get_rng_state()
+    found = resynthesise(audible_voice, recording, audio)
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert found.shape == (len(recording) // audio.hop_length * audio.hop_length,) and found.std() > 0.001
+    encoder = audible_voice.model.posterior_encoder
+    with torch.no_grad():
+        spectrogram = linear_spectrogram(torch.from_numpy(recording)[None], audio)
+        mask = torch.ones(1, 1, spectrogram.shape[2])
+        hidden = encoder.wavenet(encoder.conv_pre(spectrogram) * mask, mask)
+        means = encoder.conv_proj(hidden).chunk(2, dim=1)[0]
+        expected = audible_voice.model.decoder(means)[0, 0].numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_another_recording_has_another_copy(audible_voice: Voice, recording: np.ndarray, audio: AudioSettings) -> None:
+    other = resynthesise(audible_voice, syllables(1.0, 220, seed=5).astype(np.float32), audio)
+    assert np.abs(resynthesise(audible_voice, recording, audio) - other).max() > 1e-4
+
+
+def test_stoi_is_one_for_the_same_and_falls_with_noise(recording: np.ndarray) -> None:
+    noise = np.random.default_rng(0).normal(size=len(recording)).astype(np.float32)
+    clean, little, much = (stoi(recording, recording + level * noise, RATE) for level in (0.0, 0.05, 0.5))
+    assert clean == pytest.approx(1, abs=1e-6) and clean > little + 0.02 and little > much + 0.1
+
+
+def test_stoi_of_too_little_sound_is_not_defined() -> None:
+    short = syllables(0.3, seed=1).astype(np.float32)
+    assert np.isnan(stoi(short, short, RATE))
