@@ -30,7 +30,7 @@ TARGET = REPOSITORY / "models" / "tiny-kmr"
 SAMPLES = 3
 Measure = Callable[[np.ndarray, np.ndarray], float]
 MEASURES: dict[str, Measure] = {
-    "mel_cepstral_distance": lambda reference, speech: distances.mel_cepstral_distance(reference, speech, AUDIO),
+    "mel_cepstral_distance": lambda reference, speech: distances.mel_cepstral_distance(reference, speech, AUDIO)[0],
     "mel_distance": lambda reference, speech: distances.mel_distance(reference, speech, AUDIO),
 }
 
@@ -86,7 +86,8 @@ def measure(voice: Voice) -> dict:
 
 def _median_pitch(waveforms: Sequence[np.ndarray]) -> float:
     """Median F0 in Hertz of the first 20 waveforms only: pYIN is slow."""
-    return float(np.median(np.concatenate([distances.pitch(waveform, AUDIO) for waveform in waveforms[:20]])))
+    tracks = [distances.pitch_track(waveform, AUDIO) for waveform in waveforms[:20]]
+    return float(np.nanmedian(np.concatenate(tracks)))
 
 
 def history() -> History:

@@ -44,21 +44,25 @@ def mel_cepstra(log_mels: np.ndarray, order: int = 13) -> np.ndarray:
     return scipy.fft.dct(2 * log_mels, type=2, axis=1)[:, 1 : order + 1] / (2 * bands)
 
 
-def dtw_mean(distances: np.ndarray) -> float:
-    """Mean of `distances` (frames, frames) along the cheapest monotonic path (dynamic time warping)."""
+def dtw(distances: np.ndarray) -> tuple[float, np.ndarray]:
+    """(mean of `distances` along the path, the path) of dynamic time warping: the cheapest monotonic path.
+
+    distances: (frames, frames). The path: pairs of matching frames, (steps, 2), from the last pair to the first.
+    """
     path = librosa.sequence.dtw(C=distances)[1]
-    return float(distances[path[:, 0], path[:, 1]].mean())
+    return float(distances[path[:, 0], path[:, 1]].mean()), path
 
 
-def mel_cepstral_distance(reference: np.ndarray, speech: np.ndarray, audio: AudioSettings) -> float:
-    """MCD in dB after Kubichek 1993: 10 / ln 10 * sqrt(2 * sum of squared differences), frames matched by DTW.
+def mel_cepstral_distance(reference: np.ndarray, speech: np.ndarray, audio: AudioSettings) -> tuple[float, np.ndarray]:
+    """(MCD in dB, the DTW path that matches the frames of the trimmed waveforms).
 
+    MCD after Kubichek 1993: 10 / ln 10 * sqrt(2 * sum of squared differences), the mean over the pairs of frames.
     Sensitive to the shape of the vocal tract: the phones and the speaker. Invariant to loudness, largely to pitch
     and, through the warping, to rhythm. 0 is identical; compare only values computed by this code.
     """
     cepstra = [mel_cepstra(log_mel(trim(waveform), audio)) for waveform in (reference, speech)]
-    distances = scipy.spatial.distance.cdist(*cepstra)
-    return 10 / np.log(10) * np.sqrt(2) * dtw_mean(distances)
+    mean, path = dtw(scipy.spatial.distance.cdist(*cepstra))
+    return 10 / np.log(10) * np.sqrt(2) * mean, path
 
 
 def mel_distance(reference: np.ndarray, speech: np.ndarray, audio: AudioSettings) -> float:
@@ -67,7 +71,7 @@ def mel_distance(reference: np.ndarray, speech: np.ndarray, audio: AudioSettings
     Sensitive to all of the spectrogram: phones, loudness, noise, slightly pitch. Invariant to rhythm and phase.
     """
     mels = [log_mel(trim(waveform), audio) for waveform in (reference, speech)]
-    return dtw_mean(scipy.spatial.distance.cdist(*mels, metric="cityblock") / audio.n_mels)
+    return dtw(scipy.spatial.distance.cdist(*mels, metric="cityblock") / audio.n_mels)[0]
 
 
 def duration_ratio(reference: np.ndarray, speech: np.ndarray) -> float:
@@ -75,36 +79,30 @@ def duration_ratio(reference: np.ndarray, speech: np.ndarray) -> float:
     return len(trim(speech)) / len(trim(reference))
 
 
-def pitch(waveform: np.ndarray, audio: AudioSettings) -> np.ndarray:
-    """F0 of the voiced frames in Hertz, (voiced frames,); empty if nothing is voiced."""
-    track = pitch_track(waveform, audio)
-    return track[~np.isnan(track)]
-
-
 def pitch_track(waveform: np.ndarray, audio: AudioSettings) -> np.ndarray:
-    """F0 in Hertz (pYIN, 60 to 500 Hz) of the frames of `log_mel`, (frames,); NaN where a frame is not voiced."""
-    f0, voiced, _ = librosa.pyin(
+    """F0 in Hertz (pYIN, 60 to 500 Hz) of the frames of `log_mel`, (frames,); NaN where a frame is not voiced.
+
+    Steps of 25 cents in place of librosa's 10, and a quarter of its thresholds, take a quarter of the time. With fewer
+    steps pYIN calls fewer frames voiced, which a prior for higher thresholds makes good; see benchmarks/README.md.
+    """
+    return librosa.pyin(
         waveform,
         fmin=60,
         fmax=500,
         sr=audio.sampling_rate,
         frame_length=audio.n_fft,
         hop_length=audio.hop_length,
-    )
-    return np.where(voiced, f0, np.nan)
-
-
-def warping_path(reference: np.ndarray, speech: np.ndarray, audio: AudioSettings) -> np.ndarray:
-    """Pairs of matching frames, (steps, 2): the cheapest DTW path of the mel cepstra, edges trimmed."""
-    cepstra = [mel_cepstra(log_mel(trim(waveform), audio)) for waveform in (reference, speech)]
-    return librosa.sequence.dtw(C=scipy.spatial.distance.cdist(*cepstra))[1]
+        resolution=0.25,
+        n_thresholds=25,
+        beta_parameters=(2, 12),
+    )[0]
 
 
 def pitch_errors(reference: np.ndarray, speech: np.ndarray, path: np.ndarray) -> tuple[float, float]:
     """(root mean square difference in cents, share of pairs in which only one of the two is voiced).
 
-    reference, speech: pitch tracks of the trimmed waveforms; path: from `warping_path`. 100 cents are a semitone. The
-    difference is over the pairs in which both are voiced, NaN if there is none.
+    reference, speech: pitch tracks of the trimmed waveforms; path: from `mel_cepstral_distance`. 100 cents are a
+    semitone. The difference is over the pairs in which both are voiced, NaN if there is none.
     """
     cents = 1200 * np.log2(speech[path[:, 1]] / reference[path[:, 0]])
     both = ~np.isnan(cents)
@@ -112,54 +110,48 @@ def pitch_errors(reference: np.ndarray, speech: np.ndarray, path: np.ndarray) ->
     return float(np.sqrt(np.mean(cents[both] ** 2))) if both.any() else float("nan"), float(one.mean())
 
 
-def speaker_distance(reference: Sequence[np.ndarray], speech: Sequence[np.ndarray], audio: AudioSettings) -> float:
-    """Distance between two voices: the divergence of their mel cepstra, in nats per coefficient.
-
-    A Gaussian is fitted to all frames of each side; the distance is the symmetric Kullback-Leibler divergence of the
-    two (Campbell 1997, "Speaker recognition: a tutorial", section VII), over the number of coefficients. 0 is the
-    same distribution. Sensitive to the speaker's timbre, largely invariant to pitch and to what is said. Give each
-    side several sentences; interpret it with baselines (the same speaker's other sentences, other speakers).
-    """
-    return _divergence(_statistics(_moments(reference, audio).sum(axis=0)), _moments(speech, audio).sum(axis=0))
-
-
-def speaker_distances(
-    reference: Sequence[np.ndarray], speech: Sequence[np.ndarray], audio: AudioSettings
-) -> np.ndarray:
-    """Contribution of each sentence of `speech` to `speaker_distance`, (sentences,): the jackknife's pseudo-values.
-
-    Sentence i has n d - (n - 1) d_i, with d the distance of all n sentences and d_i that of all but this one (Tukey
-    1958). Their mean is the distance without the bias of few sentences, whose frames never have exactly the speaker's
-    statistics. The same speaker is around 0, so values slightly below 0 are possible.
-    """
-    target, moments = _statistics(_moments(reference, audio).sum(axis=0)), _moments(speech, audio)
-    total, count = moments.sum(axis=0), len(moments)
-    distance = _divergence(target, total)
-    if count == 1:
-        return np.array([distance])
-    leave_one_out = np.array([_divergence(target, total - one) for one in moments])
-    return count * distance - (count - 1) * leave_one_out
-
-
-def _moments(waveforms: Sequence[np.ndarray], audio: AudioSettings) -> np.ndarray:
+def cepstral_moments(waveforms: Sequence[np.ndarray], audio: AudioSettings) -> np.ndarray:
     """Sums over each waveform's frames of (1, c) (1, c)^T, c their mel cepstra: (waveforms, order + 1, order + 1)."""
     frames = [mel_cepstra(log_mel(trim(waveform), audio)).astype(np.float64) for waveform in waveforms]
     extended = [np.column_stack([np.ones(len(cepstra)), cepstra]) for cepstra in frames]
     return np.stack([rows.T @ rows for rows in extended])
 
 
-def _statistics(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance from sums as in `_moments`."""
-    frames, total = moments[0, 0], moments[0, 1:]
-    covariance = (moments[1:, 1:] - np.outer(total, total) / frames) / (frames - 1)
-    # A silent voice has a singular covariance; a millionth on the diagonal keeps the metric finite (and very large).
-    return total / frames, covariance + 1e-6 * np.eye(len(total))
+def speaker_distance(reference: np.ndarray, speech: np.ndarray) -> float:
+    """Distance between two voices: the divergence of their mel cepstra, in nats per coefficient.
 
-
-def _divergence(reference: tuple[np.ndarray, np.ndarray], moments: np.ndarray) -> float:
-    (mean_r, covariance_r), (mean_s, covariance_s) = reference, _statistics(moments)
+    reference, speech: their `cepstral_moments`. A Gaussian is fitted to all frames of each side; the distance is the
+    symmetric Kullback-Leibler divergence of the two (Campbell 1997, "Speaker recognition: a tutorial", section VII),
+    over the number of coefficients. 0 is the same distribution. Sensitive to the speaker's timbre, largely invariant to
+    pitch and to what is said. Give each side several sentences; interpret it with baselines (the same speaker's other
+    sentences, other speakers).
+    """
+    (mean_r, covariance_r), (mean_s, covariance_s) = _statistics(reference), _statistics(speech)
     precisions = np.linalg.inv(covariance_r), np.linalg.inv(covariance_s)
     covariance_term = np.trace((covariance_r - covariance_s) @ (precisions[1] - precisions[0]))
     difference = mean_r - mean_s
     mean_term = difference @ (precisions[0] + precisions[1]) @ difference
     return float(0.5 * (covariance_term + mean_term) / len(mean_r))
+
+
+def speaker_distances(reference: np.ndarray, speech: np.ndarray) -> np.ndarray:
+    """Contribution of each sentence of `speech` to `speaker_distance`, (sentences,): the jackknife's pseudo-values.
+
+    Sentence i has n d - (n - 1) d_i, with d the distance of all n sentences and d_i that of all but this one (Tukey
+    1958). Their mean is the distance without the bias of few sentences, whose frames never have exactly the speaker's
+    statistics. The same speaker is around 0, so values slightly below 0 are possible.
+    """
+    distance, count = speaker_distance(reference, speech), len(speech)
+    if count == 1:
+        return np.array([distance])
+    leave_one_out = [speaker_distance(reference, np.delete(speech, index, axis=0)) for index in range(count)]
+    return count * distance - (count - 1) * np.array(leave_one_out)
+
+
+def _statistics(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance of all frames of `cepstral_moments`."""
+    sums = moments.sum(axis=0)
+    frames, total = sums[0, 0], sums[0, 1:]
+    covariance = (sums[1:, 1:] - np.outer(total, total) / frames) / (frames - 1)
+    # A silent voice has a singular covariance; a millionth on the diagonal keeps the metric finite (and very large).
+    return total / frames, covariance + 1e-6 * np.eye(len(total))

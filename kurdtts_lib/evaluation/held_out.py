@@ -2,9 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from kurdtts_lib.audio import distances
 from kurdtts_lib.core.cards import public_name
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.settings import Profile
@@ -84,9 +81,8 @@ def held_out(profile: Profile, sentences: int = TEST_SENTENCES) -> HeldOut:
 
 def likeness_baselines(profile: Profile, reference: Reference) -> LikenessBaselines:
     """Speaker distances of the test recordings, and of other speakers, to the speaker's training clips."""
-
-    def distance(speech: list[np.ndarray]) -> float:
-        return float(distances.speaker_distances(reference.speaker, speech, reference.audio).mean())
-
     others = other_speakers(profile.prepared_dir, profile.audio, OTHERS_CLIPS)
-    return LikenessBaselines(distance(list(reference.recordings)), min(map(distance, others.values()), default=None))
+    own, *other = (
+        float(reference.speaker_distances(speech).mean()) for speech in (reference.recordings, *others.values())
+    )
+    return LikenessBaselines(own, min(other, default=None))

@@ -94,6 +94,14 @@ class Reference:
         """F0 of the trimmed recordings (`distances.pitch_track`), computed once for all voices, because it is slow."""
         return [distances.pitch_track(distances.trim(recording), self.audio) for recording in self.recordings]
 
+    def speaker_distances(self, speech: Sequence[np.ndarray]) -> np.ndarray:
+        """Contribution of each waveform to the distance from the speaker (`distances.speaker_distances`)."""
+        return distances.speaker_distances(self._speaker_moments, distances.cepstral_moments(speech, self.audio))
+
+    @functools.cached_property
+    def _speaker_moments(self) -> np.ndarray:
+        return distances.cepstral_moments(self.speaker, self.audio)
+
 
 def load(clips: Sequence[Clip], audio: AudioSettings) -> list[np.ndarray]:
     """The clips' waveforms."""
@@ -108,11 +116,11 @@ def sentence_metrics(
     pairs = zip(reference.recordings, speech, reference.pitch_tracks, strict=True)
     for recording, waveform, recorded in pairs:
         track = distances.pitch_track(distances.trim(waveform), reference.audio)
-        path = distances.warping_path(recording, waveform, reference.audio)
+        mel_cepstral_distance, path = distances.mel_cepstral_distance(recording, waveform, reference.audio)
         pitch_error, voicing_error = distances.pitch_errors(recorded, track, path)
         rows.append(
             {
-                "mel_cepstral_distance": distances.mel_cepstral_distance(recording, waveform, reference.audio),
+                "mel_cepstral_distance": mel_cepstral_distance,
                 "mel_distance": distances.mel_distance(recording, waveform, reference.audio),
                 "loudness_difference_db": levels.rms_db(waveform) - levels.rms_db(recording),
                 "duration_ratio": distances.duration_ratio(recording, waveform),
@@ -123,7 +131,7 @@ def sentence_metrics(
         )
         if progress:
             progress(len(rows), name, len(speech))
-    likeness = distances.speaker_distances(reference.speaker, speech, reference.audio)
+    likeness = reference.speaker_distances(speech)
     return pandas.DataFrame(rows).assign(speaker_distance=likeness)[list(METRICS)]
 
 
@@ -131,7 +139,7 @@ def recording_metrics(reference: Reference) -> pandas.DataFrame:
     """`RECORDING_METRICS` of each recording, (sentences, metrics)."""
     pairs = zip(reference.recordings, reference.pitch_tracks, strict=True)
     rows = [_without_reference(recording, track, reference.audio) for recording, track in pairs]
-    likeness = distances.speaker_distances(reference.speaker, reference.recordings, reference.audio)
+    likeness = reference.speaker_distances(reference.recordings)
     return pandas.DataFrame(rows).assign(speaker_distance=likeness)[list(RECORDING_METRICS)]
 
 

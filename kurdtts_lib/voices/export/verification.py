@@ -183,8 +183,8 @@ def measure_loss(
             (
                 snr_db(expected, waveform),
                 distances.mel_distance(expected, waveform, audio),
-                distances.mel_cepstral_distance(expected, waveform, audio),
-                distances.mel_cepstral_distance(expected, again, audio),
+                distances.mel_cepstral_distance(expected, waveform, audio)[0],
+                distances.mel_cepstral_distance(expected, again, audio)[0],
             )
         )
     snr, mel, cepstral, readings = (round(float(np.mean(values)), 3) for values in zip(*measured, strict=True))
