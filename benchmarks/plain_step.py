@@ -12,7 +12,8 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize
 from transformers import VitsConfig
 
-from kurdtts_lib.core.settings import AudioSettings, LossWeights
+from kurdtts_lib.core.settings import AudioSettings
+from kurdtts_lib.core.training_settings import LossWeights
 from kurdtts_lib.vits import losses
 from kurdtts_lib.vits.batches import Batch
 from kurdtts_lib.vits.discriminator import VitsDiscriminator

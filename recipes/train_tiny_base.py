@@ -29,7 +29,8 @@ from transformers import VitsConfig
 from kurdtts_lib.audio import distances
 from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.core.files import atomic_path
-from kurdtts_lib.core.settings import REPOSITORY, AudioSettings, LossWeights, TrainingSettings
+from kurdtts_lib.core.settings import REPOSITORY, AudioSettings
+from kurdtts_lib.core.training_settings import LossWeights, TrainingSettings
 from kurdtts_lib.data.dataset import Clip, read_metadata, write_metadata
 from kurdtts_lib.evaluation.validation import validator
 from kurdtts_lib.text import normalize

@@ -20,7 +20,7 @@ from tiny import AUDIO, SENTENCES, TINY_CONFIG, TINY_DISCRIMINATOR, write_tone
 from transformers import VitsConfig
 
 from kurdtts_lib.cli import app as cli
-from kurdtts_lib.core import settings
+from kurdtts_lib.core import settings, training_settings
 from kurdtts_lib.core.errors import TextError
 from kurdtts_lib.core.settings import REPOSITORY, load_profile
 from kurdtts_lib.data.dataset import read_parts
@@ -115,7 +115,9 @@ def commands(parser: argparse.ArgumentParser | None = None) -> dict[str, Any]:
 
 def names_of_settings() -> dict[str, list[str]]:
     classes = [
-        value for value in vars(settings).values() if isinstance(value, type) and dataclasses.is_dataclass(value)
+        value
+        for value in (vars(settings) | vars(training_settings)).values()
+        if isinstance(value, type) and dataclasses.is_dataclass(value)
     ]
     return {value.__name__: [field.name for field in dataclasses.fields(value)] for value in classes}
 
@@ -199,7 +201,7 @@ def test_an_old_home_has_its_voice_corrections_and_listening_test(old: Path) -> 
 def test_an_old_stopped_training_goes_on_with_its_old_data(old: Path) -> None:
     prepared = old / "home" / "data" / "prepared-full"
     training = json.loads((old / "home" / "runs" / "training-stopped" / "settings.json").read_text(encoding="utf-8"))
-    weights, betas = settings.LossWeights(**training.pop("weights")), tuple(training.pop("betas"))
+    weights, betas = training_settings.LossWeights(**training.pop("weights")), tuple(training.pop("betas"))
     parts = read_parts(prepared)
     trainer = Trainer(
         load_voice(old / "base"),

@@ -69,7 +69,7 @@ def test_a_wrong_setting_says_which_there_are_and_what_they_take(
         ("weights.mel=-1", "mel=-1.0 must be a number from 0 up"),
         ("betas=0.8,1", r"betas=\(0.8, 1.0\) must be at least 0 and below 1"),
         ("mixed_precision=fp8", "'no', 'fp16' or 'bf16'"),
-        ("batch_size=0", "batch_size=0 must be at least 1"),
+        ("batch_size=0", "batch_size=0 must be a number from 1 up"),
     ],
 )
 def test_a_value_that_cannot_be_is_a_clear_error(wrong: str, said: str) -> None:

@@ -8,16 +8,9 @@ import pytest
 
 from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.core.files import read_json
-from kurdtts_lib.core.settings import (
-    PRESETS,
-    REPOSITORY,
-    AudioSettings,
-    TrainingSettings,
-    describe,
-    load_profile,
-    with_preset,
-)
+from kurdtts_lib.core.settings import REPOSITORY, AudioSettings, describe, load_profile
 from kurdtts_lib.core.settings import home as home_folder
+from kurdtts_lib.core.training_settings import PRESETS, TrainingSettings, with_preset
 from kurdtts_lib.vits.fingerprint import FREE
 
 
@@ -26,7 +19,7 @@ def test_unknown_profile_names_the_known_ones() -> None:
         load_profile("big")
 
 
-@pytest.mark.parametrize(("name", "told"), [("", "folder ''"), (" ", "folder ' '"), ("Sample", "'sample', in small")])
+@pytest.mark.parametrize(("name", "told"), [("", "folder ''"), (" ", "folder ' '"), ("Sample", "in small letters")])
 def test_a_profile_without_a_name_or_in_capitals_is_told(name: str, told: str) -> None:
     with pytest.raises(KurdTTSError, match=told):
         load_profile(name)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from kurdtts_lib.audio import levels
 from kurdtts_lib.core.errors import TrainingError
-from kurdtts_lib.core.settings import LossWeights
+from kurdtts_lib.core.training_settings import LossWeights
 from kurdtts_lib.vits import generator as generator_module
 from kurdtts_lib.vits import losses
 from kurdtts_lib.vits import step as step_module

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from kurdtts_lib.core.errors import TrainingError
-from kurdtts_lib.core.settings import AudioSettings, LossWeights
+from kurdtts_lib.core.settings import AudioSettings
+from kurdtts_lib.core.training_settings import LossWeights
 from kurdtts_lib.data.dataset import Clip
 from kurdtts_lib.text.lexicon import save_correction, user_lexicon
 from kurdtts_lib.vits import state

@@ -19,7 +19,8 @@ from kurdtts_lib.cli.setting_arguments import add_set, changed
 from kurdtts_lib.cli.voices import add_voices
 from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.core.progress import pass_bar
-from kurdtts_lib.core.settings import PRESETS, CorpusSettings, Profile, TrainingSettings, load_profile, with_preset
+from kurdtts_lib.core.settings import CorpusSettings, Profile, load_profile
+from kurdtts_lib.core.training_settings import PRESETS, TrainingSettings, with_preset
 
 # Torch and transformers take seconds to load; each command imports what it needs, so that --help is quick.
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kurdtts_lib.core.settings import PRESETS, with_preset
+from kurdtts_lib.core.training_settings import PRESETS, with_preset
 
 if TYPE_CHECKING:
     from kurdtts_lib.feedback.database import Correction

@@ -1,4 +1,7 @@
-"""All settings, each with its reason. A profile only sets values; no code branches on its name."""
+"""All settings, each with its reason; those of a training are in `training_settings`.
+
+A profile only sets values; no code branches on its name.
+"""
 
 import dataclasses
 import hashlib
@@ -11,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kurdtts_lib.core.errors import KurdTTSError
+from kurdtts_lib.core.training_settings import FeedbackSettings, TrainingSettings, check_ranges, with_preset
 
 # Not resolve(): on Windows it turns a mapped network drive into a UNC path, which some programs refuse.
 REPOSITORY = Path(__file__).absolute().parent.parent.parent
@@ -130,129 +134,9 @@ class CorpusSettings:
         for name, value in vars(self).items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"{name}={value} must be a finite number")
-        if self.max_samples is not None and self.max_samples < 1:
-            raise ValueError(f"max_samples={self.max_samples} must be at least 1, or None")
-        if not 0 <= self.held_out_share <= 1:
-            raise ValueError(f"held_out_share={self.held_out_share} must lie between 0 and 1")
+        check_ranges(self, {"max_samples": (1, math.inf), "held_out_share": (0, 1), "pad_seconds": (0, math.inf)})
         if self.min_seconds is not None and self.max_seconds is not None and self.min_seconds > self.max_seconds:
             raise ValueError(f"min_seconds={self.min_seconds} is more than max_seconds={self.max_seconds}")
-        if self.pad_seconds < 0:
-            raise ValueError(f"pad_seconds={self.pad_seconds} must not be negative")
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """Weights of the six losses, those of finetune-hf-vits for MMS; `discriminator` is used in the D step."""
-
-    mel: float = 35.0
-    kl: float = 1.5
-    duration: float = 1.0
-    generator: float = 1.0
-    feature_matching: float = 1.0
-    discriminator: float = 3.0
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """One training. The defaults are known to work for fine-tuning MMS voices."""
-
-    steps: int = 1500
-    batch_size: int = 16
-    """Clips per update, over all processes and micro-batches together."""
-    accumulation: int = 1
-    """Micro-batches per update: more of them need less memory and give the same update."""
-    learning_rate: float = 2e-5
-    discriminator_learning_rate: float | None = None
-    """None: the generator's. For training from scratch use half of it, or the discriminator wins."""
-    betas: tuple[float, float] = (0.8, 0.99)
-    eps: float = 1e-9
-    weight_decay: float = 0.01
-    lr_decay: float = 0.999875
-    """Factor on both learning rates after each epoch."""
-    segment_samples: int = 8192
-    """Length of the segment that is decoded for the losses: 0.5 s at 16 kHz. A multiple of hop_length."""
-    gradient_clip: float = 1000.0
-    """Largest gradient norm: a guard against rare exploding steps; ordinary VITS gradients stay below it."""
-    adversarial_from: int = 0
-    """First step at which the discriminator takes part. Above 0 only for training from scratch."""
-    discriminator_warmup: int = 200
-    """Steps in which only the discriminator is trained, if the base voice came without one: the gradients from a new
-    one are noise. The sample after 60 steps of the generator: 7.5 dB too quiet without warm-up, 4.2 dB with 20 steps,
-    2.3 dB with 100. The published discriminator is larger and has a lower learning rate, so it gets more steps."""
-    validate_every: int = 100
-    validation_clips: int = 16
-    """Validation sentences spoken and measured each time, chosen by their hash; the mean of a few is noisy, and each
-    takes up to a second."""
-    patience: int | None = None
-    """Validations without a better voice after which the training stops; None: never."""
-    checkpoint_every: int = 200
-    keep_checkpoints: int = 2
-    """How many of the newest stay, 1.0 GB each for the full voice. Two, in case the newest one is damaged."""
-    tensorboard: bool = False
-    """Also write the curves for TensorBoard, which must be installed."""
-    gradient_checkpointing: bool = False
-    """Recompute the decoder's activations instead of storing them: less memory, more time, the same update."""
-    mixed_precision: str = "no"
-    """`no`, `fp16` or `bf16`."""
-    seed: int = 1
-    weights: LossWeights = field(default_factory=LossWeights)
-
-    def __post_init__(self) -> None:
-        counts = ("steps", "batch_size", "accumulation", "segment_samples", "validate_every", "validation_clips")
-        for name in (*counts, "checkpoint_every", "keep_checkpoints"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
-        for name, value in (vars(self) | vars(self.weights)).items():
-            if isinstance(value, int | float) and not 0 <= value < math.inf:
-                raise ValueError(f"{name}={value} must be a number from 0 up")
-        if not all(0 <= beta < 1 for beta in self.betas):
-            raise ValueError(f"betas={self.betas} must be at least 0 and below 1")
-        if self.patience is not None and self.patience < 1:
-            raise ValueError(f"patience={self.patience} must be at least 1, or None")
-        if self.mixed_precision not in ("no", "fp16", "bf16"):
-            raise ValueError(f"mixed_precision={self.mixed_precision!r} must be 'no', 'fp16' or 'bf16'")
-
-
-@dataclass(frozen=True)
-class FeedbackSettings:
-    """A training on corrections: a low learning rate, and ordinary recordings among them (replay)."""
-
-    steps: int = 300
-    learning_rate: float = 5e-6
-    """A quarter of the fine-tuning's: a few corrections must not change the whole voice."""
-    base_share: float = 0.75
-    """Share of ordinary recordings (replay) among the training clips, against forgetting. 0: corrections alone. Ten
-    corrections by another speaker, 40 steps of the sample's voice: with 0.5 the mel distance of held-out corrections
-    fell by 11 % and that of ordinary sentences rose by 9 %, with 0.75 it was 7 % and 3 %."""
-    held_out_share: float = 0.2
-    """Share of corrections, by a hash of the sentence, that the voice is not trained on: they choose the best step."""
-    validate_every: int = 50
-    patience: int = 2
-    """Validations without a better voice after which the training stops."""
-    tolerance: float = 0.05
-    """Largest relative rise of the mel distance of ordinary sentences; beyond it the voice does not become current."""
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.base_share < 1 and 0 <= self.held_out_share < 1):
-            raise ValueError(
-                f"base_share={self.base_share} and held_out_share={self.held_out_share} must be at least 0 and below 1"
-            )
-
-
-PRESETS: dict[str, dict] = {
-    # Half a batch at a time fits into 16 GB of memory.
-    "cpu": {"accumulation": 2, "mixed_precision": "no", "gradient_checkpointing": False},
-    # An RTX 2070 (Turing) has no bf16.
-    "gpu-8gb": {"accumulation": 2, "mixed_precision": "fp16", "gradient_checkpointing": True},
-}
-"""How a machine computes. The voice is the same up to rounding, so a stopped training may change its preset."""
-
-
-def with_preset(training: TrainingSettings, name: str) -> TrainingSettings:
-    """`training` with the preset called `name`. Raises ValueError for an unknown name."""
-    if name not in PRESETS:
-        raise ValueError(f"There is no preset {name!r}. Choose one of: {', '.join(PRESETS)}.")
-    return dataclasses.replace(training, **PRESETS[name])
 
 
 @dataclass(frozen=True)
@@ -288,27 +172,7 @@ def load_profile(name: str) -> Profile:
     Raises KurdTTSError if it is neither of these nor a folder.
     """
     if name == "sample":
-        if not is_checkout():
-            raise KurdTTSError(
-                "The profile 'sample' needs the course's own folder, which has the sample and its small base voice: "
-                "use it there, or choose `--profile full` or a corpus of your own."
-            )
-        return Profile(
-            name="sample",
-            key="sample",
-            corpus=CorpusSettings(),
-            base_voice=str(REPOSITORY / "models" / "tiny-kmr"),
-            # The small voice has a tenth of MMS's parameters and tolerates twenty times its learning rate.
-            training=TrainingSettings(
-                steps=120,
-                batch_size=8,
-                learning_rate=4e-4,
-                discriminator_warmup=20,
-                validate_every=40,
-                checkpoint_every=40,
-            ),
-            feedback=FeedbackSettings(steps=40, learning_rate=1e-4, validate_every=10),
-        )
+        return _sample()
     if name == "full" or (name.strip() and Path(name).is_dir()):
         key = "full" if name == "full" else _folder_key(Path(name))
         return Profile(
@@ -319,10 +183,28 @@ def load_profile(name: str) -> Profile:
             # Ten validations are 1,000 steps: the score may stall for some hundred steps before it falls again.
             training=with_preset(TrainingSettings(patience=10), "gpu-8gb"),
         )
-    if name.strip().lower() in ("sample", "full"):
-        raise KurdTTSError(f"There is no profile {name!r}. Write {name.strip().lower()!r}, in small letters.")
     raise KurdTTSError(
-        f"There is no profile and no folder {name!r}. Choose 'sample' or 'full', or the folder of your recordings."
+        f"There is no profile and no folder {name!r}. Choose 'sample' or 'full', in small letters, or the folder of "
+        "your recordings."
+    )
+
+
+def _sample() -> Profile:
+    if not is_checkout():
+        raise KurdTTSError(
+            "The profile 'sample' needs the course's own folder, which has the sample and its small base voice: "
+            "use it there, or choose `--profile full` or a corpus of your own."
+        )
+    return Profile(
+        name="sample",
+        key="sample",
+        corpus=CorpusSettings(),
+        base_voice=str(REPOSITORY / "models" / "tiny-kmr"),
+        # The small voice has a tenth of MMS's parameters and tolerates twenty times its learning rate.
+        training=TrainingSettings(
+            steps=120, batch_size=8, learning_rate=4e-4, discriminator_warmup=20, validate_every=40, checkpoint_every=40
+        ),
+        feedback=FeedbackSettings(steps=40, learning_rate=1e-4, validate_every=10),
     )
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from kurdtts_lib.core.errors import VoiceError
 from kurdtts_lib.core.files import read_json
-from kurdtts_lib.core.settings import PRESETS, Profile, home, load_profile
+from kurdtts_lib.core.settings import Profile, home, load_profile
+from kurdtts_lib.core.training_settings import PRESETS
 
 if TYPE_CHECKING:
     from kurdtts_lib.voices.registry import RegisteredVoice
