@@ -9,7 +9,7 @@ import pytest
 from kurdtts_lib.audio.io import decode, write_wav
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.settings import CorpusSettings
-from kurdtts_lib.data.dnsmos import dnsmos
+from kurdtts_lib.data.dnsmos import dnsmos, predicted_cleanliness
 from kurdtts_lib.data.sources import read_corpus
 
 
@@ -23,7 +23,7 @@ def test_noise_lowers_the_score(tmp_path: Path) -> None:
     assert 1 < scores[1] < scores[0] - 0.5 < 5
 
 
-def test_without_the_package_the_error_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "speechmos", None)
     with pytest.raises(CorpusError, match=r"kurdtts\[train\]"):
-        dnsmos(tmp_path / "any.wav")
+        predicted_cleanliness(np.zeros(16_000, np.float32), 16_000)

@@ -18,13 +18,13 @@ from speechlike import common_voice, encoded, syllables
 from kurdtts_lib.core.errors import CorpusError, KurdTTSError
 from kurdtts_lib.core.files import locked
 from kurdtts_lib.core.settings import REPOSITORY, AudioSettings, CorpusSettings, load_profile
-from kurdtts_lib.data import audio_cache, other_speakers, training_set
+from kurdtts_lib.data import audio_cache, training_set
 from kurdtts_lib.data import prepare as preparation
 from kurdtts_lib.data.dataset import COLUMNS, read_metadata, read_parts
 from kurdtts_lib.data.prepare import prepare
 from kurdtts_lib.data.preprocess import Preprocessing, preprocess
 from kurdtts_lib.data.sources import read_corpus
-from kurdtts_lib.data.speakers import speaker_name
+from kurdtts_lib.data.speakers import other_speakers, speaker_name
 from kurdtts_lib.data.training_set import corpus_settings
 
 AUDIO = AudioSettings()
@@ -373,7 +373,7 @@ def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_bytes(tmp_path: 
 
 def test_other_speakers_are_usable_clips_of_other_people(tmp_path: Path) -> None:
     result = prepare(SAMPLE, AUDIO, tmp_path / "out")
-    speech = other_speakers.other_speakers(tmp_path / "out", AUDIO, 5)
+    speech = other_speakers(tmp_path / "out", AUDIO, 5)
     assert len(speech) == 4 and not set(result.speakers) & set(speech)
     treatment = Preprocessing.of(SAMPLE, AUDIO)
     for name, heard in speech.items():
@@ -386,13 +386,13 @@ def test_without_its_source_there_are_no_other_speakers_and_it_is_told(tmp_path:
     people = [row | {"client_id": "ab"[number % 2]} for number, row in enumerate(rows(12))]
     corpus = common_voice(tmp_path / "corpus", people)
     prepare(CorpusSettings(source=str(corpus)), AUDIO, tmp_path / "out")
-    assert len(other_speakers.other_speakers(tmp_path / "out", AUDIO, 2)) == 1
+    assert len(other_speakers(tmp_path / "out", AUDIO, 2)) == 1
     lines = (corpus / "validated.tsv").read_text(encoding="utf-8").splitlines()
     changed = "\n".join([lines[0], *reversed(lines[1:])]) + "\n"
     (corpus / "validated.tsv").write_text(changed, encoding="utf-8")
     for _ in range(2):
         with pytest.warns(UserWarning, match="no other speakers"):
-            assert other_speakers.other_speakers(tmp_path / "out", AUDIO, 2) == {}
+            assert other_speakers(tmp_path / "out", AUDIO, 2) == {}
         corpus.rename(tmp_path / "elsewhere") if corpus.exists() else None
 
 

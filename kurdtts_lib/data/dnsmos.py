@@ -13,33 +13,23 @@ SAMPLING_RATE = 16_000
 
 
 def dnsmos(path: Path) -> float:
-    """Predicted overall quality (OVRL) of a clip, about 1 to 5; a model's prediction, not a listener's opinion.
-
-    Raises CorpusError if the package is not installed.
-    """
-    try:
-        load_dnsmos()
-    except DnsmosMissing as error:
-        raise CorpusError(f"`min_dnsmos` cannot be used: {error} Or set `min_dnsmos` to None.") from error
+    """Predicted overall quality (OVRL) of a clip, about 1 to 5; a model's prediction, not a listener's opinion."""
     return predicted_cleanliness(decode(path, SAMPLING_RATE), SAMPLING_RATE)
 
 
-class DnsmosMissing(CorpusError):
-    """The package `speechmos`, or one that it needs, is not installed."""
-
-
 def predicted_cleanliness(waveform: np.ndarray, rate: int) -> float:
-    """`dnsmos` of a waveform (samples,) at `rate` Hz. Raises DnsmosMissing if its package is not installed."""
+    """`dnsmos` of a waveform (samples,) at `rate` Hz. Raises CorpusError if its package is not installed."""
     clipped = np.clip(resample(waveform, rate, SAMPLING_RATE), -1, 1)
     return float(load_dnsmos().run(clipped, sr=SAMPLING_RATE)["ovrl_mos"])
 
 
 def load_dnsmos() -> Any:
-    """The module `speechmos.dnsmos`. Raises DnsmosMissing with install instructions."""
+    """The module `speechmos.dnsmos`. Raises CorpusError with install instructions."""
     try:
         from speechmos import dnsmos
     except ImportError as error:
-        raise DnsmosMissing(
-            f"DNSMOS needs packages that are not installed ({error}). Install them with `pip install kurdtts[train]`."
+        raise CorpusError(
+            f"DNSMOS needs packages that are not installed ({error}). Install them with `pip install kurdtts[train]`, "
+            "or do without it (setting `min_dnsmos`: None)."
         ) from error
     return dnsmos

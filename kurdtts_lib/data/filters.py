@@ -68,18 +68,10 @@ class Reason(StrEnum):
                    "one_clip_per_sentence")
     # fmt: on
 
-    def __new__(
-        cls,
-        reason: str,
-        explanation: str = SOURCE_FAULT,
-        setting: str = "",
-        column: str = "",
-        outside: Callable[[Any, Any], Any] = gt,
-        detail: str = "",
-    ) -> "Reason":
+    def __new__(cls, reason: str, explanation: str = SOURCE_FAULT, setting: str = "", *rule: Any) -> "Reason":
         member = str.__new__(cls, reason)
         member._value_, member.explanation, member.setting = reason, explanation, setting
-        member.column, member.outside, member.detail = column, outside, detail
+        member.column, member.outside, member.detail = rule or ("", gt, "")
         return member
 
 

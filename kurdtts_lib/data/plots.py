@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter, StrMethodFormatter
@@ -23,15 +24,21 @@ def literal(labels: pandas.Index) -> list[str]:
     return [str(label).replace("$", r"\$") for label in labels]
 
 
+def _axes(height: float, **labels: str) -> tuple[Figure, Axes]:
+    """A figure that is shown only where it is returned, and its axes without a frame. height: in inches."""
+    figure, axes = plt.subplots(figsize=(8, height), layout="constrained")
+    plt.close(figure)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set(**labels)
+    return figure, axes
+
+
 def bars(counts: pandas.Series, title: str, unit: str) -> Figure:
     """Horizontal bars, the largest on top, each with its value. counts: label -> count."""
     ordered = counts.sort_values(kind="stable")
-    figure, axes = plt.subplots(figsize=(8, 0.6 + 0.32 * len(ordered)), layout="constrained")
+    figure, axes = _axes(0.6 + 0.32 * len(ordered), title=title, xlabel=unit)
     axes.bar_label(axes.barh(literal(ordered.index), ordered.to_numpy(), color=BLUE), fmt="%.4g", padding=3)
-    axes.set(title=title, xlabel=unit)
-    axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.1)
-    plt.close(figure)
     return figure
 
 
@@ -39,21 +46,15 @@ def histogram(values: Sequence[float], title: str, unit: str) -> Figure:
     """Histogram of the values; NaN is left out and counted in the title."""
     known = np.asarray(values, dtype=float)
     missing = int(np.isnan(known).sum())
-    figure, axes = plt.subplots(figsize=(8, 2.6), layout="constrained")
+    figure, axes = _axes(2.6, title=title + (f" ({missing} unknown)" if missing else ""), xlabel=unit, ylabel="clips")
     axes.hist(known[~np.isnan(known)], bins=30, color=BLUE, edgecolor="white")
-    axes.set(title=title + (f" ({missing} unknown)" if missing else ""), xlabel=unit, ylabel="clips")
-    axes.spines[["top", "right"]].set_visible(False)
-    plt.close(figure)
     return figure
 
 
 def letters(counts: Mapping[str, int]) -> Figure:
     """One bar per letter, in the order of `counts`."""
-    figure, axes = plt.subplots(figsize=(8, 2.6), layout="constrained")
+    figure, axes = _axes(2.6, title="Letters in the sentences", ylabel="times")
     axes.bar(list(counts), list(counts.values()), color=BLUE)
-    axes.set(title="Letters in the sentences", ylabel="times")
-    axes.spines[["top", "right"]].set_visible(False)
-    plt.close(figure)
     return figure
 
 
@@ -62,11 +63,9 @@ def letter_pairs(pairs: pandas.DataFrame) -> Figure:
 
     The colour scale is logarithmic: on a linear one the few frequent pairs would hide all others.
     """
-    figure, axes = plt.subplots(figsize=(8, 6.6), layout="constrained")
-    shown = pairs.where(pairs > 0)  # NaN is drawn as nothing
+    figure, axes = _axes(6.6, title="Which letter follows which", xlabel="second letter", ylabel="first letter")
     most = max(2, int(pairs.to_numpy().max(initial=0)))
-    picture = axes.imshow(shown, cmap="cividis", norm=LogNorm(1, most))
-    axes.set(title="Which letter follows which", xlabel="second letter", ylabel="first letter")
+    picture = axes.imshow(pairs.where(pairs > 0), cmap="cividis", norm=LogNorm(1, most))  # NaN is drawn as nothing
     axes.set_xticks(range(len(pairs.columns)), pairs.columns)
     axes.set_yticks(range(len(pairs.index)), pairs.index)
     axes.xaxis.tick_top()
@@ -74,7 +73,6 @@ def letter_pairs(pairs: pandas.DataFrame) -> Figure:
     bar = figure.colorbar(picture, label="times (white: never)")
     bar.ax.yaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
     bar.ax.yaxis.set_minor_formatter(NullFormatter())
-    plt.close(figure)
     return figure
 
 
@@ -85,52 +83,40 @@ def speakers(table: pandas.DataFrame, chosen: Sequence[str] = ()) -> Figure:
     """
     known = table[table["pitch"].notna()]
     missing = len(table) - len(known)
-    figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
+    title = "Pitch and minutes of the speakers" + (f" ({missing} without a pitch)" if missing else "")
+    figure, axes = _axes(3.6, title=title, xlabel="pitch in Hz (median)", ylabel="usable minutes")
     for gender, group in known.groupby("gender"):
         marker, colour = GENDER_MARKS.get(str(gender), OTHER_MARK)
         axes.scatter(group["pitch"], group["minutes"], marker=marker, color=colour, s=60, label=gender)
     ringed = known[known.index.isin(chosen)]
     if len(ringed):
-        axes.scatter(
-            ringed["pitch"],
-            ringed["minutes"],
-            s=230,
-            facecolors="none",
-            edgecolors="black",
-            linewidths=2,
-            label="chosen",
-        )
+        points = axes.scatter(ringed["pitch"], ringed["minutes"], s=230, label="chosen", linewidths=2)
+        points.set(facecolors="none", edgecolors="black")
     named = known.loc[[*ringed.index, *known.index.difference(ringed.index, sort=False)][:5]].sort_values("pitch")
     for row, (name, point) in enumerate(named[["pitch", "minutes"]].iterrows()):
         # alternately above and below, or the names of neighbours would overlap
         axes.annotate(str(name), tuple(point), (9, (6, -12)[row % 2]), textcoords="offset points", fontsize=7)
-    axes.set(xscale="log", xlim=_pitch_limits(known["pitch"]), xlabel="pitch in Hz (median)", ylabel="usable minutes")
-    axes.set_ylim(0, max(0.1, 1.15 * known["minutes"].max()) if len(known) else 1)
-    axes.set_title("Pitch and minutes of the speakers" + (f" ({missing} without a pitch)" if missing else ""))
+    low, high, most = known["pitch"].min(), known["pitch"].max(), known["minutes"].max()
+    axes.set(xscale="log", xlim=(min(80.0, low / 1.1), max(320.0, high * 1.3)) if len(known) else (60, 500))
+    axes.set_ylim(0, max(0.1, 1.15 * most) if len(known) else 1)
     axes.xaxis.set_major_locator(FixedLocator([60, 80, 100, 125, 150, 200, 250, 300, 400, 500]))
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.spines[["top", "right"]].set_visible(False)
     if len(known):
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, labelspacing=1)
-    plt.close(figure)
     return figure
-
-
-def _pitch_limits(pitches: pandas.Series) -> tuple[float, float]:
-    return (min(80.0, pitches.min() / 1.1), max(320.0, pitches.max() * 1.3)) if len(pitches) else (60, 500)
 
 
 def groups(tables: Mapping[str, pandas.DataFrame], unit: str) -> Figure:
     """Bar charts side by side: one panel per table, one bar per row. tables: title -> table with the column `unit`."""
     figure, panels = plt.subplots(1, len(tables), figsize=(9, 2.6), squeeze=False, layout="constrained")
+    plt.close(figure)
     for axes, (title, table) in zip(panels[0], tables.items(), strict=True):
         drawn = axes.barh(literal(table.index)[::-1], table[unit].to_numpy()[::-1], color=BLUE)
         axes.bar_label(drawn, fmt=lambda number: f"{number:.1f}".removesuffix(".0"), padding=3)
         axes.set(title=title, xlabel=unit)
         axes.spines[["top", "right"]].set_visible(False)
         axes.margins(x=0.15)
-    plt.close(figure)
     return figure
 
 
@@ -138,17 +124,15 @@ def loudness(surveyed: pandas.DataFrame) -> Figure:
     """One point per clip, one row per speaker, the loudest on top; at most 20 speakers. surveyed: from `survey`."""
     known = surveyed[surveyed["loudness"].notna()]
     order = known.groupby("speaker")["loudness"].median().sort_values().index[-20:]
-    figure, axes = plt.subplots(figsize=(8, 0.9 + 0.3 * len(order)), layout="constrained")
+    title = "Loudness of clips; the line is the speaker's median"
+    figure, axes = _axes(0.9 + 0.3 * len(order), title=title, xlabel="dB of full scale")
     for row, name in enumerate(order):
         values = known.loc[known["speaker"] == name, "loudness"]
         axes.plot(values, [row] * len(values), marker="o", linestyle="", color=BLUE, alpha=0.5)
         axes.plot(values.median(), row, marker="|", markersize=16, markeredgewidth=3, color="black")
     axes.set_yticks(range(len(order)), order)
     axes.set_ylim(-0.6, len(order) - 0.4)
-    axes.set(title="Loudness of clips; the line is the speaker's median", xlabel="dB of full scale")
-    axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", alpha=0.3)
-    plt.close(figure)
     return figure
 
 

@@ -52,9 +52,11 @@ class Preparation:
         return Counter(repair for repairs in self.kept["mended"] for repair in repairs.split("; ") if repair)
 
 
-def prepare(
-    settings: CorpusSettings, audio: AudioSettings, folder: Path, progress: Progress | None = None
-) -> Preparation:
+def _silent(done: int, name: str, total: int | None = None) -> None:
+    """Progress that nobody looks at."""
+
+
+def prepare(settings: CorpusSettings, audio: AudioSettings, folder: Path, progress: Progress = _silent) -> Preparation:
     """Write a training set into `folder`; `training_set.write_training_set` describes its files.
 
     May be interrupted at any moment, even by kill -9: the same call resumes and produces the same bytes. The folder's
@@ -64,7 +66,6 @@ def prepare(
     """
     check_own(folder, TABLE, OLD_TABLE, RECORD)
     _check_apart(Path(settings.source), folder)
-    progress = progress or (lambda done, name, total=None: None)
     clips = []
     for clip in clips_with_lengths(settings):
         clip.speaker = speaker_name(clip.client_id, settings.keep_client_ids)

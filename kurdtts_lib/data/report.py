@@ -1,4 +1,4 @@
-"""The report on a training set: one self-contained HTML page with plots."""
+"""The report on a training set, one self-contained HTML page with plots, and its data set card."""
 
 import base64
 import io
@@ -11,17 +11,14 @@ from matplotlib.figure import Figure
 from kurdtts_lib.core.cards import public_name, render
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings, describe
 from kurdtts_lib.data import plots
-from kurdtts_lib.data.dataset import KEPT
+from kurdtts_lib.data.dataset import COLUMNS, KEPT, Parts
 from kurdtts_lib.data.filtering import reasons_table
+from kurdtts_lib.data.sources import licence_of
 
 
+@matplotlib.rc_context(rc=matplotlib.rcParamsDefault)  # not the user's style: same input, same bytes
 def report(clips: pandas.DataFrame, settings: CorpusSettings, audio: AudioSettings) -> str:
     """HTML: clips by reason, statistics of kept clips. clips: one row per source clip. Same input, same bytes."""
-    with matplotlib.rc_context(rc=matplotlib.rcParamsDefault):  # not the user's style: same input, same bytes
-        return _page(clips, settings, audio)
-
-
-def _page(clips: pandas.DataFrame, settings: CorpusSettings, audio: AudioSettings) -> str:
     kept = clips[clips["reason"] == KEPT]
     pictures = [
         plots.bars(reasons_table(clips)["clips"], f"What became of {len(clips)} clips", "clips"),
@@ -41,6 +38,28 @@ def _page(clips: pandas.DataFrame, settings: CorpusSettings, audio: AudioSetting
         reasons=reasons_table(clips).reset_index(),
         pictures=map(image, pictures),
         shown=pandas.DataFrame(settings_shown.items(), columns=["setting", "value"]),
+        audio=audio,
+    )
+
+
+def card(clips: pandas.DataFrame, settings: CorpusSettings, audio: AudioSettings) -> str:
+    """Markdown with front matter for the hub. clips: one row per source clip."""
+    kept = clips[clips["reason"] == KEPT]
+    minutes = kept.groupby("part")["seconds"].agg(["size", "sum"])
+    return render(
+        "data/card.md",
+        source=public_name(settings.source),
+        licence=licence_of(settings),
+        clips=clips,
+        kept=kept,
+        reasons=reasons_table(clips).reset_index(),
+        parts=[
+            (part, int(minutes["size"].get(part, 0)), f"{minutes['sum'].get(part, 0.0) / 60:.1f}")
+            for part in Parts._fields
+        ],
+        shown={name: value for name, value in describe(settings).items() if name != "source"},
+        columns=COLUMNS,
+        settings=settings,
         audio=audio,
     )
 

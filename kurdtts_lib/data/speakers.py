@@ -1,8 +1,9 @@
 """The speakers of a corpus: their amount of speech, their acoustic statistics, and the choice for training."""
 
 import hashlib
-from collections import Counter
+import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas
@@ -13,8 +14,11 @@ from kurdtts_lib.audio.levels import frame_levels, level_range_db, rms_db
 from kurdtts_lib.core.errors import AudioError, CorpusError
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.data.dataset import KEPT, Clip, sentence_hash
-from kurdtts_lib.data.filters import LENGTH, VOTES
+from kurdtts_lib.data.filtering import filter_audio
+from kurdtts_lib.data.filters import LENGTH, VOTES, Reason
+from kurdtts_lib.data.preprocess import Preprocessing, preprocess
 from kurdtts_lib.data.sources import changed, corpus_table, read_corpus
+from kurdtts_lib.data.training_set import corpus_settings
 
 MOST_SURVEYED = 40
 """Speakers whose audio is measured: those with the most minutes. Common Voice has hundreds, most with few clips."""
@@ -65,7 +69,7 @@ def usable_clips(clips: pandas.DataFrame, settings: CorpusSettings) -> pandas.Se
 def survey(
     settings: CorpusSettings,
     audio: AudioSettings,
-    progress: Callable[..., None] | None = None,
+    progress: Callable[..., None] = lambda done, name, total: None,
     clips_per_speaker: int = 6,
     clips: pandas.DataFrame | None = None,
 ) -> pandas.DataFrame:
@@ -79,30 +83,27 @@ def survey(
     it takes a pass over the corpus.
     progress: called with the clips done, the name of the pass and the total.
     """
-    if clips is None:
-        clips = corpus_table(settings)
-    chosen = _to_examine(clips, settings, clips_per_speaker)
+    clips = corpus_table(settings) if clips is None else clips
+    usable = clips[usable_clips(clips, settings)]
+    minutes = usable.groupby("client_id")["seconds"].sum().sort_values(ascending=False, kind="stable")
+    fitting = usable[
+        usable["client_id"].isin(minutes.index[:MOST_SURVEYED]) & usable["seconds"].between(*SURVEY_SECONDS)
+    ]
+    drawn = fitting.sort_values("sentence", key=lambda texts: texts.map(sentence_hash), kind="stable")
+    seconds = drawn.groupby("client_id", sort=False).head(clips_per_speaker).set_index("number")["seconds"]
     rows = []
-    for clip in read_corpus(settings, chosen):
-        values = {"reason": "", **dict.fromkeys(MEASURED, np.nan), **_measure(clip, audio)}
+    for clip in read_corpus(settings, seconds.index):
         name = speaker_name(clip.client_id, settings.keep_client_ids)
-        rows.append({"number": clip.number, "speaker": name, "seconds": chosen[clip.number], **values})
-        if progress:
-            progress(len(rows), "pitch and loudness", len(chosen))
-    if len(rows) < len(chosen):
+        about = {"number": clip.number, "speaker": name, "seconds": seconds[clip.number], "reason": ""}
+        rows.append(about | _measure(clip, audio))
+        progress(len(rows), "pitch and loudness", len(seconds))
+    if len(rows) < len(seconds):
         raise changed(settings)
     return pandas.DataFrame(rows, columns=["number", "speaker", "seconds", *MEASURED, "reason"])
 
 
-def _to_examine(clips: pandas.DataFrame, settings: CorpusSettings, clips_per_speaker: int) -> dict[int, float]:
-    """Seconds of each clip to measure, by its number."""
-    usable = clips[usable_clips(clips, settings)]
-    minutes = usable.groupby("client_id")["seconds"].sum().reset_index()
-    speakers = minutes.sort_values(["seconds", "client_id"], ascending=[False, True])["client_id"][:MOST_SURVEYED]
-    fitting = usable[usable["client_id"].isin(speakers) & usable["seconds"].between(*SURVEY_SECONDS)]
-    drawn = fitting.sort_values("sentence", key=lambda texts: texts.map(sentence_hash), kind="stable")
-    chosen = drawn.groupby("client_id", sort=False).head(clips_per_speaker)
-    return dict(zip(chosen["number"], chosen["seconds"], strict=True))
+def _by_hash(clips: pandas.DataFrame) -> pandas.DataFrame:
+    return clips.sort_values("sentence", key=lambda texts: texts.map(sentence_hash), kind="stable")
 
 
 def _measure(clip: Clip, audio: AudioSettings) -> dict[str, float | str]:
@@ -135,36 +136,30 @@ def speaker_table(
     (clips), minutes (usable), age, gender, and the medians of pitch, pitch_spread, loudness and level_range_db over the
     surveyed clips; NaN where there are none.
     """
-    names = {client_id: speaker_name(client_id, settings.keep_client_ids) for client_id in clips["client_id"].unique()}
     usable = usable_clips(clips, settings)
-    grouped = clips.assign(
-        usable=usable,
-        minutes=clips["seconds"].where(usable, 0.0) / 60,
-        age=clips["age"].map(lambda age: AGES.get(age, age)),
-        gender=clips["gender"].map(lambda gender: GENDERS.get(gender, gender)),
-    ).groupby(clips["client_id"].map(names).rename("speaker"))
-    table = pandas.DataFrame(
+    rows = pandas.DataFrame(
         {
-            "clips": grouped.size(),
-            "usable": grouped["usable"].sum(),
-            "minutes": grouped["minutes"].sum(),
-            "age": grouped["age"].agg(_most_common),
-            "gender": grouped["gender"].agg(_most_common),
+            "speaker": clips["client_id"].map(lambda client_id: speaker_name(client_id, settings.keep_client_ids)),
+            "usable": usable,
+            "minutes": clips["seconds"].where(usable, 0.0) / 60,
+            "age": clips["age"].map(lambda age: AGES.get(age, age)),
+            "gender": clips["gender"].map(lambda gender: GENDERS.get(gender, gender)),
         }
     )
+    totals = {"clips": ("usable", "size"), "usable": ("usable", "sum"), "minutes": ("minutes", "sum")}
+    table = rows.groupby("speaker").agg(**totals, age=("age", _most_common), gender=("gender", _most_common))
     if surveyed is not None:
         table = table.join(surveyed.groupby("speaker")[list(MEASURED)].median())
     return _by_minutes(table)
 
 
-def _most_common(values: pandas.Series) -> str:
-    counts = Counter(value for value in values if value != NOT_SAID)
-    return min(counts, key=lambda value: (-counts[value], value)) if counts else NOT_SAID
+def _most_common(answers: pandas.Series) -> str:
+    given = answers[answers != NOT_SAID].mode()  # of equally frequent ones the first in the alphabet
+    return given.iloc[0] if len(given) else NOT_SAID
 
 
 def _by_minutes(table: pandas.DataFrame) -> pandas.DataFrame:
-    order = sorted(table.index, key=lambda name: (-table.at[name, "minutes"], name))
-    return table.loc[order].rename_axis("speaker")
+    return table.sort_index().sort_values("minutes", ascending=False, kind="stable").rename_axis("speaker")
 
 
 def choose_speakers(table: pandas.DataFrame, settings: CorpusSettings) -> list[str]:
@@ -207,21 +202,19 @@ def _group(ordered: pandas.DataFrame, settings: CorpusSettings) -> list[str]:
 
 def _named(ordered: pandas.DataFrame, wanted: str) -> list[str]:
     """The table's names for a comma-separated list of pseudonyms or ids, each once."""
-    known = {name: name for name in ordered.index}
-    known |= {speaker_name(name, keep=False): name for name in ordered.index}
-    chosen = []
+    known = {name: name for name in ordered.index} | {speaker_name(name, keep=False): name for name in ordered.index}
+    chosen = {}
     for part in filter(None, map(str.strip, wanted.split(","))):
         name = known.get(part) or known.get(speaker_name(part, keep=False))
         if name is None:
-            names = ", ".join(str(name) for name in ordered.index[:10])
             raise CorpusError(
                 f"There is no speaker {part[:40]!r}. Write one, group, all, or names from notebook 2. "
-                f"The first of {len(ordered)} are: {names}."
+                f"The first of {len(ordered)} are: {', '.join(map(str, ordered.index[:10]))}."
             )
-        chosen.append(name)
+        chosen[name] = True
     if not chosen:
         raise CorpusError("No speaker is named. Write one, group, all, or names from notebook 2.")
-    return list(dict.fromkeys(chosen))
+    return list(chosen)
 
 
 def minutes_of(table: pandas.DataFrame, names: Sequence[str]) -> float:
@@ -239,3 +232,43 @@ def choice_line(table: pandas.DataFrame, names: Sequence[str], settings: CorpusS
             f"{settings.group_semitones:g} semitones."
         )
     return line
+
+
+def other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) -> dict[str, list[np.ndarray]]:
+    """Waveforms (samples,) of the corpus's other speakers, by name: baselines for speaker similarity.
+
+    At most the four speakers with the most clips, each with `clips_per_speaker` usable clips out of twice as many
+    candidates, chosen by the hash of the sentence. A speaker with fewer is omitted: the estimate would be too noisy.
+    Empty, with a warning, if the source is missing or has changed: a finished training must not fail for lack of a
+    baseline.
+    """
+    try:
+        return _other_speakers(folder, audio, clips_per_speaker)
+    except CorpusError as error:
+        warnings.warn(f"There are no other speakers to compare the voice with. {error}", stacklevel=2)
+        return {}
+
+
+def _other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) -> dict[str, list[np.ndarray]]:
+    settings = corpus_settings(folder)
+    columns = {"number": int, "speaker": str, "sentence": str, "text": str, "reason": str}
+    table = pandas.read_csv(
+        folder / "clips.csv", keep_default_na=False, dtype=columns, encoding="utf-8", usecols=list(columns)
+    )
+    others = table[table["reason"] == Reason.ANOTHER_SPEAKER].set_index("number")
+    speech: dict[str, list[np.ndarray]] = {name: [] for name in others["speaker"].value_counts().index[:4]}
+    others = _by_hash(others[others["speaker"].isin(speech)]).groupby("speaker").head(2 * clips_per_speaker)
+    preprocessing = Preprocessing.of(settings, audio)
+    for clip in read_corpus(settings, others.index) if speech else ():
+        row = others.loc[clip.number]
+        if clip.sentence != row["sentence"]:
+            raise changed(settings)
+        waveforms = speech[row["speaker"]]
+        if len(waveforms) < clips_per_speaker:
+            processed = preprocess(clip.audio, preprocessing)
+            clip.text, clip.reason = row["text"], processed.fault or KEPT
+            vars(clip).update(processed.figures or {})
+            filter_audio([clip], settings, audio.hop_length, audio.sampling_rate)
+            if clip.reason == KEPT and processed.waveform is not None:
+                waveforms.append(processed.waveform)
+    return {name: waveforms for name, waveforms in speech.items() if len(waveforms) == clips_per_speaker}

@@ -12,9 +12,8 @@ from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.files import read_json, rename, write_json, write_text
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings, describe
 from kurdtts_lib.data.audio_cache import OLD_TABLE, TABLE
-from kurdtts_lib.data.card import card
 from kurdtts_lib.data.dataset import KEPT, Parts, write_metadata
-from kurdtts_lib.data.report import report
+from kurdtts_lib.data.report import card, report
 
 RECORD = "preparation.json"
 LOCAL = "local.json"
@@ -40,7 +39,8 @@ def write_training_set(
     stage = folder / STAGE
     shutil.rmtree(stage, ignore_errors=True)  # left by a killed run
     stage.mkdir()
-    shown = _without_ids(settings, speakers)
+    named = settings.speaker not in ("one", "group", "all")  # perhaps by the source's ids, which are not published
+    shown = dataclasses.replace(settings, speaker=",".join(speakers)) if named else settings
     kept = clips[clips["reason"] == KEPT]
     write_metadata(stage / "metadata.csv", zip(kept["file"], kept["text"], strict=True))
     for part in Parts._fields:
@@ -53,8 +53,8 @@ def write_training_set(
     write_text(stage / "README.md", card(clips, shown, audio))
     source = str(Path(settings.source).absolute()) if Path(settings.source).exists() else settings.source
     write_json(stage / LOCAL, {"source": source})
-    corpus = describe(shown) | {"source": public_name(settings.source)}
-    record = {"corpus": corpus, "audio": describe(audio), "speakers": speakers, "reasons": _counts(clips)}
+    corpus, reasons = describe(shown) | {"source": public_name(settings.source)}, clips["reason"].value_counts()
+    record = {"corpus": corpus, "audio": describe(audio), "speakers": speakers, "reasons": reasons.to_dict()}
     write_json(stage / RECORD, record)
     _publish(stage, folder)
 
@@ -69,17 +69,6 @@ def _publish(stage: Path, folder: Path) -> None:
     for path in files:
         rename(path, folder / path.name)
     stage.rmdir()
-
-
-def _without_ids(settings: CorpusSettings, speakers: list[str]) -> CorpusSettings:
-    """The settings for publication: speakers named as in the tables, without the source's ids."""
-    if settings.speaker in ("one", "group", "all"):
-        return settings
-    return dataclasses.replace(settings, speaker=",".join(speakers))
-
-
-def _counts(clips: pandas.DataFrame) -> dict[str, int]:
-    return {reason: int(count) for reason, count in clips["reason"].value_counts().items()}
 
 
 def _speakers(kept: pandas.DataFrame, speakers: list[str]) -> pandas.DataFrame:

@@ -6,7 +6,7 @@ from kurdtts_lib.core.cards import public_name
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.settings import Profile
 from kurdtts_lib.data.dataset import read_parts, sampled
-from kurdtts_lib.data.other_speakers import other_speakers
+from kurdtts_lib.data.speakers import other_speakers
 from kurdtts_lib.data.training_set import corpus_settings, is_sample
 from kurdtts_lib.evaluation.metrics import Reference, load
 

@@ -45,6 +45,8 @@ _EXPLANATIONS = {
     "access": "{name!r} is neither a folder here nor a data set that the hub gives: {error}\nCheck the spelling and "
     "the network. If it is given only to those who ask for it, accept its terms at "
     "https://huggingface.co/datasets/{name}, then run `hf auth login` here.",
+    "local": "The Parquet files in {name} cannot be read: {error}\nGet the damaged file anew; if the disk is full, "
+    "make room: their content is kept once more, in the cache of the `datasets` library.",
     "form": "The data set {name} cannot be read: {error}\nChoose one of Parquet files without a loading script, or "
     + _DOWNLOAD,
 }
@@ -55,13 +57,13 @@ def open_parquet(folder: Path, files: Iterable[Path], settings: CorpusSettings) 
     had_bars = not datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()  # local files open in a moment
     try:
-        with _explained_files(folder):
+        with _explained(str(folder), local=True):
             # not `load_dataset`, which contacts the hub first: seconds of waiting without a network
             data = Dataset.from_parquet([glob.escape(str(path)) for path in files])
     finally:
         if had_bars:
             datasets.enable_progress_bars()
-    return _open(data, settings, f"The table in {folder}", partial(_explained_files, folder), folder)
+    return _open(data, settings, f"The table in {folder}", partial(_explained, str(folder), local=True), folder)
 
 
 def open_hub(settings: CorpusSettings) -> Source:
@@ -143,23 +145,14 @@ def _kind(feature: Any) -> str:
 
 
 @contextmanager
-def _explained_files(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError, DatasetsError, pyarrow.ArrowException) as error:
-        causes = f"{error} ({error.__cause__})" if error.__cause__ else str(error)
-        raise CorpusError(
-            f"The Parquet files in {folder} cannot be read: {causes}\nGet the damaged file anew; if the disk is full, "
-            "make room: their content is kept once more, in the cache of the `datasets` library."
-        ) from error
-
-
-@contextmanager
-def _explained(name: str) -> Iterator[None]:
+def _explained(name: str, local: bool = False) -> Iterator[None]:
+    """Turn an error of the libraries into CorpusError. name: of the data set, or of the folder if it is `local`."""
     try:
         yield
     except _ERRORS as error:
-        raise CorpusError(_EXPLANATIONS[_cause(error)].format(name=name, error=error)) from error
+        causes = f"{error} ({error.__cause__})" if local and error.__cause__ else error
+        explanation = _EXPLANATIONS["local" if local else _cause(error)]
+        raise CorpusError(explanation.format(name=name, error=causes)) from error
 
 
 def _cause(error: BaseException) -> str:

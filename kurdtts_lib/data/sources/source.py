@@ -77,7 +77,7 @@ class Source:
         up_votes, down_votes = _votes(values.get("up_votes"), 2), _votes(values.get("down_votes"), 0)
         faults = {  # in order: the first that applies
             Reason.NO_TEXT: not texts["sentence"].strip(),
-            Reason.NOT_UTF8: not all(map(_is_unicode, texts.values())),
+            Reason.NOT_UTF8: any(_storable(text) != text for text in texts.values()),
             Reason.NO_SPEAKER: not texts["client_id"].strip(),
             Reason.NO_VOTES: up_votes is None or down_votes is None,
         }
@@ -141,20 +141,15 @@ def _votes(value: Any, missing: int) -> int | None:
 
 
 def _storable(text: str) -> str:
-    """`text` with question marks for characters that UTF-8 cannot encode."""
+    """`text` with question marks for what UTF-8 cannot encode: lone surrogates, which JSON can contain."""
     return text.encode("utf-8", errors="replace").decode("utf-8")
-
-
-def _is_unicode(text: str) -> bool:
-    """False for lone surrogates, which JSON can contain and UTF-8 cannot encode."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _is_inside(name: str) -> bool:
     """Whether a file name from a table is valid and stays below its folder on every system."""
     if name.startswith("/") or "\\" in name or re.match("[A-Za-z]:", name) or ".." in name.split("/"):
         return False
-    return _is_unicode(name) and not any(ord(character) < 32 for character in name)
+    return name == _storable(name) and not any(ord(character) < 32 for character in name)
 
 
 def _is_file(path: Path) -> bool:
