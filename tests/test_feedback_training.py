@@ -22,12 +22,13 @@ from kurdtts_lib.data.dataset import Clip, part_of
 from kurdtts_lib.data.prepare import prepare
 from kurdtts_lib.evaluation.validation import validate
 from kurdtts_lib.feedback import finetune
-from kurdtts_lib.feedback.finetune import FeedbackTraining, only_training
+from kurdtts_lib.feedback.finetune import FeedbackTraining
+from kurdtts_lib.feedback.job import only_training
 from kurdtts_lib.feedback.replay import REPLAY_CLIPS, hold_out, mix, ordinary_sentences
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.text import normalize
 from kurdtts_lib.vits.voice import Voice
-from kurdtts_lib.voices import registry
+from kurdtts_lib.voices import lineage, registry
 
 TEXTS = ["Roj baş, heval.", "Ez diçim malê.", "Navê min Azad e.", "Em li vir in.", "Av sar e îro."]
 words = st.lists(st.text("abcdeş", min_size=1, max_size=4), min_size=1, max_size=12, unique=True)
@@ -76,10 +77,6 @@ def test_ordinary_clips_are_drawn_from_all_and_the_same_ones_again() -> None:
     places = [base.index(clip) for clip in drawn]
     assert min(places) < 200 and max(places) > 800, "a corpus is often sorted by speaker"
     assert set(drawn) == {clip for clip in mix(corrections, base[::-1], 0.75) if clip in base}
-
-
-def test_without_ordinary_recordings_or_their_share_only_corrections_are_heard() -> None:
-    corrections, base = clips(["a", "b"]), clips(["c"])
     assert mix(corrections, [], 0.5) == mix(corrections, base, 0.0) == corrections
 
 
@@ -141,6 +138,8 @@ def test_corrections_become_a_new_version_that_says_where_it_comes_from(
 ) -> None:
     prepared(profile, tmp_path)
     task = FeedbackTraining(profile, store)
+    settings = task.trainer.settings
+    assert (settings.steps, settings.learning_rate, settings.batch_size) == (2, 1e-4, profile.training.batch_size)
     assert not task.rehearsal and len(task.learned) + len(task.held_out) == len(TEXTS)
     assert task.trainer.run()
     result = task.finish(lambda line: None)
@@ -166,7 +165,7 @@ def test_a_voice_that_forgot_is_kept_and_not_current(
     for distance, may_be_current in ((1.051, False), (1.049, True)):
         task = FeedbackTraining(profile, store)
         task.trainer.run()
-        figures = iter([finetune._Likeness(5, at, 0.0, 0.0) for at in (1.0, distance, *[1.0] * 4)])
+        figures = iter([finetune.Likeness(5, at, 0.0, 0.0, []) for at in (1.0, distance, *[1.0] * 4)])
         monkeypatch.setattr(task, "_likeness", lambda *_, found=figures: next(found))
         result = task.finish(lambda line: None)
         assert result.better and ("did not become" in result.message) == (not may_be_current)
@@ -205,12 +204,18 @@ def test_only_what_decides_is_measured_and_it_is_what_the_measures_say(
     assert task.finish(lambda line: None).better
     clips = task.base.test[:3]
     speech = [np.full(16_000, 0.1, np.float32), *(syllables(1.0, seed=n).astype(np.float32) for n in (1, 2))]
-    found = task._likeness(speech, clips)
+
+    def likeness(speech: Sequence[np.ndarray]) -> finetune.Likeness:
+        spoken = iter(speech)
+        monkeypatch.setattr(finetune, "speak_spoken", lambda *_: next(spoken))
+        return task._likeness(task.trainer.voice, clips)
+
+    found = likeness(speech)
     recordings = [finetune.load([clip], profile.audio)[0] for clip in clips]
     energies = [[float(np.mean(np.float64(sound) ** 2)) for sound in sounds] for sounds in (recordings, speech)]
     louder = [10 * np.log10(spoken / recorded) for recorded, spoken in zip(*energies, strict=True)]
     assert found.loudness_difference_db == pytest.approx(np.mean(louder), abs=1e-3) and found.sentences == 3
-    assert task._likeness(recordings, clips).mel_distance < 1e-6 < 0.1 < found.mel_distance
+    assert likeness(recordings).mel_distance < 1e-6 < 0.1 < found.mel_distance
 
 
 @pytest.mark.usefixtures("learning")
@@ -240,25 +245,18 @@ def test_what_is_too_long_or_was_edited_during_the_training_stays_accepted(
         FeedbackTraining(profile, store)
 
 
-def test_without_recordings_the_voice_practises_its_own_speech_and_says_so(
-    profile: Profile, store: FeedbackStore, current: registry.RegisteredVoice
-) -> None:
-    with pytest.warns(UserWarning, match="its own earlier speech"):
-        task = FeedbackTraining(profile, store)
-    assert task.rehearsal and len(task.base.test) == finetune.RETENTION_SENTENCES < len(task.base.train)
-    assert {clip.path.parent.name for clip in task.base.train} == {"own-speech"}
-
-
-def test_only_accepted_corrections_teach(
+def test_only_accepted_corrections_teach_and_without_recordings_the_voice_practises_its_own_speech(
     profile: Profile, store: FeedbackStore, current: registry.RegisteredVoice
 ) -> None:
     first, second, *_ = store.corrections()
     store.withdraw(first.id)
     new = store.submit((syllables(2.0, seed=99).astype(np.float32), 16_000), "Ew hat malê.", consent=True)
-    with pytest.warns(UserWarning):
+    with pytest.warns(UserWarning, match="its own earlier speech"):
         task = FeedbackTraining(profile, store)
     ids = {one.id for one in task.corrections}
     assert second.id in ids and not {first.id, new.id} & ids
+    assert task.rehearsal and len(task.base.test) == finetune.RETENTION_SENTENCES < len(task.base.train)
+    assert {clip.path.parent.name for clip in task.base.train} == {"own-speech"}
 
 
 def test_nothing_accepted_and_no_voice_are_clear_errors(profile: Profile, make_voice: Callable[..., Voice]) -> None:
@@ -293,6 +291,8 @@ def test_withdrawing_marks_the_voice_that_learned_also_after_a_kill_before_the_m
     with monkeypatch.context() as patch:
         patch.setattr(finetune, "mark_voices", lambda store: None)  # killed between the voice and its mark
         entry = task.finish(lambda line: None).entry
+    card = current.folder / "voice.json"  # a voice of another store changes nothing
+    card.write_text('{"faults": [], "corrections": ["0123456789abcdef0123456789abcdef"]}', encoding="utf-8")
     chosen = store.corrections()[0].id
     assert store.history(chosen)[-1].what == "accepted"
     finetune.mark_voices(store)
@@ -300,15 +300,8 @@ def test_withdrawing_marks_the_voice_that_learned_also_after_a_kill_before_the_m
     assert store.tainted_voices() == {entry.folder.name: [chosen]}
 
 
-def test_a_voice_of_another_store_changes_nothing(store: FeedbackStore, current: registry.RegisteredVoice) -> None:
-    card = current.folder / "voice.json"
-    card.write_text('{"faults": [], "corrections": ["0123456789abcdef0123456789abcdef"]}', encoding="utf-8")
-    finetune.mark_voices(store)
-    assert store.tainted_voices() == {} and {one.state for one in store.corrections()} == {"accepted"}
-
-
 HOLD = """
-from kurdtts_lib.feedback.finetune import only_training
+from kurdtts_lib.feedback.job import only_training
 with only_training():
     print("here", flush=True)
     input()
@@ -329,21 +322,20 @@ def test_only_one_training_at_a_time_and_a_killed_one_gives_its_place_back(home:
         pass
 
 
-def test_settings_of_the_trainer_are_those_of_the_feedback(
-    profile: Profile, store: FeedbackStore, current: registry.RegisteredVoice
-) -> None:
-    changed = dataclasses.replace(profile, feedback=dataclasses.replace(profile.feedback, steps=7, patience=5))
-    with pytest.warns(UserWarning):
-        settings = FeedbackTraining(changed, store).trainer.settings
-    assert (settings.steps, settings.patience, settings.learning_rate) == (7, 5, 1e-4)
-    assert settings.batch_size == profile.training.batch_size
-
-
+@pytest.mark.usefixtures("learning")
 @pytest.mark.filterwarnings("ignore:There are no ordinary recordings")
 def test_the_command_line_trains_and_says_what_became_of_it(
-    store: FeedbackStore, current: registry.RegisteredVoice, capsys: pytest.CaptureFixture[str]
+    profile: Profile,
+    store: FeedbackStore,
+    current: registry.RegisteredVoice,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert app.main(["feedback", "train"]) == 1 and "does not say which profile" in capsys.readouterr().err
+    few = dataclasses.replace(
+        lineage.profile_of(current, "sample"), training=profile.training, feedback=profile.feedback
+    )
+    monkeypatch.setattr(lineage, "profile_of", lambda *_: few)
     assert app.main(["feedback", "train", "--profile", "sample"]) == 0
     said = capsys.readouterr().out
     assert "elsewhere" in said and "held out" in said

@@ -22,7 +22,7 @@ OFFLINE = [["export", "99", "-o", "x"], ["say", "roj", "-o", "x.wav", "--voice",
 @pytest.fixture
 def corpus(make_audible_voice: Callable[..., Voice], tmp_path: Path) -> Path:
     """A voice of the full profile's settings, trained for one step on recordings of one's own."""
-    sentences = [f"{text} {word}" for text in ordinary_sentences(30) for word in ("baş", "îro")]
+    sentences = [f"{text} {word}" for text in ordinary_sentences(10) for word in ("baş", "îro")]
     folder = common_voice(tmp_path / "dengê min", [{"sentence": text, "seconds": 4.5} for text in sentences])
     save_voice(make_audible_voice(), tmp_path / "base", "base\n")
     profile = ["--profile", str(folder)]

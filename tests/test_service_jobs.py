@@ -18,14 +18,14 @@ from speechlike import syllables
 from kurdtts_lib.cli import app
 from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.files import write_json, write_text
+from kurdtts_lib.core.settings import load_profile
 from kurdtts_lib.feedback import finetune
-from kurdtts_lib.feedback.finetune import FeedbackTraining, only_training
-from kurdtts_lib.feedback.job import LOCK, PROGRESS, RESULT, STOP, reported
+from kurdtts_lib.feedback.job import LOCK, PROGRESS, RESULT, STOP, only_training, reported
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service import jobs
 from kurdtts_lib.service.jobs import START, Jobs, training_command
 from kurdtts_lib.vits.voice import Voice
-from kurdtts_lib.voices import registry
+from kurdtts_lib.voices import lineage, registry
 
 ID = "a" * 32
 
@@ -128,9 +128,9 @@ def test_the_real_command_stops_and_goes_on_and_tells_it_all(
     home: Path, make_audible_voice: Callable[..., Voice], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finetune, "RETENTION_SENTENCES", 2)
-    usual = FeedbackTraining._settings
-    short = {"steps": 4, "validate_every": 1, "checkpoint_every": 2}
-    monkeypatch.setattr(FeedbackTraining, "_settings", lambda task: dataclasses.replace(usual(task), **short))
+    sample = load_profile("sample")
+    few = dataclasses.replace(sample, feedback=dataclasses.replace(sample.feedback, steps=4, validate_every=1))
+    monkeypatch.setattr(lineage, "profile_of", lambda *_: few)
     voice, store = make_audible_voice(), FeedbackStore()
     voice.card = {"faults": [], "parent": None, "licence": "CC0"}
     registry.publish(voice, "test", lambda card: "")

@@ -132,7 +132,8 @@ def _train(options: argparse.Namespace) -> int:
 
 def _train_reported(options: argparse.Namespace, report: "JobReport") -> int:
     from kurdtts_lib.cli.training_bar import run_to_end
-    from kurdtts_lib.feedback.finetune import FeedbackTraining, only_training
+    from kurdtts_lib.feedback.finetune import FeedbackTraining
+    from kurdtts_lib.feedback.job import only_training
     from kurdtts_lib.feedback.store import FeedbackStore
     from kurdtts_lib.voices import registry
     from kurdtts_lib.voices.lineage import profile_of
@@ -152,11 +153,10 @@ def _train_reported(options: argparse.Namespace, report: "JobReport") -> int:
             return 130
         result = task.finish()
     report.end("done", result.message, result.voice_facts(task.left_out))
-    for name in ("learned", "held_out", "elsewhere"):
-        if change := getattr(result, name):
-            print(
-                f"{name.replace('_', ' '):10} {change.sentences:3d} sentences {change.before:.2f} -> {change.after:.2f}"
-            )
+    line = "{name:10} {sentences:3d} sentences {before:.2f} -> {after:.2f}"
+    for name, change in result.changes.items():
+        if change:
+            print(line.format(name=name.replace("_", " "), **change))
     print(result.message)
     return 0
 

@@ -5,23 +5,21 @@ import datetime
 import hashlib
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from kurdtts_lib import __version__
 from kurdtts_lib.audio import distances, levels
 from kurdtts_lib.audio.io import write_wav
+from kurdtts_lib.core.cards import render
 from kurdtts_lib.core.errors import CorpusError, TrainingError
-from kurdtts_lib.core.files import locked
-from kurdtts_lib.core.settings import Profile, TrainingSettings, describe, home
+from kurdtts_lib.core.settings import Profile, describe, home
 from kurdtts_lib.data.dataset import Clip, Parts, sampled
 from kurdtts_lib.data.preprocess import Preprocessing, preprocess
 from kurdtts_lib.evaluation import load
 from kurdtts_lib.evaluation.validation import validator
 from kurdtts_lib.feedback.database import now
-from kurdtts_lib.feedback.outcome import FeedbackResult, MetricChange, readme
 from kurdtts_lib.feedback.replay import REPLAY_CLIPS, hold_out, mix, ordinary_sentences
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.speech.raw import speak_spoken
@@ -30,7 +28,14 @@ from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices import registry
 from kurdtts_lib.voices.finetune import check_machine, clips_of, licence_of
 from kurdtts_lib.voices.lineage import check_profile, origin_of
+from kurdtts_lib.voices.registry import RegisteredVoice
 
+CHANGES = {
+    "learned": "the corrections it learned from",
+    "held_out": "the corrections held out",
+    "elsewhere": "the sentences that must not get worse",
+}
+"""What is measured before and after a training."""
 RETENTION_SENTENCES = 12
 """Ordinary sentences on which forgetting is measured."""
 OWN_SPEECH_NEPERS = 0.25
@@ -38,14 +43,64 @@ OWN_SPEECH_NEPERS = 0.25
 voice with two seeds is 0.1 to 0.3 apart; 0.25 is 2 dB."""
 
 
-@dataclass(frozen=True)
-class _Likeness:
-    """Speech compared with recordings of the same sentences, means: the few fast metrics that `faults_of` needs."""
+class MetricChange(NamedTuple):
+    """Mean mel distance (nepers) between speech and recordings of some sentences, before and after."""
+
+    sentences: int
+    before: float
+    after: float
+
+
+class FeedbackResult(NamedTuple):
+    """The result of a training on corrections."""
+
+    entry: RegisteredVoice
+    """The new voice; without a better step, the one that the training started from."""
+    better: bool
+    """Whether a step was nearer to the held-out corrections than the voice it started from. If not, no voice is
+    published, no correction is marked as used, and `before` equals `after`."""
+    learned: MetricChange
+    """On corrections that it was trained on."""
+    held_out: MetricChange | None
+    """On held-out corrections, which chose the step. None if there was only one correction."""
+    elsewhere: MetricChange
+    """On ordinary sentences, which must not get worse."""
+
+    @property
+    def message(self) -> str:
+        """The result in a sentence."""
+        version = self.entry.version
+        if not self.better:
+            return (
+                f"Nothing better was found: no step came nearer to the held-out corrections than voice {version}, so "
+                "it stays the current voice, and the corrections stay as they were. More corrections may help."
+            )
+        if self.entry.faults:
+            return f"Voice {version} was made and did not become the current voice: {' '.join(self.entry.faults)}"
+        return f"Voice {version} was made and is the current voice now."
+
+    @property
+    def changes(self) -> dict[str, dict | None]:
+        """The three changes as data."""
+        return {name: change and change._asdict() for name, change in self._asdict().items() if name in CHANGES}
+
+    def voice_facts(self, left_out: dict[str, str]) -> dict | None:
+        """The new voice as data for other programs. left_out: why, by correction. None if no voice was published."""
+        if not self.better:
+            return None
+        about = {"version": self.entry.version, "voice": self.entry.folder.name, "faults": self.entry.faults}
+        return {**about, **self.changes, "left_out": left_out}
+
+
+class Likeness(NamedTuple):
+    """A voice's speech compared with recordings of the same sentences, means: the fast metrics of `faults_of`."""
 
     sentences: int
     mel_distance: float
     loudness_difference_db: float
     clipped_share: float
+    speech: list[np.ndarray]
+    """(samples,) of each sentence."""
 
 
 class FeedbackTraining:
@@ -73,8 +128,13 @@ class FeedbackTraining:
         """By id: why an accepted correction is not used."""
         self.learned, self.held_out = self._corrected_clips()
         self.base, self.rehearsal = self._ordinary_clips(voice)
-        settings = self._settings()
-        mixed = mix(self.learned, self.base.train, profile.feedback.base_share)
+        feedback = profile.feedback
+        settings = dataclasses.replace(
+            profile.training,
+            **{name: getattr(feedback, name) for name in ("steps", "learning_rate", "validate_every", "patience")},
+            checkpoint_every=feedback.validate_every,
+        )
+        mixed = mix(self.learned, self.base.train, feedback.base_share)
         validate = validator(self.held_out, profile.audio, settings.validation_clips)
         self.trainer = Trainer(voice, mixed, validate, settings, profile.audio, self.folder)
 
@@ -84,17 +144,6 @@ class FeedbackTraining:
         facts.append(f"{self.profile.corpus.max_seconds} {REPLAY_CLIPS} {RETENTION_SENTENCES}")
         facts += [f"{one.id} {one.digest} {one.spoken}" for one in self.corrections]
         return hashlib.sha256("\n".join(facts).encode("utf-8")).hexdigest()[:12]
-
-    def _settings(self) -> TrainingSettings:
-        feedback = self.profile.feedback
-        return dataclasses.replace(
-            self.profile.training,
-            steps=feedback.steps,
-            learning_rate=feedback.learning_rate,
-            validate_every=feedback.validate_every,
-            checkpoint_every=feedback.validate_every,
-            patience=feedback.patience,
-        )
 
     def _corrected_clips(self) -> tuple[list[Clip], list[Clip]]:
         """The corrections' audio, preprocessed as all recordings are: clips to train on, and clips held out."""
@@ -130,14 +179,13 @@ class FeedbackTraining:
                 "from.",
                 stacklevel=3,
             )
-        spoken = [self._own_speech(voice, text) for text in ordinary_sentences(4 * RETENTION_SENTENCES)]
-        return Parts(spoken[RETENTION_SENTENCES:], [], spoken[:RETENTION_SENTENCES]), True
-
-    def _own_speech(self, voice: Voice, text: str) -> Clip:
-        path = self.folder / "own-speech" / f"{hashlib.sha256(text.encode('utf-8')).hexdigest()[:12]}.wav"
-        if not path.is_file():
-            write_wav(path, speak_spoken(voice, text, seed=2), self.profile.audio.sampling_rate)
-        return Clip(path, text)
+        clips = []
+        for text in ordinary_sentences(4 * RETENTION_SENTENCES):
+            path = self.folder / "own-speech" / f"{hashlib.sha256(text.encode('utf-8')).hexdigest()[:12]}.wav"
+            if not path.is_file():
+                write_wav(path, speak_spoken(voice, text, seed=2), self.profile.audio.sampling_rate)
+            clips.append(Clip(path, text))
+        return Parts(clips[RETENTION_SENTENCES:], [], clips[:RETENTION_SENTENCES]), True
 
     def finish(self, notify: Callable[[str], None] = print) -> FeedbackResult:
         """Compare before and after, publish the voice, and mark its corrections as used.
@@ -146,27 +194,41 @@ class FeedbackTraining:
         started from, nothing changes. notify: called with a line of text before each stage.
         """
         best, step = self.trainer.best_voice()
-        voice = best if step else None  # step 0 is the validation of the parent itself
         notify(f"The best voice is that of step {step} (of {self.trainer.step}).")
         parent = load_voice(str(self.parent.folder))
         parent.model.to(device=best.model.device)  # type: ignore[call-arg]
-        notify("Measuring the sentences that must not get worse ...")
-        elsewhere, faults = self._elsewhere(parent, voice, sampled(self.base.test, RETENTION_SENTENCES))
-        notify("Measuring the corrections ...")
-        learned = self._change(parent, voice, self.learned)
-        held_out = self._change(parent, voice, self.held_out) if self.held_out else None
-        entry = self.parent
-        if voice is not None:
-            voice.card = self._card(parent, step) | {
-                "learned": dataclasses.asdict(learned),
-                "elsewhere": dataclasses.asdict(elsewhere),
-                "faults": faults,
-                "held_out": dataclasses.asdict(held_out) if held_out else None,
-            }
+        voices = [parent, best] if step else [parent]  # step 0 is the validation of the parent itself
+        clips = (self.learned, self.held_out, sampled(self.base.test, RETENTION_SENTENCES))
+        likeness: dict[str, list[Likeness]] = {}
+        changes: dict[str, Any] = {}
+        for name, some in reversed(list(zip(CHANGES, clips, strict=True))):
+            notify(f"Measuring {CHANGES[name]} ...")
+            likeness[name] = found = [self._likeness(voice, some) for voice in voices if some]
+            changes[name] = MetricChange(len(some), found[0].mel_distance, found[-1].mel_distance) if found else None
+        result = FeedbackResult(self.parent, bool(step), **changes)
+        if step:
+            faults = self._faults(*likeness["elsewhere"])
+            best.card = self._card(parent, step) | result.changes | {"faults": faults}
             origin = origin_of(self.profile, self.parent)
-            entry = registry.publish(voice, self.parent.name, readme, origin=origin, notify=notify)
+            entry = registry.publish(best, self.parent.name, readme, origin=origin, notify=notify)
             mark_voices(self.store)
-        return FeedbackResult(entry, voice is not None, learned, held_out, elsewhere)
+            result = result._replace(entry=entry)
+        return result
+
+    def _faults(self, was: Likeness, after: Likeness) -> list[str]:
+        tolerated = OWN_SPEECH_NEPERS if self.rehearsal else was.mel_distance * self.profile.feedback.tolerance
+        return registry.faults_of(after.speech, after, was.mel_distance, was.mel_distance + tolerated)
+
+    def _likeness(self, voice: Voice, clips: Sequence[Clip]) -> Likeness:
+        audio, speech = self.profile.audio, [speak_spoken(voice, clip.text) for clip in clips]
+        pairs = list(zip(load(clips, audio), speech, strict=True))
+        return Likeness(
+            sentences=len(pairs),
+            mel_distance=float(np.mean([distances.mel_distance(*pair, audio) for pair in pairs])),
+            loudness_difference_db=float(np.mean([levels.rms_db(b) - levels.rms_db(a) for a, b in pairs])),
+            clipped_share=float(np.mean([levels.clipped_share(waveform) for waveform in speech])),
+            speech=speech,
+        )
 
     def _card(self, parent: Voice, step: int) -> dict:
         """The voice's card, without its metrics."""
@@ -188,34 +250,10 @@ class FeedbackTraining:
             "settings": describe(self.trainer.settings),
         }
 
-    def _elsewhere(self, parent: Voice, voice: Voice | None, clips: Sequence[Clip]) -> tuple[MetricChange, list[str]]:
-        """The change on ordinary sentences, and the voice's faults."""
-        was = self._likeness(_speech(parent, clips), clips).mel_distance
-        if voice is None:
-            return MetricChange(len(clips), was, was), []
-        speech = _speech(voice, clips)
-        after = self._likeness(speech, clips)
-        allowed = was + OWN_SPEECH_NEPERS if self.rehearsal else was * (1 + self.profile.feedback.tolerance)
-        return MetricChange(len(clips), was, after.mel_distance), registry.faults_of(speech, after, was, allowed)
 
-    def _change(self, parent: Voice, voice: Voice | None, clips: Sequence[Clip]) -> MetricChange:
-        was = self._likeness(_speech(parent, clips), clips).mel_distance
-        after = was if voice is None else self._likeness(_speech(voice, clips), clips).mel_distance
-        return MetricChange(len(clips), was, after)
-
-    def _likeness(self, speech: Sequence[np.ndarray], clips: Sequence[Clip]) -> _Likeness:
-        audio = self.profile.audio
-        pairs = list(zip(load(clips, audio), speech, strict=True))
-        return _Likeness(
-            sentences=len(pairs),
-            mel_distance=float(np.mean([distances.mel_distance(*pair, audio) for pair in pairs])),
-            loudness_difference_db=float(np.mean([levels.rms_db(b) - levels.rms_db(a) for a, b in pairs])),
-            clipped_share=float(np.mean([levels.clipped_share(waveform) for waveform in speech])),
-        )
-
-
-def _speech(voice: Voice, clips: Sequence[Clip]) -> list[np.ndarray]:
-    return [speak_spoken(voice, clip.text) for clip in clips]
+def readme(card: dict) -> str:
+    """The README of a voice that learned from corrections, from its card."""
+    return render("feedback/voice.md", card=card)
 
 
 def mark_voices(store: FeedbackStore) -> None:
@@ -228,12 +266,3 @@ def mark_voices(store: FeedbackStore) -> None:
         # A card may name corrections of another store.
         if ids := [id for id in entry.card.get("corrections", []) if id in there]:
             store.mark_used(ids, entry.folder.name, entry.card.get("corrections_read_at", ""))
-
-
-def only_training() -> AbstractContextManager[None]:
-    """Hold the lock of feedback trainings on this machine, which is also released if the process is killed.
-
-    Raises TrainingError if another program holds it.
-    """
-    busy = TrainingError("Another training on corrections is running. Wait until it is done.")
-    return locked(home() / "runs" / "feedback", busy)

@@ -1,15 +1,16 @@
-"""Progress and result of a training that another program started, as files in a folder that both know."""
+"""Progress and result of a training that another program started, as files in a folder; one training at a time."""
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock
 
 from kurdtts_lib.core.errors import KurdTTSError, TrainingError
-from kurdtts_lib.core.files import write_json
+from kurdtts_lib.core.files import locked, write_json
+from kurdtts_lib.core.settings import home
 
 PROGRESS = "progress.json"
 RESULT = "result.json"
@@ -63,3 +64,12 @@ def reported(folder: Path | None) -> Iterator[JobReport]:
         except KurdTTSError as error:
             report.end("failed", str(error))
             raise
+
+
+def only_training() -> AbstractContextManager[None]:
+    """Hold the lock of feedback trainings on this machine, which is also released if the process is killed.
+
+    Raises TrainingError if another program holds it.
+    """
+    busy = TrainingError("Another training on corrections is running. Wait until it is done.")
+    return locked(home() / "runs" / "feedback", busy)

@@ -1,6 +1,6 @@
 """Which corrections are trained on and which are held out, their replay mix, and ordinary sentences to read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import cycle, islice
 
@@ -44,18 +44,20 @@ def mix(corrections: Sequence[Clip], base: Sequence[Clip], base_share: float) ->
 
 def ordinary_sentences(count: int) -> list[str]:
     """Up to `count` sentences of the bundled sample with a certain reading, as spoken, each once, chosen by hash."""
-    return sorted({spoken for _, spoken in _certain()}, key=sentence_hash)[:count]
+    return sorted(_certain(), key=sentence_hash)[:count]
 
 
 def sentences_to_read() -> list[str]:
     """All sentences of the bundled sample with a certain reading, as written, each once."""
-    return list({spoken: written for written, spoken in _certain()}.values())
+    return list(_certain().values())
 
 
-def _certain() -> Iterator[tuple[str, str]]:
-    """Written and spoken form of the bundled sample's sentences with a certain reading."""
+def _certain() -> dict[str, str]:
+    """The bundled sample's sentences with a certain reading: the written form, by the spoken one."""
+    found = {}
     for clip in read_corpus(CorpusSettings()):
         with suppress(TextError):  # the sample has sentences without a reading on purpose
             normalized = normalize(clip.sentence)
             if not normalized.uncertain():
-                yield clip.sentence.strip(), normalized.text
+                found[normalized.text] = clip.sentence.strip()
+    return found

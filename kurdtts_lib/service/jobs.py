@@ -15,8 +15,7 @@ from filelock import FileLock, Timeout
 from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.files import read_json, write_json
 from kurdtts_lib.core.settings import home
-from kurdtts_lib.feedback.finetune import only_training
-from kurdtts_lib.feedback.job import LOCK, PROGRESS, RESULT, STOP, JobReport
+from kurdtts_lib.feedback.job import LOCK, PROGRESS, RESULT, STOP, JobReport, only_training
 from kurdtts_lib.service.errors import ServiceError
 from kurdtts_lib.service.schemas import JobBody
 
