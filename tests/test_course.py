@@ -1,6 +1,5 @@
 """The course runner leaves a record of every notebook, also of one that fails."""
 
-import io
 import re
 import signal
 import subprocess
@@ -23,41 +22,23 @@ def notebook(path: Path, *cells: str) -> Path:
     return path
 
 
-def test_executed_notebook_is_kept_as_ipynb_and_html(tmp_path: Path) -> None:
-    stream = io.StringIO()
+def test_executed_notebook_is_kept_as_ipynb_and_html(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = notebook(tmp_path / "01_a.ipynb", "print('roj' + ' baş')")
-    course.run_notebook(source, tmp_path / "out" / "01_a.ipynb", course.Display(stream))
+    course.run_notebook(source, tmp_path / "out" / "01_a.ipynb")
     executed = nbformat.read(tmp_path / "out" / "01_a.ipynb", as_version=4)
     assert executed.cells[1].outputs[0].text == "roj baş\n"
     assert "roj baş" in (tmp_path / "out" / "01_a.html").read_text(encoding="utf-8")
-    assert "01_a  1 cells in" in stream.getvalue()
+    printed = capsys.readouterr()
+    assert "01_a  1 cells in" in printed.out and "\r" not in printed.out + printed.err, "no bar in a file"
 
 
 def test_failing_cell_is_raised_and_what_ran_before_is_kept(tmp_path: Path) -> None:
     source = notebook(tmp_path / "01_a.ipynb", "print('before')", "assert 1 == 2", "print('never')")
     with pytest.raises(CellExecutionError, match="assert 1 == 2"):
-        course.run_notebook(source, tmp_path / "out" / "01_a.ipynb", course.Display(io.StringIO()))
+        course.run_notebook(source, tmp_path / "out" / "01_a.ipynb")
     executed = nbformat.read(tmp_path / "out" / "01_a.ipynb", as_version=4)
     assert executed.cells[1].outputs[0].text == "before\n"
     assert executed.cells[3].outputs == []
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_terminal_shows_notebook_step_and_time_on_one_line() -> None:
-    terminal = Terminal()
-    course.Display(terminal).step("04_vits", 3, 12, "Train")
-    assert "\n" not in terminal.getvalue()
-    assert "00:00  04_vits  3/12  Train" in terminal.getvalue()
-
-
-def test_step_titles_are_the_headings_above_the_cells() -> None:
-    cells = [nbformat.v4.new_markdown_cell("# A\ntext"), nbformat.v4.new_code_cell("1"),
-             nbformat.v4.new_markdown_cell("no heading"), nbformat.v4.new_code_cell("2")]  # fmt: skip
-    assert course._titles(cells) == ["A", "A", "A", "A"]
 
 
 def test_summary_shows_before_and_after_of_the_voices_card(tmp_path: Path) -> None:

@@ -7,18 +7,18 @@ so that no run overwrites another's.
 import argparse
 import datetime
 import os
-import shutil
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import HTMLExporter
+from tqdm import tqdm
 
 from kurdtts_lib.cli.app import utf8_console
 from kurdtts_lib.core.files import read_json, write_text
@@ -27,91 +27,47 @@ from kurdtts_lib.core.settings import REPOSITORY
 CELL_TIMEOUT_SECONDS = 4 * 3600
 
 
-class Display:
-    """Progress: one live line on a terminal, elsewhere one line per notebook."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._live = stream.isatty()
-        self._started = time.monotonic()
-
-    def step(self, notebook: str, cell: int, cells: int, title: str) -> None:
-        if self._live:
-            columns = shutil.get_terminal_size().columns - 1
-            line = f"  {self._clock()}  {notebook}  {cell}/{cells}  {title}"
-            self._stream.write(f"\r{line[:columns]:<{columns}}")
-            self._stream.flush()
-
-    def done(self, notebook: str, cells: int, seconds: float) -> None:
-        self.say(f"  {self._clock()}  {notebook}  {cells} cells in {seconds:.0f} s")
-
-    def say(self, text: str) -> None:
-        columns = shutil.get_terminal_size().columns - 1
-        self._stream.write(f"\r{' ' * columns}\r{text}\n" if self._live else f"{text}\n")
-        self._stream.flush()
-
-    def _clock(self) -> str:
-        elapsed = int(time.monotonic() - self._started)
-        return f"{elapsed // 60:02d}:{elapsed % 60:02d}"
-
-
-def run_notebook(source: Path, target: Path, display: Display) -> None:
+def run_notebook(source: Path, target: Path) -> None:
     """Execute `source` cell by cell and write `target` as .ipynb and .html, also when a cell fails.
 
     Raises CellExecutionError with the failing cell's traceback, or DeadKernelError.
     """
     notebook: Any = nbformat.read(source, as_version=4)
-    code = [index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
-    titles = _titles(notebook.cells)
-    started = time.monotonic()
-
-    def on_cell_start(cell: Any, cell_index: int) -> None:
-        if cell_index in code:
-            display.step(source.stem, code.index(cell_index) + 1, len(code), titles[cell_index])
-
+    cells, started = sum(cell.cell_type == "code" for cell in notebook.cells), time.monotonic()
+    bar = tqdm(total=cells, desc=f"  {source.stem}", unit=" cells", leave=False, disable=not sys.stdout.isatty())
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT_SECONDS,
         kernel_name="python3",
         extra_arguments=["--IPKernelApp.log_level=ERROR"],  # its warnings are for servers and confuse readers
-        on_cell_start=on_cell_start,
+        on_cell_executed=lambda **_: bar.update(),
         store_widget_state=False,  # without a kernel a widget does not work: static HTML replaces it
         resources={"metadata": {"path": str(source.parent)}},
     )
     try:
         client.execute()
     finally:
+        bar.close()
         write_text(target.with_suffix(".ipynb"), nbformat.writes(notebook))
         html, _ = HTMLExporter().from_notebook_node(notebook)
         write_text(target.with_suffix(".html"), html)
-    display.done(source.stem, len(code), time.monotonic() - started)
+    print(f"  {source.stem}  {cells} cells in {time.monotonic() - started:.0f} s", flush=True)
 
 
-def _titles(cells: Sequence[Any]) -> list[str]:
-    """For each cell, the last heading above it."""
-    titles, current = [], ""
-    for cell in cells:
-        if cell.cell_type == "markdown":
-            headings = [line.lstrip("# ") for line in cell.source.splitlines() if line.startswith("#")]
-            current = headings[-1] if headings else current
-        titles.append(current)
-    return titles
-
-
-def run_course(folder: Path, display: Display) -> int:
+def run_course(folder: Path) -> int:
     """Run every notebook with `folder` as its home. Returns 0 if all cells passed, else 1."""
     os.environ["KURDTTS_HOME"] = str(folder)
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # a debugger's warning that confuses readers
     notebooks = sorted((REPOSITORY / "notebooks").glob("[0-9]*.ipynb"))
-    display.say(f"The course: {len(notebooks)} notebooks on the bundled sample. Results go to {folder}")
+    print(f"The course: {len(notebooks)} notebooks on the bundled sample. Results go to {folder}", flush=True)
     for source in notebooks:
         try:
-            run_notebook(source, folder / source.name, display)
+            run_notebook(source, folder / source.name)
         except (CellExecutionError, DeadKernelError) as error:
-            display.say(f"\n{source.name} stopped:\n{str(error)[-1500:]}")
-            display.say(f"The notebook up to this point: {(folder / source.name).with_suffix('.html')}")
+            print(f"\n{source.name} stopped:\n{str(error)[-1500:]}")
+            print(f"The notebook up to this point: {(folder / source.name).with_suffix('.html')}")
             return 1
-    display.say(summary(folder))
+    print(summary(folder))
     return 0
 
 
@@ -119,7 +75,7 @@ def summary(folder: Path) -> str:
     """The run's results, from the cards of the fine-tuned voice and of the one trained on corrections."""
     cards = {path.parent: read_json(path) for path in sorted((folder / "models").glob("voice-*/voice.json"))}
     voice, card = next((voice, card) for voice, card in cards.items() if "likeness_baselines" in card)
-    before, after, likeness = card["before"], card["after"], card["likeness_baselines"]
+    likeness = card["likeness_baselines"]
     rows = [
         ("mel cepstral distance, dB (less is better)", "mel_cepstral_distance"),
         ("mel distance (less is better)", "mel_distance"),
@@ -129,13 +85,11 @@ def summary(folder: Path) -> str:
     ]
     other = likeness["other_voices"]
     nearest = f"the nearest other speaker {other:.2f}" if other is not None else "no other speaker to compare with"
-    table = "\n".join(f"  {title:44}{before[key]:9.2f}{after[key]:9.2f}" for title, key in rows)
     return f"""
 Your voice was fine-tuned: {card["steps"]} steps on {card["training_clips"]} clips.
 Measured on {card["test_clips"]} sentences that it never saw, against the recordings of them:
 
-  {"":44}{"before":>9}{"after":>9}
-{table}
+{_table([(title, card["before"][key], card["after"][key]) for title, key in rows])}
   * for comparison: the same speaker's other sentences {likeness["same_voice"]:.2f}, {nearest}
 {_corrections(cards)}
 Listen to recording, before and after:  {voice / "samples"}
@@ -156,13 +110,16 @@ def _corrections(cards: dict[Path, dict]) -> str:
         return ""
     voice, card = learned[-1]
     rows = [("corrections that it did not learn from", "held_out"), ("ordinary sentences", "elsewhere")]
-    table = "\n".join(f"  {title:44}{card[key]['before']:9.2f}{card[key]['after']:9.2f}" for title, key in rows)
     return f"""
 Then it learned {card["data"]} and became {voice.name}. Mel distance, less is nearer:
 
-  {"":44}{"before":>9}{"after":>9}
-{table}
+{_table([(title, card[key]["before"], card[key]["after"]) for title, key in rows])}
 """
+
+
+def _table(rows: list[tuple[str, float, float]]) -> str:
+    lines = [f"  {title:44}{before:9.2f}{after:9.2f}" for title, before, after in rows]
+    return "\n".join([f"  {'':44}{'before':>9}{'after':>9}", *lines])
 
 
 def interruptible(work: Callable[[], int]) -> int:
@@ -184,11 +141,10 @@ def interruptible(work: Callable[[], int]) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Run every notebook of the course on the bundled sample.")
-    parser.parse_args(arguments)
+    argparse.ArgumentParser(description="Run every notebook of the course on the bundled sample.").parse_args(arguments)
     utf8_console()
     stamp = datetime.datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    return interruptible(lambda: run_course(REPOSITORY / "runs" / stamp, Display(sys.stdout)))
+    return interruptible(lambda: run_course(REPOSITORY / "runs" / stamp))
 
 
 if __name__ == "__main__":
