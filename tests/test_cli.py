@@ -12,8 +12,9 @@ import pandas
 import pytest
 import soundfile
 
-from kurdtts_lib.cli import app, training_bar
-from kurdtts_lib.core.settings import with_preset
+from kurdtts_lib.cli import app, train
+from kurdtts_lib.core.settings import load_profile
+from kurdtts_lib.core.training_settings import with_preset
 from kurdtts_lib.data.training_set import corpus_settings
 from kurdtts_lib.vits import optimised_ops
 from kurdtts_lib.vits.log import StepReport
@@ -50,9 +51,9 @@ def test_epochs_become_steps_by_the_number_of_training_clips(tmp_path: Path) -> 
     table = pandas.DataFrame({"file": "wavs/1.wav", "text": "roj", "part": ["train"] * 27 + ["validation", "test"]})
     table.to_parquet(tmp_path / "metadata.parquet")
     options = app._parser().parse_args(["train", "--data-dir", str(tmp_path), "--epochs", "3"])
-    profile = dataclasses.replace(app.load_profile("sample"), data_dir=tmp_path)
+    profile = dataclasses.replace(load_profile("sample"), data_dir=tmp_path)
     expected = 3 * -(-27 // profile.training.batch_size)
-    assert app._training_settings(options, profile).steps == expected > 3
+    assert train.training_settings(options, profile).steps == expected > 3
 
 
 def test_say_without_a_voice_says_how_to_get_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,21 +137,21 @@ def test_check_prints_a_line_for_each_check(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_preset_and_tensorboard_change_only_how_the_machine_computes() -> None:
-    profile = app.load_profile("full")
+    profile = load_profile("full")
     chosen = app._parser().parse_args(["train", "--preset", "cpu", "--tensorboard", "--steps", "7"])
-    settings = app._training_settings(chosen, profile)
+    settings = train.training_settings(chosen, profile)
     assert (settings.mixed_precision, settings.gradient_checkpointing, settings.tensorboard) == ("no", False, True)
     assert dataclasses.replace(with_preset(settings, "gpu-8gb"), steps=1500, tensorboard=False) == profile.training
 
 
-@pytest.mark.parametrize("number", training_bar.STOPPING)  # Ctrl-Break too, where there is one
+@pytest.mark.parametrize("number", train.STOPPING)  # Ctrl-Break too, where there is one
 def test_the_first_signal_sets_the_stop_event_and_the_second_one_is_the_old_handlers(
     number: signal.Signals, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caught: list[int] = []
     before = signal.signal(number, lambda *_: caught.append(number))
     try:
-        with training_bar.stop_on_signals(alone=True) as stop:
+        with train.stop_on_signals(alone=True) as stop:
             signal.raise_signal(number)
             assert stop.is_set() and not caught
             assert "Stopping after this step" in capfd.readouterr().err
@@ -161,7 +162,7 @@ def test_the_first_signal_sets_the_stop_event_and_the_second_one_is_the_old_hand
 
 
 def test_a_launcher_may_pass_a_signal_on_as_often_as_it_likes() -> None:
-    with training_bar.stop_on_signals(alone=False) as stop:
+    with train.stop_on_signals(alone=False) as stop:
         for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
             signal.raise_signal(number)
         assert stop.is_set()
@@ -169,7 +170,7 @@ def test_a_launcher_may_pass_a_signal_on_as_often_as_it_likes() -> None:
 
 def test_handlers_come_back_when_no_signal_came() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with training_bar.stop_on_signals(alone=True) as stop:
+    with train.stop_on_signals(alone=True) as stop:
         assert not stop.is_set()
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 

@@ -13,8 +13,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from kurdtts_lib.cli import app
-from kurdtts_lib.cli.packages import EXTRAS, missing_package
+from kurdtts_lib.cli import app, backend_check
+from kurdtts_lib.cli.backend_check import EXTRAS, missing_package
 from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.core.settings import REPOSITORY, home, load_profile
 from kurdtts_lib.voices.export.export import export_voice
@@ -126,7 +126,7 @@ def test_a_missing_package_that_no_extra_brings_is_a_bug_and_keeps_its_traceback
     def broken(_: object) -> int:
         raise ModuleNotFoundError("No module named 'nonsense'", name="nonsense")
 
-    monkeypatch.setattr(app, "_check", broken)
+    monkeypatch.setattr(backend_check, "check", broken)
     with pytest.raises(ModuleNotFoundError):
         app.main(["check"])
     assert missing_package(ModuleNotFoundError("x", name="torch.nn")) is not None

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from kurdtts_lib.cli import app
-from kurdtts_lib.cli.setting_arguments import _types
+from kurdtts_lib.cli.setting_arguments import types_of
 from kurdtts_lib.core.settings import TrainingSettings, load_profile
 from kurdtts_lib.vits.fingerprint import FREE
 from kurdtts_lib.vits.monitor import BEGIN_AGAIN, CONDITIONS, WINDOW, Monitor
@@ -174,7 +174,7 @@ def test_a_discriminator_that_learns_against_a_still_voice_wins_and_is_noticed(s
 def test_what_is_advised_can_be_set_and_a_training_goes_on_with_it():
     named = {one.name: {word for word in re.findall(r"\w+", one.advice) if "_" in word} for one in CONDITIONS}
     advised = {"learning_rate", "discriminator_learning_rate", "mixed_precision"}
-    assert set().union(*named.values()) == advised <= set(_types(TrainingSettings))
+    assert set().union(*named.values()) == advised <= set(types_of(TrainingSettings))
     for condition in CONDITIONS:
         assert "go on" not in condition.advice or named[condition.name] <= FREE
         assert "begin again" not in condition.advice or BEGIN_AGAIN in condition.advice

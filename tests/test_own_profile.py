@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from speechlike import common_voice, syllables
 
-from kurdtts_lib.cli import app, training_bar
+from kurdtts_lib.cli import app, train
 from kurdtts_lib.core.settings import load_profile
 from kurdtts_lib.feedback.replay import ordinary_sentences
 from kurdtts_lib.feedback.store import FeedbackStore
@@ -41,7 +41,7 @@ def test_a_feedback_training_takes_the_rate_and_the_data_of_the_voices_own_profi
     store, sound = FeedbackStore(), syllables(2.0, seed=1).astype(np.float32)
     store.accept(store.submit((sound, 16_000), "Roj baş, heval.", consent=True).id)
     trainers: list[Trainer] = []
-    monkeypatch.setattr(training_bar, "run_to_end", lambda trainer, *_: trainers.append(trainer))
+    monkeypatch.setattr(train, "run_to_end", lambda trainer, *_: trainers.append(trainer))
     assert app.main(["feedback", "train"]) == 130
     (trainer,) = trainers
     feedback = load_profile("full").feedback

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kurdtts_lib.cli import app
+from kurdtts_lib.cli import app, train
 from kurdtts_lib.cli.setting_arguments import add_set, changed
 from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.core.settings import CorpusSettings, TrainingSettings, load_profile
@@ -79,6 +79,6 @@ def test_a_value_that_cannot_be_is_a_clear_error(wrong: str, said: str) -> None:
 
 def test_a_training_takes_its_preset_then_its_settings() -> None:
     arguments = ["train", "--preset", "gpu-8gb", "--steps", "9", "--set", "accumulation=8", "--set", "patience=2"]
-    settings = app._training_settings(app._parser().parse_args(arguments), load_profile("sample"))
+    settings = train.training_settings(app._parser().parse_args(arguments), load_profile("sample"))
     assert (settings.accumulation, settings.mixed_precision) == (8, "fp16")
     assert (settings.steps, settings.patience, settings.batch_size) == (9, 2, 8)

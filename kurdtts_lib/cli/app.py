@@ -1,45 +1,40 @@
 """`kurdtts`: the work of the notebooks, unattended."""
 
 import argparse
-import dataclasses
+import contextlib
+import importlib
 import io
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from kurdtts_lib.cli.export import add_export
-from kurdtts_lib.cli.feedback import add_feedback
-from kurdtts_lib.cli.judge import add_judge
-from kurdtts_lib.cli.listen import add_listen
-from kurdtts_lib.cli.packages import missing_package
-from kurdtts_lib.cli.say import add_say
-from kurdtts_lib.cli.serve import add_serve
-from kurdtts_lib.cli.setting_arguments import add_set, changed
-from kurdtts_lib.cli.voices import add_voices
+from kurdtts_lib.cli.setting_arguments import add_set
 from kurdtts_lib.core.errors import KurdTTSError
-from kurdtts_lib.core.progress import pass_bar
-from kurdtts_lib.core.settings import CorpusSettings, Profile, load_profile
-from kurdtts_lib.core.training_settings import PRESETS, TrainingSettings, with_preset
+from kurdtts_lib.core.settings import CorpusSettings
+from kurdtts_lib.core.training_settings import PRESETS, TrainingSettings
 
-# Torch and transformers take seconds to load; each command imports what it needs, so that --help is quick.
+VOICES_OWN = "default: the voices' own"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0 on success, 1 after an error message, 130 if stopped; wrong arguments exit with 2."""
     utf8_console()
     options = _parser().parse_args(arguments)
+    module, function = options.run.split(".")
     try:
-        return options.run(options)
+        return getattr(importlib.import_module(f"kurdtts_lib.cli.{module}"), function)(options) or 0
     except KurdTTSError as error:
-        print(f"kurdtts {options.command}: {error}", file=sys.stderr)
-        return 1
+        message = str(error)
     except ModuleNotFoundError as error:
-        sentence = missing_package(error)
-        if sentence is None:
+        from kurdtts_lib.cli.backend_check import missing_package
+
+        message = missing_package(error) or ""
+        if not message:
             raise
-        print(f"kurdtts {options.command}: {sentence}", file=sys.stderr)
-        return 1
+    print(f"kurdtts {options.command}: {message}", file=sys.stderr)
+    return 1
 
 
 def utf8_console() -> None:
@@ -52,129 +47,233 @@ def utf8_console() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kurdtts", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-
-    check = commands.add_parser("check", help="say what this machine has, one OK or FIX line each")
-    check.set_defaults(run=_check)
-
-    prepare = commands.add_parser("prepare", help="make a training set from a corpus")
-    _add_profile(prepare)
-    prepare.add_argument("--source", help="a folder, a Common Voice .tar.gz, or a data set on the hub")
-    prepare.add_argument("--speaker", help="one (most minutes, the default), group, all, or names separated by commas")
-    prepare.add_argument("--output-dir", type=Path, help="where to write; default: data/prepared-PROFILE")
-    prepare.add_argument("--max-samples", type=_positive, help="read only so many clips")
-    add_set(prepare, CorpusSettings, "text_column=transcription, or pace_mads=none to switch a rule off")
-    prepare.set_defaults(run=_prepare)
-
-    train = commands.add_parser("train", help="fine-tune a voice; run again to go on where it stopped")
-    _add_profile(train)
-    train.add_argument("--data-dir", type=Path, help="a folder that `prepare` wrote; default: data/prepared-PROFILE")
-    train.add_argument("--base-voice", help="a voice, as for `kurdtts say --voice`; default: the profile's")
-    train.add_argument("--name", help="what to call the training and the voice; default: the profile's name")
-    length = train.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=_positive, help="how often to go through the data")
-    length.add_argument("--steps", type=_positive, help="how many steps in all")
-    train.add_argument("--preset", choices=tuple(PRESETS), help="how this machine computes; full: gpu-8gb")
-    train.add_argument("--tensorboard", action="store_true", help="also write the curves for TensorBoard")
-    add_set(train, TrainingSettings, "learning_rate=1e-5, patience=none or weights.mel=45; notebook 4 shows them all")
-    train.set_defaults(run=_train)
-
-    convert = commands.add_parser("convert", help="make a voice's folder from a checkpoint of the published VITS code")
-    convert.add_argument("generator", type=Path, help="G_100000.pth, with its config.json and vocab.txt beside it")
-    convert.add_argument("folder", type=Path, help="where to write the voice")
-    convert.add_argument("--discriminator", type=Path, help="D_100000.pth, to go on training with")
-    convert.set_defaults(run=_convert)
-
-    add_say(commands)
-    add_judge(commands)
-    add_voices(commands)
-    add_feedback(commands)
-    add_listen(commands)
-    add_serve(commands)
-    add_export(commands)
+    for add in (_check, _prepare, _train, _convert, _say, _judge, _voices, _feedback, _listen, _serve, _export):
+        add(commands)
     return parser
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
-    return int(text)
+def _command(commands: Any, name: str, run: str, about: str) -> argparse.ArgumentParser:
+    """A command; `run`: MODULE.FUNCTION in this room, imported when it runs. Torch takes seconds to load."""
+    parser = commands.add_parser(name, help=about)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def number(kind: type, least: float, most: float, about: str) -> Callable[[str], Any]:
+    """The type of an argument: a number of `kind` from `least` to `most`; `about` says so to the user."""
+
+    def read(text: str) -> Any:
+        with contextlib.suppress(ValueError):
+            if least <= (value := kind(text)) <= most:
+                return value
+        raise argparse.ArgumentTypeError(f"{text!r} is not a {about}")
+
+    return read
+
+
+POSITIVE = number(int, 1, math.inf, "whole number from 1 up")
+COUNT = number(int, 1, 500, "whole number from 1 to 500")
+
+
+def _check(commands: Any) -> None:
+    _command(commands, "check", "backend_check.check", "say what this machine has, one OK or FIX line each")
 
 
 def _add_profile(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", default="sample", help="sample (default), full, or the folder of a corpus")
 
 
-def _check(_: argparse.Namespace) -> int:
-    from kurdtts_lib.cli.backend_check import run_checks
-
-    checks = run_checks()
-    print(*checks, sep="\n")
-    return 0 if all(check.ok for check in checks) else 1
+def _add_voices_own(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--profile", help=f"sample, full, or the folder of a corpus; {VOICES_OWN}")
+    parser.add_argument("--data-dir", type=Path, help=f"a folder that `prepare` wrote; {VOICES_OWN}")
 
 
-def _prepare(options: argparse.Namespace) -> int:
-    from kurdtts_lib.data.filtering import reasons_table
-    from kurdtts_lib.data.prepare import prepare
-
-    profile = load_profile(options.profile)
-    named = {name: getattr(options, name) for name in ("source", "speaker", "max_samples")}
-    given = {name: value for name, value in named.items() if value is not None} | dict(options.set)
-    corpus = changed(profile.corpus, given)
-    with pass_bar("clips") as show:
-        result = prepare(corpus, profile.audio, options.output_dir or profile.prepared_dir, show)
-    for reason, row in reasons_table(result.clips).iterrows():
-        print(f"{row['clips']:7d}  {reason:36} {row['why']}")
-    minutes, names = result.kept["seconds"].sum() / 60, ", ".join(result.speakers[:5])
-    more = f" and {len(result.speakers) - 5} more" if len(result.speakers) > 5 else ""
-    print(f"{minutes:.1f} minutes of {names}{more} in {result.folder}")
-    print(f"Pictures: {result.folder / 'report.html'}")
-    return 0
+def _add_preset(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--preset", choices=tuple(PRESETS), help="how this machine computes; full: gpu-8gb")
 
 
-def _train(options: argparse.Namespace) -> int:
-    from kurdtts_lib.cli.training_bar import run_to_end
-    from kurdtts_lib.evaluation.report import as_text
-    from kurdtts_lib.voices import registry
-    from kurdtts_lib.voices.finetune import finish_training, prepare_training
+def _prepare(commands: Any) -> None:
+    prepare = _command(commands, "prepare", "train.prepare_data", "make a training set from a corpus")
+    _add_profile(prepare)
+    prepare.add_argument("--source", help="a folder, a Common Voice .tar.gz, or a data set on the hub")
+    prepare.add_argument("--speaker", help="one (most minutes, the default), group, all, or names separated by commas")
+    prepare.add_argument("--output-dir", type=Path, help="where to write; default: data/prepared-PROFILE")
+    prepare.add_argument("--max-samples", type=POSITIVE, help="read only so many clips")
+    add_set(prepare, CorpusSettings, "text_column=transcription, or pace_mads=none to switch a rule off")
 
-    profile = load_profile(options.profile)
-    profile = dataclasses.replace(
-        profile,
-        name=options.name or profile.name,
-        base_voice=registry.folder_of(options.base_voice) if options.base_voice is not None else profile.base_voice,
-        data_dir=options.data_dir or profile.prepared_dir,
+
+def _train(commands: Any) -> None:
+    train = _command(commands, "train", "train.train", "fine-tune a voice; run again to go on where it stopped")
+    _add_profile(train)
+    train.add_argument("--data-dir", type=Path, help="a folder that `prepare` wrote; default: data/prepared-PROFILE")
+    train.add_argument("--base-voice", help="a voice, as for `kurdtts say --voice`; default: the profile's")
+    train.add_argument("--name", help="what to call the training and the voice; default: the profile's name")
+    length = train.add_mutually_exclusive_group()
+    length.add_argument("--epochs", type=POSITIVE, help="how often to go through the data")
+    length.add_argument("--steps", type=POSITIVE, help="how many steps in all")
+    _add_preset(train)
+    train.add_argument("--tensorboard", action="store_true", help="also write the curves for TensorBoard")
+    add_set(train, TrainingSettings, "learning_rate=1e-5, patience=none or weights.mel=45; notebook 4 shows them all")
+
+
+def _convert(commands: Any) -> None:
+    about = "make a voice's folder from a checkpoint of the published VITS code"
+    convert = _command(commands, "convert", "voices.convert_checkpoint", about)
+    convert.add_argument("generator", type=Path, help="G_100000.pth, with its config.json and vocab.txt beside it")
+    convert.add_argument("folder", type=Path, help="where to write the voice")
+    convert.add_argument("--discriminator", type=Path, help="D_100000.pth, to go on training with")
+
+
+def _say(commands: Any) -> None:
+    say = _command(commands, "say", "say.say", "speak a text into a sound file")
+    what = say.add_mutually_exclusive_group(required=True)
+    what.add_argument("text", nargs="?")
+    what.add_argument("--file", type=Path, help="a text file (UTF-8) to read out, of any length")
+    say.add_argument("-o", "--output", type=Path, required=True, help="the file to write: .wav .flac .mp3 .ogg .opus")
+    say.add_argument(
+        "--voice",
+        help="a number or a name of `kurdtts voices`, a folder (also one of `kurdtts export`), or a name on the hub; "
+        "default: the current voice",
     )
-    profile = dataclasses.replace(profile, training=_training_settings(options, profile))
-    trainer = prepare_training(profile)
-    main_process = trainer.process.is_main_process  # of several, only one evaluates and writes
-    if not run_to_end(trainer):
-        return 130 if main_process else 0
-    if not main_process:
-        return 0
-    result = finish_training(trainer, profile)
-    print(f"Voice: {result.folder}")
-    for fault in result.faults:
-        print(f"It did not become the current voice. {fault}")
-    print(as_text(result.evaluation))
-    return 0
+    say.add_argument("--seed", type=int, default=1, help="another seed gives another reading")
+    speed, variation = (
+        number(float, least, most, f"number from {least} to {most}") for least, most in ((0.25, 4), (0, 2))
+    )
+    say.add_argument("--speed", type=speed, default=1.0, help="2 takes half the time; default: 1")
+    say.add_argument("--variation", type=variation, default=1.0, help="of melody and rhythm; 0: flat; default: 1")
+    say.add_argument("--subtitles", choices=("sentences", "words"), help="also write an .srt file beside it")
 
 
-def _training_settings(options: argparse.Namespace, profile: Profile) -> TrainingSettings:
-    """The profile's training settings, changed by the options."""
-    training = with_preset(profile.training, options.preset) if options.preset else profile.training
-    length = {"steps": options.steps} if options.steps else {}
-    training = changed(training, {"tensorboard": options.tensorboard} | length | dict(options.set))
-    if not options.epochs:
-        return training
-    from kurdtts_lib.voices.finetune import clips_of
+def _judge(commands: Any) -> None:
+    about = "measure voices on sentences that they never saw, and write a report"
+    judge = _command(commands, "judge", "voices.judge", about)
+    judge.add_argument(
+        "voices",
+        nargs="*",
+        metavar="VOICE",
+        help="a voice's number or name in `kurdtts voices`, its folder, or its name on the hub; the others are "
+        "compared with the first. Default: the current one and its base voice",
+    )
+    _add_voices_own(judge)
+    judge.add_argument("--output-dir", type=Path, help="where to write; default: runs/judging-NAME")
+    judge.add_argument("--recogniser", metavar="NAME", help="speech to text: a folder, or a name on the hub")
+    judge.add_argument("--sentences", type=POSITIVE, help="at most so many test sentences; default: 200")
 
-    steps_per_epoch = math.ceil(len(clips_of(profile).train) / training.batch_size)
-    return dataclasses.replace(training, steps=options.epochs * steps_per_epoch)
+
+def _voices(commands: Any) -> None:
+    about = "the voices that were made here; one of them is the current one"
+    actions = _command(commands, "voices", "voices.show", about).add_subparsers(dest="action")
+    use = _command(actions, "use", "voices.use", "make a voice the current one")
+    use.add_argument("version", type=int, help="its number in `kurdtts voices`")
+    _command(actions, "rollback", "voices.rollback", "go back to the voice that was current before")
+    prune = _command(actions, "prune", "voices.prune", "remove voices to make room; shows them first, and asks")
+    prune.add_argument(
+        "versions",
+        nargs="*",
+        type=int,
+        metavar="NUMBER",
+        help="which; default: all but the current voice, the one it comes from, the one that a roll-back goes to, the "
+        "best of each lineage, results of more than an hour, and voices whose origin is not known",
+    )
+    prune.add_argument("--yes", action="store_true", help="do not ask")
 
 
-def _convert(options: argparse.Namespace) -> int:
-    from kurdtts_lib.vits.conversion import convert
+def _feedback(commands: Any) -> None:
+    feedback = commands.add_parser("feedback", help="corrections: what a voice said wrong, said right")
+    actions = feedback.add_subparsers(dest="action", required=True)
+    add = _command(actions, "add", "feedback.add", "submit a recording of how it is said right")
+    add.add_argument("--audio", type=Path, required=True, help="a WAV, FLAC, MP3 or OGG file, 60 s at most")
+    add.add_argument("--text", required=True, help="what is said in it")
+    add.add_argument("--voice", default="", help="the voice that said it wrong")
+    add.add_argument("--mark", default="", help="what was wrong")
+    show = _command(actions, "list", "feedback.show", "show the corrections, the oldest first")
+    show.add_argument("--state", choices=("submitted", "accepted", "used", "withdrawn"))
+    _command(actions, "accept", "feedback.accept", "let voices learn from a correction").add_argument("id")
+    about = "teach the current voice its accepted corrections; again to go on"
+    train = _command(actions, "train", "feedback.train", about)
+    train.add_argument("--profile", help="sample, full, or the folder of a corpus; default: the current voice's own")
+    train.add_argument("--data-dir", type=Path, help="ordinary recordings: prepared data; default: the voice's own")
+    _add_preset(train)
+    share = number(float, 0, math.nextafter(1, 0), "number from 0 up to (not with) 1")
+    train.add_argument("--base-share", type=share, help="share of ordinary recordings in what the voice hears")
+    train.add_argument(
+        "--job",
+        type=Path,
+        metavar="FOLDER",
+        help="for a program that starts this: progress.json and result.json go there, and a file `stop` there ends it",
+    )
+    withdraw = _command(actions, "withdraw", "feedback.withdraw", "remove a correction's sound and text")
+    withdraw.add_argument("id")
+    withdraw.add_argument("--why", default="", help="kept in its history")
+    _command(actions, "verify", "feedback.verify", "find and mend what does not belong together")
+    export = _command(actions, "export", "feedback.export", "write all corrections as WAV, TXT and metadata.csv")
+    export.add_argument("folder", type=Path, help="a new or empty folder")
+    about = "submit a folder of sounds with TXT files or a metadata.csv"
+    imports = _command(actions, "import", "feedback.import_folder", about)
+    imports.add_argument("folder", type=Path)
+    consent = "the speaker agrees that voices learn from the recording; needed"
+    for parser in (add, imports):
+        parser.add_argument("--contributor", default="", help="who speaks")
+        parser.add_argument("--consent", action="store_true", help=consent)
 
-    convert(options.generator, options.folder, options.discriminator)
-    print(f"Voice: {options.folder}")
-    return 0
+
+def _listen(commands: Any) -> None:
+    listen = commands.add_parser("listen", help="a blind listening test: people say how natural voices sound")
+    actions = listen.add_subparsers(dest="action", required=True)
+    make = _command(actions, "make", "listen.make", "write a folder with a test for listeners, and their codes")
+    make.add_argument("folder", type=Path, help="a new or empty folder, to give to the listeners")
+    voices = "numbers or names of `kurdtts voices`, folders, or hub names"
+    make.add_argument("--voices", nargs="+", required=True, metavar="VOICE", help=voices)
+    make.add_argument(
+        "--kind",
+        choices=("mos", "cmos", "abx"),
+        default="mos",
+        help="mos: how natural is it, 1 to 5 (default). cmos: which of two is better. abx: can two be told apart",
+    )
+    make.add_argument("--sentences", type=COUNT, default=8, help="how many; default: 8")
+    make.add_argument("--text", type=Path, help="a file with a sentence in each line, in place of held-out recordings")
+    make.add_argument("--listeners", type=COUNT, default=24, help="how many codes; default: 24")
+    make.add_argument("--language", choices=("en", "kmr"), default="kmr", help="of the page; listeners can change it")
+    _add_voices_own(make)
+    imports = _command(actions, "import", "listen.take_answers", "take the files that listeners sent back")
+    imports.add_argument("files", type=Path, nargs="+", metavar="FILE", help="answers-CODE.json")
+    results = _command(actions, "results", "listen.show", "what the listeners said, and whether it means anything")
+    results.add_argument("--test", help="default: the newest")
+
+
+def _serve(commands: Any) -> None:
+    about = "serve corrections and speech to other programs over HTTP"
+    serve = _command(commands, "serve", "serve.start", about)
+    serve.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine; others need a token")
+    serve.add_argument("--port", type=int, default=8765, help="default: 8765")
+    serve.add_argument("--profile", help="of its trainings, where the current voice does not say which")
+    token = "what a client must send; better in the environment variable KURDTTS_TOKEN, where others cannot see it"
+    serve.add_argument("--token", help=token)
+    for option, metavar, about in (
+        ("--allow-origin", "URL", "a web page that may use the service, such as https://example.org"),
+        ("--proxy", "ADDRESS", "a proxy in front, such as 127.0.0.1: the address that it forwards is the client's"),
+    ):
+        about += "; may be repeated"
+        serve.add_argument(option, action="append", default=[], metavar=metavar, help=about)
+    size = number(float, 1e-6, 10_000, "number of megabytes between 0 and 10000")
+    serve.add_argument("--max-mb", type=size, default=25.0, help="of one upload; default: 25")
+    serve.add_argument("--collect", action="store_true", help="also serve a page at /collect where people record")
+    about = "for --collect: what they read, one sentence a line"
+    serve.add_argument("--sentences", type=Path, metavar="FILE", help=about)
+
+
+def _export(commands: Any) -> None:
+    about = "write a voice as ONNX, for programs and devices without torch"
+    export = _command(commands, "export", "voices.export", about)
+    export.add_argument(
+        "voice",
+        nargs="?",
+        help="a number or a name of `kurdtts voices`, a folder, or a name on the hub; default: the current voice",
+    )
+    export.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="a new folder")
+    export.add_argument(
+        "--form",
+        choices=("onnx", "onnx-int8", "sherpa"),
+        default="onnx",
+        help="onnx (default): as exact as torch; onnx-int8: smaller and quicker; sherpa: for sherpa-onnx and its apps",
+    )

@@ -1,8 +1,9 @@
-"""Checks of this machine: what works, and how to repair what does not.
+"""`kurdtts check`: what works on this machine, and how to repair what does not.
 
 No package outside the standard library is imported at the top: the checks must report a broken one.
 """
 
+import argparse
 import importlib.metadata
 import importlib.util
 import io
@@ -11,16 +12,21 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-from kurdtts_lib.cli.packages import extra_of
 from kurdtts_lib.core.errors import AudioError
 from kurdtts_lib.core.settings import REPOSITORY, is_checkout
 
-if TYPE_CHECKING:
-    import numpy as np
-
+EXTRAS = {
+    "train": (
+        *("accelerate", "datasets", "huggingface_hub", "jinja2", "librosa", "llvmlite", "markupsafe", "matplotlib"),
+        *("numba", "onnx", "pandas", "pyarrow", "pystoi", "safetensors", "speechmos", "torch", "transformers"),
+    ),
+    "service": ("anyio", "fastapi", "pydantic", "python_multipart", "starlette", "uvicorn"),
+    "course": ("IPython", "anywidget", "ipywidgets", "nbclient", "nbconvert", "nbformat", "traitlets"),
+}
+"""The packages that this library imports, by the extra of `pip install kurdtts[...]` that installs them. All others
+come with kurdtts itself."""
 FULL_SIZE_GB = 6.0
 """Free GPU memory that fine-tuning the MMS voice needs at least."""
 OLDEST_MACOS = 14
@@ -36,8 +42,7 @@ REDISTRIBUTABLE = "winget install Microsoft.VCRedist.2015+.x64 (libraries of Win
 AUDIO_PACKAGES = ("numpy", "soundfile", "soxr", "scipy.signal", "pyloudnorm", "kurdtts_lib.audio.io")
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(NamedTuple):
     """One line of the report."""
 
     name: str
@@ -46,21 +51,39 @@ class Check:
     fix: str = ""
 
     def __str__(self) -> str:
-        return f"{'OK ' if self.ok else 'FIX'}  {self.name}: {self.message}" + (
-            f"\n     -> {self.fix}" if self.fix else ""
-        )
+        fix = f"\n     -> {self.fix}" if self.fix else ""
+        return f"{'OK ' if self.ok else 'FIX'}  {self.name}: {self.message}{fix}"
+
+
+def check(_: argparse.Namespace) -> int:
+    checks = run_checks()
+    print(*checks, sep="\n")
+    return 0 if all(check.ok for check in checks) else 1
 
 
 def run_checks() -> list[Check]:
     """All checks, in the order in which a user needs them."""
+    note = "the browser asks for it; it works on localhost or https, not inside VS Code"
     return [
         check_python(),
         check_disk(),
         *_explained(check_decoding()),
-        *check_unneeded_packages(),
+        # Not needed, but broken ones make other libraries fail
+        *map(check_unneeded_package, ("torchcodec", "torchaudio")),
         *_explained(check_models()),
-        microphone_note(),
+        Check("Microphone", True, note),
     ]
+
+
+def missing_package(error: ModuleNotFoundError) -> str | None:
+    """One sentence with the extra to install; None for a package that no extra installs."""
+    package = (error.name or "").partition(".")[0]
+    extra = _extra_of(package)
+    return extra and f"This needs the packages of `pip install kurdtts[{extra}]` ({package} is not installed)."
+
+
+def _extra_of(package: str) -> str | None:
+    return next((extra for extra, packages in EXTRAS.items() if package in packages), None)
 
 
 def check_python() -> Check:
@@ -80,9 +103,8 @@ def check_python() -> Check:
 
 def check_disk() -> Check:
     free = shutil.disk_usage(REPOSITORY).free / 1e9
-    enough = free > 5
-    fix = "" if enough else "Free at least 5 GB: voices and checkpoints are large."
-    return Check("Disk", enough, f"{free:.0f} GB free", fix)
+    fix = "" if free > 5 else "Free at least 5 GB: voices and checkpoints are large."
+    return Check("Disk", not fix, f"{free:.0f} GB free", fix)
 
 
 def _explained(checks: Iterable[Check]) -> Iterator[Check]:
@@ -107,7 +129,7 @@ def _load(module: str) -> None:
 def _repair(module: str) -> str:
     """The command that repairs a package that does not load."""
     packages = importlib.metadata.packages_distributions().get(module, [])
-    if not packages and not is_checkout() and (extra := extra_of(module)):
+    if not packages and not is_checkout() and (extra := _extra_of(module)):
         return f'"{sys.executable}" -m pip install "kurdtts[{extra}]"'
     if module == "torch" or not packages:  # pip does not know which build of torch it was
         return (REDISTRIBUTABLE if sys.platform == "win32" and packages else "") + SET_UP_AGAIN
@@ -126,12 +148,7 @@ def check_decoding() -> Iterator[Check]:
 
     rate = 16_000
     tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(rate) / rate).astype(np.float32)
-    for name, subtype in (
-        ("WAV", "PCM_16"),
-        ("FLAC", "PCM_16"),
-        ("OGG", "VORBIS"),
-        ("MP3", "MPEG_LAYER_III"),
-    ):
+    for name, subtype in (("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III")):
         buffer = io.BytesIO()
         try:
             soundfile.write(buffer, tone, rate, format=name, subtype=subtype)
@@ -139,41 +156,33 @@ def check_decoding() -> Iterator[Check]:
         except (AudioError, soundfile.LibsndfileError, ValueError) as error:
             yield Check(f"Decoding {name}", False, str(error), _repair("soundfile"))
             continue
-        similarity = _similarity(tone, decoded)
+        # Correlation of the middle parts at the best small delay: MP3 delays the audio by some samples.
+        middle = tone[4000:8000]
+        at = 2000 + int(np.correlate(decoded[2000:10_000], middle, mode="valid").argmax())
+        similarity = float(np.corrcoef(middle, decoded[at : at + len(middle)])[0, 1])
         message = f"a round trip keeps {100 * similarity:.1f} % of a tone"
         yield Check(f"Decoding {name}", similarity > 0.99, message, "" if similarity > 0.99 else _repair("soundfile"))
 
 
-def _similarity(first: "np.ndarray", second: "np.ndarray") -> float:
-    """Correlation of the middle parts at the best small delay: MP3 delays the audio by some samples."""
-    import numpy as np
-
-    middle = first[4000:8000]
-    scores = np.correlate(second[2000:10_000], middle, mode="valid")
-    at = 2000 + int(scores.argmax())
-    return float(np.corrcoef(middle, second[at : at + len(middle)])[0, 1])
-
-
-def check_unneeded_packages() -> Iterator[Check]:
-    """torchcodec and torchaudio are not needed, but broken ones make other libraries fail."""
-    for package in ("torchcodec", "torchaudio"):
-        yield check_unneeded_package(package)
-
-
 def check_unneeded_package(package: str) -> Check:
-    """Import `package` in a process of its own: a broken one may crash the process."""
     if importlib.util.find_spec(package) is None:
         return Check(package, True, "absent, as it should be")
     remove = f'"{sys.executable}" -m pip uninstall -y {package}'
-    command = [sys.executable, "-c", f"import {package}"]
-    try:
-        trial = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", timeout=120)
-    except subprocess.TimeoutExpired:
+    trial = _run(120, sys.executable, "-c", f"import {package}")
+    if trial is None:
         return Check(package, False, "installed, but loading it takes longer than two minutes", remove)
     if trial.returncode == 0:
         return Check(package, True, "present and loads; the course does not use it")
-    reason = trial.stderr.strip().splitlines()[-1] if trial.stderr.strip() else f"exit code {trial.returncode}"
+    reason = (trial.stderr.strip().splitlines() or [f"exit code {trial.returncode}"])[-1]
     return Check(package, False, f"installed but broken ({reason[:200]})", remove)
+
+
+def _run(seconds: float, *command: str) -> subprocess.CompletedProcess[str] | None:
+    """The result of a command; None if it does not start, or takes longer."""
+    try:
+        return subprocess.run(command, timeout=seconds, capture_output=True, encoding="utf-8", errors="replace")
+    except (OSError, subprocess.TimeoutExpired):
+        return None
 
 
 def check_models() -> Iterator[Check]:
@@ -185,50 +194,26 @@ def check_models() -> Iterator[Check]:
 
 
 def check_gpu() -> Check:
-    """The GPU's name and free memory, and which profiles fit into it."""
+    """The GPU's name and free memory, and which profiles fit into it; or why torch does not use it."""
     import torch
 
     if torch.cuda.is_available():
         free, total = (value / 1e9 for value in torch.cuda.mem_get_info())
-        name = torch.cuda.get_device_name()
+        message = f"{torch.cuda.get_device_name()}, {free:.1f} of {total:.1f} GB free"
         if free >= FULL_SIZE_GB:
-            return Check("GPU", True, f"{name}, {free:.1f} of {total:.1f} GB free: sample and full profile fit")
-        return Check(
-            "GPU",
-            False,
-            f"{name}, {free:.1f} of {total:.1f} GB free: enough for the sample only",
-            f"Close programs that use the card; the full profile needs {FULL_SIZE_GB:g} GB.",
-        )
-    if shutil.which("nvidia-smi"):
-        return _unused_gpu(torch.__version__, torch.version.cuda)
-    return Check(
-        "GPU",
-        True,
-        f"none; torch {torch.__version__} on the CPU: right for the sample, slow for the full profile",
-    )
-
-
-def _unused_gpu(version: str, cuda: str | None) -> Check:
-    """Why torch does not use the NVIDIA card. cuda: the version for which torch was built; None: a CPU build."""
-    if cuda is None:
-        fix = "python start.py lab --torch cuda"
-        return Check("GPU", False, f"an NVIDIA driver is here, but torch {version} is the build without CUDA", fix)
-    found = _driver()
-    age = "does not answer" if found is None else f"{found} is too old" if found < OLDEST_DRIVER else f"{found} is here"
+            return Check("GPU", True, f"{message}: sample and full profile fit")
+        fix = f"Close programs that use the card; the full profile needs {FULL_SIZE_GB:g} GB."
+        return Check("GPU", False, f"{message}: enough for the sample only", fix)
+    version = torch.__version__
+    if not shutil.which("nvidia-smi"):
+        return Check("GPU", True, f"none; torch {version} on the CPU: right for the sample, slow for the full profile")
+    if torch.version.cuda is None:
+        message = f"an NVIDIA driver is here, but torch {version} is the build without CUDA"
+        return Check("GPU", False, message, "python start.py lab --torch cuda")
+    answer = _run(20, "nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+    driver = answer.stdout.strip().split(".")[0] if answer and answer.returncode == 0 else ""
+    age = "does not answer"
+    if driver.isdecimal():
+        age = f"{driver} is too old" if int(driver) < OLDEST_DRIVER else f"{driver} is here"
     message = f"the NVIDIA driver {age}; torch {version} cannot use the card and needs driver {OLDEST_DRIVER} or newer"
     return Check("GPU", False, message, NEW_DRIVER)
-
-
-def _driver() -> int | None:
-    """The major version of the NVIDIA driver; None if it does not answer."""
-    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(command, timeout=20, capture_output=True, encoding="utf-8", errors="replace")
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    main = answer.stdout.strip().split(".")[0]
-    return int(main) if answer.returncode == 0 and main.isdecimal() else None
-
-
-def microphone_note() -> Check:
-    return Check("Microphone", True, "the browser asks for it; it works on localhost or https, not inside VS Code")

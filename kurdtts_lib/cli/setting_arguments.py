@@ -5,30 +5,19 @@ import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from kurdtts_lib.core.errors import KurdTTSError
 
 Settings = TypeVar("Settings")
-READERS: dict[type, Callable[[str], object]] = {
-    bool: lambda text: {"true": True, "false": False}[text.lower()],
-    int: int,
-    float: float,
-    str: str,
-}
 
 
 def add_set(parser: argparse.ArgumentParser, kind: type, example: str) -> None:
     """Add `--set` for the fields of the settings class `kind`; it collects pairs of name and value for `changed`."""
-    parser.add_argument(
-        "--set",
-        type=functools.partial(_setting, kind),
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help=f"another value of a setting, e.g. {example}",
-    )
+    read = functools.partial(_setting, kind)
+    about = f"another value of a setting, e.g. {example}"
+    parser.add_argument("--set", type=read, action="append", default=[], metavar="NAME=VALUE", help=about)
 
 
 def changed(settings: Settings, given: Mapping[str, Any]) -> Settings:
@@ -49,7 +38,7 @@ def changed(settings: Settings, given: Mapping[str, Any]) -> Settings:
 def _setting(kind: type, text: str) -> tuple[str, object]:
     """The name and the converted value of NAME=VALUE. Raises ArgumentTypeError if there is no such setting or value."""
     name, equals, value = text.partition("=")
-    known = _types(kind)
+    known = types_of(kind)
     if name not in known or not equals:
         names = ", ".join(f"{name} ({_title(type_)})" for name, type_ in known.items())
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE of one of: {names}")
@@ -59,12 +48,12 @@ def _setting(kind: type, text: str) -> tuple[str, object]:
         raise argparse.ArgumentTypeError(f"{name} takes {_title(known[name])}, not {value!r}") from error
 
 
-def _types(kind: type, prefix: str = "") -> dict[str, Any]:
+def types_of(kind: type, prefix: str = "") -> dict[str, Any]:
     """The type of each setting by name, nested ones as `weights.mel`."""
     found: dict[str, Any] = {}
     for name, type_ in typing.get_type_hints(kind).items():
         nested = isinstance(type_, type) and dataclasses.is_dataclass(type_)
-        found |= _types(type_, f"{name}.") if nested else {prefix + name: type_}
+        found |= types_of(type_, f"{name}.") if nested else {prefix + name: type_}
     return found
 
 
@@ -74,7 +63,8 @@ def _read(value: str, kind: Any) -> object:
         return tuple(_read(one, part) for one, part in zip(value.split(","), parts, strict=True))
     if types.NoneType in parts and value.lower() == "none":
         return None
-    return READERS[parts[0] if parts else kind](value)
+    kind = parts[0] if parts else kind
+    return {"true": True, "false": False}[value.lower()] if kind is bool else kind(value)
 
 
 def _title(kind: Any) -> str:

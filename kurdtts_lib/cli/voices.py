@@ -1,43 +1,21 @@
-"""`kurdtts voices`: list voices, choose the current one, and remove voices."""
+"""`kurdtts voices`, `judge`, `export` and `convert`: what is done with voices that are there."""
 
 import argparse
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from kurdtts_lib.voices.registry import RegisteredVoice
-
-
-def add_voices(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `voices` and its own commands to the parser of `kurdtts`."""
-    voices = commands.add_parser("voices", help="the voices that were made here; one of them is the current one")
-    voices.set_defaults(run=_list)
-    actions = voices.add_subparsers(dest="action")
-    use = actions.add_parser("use", help="make a voice the current one")
-    use.add_argument("version", type=int, help="its number in `kurdtts voices`")
-    use.set_defaults(run=_use)
-    rollback = actions.add_parser("rollback", help="go back to the voice that was current before")
-    rollback.set_defaults(run=_rollback)
-    prune = actions.add_parser("prune", help="remove voices to make room; shows them first, and asks")
-    prune.add_argument(
-        "versions",
-        nargs="*",
-        type=int,
-        metavar="NUMBER",
-        help="which; default: all but the current voice, the one it comes from, the one that a roll-back goes to, the "
-        "best of each lineage, results of more than an hour, and voices whose origin is not known",
-    )
-    prune.add_argument("--yes", action="store_true", help="do not ask")
-    prune.set_defaults(run=_prune)
+from kurdtts_lib.core.errors import VoiceError
+from kurdtts_lib.core.progress import pass_bar
+from kurdtts_lib.core.settings import home
+from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.voices import registry
+from kurdtts_lib.voices.lineage import common_profile, profile_of, worth_keeping
+from kurdtts_lib.voices.registry import RegisteredVoice
 
 
-def _list(_: argparse.Namespace) -> int:
-    from kurdtts_lib.feedback.store import FeedbackStore
-    from kurdtts_lib.voices import registry
-
+def show(_: argparse.Namespace) -> None:
     found = registry.voices()
     if not found:
         print("There is no voice yet. Train one: notebook 4, or `kurdtts train`.")
-        return 0
+        return
     tainted = FeedbackStore().tainted_voices()
     for entry in found:
         card = entry.card
@@ -48,28 +26,17 @@ def _list(_: argparse.Namespace) -> int:
         if withdrawn := tainted.get(entry.folder.name):
             print(f"        learned from {len(withdrawn)} correction(s) that were withdrawn since")
     print(f"* is the current voice. They lie in {registry.models()}")
-    return 0
 
 
-def _use(options: argparse.Namespace) -> int:
-    from kurdtts_lib.voices import registry
-
+def use(options: argparse.Namespace) -> None:
     print(f"The current voice is {registry.use(options.version).folder}")
-    return 0
 
 
-def _rollback(_: argparse.Namespace) -> int:
-    from kurdtts_lib.voices import registry
-
+def rollback(_: argparse.Namespace) -> None:
     print(f"The current voice is {registry.rollback().folder}")
-    return 0
 
 
-def _prune(options: argparse.Namespace) -> int:
-    from kurdtts_lib.core.errors import VoiceError
-    from kurdtts_lib.voices import registry
-    from kurdtts_lib.voices.lineage import worth_keeping
-
+def prune(options: argparse.Namespace) -> int:
     found = registry.voices()
     kept = worth_keeping(found, registry.back())
     chosen = [registry.entry_of(version) for version in options.versions]
@@ -99,5 +66,52 @@ def _agreed() -> bool:
         return False
 
 
-def _megabytes(entry: "RegisteredVoice") -> float:
+def _megabytes(entry: RegisteredVoice) -> float:
     return sum(path.stat().st_size for path in entry.folder.rglob("*") if path.is_file()) / 1e6
+
+
+def judge(options: argparse.Namespace) -> None:
+    from kurdtts_lib.evaluation import optional_metrics
+    from kurdtts_lib.evaluation.evaluate import evaluate
+    from kurdtts_lib.evaluation.held_out import TEST_SENTENCES, held_out
+    from kurdtts_lib.evaluation.report import as_text, write_report
+    from kurdtts_lib.voices.systems import load_systems
+
+    asked = options.profile, options.data_dir
+    if options.voices:
+        profile = common_profile(registry.known(options.voices), *asked)
+    else:
+        profile = profile_of(registry.current(), *asked)
+    systems = load_systems(options.voices, profile)
+    recogniser = optional_metrics.load_recogniser(options.recogniser) if options.recogniser else None
+    sentences = held_out(profile, options.sentences or TEST_SENTENCES)
+    extras, left_out = optional_metrics.optional_metrics(profile.audio, recogniser)
+    with pass_bar("sentences") as advance:
+        evaluation = evaluate(systems, sentences, extras, left_out, advance)
+    page = write_report(evaluation, options.output_dir or home() / "runs" / f"judging-{profile.name}")
+    print(as_text(evaluation))
+    print(f"Report: {page}")
+
+
+def export(options: argparse.Namespace) -> None:
+    from kurdtts_lib.voices.export.export import export_voice
+
+    exported = export_voice(registry.folder_of(options.voice), options.output, options.form)
+    card = exported.card
+    print(f"{exported.folder}: {card['bytes'] / 1e6:.1f} MB, licence {card['licence']}")
+    print(f"{card['agreement']['sentences']} sentences agree with the voice to {card['agreement']['least_snr_db']} dB.")
+    if loss := card.get("loss"):
+        print(
+            f"8 bits take {loss['time_ratio']:.2f} of the time and {card['bytes'] / card['float_bytes']:.2f} of the "
+            f"size, and change the speech by {loss['mel_cepstral_distance']:.2f} dB (mel cepstral distance)."
+        )
+    for warning in exported.warnings:
+        print(f"Warning: {warning}")
+    print(f"How to speak with it: {exported.folder / 'README.md'}")
+
+
+def convert_checkpoint(options: argparse.Namespace) -> None:
+    from kurdtts_lib.vits.conversion import convert
+
+    convert(options.generator, options.folder, options.discriminator)
+    print(f"Voice: {options.folder}")

@@ -1,6 +1,8 @@
-"""A training on the command line: a progress bar, and Ctrl-C that loses nothing."""
+"""`kurdtts prepare` and `train`: with a progress bar, and a Ctrl-C that loses nothing."""
 
+import argparse
 import contextlib
+import dataclasses
 import math
 import os
 import signal
@@ -9,14 +11,73 @@ from collections.abc import Callable, Iterator
 
 from tqdm import tqdm
 
+from kurdtts_lib.cli.setting_arguments import changed
+from kurdtts_lib.core.progress import pass_bar
+from kurdtts_lib.core.settings import Profile, load_profile
+from kurdtts_lib.core.training_settings import TrainingSettings, with_preset
+from kurdtts_lib.data.filtering import reasons_table
+from kurdtts_lib.data.prepare import prepare
+from kurdtts_lib.evaluation.report import as_text
 from kurdtts_lib.vits import optimised_ops
 from kurdtts_lib.vits.log import Event, StepReport
 from kurdtts_lib.vits.trainer import Trainer
+from kurdtts_lib.voices import registry
+from kurdtts_lib.voices.finetune import clips_of, finish_training, prepare_training
 
 STOPPING = [number for number in signal.Signals if number.name in ("SIGINT", "SIGTERM", "SIGBREAK")]
 """On Windows no SIGTERM arrives from outside: Ctrl-Break (SIGBREAK) stops a training that another program started."""
 Watch = Callable[[int, int, str], bool]
 """Called at each step and event with (step, steps, text); returns whether to stop after this step."""
+
+
+def prepare_data(options: argparse.Namespace) -> None:
+    profile = load_profile(options.profile)
+    named = {name: getattr(options, name) for name in ("source", "speaker", "max_samples")}
+    given = {name: value for name, value in named.items() if value is not None} | dict(options.set)
+    corpus = changed(profile.corpus, given)
+    with pass_bar("clips") as show:
+        result = prepare(corpus, profile.audio, options.output_dir or profile.prepared_dir, show)
+    for reason, row in reasons_table(result.clips).iterrows():
+        print(f"{row['clips']:7d}  {reason:36} {row['why']}")
+    minutes, names = result.kept["seconds"].sum() / 60, ", ".join(result.speakers[:5])
+    more = f" and {len(result.speakers) - 5} more" if len(result.speakers) > 5 else ""
+    print(f"{minutes:.1f} minutes of {names}{more} in {result.folder}")
+    print(f"Pictures: {result.folder / 'report.html'}")
+
+
+def train(options: argparse.Namespace) -> int:
+    profile = load_profile(options.profile)
+    profile = dataclasses.replace(
+        profile,
+        name=options.name or profile.name,
+        base_voice=registry.folder_of(options.base_voice) if options.base_voice is not None else profile.base_voice,
+        data_dir=options.data_dir or profile.prepared_dir,
+    )
+    profile = dataclasses.replace(profile, training=training_settings(options, profile))
+    trainer = prepare_training(profile)
+    main_process = trainer.process.is_main_process  # of several, only one evaluates and writes
+    done = run_to_end(trainer)
+    if not main_process:
+        return 0
+    if not done:
+        return 130
+    result = finish_training(trainer, profile)
+    print(f"Voice: {result.folder}")
+    for fault in result.faults:
+        print(f"It did not become the current voice. {fault}")
+    print(as_text(result.evaluation))
+    return 0
+
+
+def training_settings(options: argparse.Namespace, profile: Profile) -> TrainingSettings:
+    """The profile's training settings, changed by the options."""
+    training = with_preset(profile.training, options.preset) if options.preset else profile.training
+    length = {"steps": options.steps} if options.steps else {}
+    training = changed(training, {"tensorboard": options.tensorboard} | length | dict(options.set))
+    if not options.epochs:
+        return training
+    steps_per_epoch = math.ceil(len(clips_of(profile).train) / training.batch_size)
+    return dataclasses.replace(training, steps=options.epochs * steps_per_epoch)
 
 
 def run_to_end(trainer: Trainer, watch: Watch = lambda *_: False) -> bool:
