@@ -56,7 +56,7 @@ class Publishing:
 
     def publish(self) -> int:
         self.voice.card = {"name": "test", "faults": [], "parent": None}
-        return registry.publish(self.voice, "test", lambda card: f"# {card['version']}\n").version
+        return registry.publish(self.voice, "test", lambda card: f"# {card.version}\n").version
 
     def work(self, promise: Callable[[str], None]) -> None:
         while True:

@@ -8,6 +8,7 @@ import yaml
 from kurdtts_lib.core.cards import front_matter
 from kurdtts_lib.vits.voice import load_voice, save_voice
 from kurdtts_lib.voices import finetune
+from kurdtts_lib.voices.card import VoiceCard
 
 
 def head_of(card: str) -> dict:
@@ -44,7 +45,7 @@ def test_a_fine_tuned_voices_readme_is_a_card_with_the_inherited_licence(licence
         **{"before": figures, "after": figures},
         "differences": {"mel_distance": {"n": 30, "mean": -0.5, "low": -0.75, "high": -0.25}},
     }
-    readme = finetune._readme(card)
+    readme = finetune._readme(VoiceCard.of(card))
     assert head_of(readme) == {
         "language": "kmr",
         "license": identifier,
@@ -66,7 +67,7 @@ def test_the_cards_example_speaks(audible_voice, tmp_path):
     more = ("test_clips_of", "steps_trained", "date", "kurdtts")
     card = {key: "x" for key in (*keys, *more)} | {"before": figures, "after": figures}
     card["differences"] = {"mel_distance": {"n": 1, "mean": 0.0, "low": None, "high": None}}
-    (example,) = re.findall(r"```python\n(.*?)```", finetune._readme(card), flags=re.DOTALL)
+    (example,) = re.findall(r"```python\n(.*?)```", finetune._readme(VoiceCard.of(card)), flags=re.DOTALL)
     found: dict = {}
     exec(example.replace("this folder, or its name on the hub", (tmp_path / "voice").as_posix()), found)
     assert found["speech"]["audio"].std() > 0.01

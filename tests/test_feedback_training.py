@@ -144,8 +144,8 @@ def test_corrections_become_a_new_version_that_says_where_it_comes_from(
     assert task.trainer.run()
     result = task.finish(lambda line: None)
     card = result.entry.card
-    assert (card["version"], card["parent"], card["licence"]) == (2, current.version, "CC0 1.0")
-    assert sorted(card["corrections"]) == sorted(one.id for one in store.corrections())
+    assert (card.version, card.parent, card.licence) == (2, current.version, "CC0 1.0")
+    assert sorted(card.corrections) == sorted(one.id for one in store.corrections())
     assert {one.state for one in store.corrections()} == {"used"}
     assert result.learned.sentences + (result.held_out.sentences if result.held_out else 0) == len(TEXTS)
     assert result.elsewhere.sentences == min(finetune.RETENTION_SENTENCES, len(task.base.test))
@@ -165,7 +165,7 @@ def test_a_voice_that_forgot_is_kept_and_not_current(
     for distance, may_be_current in ((1.051, False), (1.049, True)):
         task = FeedbackTraining(profile, store)
         task.trainer.run()
-        figures = iter([finetune.Likeness(5, at, 0.0, 0.0, []) for at in (1.0, distance, *[1.0] * 4)])
+        figures = iter([finetune.Likeness(at, 0.0, []) for at in (1.0, distance, *[1.0] * 4)])
         monkeypatch.setattr(task, "_likeness", lambda *_, found=figures: next(found))
         result = task.finish(lambda line: None)
         assert result.better and ("did not become" in result.message) == (not may_be_current)
@@ -214,7 +214,7 @@ def test_only_what_decides_is_measured_and_it_is_what_the_measures_say(
     recordings = [finetune.load([clip], profile.audio)[0] for clip in clips]
     energies = [[float(np.mean(np.float64(sound) ** 2)) for sound in sounds] for sounds in (recordings, speech)]
     louder = [10 * np.log10(spoken / recorded) for recorded, spoken in zip(*energies, strict=True)]
-    assert found.loudness_difference_db == pytest.approx(np.mean(louder), abs=1e-3) and found.sentences == 3
+    assert found.loudness_difference_db == pytest.approx(np.mean(louder), abs=1e-3)
     assert likeness(recordings).mel_distance < 1e-6 < 0.1 < found.mel_distance
 
 
@@ -235,8 +235,8 @@ def test_what_is_too_long_or_was_edited_during_the_training_stays_accepted(
     store.edit_text(edited.id, "Roj baş, hevala min.")
     entry = task.finish(lambda line: None).entry
     finetune.mark_voices(store)
-    assert entry.card["corrections_left_out"] == task.left_out
-    assert sorted(entry.card["corrections"]) == sorted(one.id for one in (edited, *others))
+    assert entry.card.corrections_left_out == task.left_out
+    assert sorted(entry.card.corrections) == sorted(one.id for one in (edited, *others))
     assert {one.id for one in store.corrections("accepted")} == {correction.id, edited.id}
     assert store.withdraw(edited.id) == [entry.folder.name], "the voice knows its sound all the same"
     for one in others:

@@ -16,6 +16,7 @@ from kurdtts_lib.core.errors import KurdTTSError, VoiceError
 from kurdtts_lib.core.settings import Profile, load_profile
 from kurdtts_lib.vits.voice import Voice
 from kurdtts_lib.voices import registry
+from kurdtts_lib.voices.card import VoiceCard
 from kurdtts_lib.voices.lineage import LOCAL, Origin, check_profile, common_profile, origin_of, outdated, profile_of
 from kurdtts_lib.voices.registry import RegisteredVoice, models, publish, voices
 
@@ -59,8 +60,8 @@ def test_a_card_names_its_parent_also_when_that_is_gone(add: Add) -> None:
     parent, child = add(SAMPLE), add(SAMPLE, 1)
     weights = (parent.folder / "model.safetensors").read_bytes()
     assert registry.remove(parent)
-    assert (child.card["parent"], child.card["parent_sha256"]) == (1, hashlib.sha256(weights).hexdigest())
-    assert (child.card["profile"], registry.current()) == ("sample", child)
+    assert (child.card.parent, child.card.parent_sha256) == (1, hashlib.sha256(weights).hexdigest())
+    assert (child.card.profile, registry.current()) == ("sample", child)
     with pytest.raises(VoiceError, match="no earlier voice"):
         registry.rollback()
     assert json.loads((models() / registry.CURRENT).read_text(encoding="utf-8"))["before"] == []
@@ -83,7 +84,12 @@ def test_what_goes_by_itself_is_of_the_sample_or_between_two_voices_and_never_de
 ) -> None:
     entries = [
         RegisteredVoice(
-            number, "x", Path(f"voice-{number}"), card | {"parent": min(parent, number - 1)}, number == current, origin
+            number,
+            "x",
+            Path(f"voice-{number}"),
+            VoiceCard(parent=min(parent, number - 1), **card),
+            number == current,
+            origin,
         )
         for number, (origin, card, parent) in enumerate(made, 1)
     ]
@@ -94,14 +100,14 @@ def test_what_goes_by_itself_is_of_the_sample_or_between_two_voices_and_never_de
         assert gone.origin is not None and not gone.current and gone.version != back
         assert sum(entry.version > gone.version for entry in family) >= 3
         assert gone.origin == SAMPLE or (
-            gone.card.get("corrections") and any(entry.card["parent"] == gone.version for entry in entries)
+            gone.card.corrections and any(entry.card.parent == gone.version for entry in entries)
         )
-        assert gone.card.get("training_seconds", 0) <= 3600
-        assert current not in by_number or by_number[current].card["parent"] != gone.version
+        assert gone.card.training_seconds <= 3600
+        assert current not in by_number or by_number[current].card.parent != gone.version
         if not gone.faults:
             assert better
-            if figures := gone.card.get("after"):
-                nearest = min(e.card["after"]["mel_distance"] for e in better if e.card.get("after"))
+            if figures := gone.card.after:
+                nearest = min(e.card.after["mel_distance"] for e in better if e.card.after)
                 assert nearest <= figures["mel_distance"]
 
 

@@ -36,7 +36,7 @@ def test_a_feedback_training_takes_the_rate_and_the_data_of_the_voices_own_profi
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     entry = registry.current()
-    assert entry.name == "min" and entry.card["training_seconds"] >= 0
+    assert entry.name == "min" and entry.card.training_seconds >= 0
     assert str(tmp_path) not in (entry.folder / "voice.json").read_text(encoding="utf-8")
     store, sound = FeedbackStore(), syllables(2.0, seed=1).astype(np.float32)
     store.accept(store.submit((sound, 16_000), "Roj baş, heval.", consent=True).id)

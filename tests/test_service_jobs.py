@@ -152,7 +152,7 @@ def test_the_real_command_stops_and_goes_on_and_tells_it_all(
     assert done.state == "done" and done.message == "Voice 2 was made and is the current voice now."
     assert done.finished and done.created and job.step < done.step <= job.steps
     card = registry.current().card
-    figures = {name: card[name] for name in ("learned", "held_out", "elsewhere")}
+    figures = {name: getattr(card, name) for name in ("learned", "held_out", "elsewhere")}
     known = {"version": 2, "voice": registry.current().folder.name, "faults": [], "left_out": {}}
     assert done.result == known | figures
 

@@ -19,8 +19,8 @@ def show(_: argparse.Namespace) -> None:
     tainted = FeedbackStore().tainted_voices()
     for entry in found:
         card = entry.card
-        parent = f"from {card['parent']}" if card.get("parent") else f"from {card.get('base_voice', '?')}"
-        print(f"{'*' if entry.current else ' '} {entry.version:4d}  {card.get('date', ''):10}  {entry.name}  {parent}")
+        parent = f"from {card.parent or card.base_voice or '?'}"
+        print(f"{'*' if entry.current else ' '} {entry.version:4d}  {card.date or '':10}  {entry.name}  {parent}")
         for fault in entry.faults:
             print(f"        may not become current: {fault}")
         if withdrawn := tainted.get(entry.folder.name):

@@ -26,6 +26,7 @@ from kurdtts_lib.speech.raw import speak_spoken
 from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices import registry
+from kurdtts_lib.voices.card import VoiceCard
 from kurdtts_lib.voices.finetune import check_machine, clips_of, licence_of
 from kurdtts_lib.voices.lineage import check_profile, origin_of
 from kurdtts_lib.voices.registry import RegisteredVoice
@@ -95,10 +96,8 @@ class FeedbackResult(NamedTuple):
 class Likeness(NamedTuple):
     """A voice's speech compared with recordings of the same sentences, means: the fast metrics of `faults_of`."""
 
-    sentences: int
     mel_distance: float
     loudness_difference_db: float
-    clipped_share: float
     speech: list[np.ndarray]
     """(samples,) of each sentence."""
 
@@ -208,7 +207,7 @@ class FeedbackTraining:
         result = FeedbackResult(self.parent, bool(step), **changes)
         if step:
             faults = self._faults(*likeness["elsewhere"])
-            best.card = self._card(parent, step) | result.changes | {"faults": faults}
+            best.card = dataclasses.replace(self._card(parent, step), **result.changes, faults=faults).content()
             origin = origin_of(self.profile, self.parent)
             entry = registry.publish(best, self.parent.name, readme, origin=origin, notify=notify)
             mark_voices(self.store)
@@ -217,41 +216,42 @@ class FeedbackTraining:
 
     def _faults(self, was: Likeness, after: Likeness) -> list[str]:
         tolerated = OWN_SPEECH_NEPERS if self.rehearsal else was.mel_distance * self.profile.feedback.tolerance
-        return registry.faults_of(after.speech, after, was.mel_distance, was.mel_distance + tolerated)
+        allowed = was.mel_distance + tolerated
+        return registry.faults_of(
+            after.speech, after.loudness_difference_db, was.mel_distance, after.mel_distance, allowed
+        )
 
     def _likeness(self, voice: Voice, clips: Sequence[Clip]) -> Likeness:
         audio, speech = self.profile.audio, [speak_spoken(voice, clip.text) for clip in clips]
         pairs = list(zip(load(clips, audio), speech, strict=True))
         return Likeness(
-            sentences=len(pairs),
             mel_distance=float(np.mean([distances.mel_distance(*pair, audio) for pair in pairs])),
             loudness_difference_db=float(np.mean([levels.rms_db(b) - levels.rms_db(a) for a, b in pairs])),
-            clipped_share=float(np.mean([levels.clipped_share(waveform) for waveform in speech])),
             speech=speech,
         )
 
-    def _card(self, parent: Voice, step: int) -> dict:
+    def _card(self, parent: Voice, step: int) -> VoiceCard:
         """The voice's card, without its metrics."""
-        return {
-            "name": f"kurdtts {self.profile.name}",
-            "base_voice": parent.card.get("base_voice", self.parent.name),
-            "licence": licence_of(parent, self.parent.folder.name),
-            "parent": self.parent.version,
-            "data": f"{len(self.corrections)} corrections",
-            "corrections": [one.id for one in self.corrections],
-            "corrections_read_at": self.read_at,
-            "corrections_left_out": self.left_out,
-            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "kurdtts": __version__,
-            "steps": step,
-            "steps_trained": self.trainer.step,
-            "training_seconds": self.trainer.seconds,
-            "rehearsal": self.rehearsal,
-            "settings": describe(self.trainer.settings),
-        }
+        return VoiceCard(
+            name=f"kurdtts {self.profile.name}",
+            base_voice=parent.card.get("base_voice", self.parent.name),
+            licence=licence_of(parent, self.parent.folder.name),
+            parent=self.parent.version,
+            data=f"{len(self.corrections)} corrections",
+            corrections=[one.id for one in self.corrections],
+            corrections_read_at=self.read_at,
+            corrections_left_out=self.left_out,
+            date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+            kurdtts=__version__,
+            steps=step,
+            steps_trained=self.trainer.step,
+            training_seconds=self.trainer.seconds,
+            rehearsal=self.rehearsal,
+            settings=describe(self.trainer.settings),
+        )
 
 
-def readme(card: dict) -> str:
+def readme(card: VoiceCard) -> str:
     """The README of a voice that learned from corrections, from its card."""
     return render("feedback/voice.md", card=card)
 
@@ -264,5 +264,5 @@ def mark_voices(store: FeedbackStore) -> None:
     there = {correction.id for correction in store.corrections()}
     for entry in registry.voices():
         # A card may name corrections of another store.
-        if ids := [id for id in entry.card.get("corrections", []) if id in there]:
-            store.mark_used(ids, entry.folder.name, entry.card.get("corrections_read_at", ""))
+        if ids := [id for id in entry.card.corrections if id in there]:
+            store.mark_used(ids, entry.folder.name, entry.card.corrections_read_at)

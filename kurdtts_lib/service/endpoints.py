@@ -170,7 +170,7 @@ def voices(shared: Shared) -> list[VoiceBody]:
             current=entry.current,
             faults=entry.faults,
             tainted=entry.folder.name in tainted,
-            **{name: entry.card.get(name) for name in ("licence", "date", "parent")},
+            **{name: getattr(entry.card, name) for name in ("licence", "date", "parent")},
         )
         for entry in registry.voices()
     ]

@@ -28,6 +28,7 @@ from kurdtts_lib.vits.mms import mms_code, mms_discriminator
 from kurdtts_lib.vits.trainer import Trainer, this_process
 from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices import registry
+from kurdtts_lib.voices.card import VoiceCard
 from kurdtts_lib.voices.lineage import origin_of
 
 MMS_LICENCE = "CC BY-NC 4.0"
@@ -115,30 +116,35 @@ def finish_training(trainer: Trainer, profile: Profile, notify: Callable[[str], 
     evaluation = evaluate(systems, sentences, progress=_stage_notifier(notify))
     before, after = evaluation.metrics(BEFORE), evaluation.metrics(AFTER)
     parent = next(iter(registry.known([profile.base_voice])), None)
-    voice.card = {
-        "name": f"kurdtts {profile.name}",
-        "base_voice": public_name(profile.base_voice),
-        "licence": licence_of(voice, profile.base_voice),
-        "data": public_name(corpus_settings(profile.prepared_dir).source),
-        "training_clips": len(parts.train),
-        "validation_clips": len(parts.validation),
-        "test_clips": len(sentences.texts),
-        "test_clips_of": sentences.of,
-        "steps": step,
-        "steps_trained": trainer.step,
-        "training_seconds": trainer.seconds,
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "kurdtts": __version__,
-        "settings": describe(profile.training),
-        "before": asdict(before),
-        "after": asdict(after),
-        "differences": {name: asdict(found) for name, found in evaluation.differences[AFTER].items()},
-        "likeness_baselines": asdict(sentences.baselines),
-        "parent": parent.version if parent else None,
-        "faults": registry.faults_of(
-            evaluation.waveforms[AFTER], after, before.mel_distance, registry.MUCH_WORSE * before.mel_distance
-        ),
-    }
+    faults = registry.faults_of(
+        evaluation.waveforms[AFTER],
+        after.loudness_difference_db,
+        before.mel_distance,
+        after.mel_distance,
+        registry.MUCH_WORSE * before.mel_distance,
+    )
+    voice.card = VoiceCard(
+        name=f"kurdtts {profile.name}",
+        base_voice=public_name(profile.base_voice),
+        parent=parent.version if parent else None,
+        licence=licence_of(voice, profile.base_voice),
+        data=public_name(corpus_settings(profile.prepared_dir).source),
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        kurdtts=__version__,
+        faults=faults,
+        steps=step,
+        steps_trained=trainer.step,
+        training_seconds=trainer.seconds,
+        settings=describe(profile.training),
+        training_clips=len(parts.train),
+        validation_clips=len(parts.validation),
+        test_clips=len(sentences.texts),
+        test_clips_of=sentences.of,
+        before=asdict(before),
+        after=asdict(after),
+        differences={name: asdict(found) for name, found in evaluation.differences[AFTER].items()},
+        likeness_baselines=asdict(sentences.baselines),
+    ).content()
     origin = origin_of(profile, parent)
     entry = registry.publish(voice, profile.name, _readme, _samples(evaluation), as_files(evaluation), origin, notify)
     return FineTuningResult(entry.folder, before, after, evaluation, entry.faults)
@@ -188,16 +194,11 @@ def licence_of(voice: Voice, base_voice: str) -> str:
     return MMS_LICENCE if base_voice.startswith("facebook/mms-tts") else UNKNOWN_LICENCE
 
 
-def _readme(card: dict) -> str:
+def _readme(card: VoiceCard) -> str:
+    assert card.before and card.after and card.differences and card.test_clips and card.test_clips_of
     rows = [
-        (
-            METRIC_DESCRIPTIONS[name].title,
-            shown(card["before"][name]),
-            shown(after),
-            str(Estimate(**card["differences"][name])),
-        )
-        for name, after in card["after"].items()
+        (METRIC_DESCRIPTIONS[name].title, shown(card.before[name]), shown(after), Estimate(**card.differences[name]))
+        for name, after in card.after.items()
         if name in METRIC_DESCRIPTIONS
     ]
-    measured_on = counted(card["test_clips"], card["test_clips_of"])
-    return render("voices/voice.md", card=card, measured_on=measured_on, rows=rows)
+    return render("voices/voice.md", card=card, rows=rows, measured_on=counted(card.test_clips, card.test_clips_of))

@@ -116,8 +116,8 @@ def common_profile(entries: Iterable["RegisteredVoice"], asked: str | None, data
 
 
 def _profile_of(entry: "RegisteredVoice", origin: Origin) -> Profile:
-    built_in, card = _built_in(origin.profile), entry.card.get("settings", {})
-    computed = {name: card[name] for name in PRESETS["cpu"] if name in card}  # of the training machine
+    built_in, trained = _built_in(origin.profile), entry.card.settings
+    computed = {name: trained[name] for name in PRESETS["cpu"] if name in trained}  # of the training machine
     return dataclasses.replace(
         built_in,
         key=origin.profile,
@@ -155,13 +155,13 @@ def outdated(entries: Sequence["RegisteredVoice"], back: int | None) -> list["Re
 
     entries: all voices, the newest last. back: the version that a rollback returns to, if any.
     """
-    kept, parents = worth_keeping(entries, back), {entry.card.get("parent") for entry in entries}
+    kept, parents = worth_keeping(entries, back), {entry.card.parent for entry in entries}
     return [
         entry
         for origin, lineage in _lineages(entries)
         for entry in lineage[:-NEWEST]
         if entry.version not in kept
-        and (origin.profile == "sample" or (entry.card.get("corrections") and entry.version in parents))
+        and (origin.profile == "sample" or (entry.card.corrections and entry.version in parents))
     ]
 
 
@@ -170,11 +170,11 @@ def worth_keeping(entries: Sequence["RegisteredVoice"], back: int | None) -> dic
     kept = {entry.version: "its origin is not known" for entry in entries if entry.origin is None}
     for _, lineage in _lineages(entries):
         kept |= dict.fromkeys(_best(lineage), "the best of its lineage")
-    kept |= {one.version: "hours of training" for one in entries if one.card.get("training_seconds", 0) > LONG_SECONDS}
+    kept |= {one.version: "hours of training" for one in entries if one.card.training_seconds > LONG_SECONDS}
     kept |= {back: "a roll-back goes to it"} if back is not None else {}
     for current in (entry for entry in entries if entry.current):
-        parent = current.card.get("parent")
-        kept |= {parent: "the current voice comes from it"} if parent else {}
+        if current.card.parent:
+            kept[current.card.parent] = "the current voice comes from it"
         kept[current.version] = "the current voice"
     return kept
 
@@ -194,6 +194,6 @@ def _best(lineage: Sequence["RegisteredVoice"]) -> Iterator[int]:
     """
     good = [entry for entry in lineage if not entry.faults]
     for kind, metric in (("after", "mel_distance"), ("elsewhere", "after")):
-        measured = [entry for entry in good if entry.card.get(kind) and not entry.card.get("rehearsal")]
-        yield from (entry.version for entry in sorted(measured, key=lambda one: one.card[kind][metric])[:1])
+        measured = [entry for entry in good if getattr(entry.card, kind) and not entry.card.rehearsal]
+        yield from (entry.version for entry in sorted(measured, key=lambda one: getattr(one.card, kind)[metric])[:1])
     yield from (entry.version for entry in good[-1:])

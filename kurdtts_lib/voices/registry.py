@@ -1,31 +1,33 @@
 """The registry of the voices made on this computer: numbered, each with its parent and metrics, one of them current.
 
-A voice is stored in `models/voice-0007-NAME/`; its card `voice.json` holds `version`, `parent`, data, metrics, licence
-and date. `models/current.json` names the current voice and those that were current before it.
+A voice is stored in `models/voice-0007-NAME/`, with its `VoiceCard`. `models/current.json` names the current voice and
+those that were current before it.
 """
 
-import contextlib
+import dataclasses
 import hashlib
 import re
 import shutil
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
+from kurdtts_lib.audio.levels import clipped_share
 from kurdtts_lib.core.errors import VoiceError
-from kurdtts_lib.core.files import ASIDE, read_json, write_json
+from kurdtts_lib.core.files import ASIDE, locked, read_json, write_json
 from kurdtts_lib.core.settings import home
 from kurdtts_lib.vits.monitor import CLIPPED_SHARE, TOO_QUIET_DB
 from kurdtts_lib.vits.voice import CARD, Voice, save_voice
+from kurdtts_lib.voices.card import VoiceCard
 from kurdtts_lib.voices.lineage import LOCAL, Origin, outdated, read_origin
 
 CURRENT = "current.json"
 FOLDER = re.compile(r"voice-(\d{4,})-(.+)")
-NUMBER = re.compile(r"\.?voice-(\d{4,})")
+NUMBER = re.compile(r"^\.?voice-(\d{4,})", re.MULTILINE)
+"""Also of a folder that is being written or removed: its number is not given again."""
 WEIGHTS = "model.safetensors"
 MUCH_WORSE = 1.15
 """Highest allowed ratio of a voice's mel distance to its base voice's; above it, no improvement is audible."""
@@ -38,7 +40,7 @@ class RegisteredVoice:
     version: int
     name: str
     folder: Path
-    card: dict
+    card: VoiceCard
     current: bool
     origin: Origin | None = None
     """None if unknown."""
@@ -46,7 +48,7 @@ class RegisteredVoice:
     @property
     def faults(self) -> list[str]:
         """Why it may not become the current voice; empty if it may."""
-        return list(self.card.get("faults", []))
+        return self.card.faults
 
 
 def models() -> Path:
@@ -62,8 +64,8 @@ def voices() -> list[RegisteredVoice]:
         if not (match and (folder / CARD).is_file() and (folder / WEIGHTS).is_file()):
             continue  # incomplete, or not a voice of the registry
         try:
-            card = read_json(folder / CARD)
-        except (OSError, ValueError) as error:
+            card = VoiceCard.of(read_json(folder / CARD))
+        except (OSError, ValueError, AttributeError) as error:
             warnings.warn(f"{folder / CARD} cannot be read ({error}), so this voice is not listed.", stacklevel=2)
             continue
         found.append(
@@ -75,7 +77,7 @@ def voices() -> list[RegisteredVoice]:
 def publish(
     voice: Voice,
     name: str,
-    readme: Callable[[dict], str],
+    readme: Callable[[VoiceCard], str],
     samples: Mapping[str, np.ndarray] | None = None,
     texts: Mapping[str, str] | None = None,
     origin: Origin | None = None,
@@ -83,21 +85,23 @@ def publish(
 ) -> RegisteredVoice:
     """Save `voice` as a new version, make it the current one if it has no faults, and remove outdated voices.
 
-    `voice.card` must hold `faults` and `parent`; `version`, `profile` and `parent_sha256` are added. readme: makes the
-    README from the card. samples, texts: as in `save_voice`. notify: called with a line for each voice removed.
+    `voice.card`: the content of its card; `version`, `profile` and `parent_sha256` are added. readme: makes the README
+    from the card. samples, texts: as in `save_voice`. notify: called with a line for each voice removed.
     """
-    voice.card |= {"parent_sha256": _weights_hash(voice.card["parent"])}
-    if origin:
-        voice.card["profile"] = origin.profile
-        texts = {**(texts or {}), LOCAL: origin.json()}
-    with _new_version() as version:
-        voice.card["version"] = version
-        save_voice(voice, models() / f"voice-{version:04d}-{name}", readme(voice.card), samples, texts)
-    if not voice.card["faults"]:
-        use(version)
-    for entry in outdated(voices(), back()):
-        if remove(entry):
-            notify(f"Voice {entry.version}, {entry.folder.name}, was removed: three of its lineage are newer.")
+    with locked(models()):  # another process that publishes waits, and gets the next number
+        version = max(map(int, NUMBER.findall("\n".join(path.name for path in models().glob("*")))), default=0) + 1
+        card = dataclasses.replace(VoiceCard.of(voice.card), version=version)
+        card = dataclasses.replace(card, parent_sha256=_weights_hash(card.parent))
+        if origin:
+            card = dataclasses.replace(card, profile=origin.profile)
+            texts = {**(texts or {}), LOCAL: origin.json()}
+        voice.card = card.content()
+        save_voice(voice, models() / f"voice-{version:04d}-{name}", readme(card), samples, texts)
+        if not card.faults:
+            use(version)
+        for entry in outdated(voices(), back()):
+            if remove(entry):
+                notify(f"Voice {entry.version}, {entry.folder.name}, was removed: three of its lineage are newer.")
     return entry_of(version)
 
 
@@ -108,30 +112,6 @@ def _weights_hash(version: int | None) -> str | None:
         return None
     with weights.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextlib.contextmanager
-def _new_version() -> Iterator[int]:
-    """Reserve an unused version number, also against other processes that ask at the same time."""
-    models().mkdir(parents=True, exist_ok=True)
-    while True:
-        version = max(_numbers(), default=0) + 1
-        reserved = models() / f".voice-{version:04d}"
-        try:
-            reserved.mkdir()
-        except FileExistsError:
-            continue
-        if _numbers().count(version) == 1:
-            break
-        reserved.rmdir()  # another process has published this number since we counted
-    try:
-        yield version
-    finally:
-        reserved.rmdir()
-
-
-def _numbers() -> list[int]:
-    return [int(match[1]) for path in models().iterdir() if (match := NUMBER.match(path.name))]
 
 
 def entry_of(version: int) -> RegisteredVoice:
@@ -249,36 +229,27 @@ def remove(entry: RegisteredVoice) -> bool:
     return True
 
 
-class Likeness(Protocol):
-    """Metrics of a voice's speech that `faults_of` needs, as means over sentences; `evaluation.Metrics` has them."""
-
-    @property
-    def sentences(self) -> int: ...
-    @property
-    def mel_distance(self) -> float: ...
-    @property
-    def loudness_difference_db(self) -> float: ...
-    @property
-    def clipped_share(self) -> float: ...
-
-
-def faults_of(speech: Sequence[np.ndarray], after: Likeness, before: float, allowed: float) -> list[str]:
+def faults_of(
+    speech: Sequence[np.ndarray], loudness_difference_db: float, before: float, after: float, allowed: float
+) -> list[str]:
     """Why a voice may not become the current one, each reason a sentence.
 
-    speech: its waveforms (samples,) of ordinary sentences; after: its metrics on them; before: its parent's mel
-    distance on the same sentences, in nepers; allowed: the highest mel distance that it may have.
+    speech: its waveforms (samples,) of ordinary sentences. loudness_difference_db: their level minus that of the
+    recordings. before, after: mel distance of its parent and its own on these sentences, in nepers, of which it may
+    have `allowed`.
     """
-    if not all(np.isfinite(waveform).all() for waveform in speech) or not np.isfinite(after.mel_distance):
+    if not all(np.isfinite(waveform).all() for waveform in speech) or not np.isfinite(after):
         return ["Its sound is not a number."]
     faults = []
-    if after.loudness_difference_db < -TOO_QUIET_DB:
-        faults.append(f"It is almost silent: {-after.loudness_difference_db:.0f} dB quieter than the recordings.")
-    if after.clipped_share > CLIPPED_SHARE:
-        faults.append(f"It is too loud: {after.clipped_share:.1%} of its waves are cut off.")
-    if after.mel_distance > allowed:
+    if loudness_difference_db < -TOO_QUIET_DB:
+        faults.append(f"It is almost silent: {-loudness_difference_db:.0f} dB quieter than the recordings.")
+    clipped = sum(map(clipped_share, speech)) / max(1, len(speech))
+    if clipped > CLIPPED_SHARE:
+        faults.append(f"It is too loud: {clipped:.1%} of its waves are cut off.")
+    if after > allowed:
         faults.append(
-            f"It is worse than the voice it came from: on {after.sentences} ordinary sentences its mel distance rose "
-            f"from {before:.2f} to {after.mel_distance:.2f}; {allowed:.2f} is allowed."
+            f"It is worse than the voice it came from: on {len(speech)} ordinary sentences its mel distance rose "
+            f"from {before:.2f} to {after:.2f}; {allowed:.2f} is allowed."
         )
     return faults
 
