@@ -81,7 +81,7 @@ class FeedbackResult(NamedTuple):
         return f"Voice {version} was made and is the current voice now."
 
     @property
-    def changes(self) -> dict[str, dict | None]:
+    def changes(self) -> dict[str, Any]:
         """The three changes as data."""
         return {name: change and change._asdict() for name, change in self._asdict().items() if name in CHANGES}
 
