@@ -16,7 +16,7 @@ import numpy as np
 from kurdtts_lib.audio.distances import pitch_track
 from kurdtts_lib.audio.io import decode
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
-from kurdtts_lib.data.sources import corpus_table, pick_clips
+from kurdtts_lib.data.sources import corpus_table, read_corpus
 
 AUDIO = AudioSettings()
 
@@ -59,7 +59,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     clips = corpus_table(CorpusSettings())
     clips = clips[clips["fault"].eq("") & clips["seconds"].between(1.5, 8)].iloc[::6]
-    sample = [decode(clip.audio, AUDIO.sampling_rate) for clip in pick_clips(CorpusSettings(), set(clips["number"]))]
+    sample = [decode(clip.audio, AUDIO.sampling_rate) for clip in read_corpus(CorpusSettings(), set(clips["number"]))]
     for track in (plain, ours):
         track(sample[0])  # compiled here, not in the measurement
     rng = np.random.default_rng(0)
