@@ -15,14 +15,14 @@ from kurdtts_lib.data.exploration import find_words, words
 from kurdtts_lib.data.sources import find_clips
 from kurdtts_lib.data.speakers import speaker_name
 from kurdtts_lib.evaluation.plots import spectrograms
+from kurdtts_lib.widgets.markup import WRAPPED, Shown, box_html, kurmanji, make_button
 from kurdtts_lib.widgets.players import player_row
-from kurdtts_lib.widgets.text_explorer import box_html, kurmanji
 
 PAGE = 10
 """Clips per page; one pass reads them all from the corpus, because each pass starts at its first clip."""
 
 
-class ClipBrowser:
+class ClipBrowser(Shown):
     """A search, a list of the clips found, and the chosen clip; displayed as the last expression of a cell."""
 
     def __init__(
@@ -47,18 +47,17 @@ class ClipBrowser:
         self.list = ipywidgets.Select(
             description="Clips", rows=PAGE, layout={"width": "min(760px, 98%)", "height": f"{22 * PAGE}px"}
         )
-        self.back = ipywidgets.Button(description="Back", icon="arrow-left", tooltip="The page before this one")
-        self.forward = ipywidgets.Button(description="Next", icon="arrow-right", tooltip="The page after this one")
+        self.back = make_button("Back", "arrow-left", "The page before this one")
+        self.forward = make_button("Next", "arrow-right", "The page after this one")
         self.page = ipywidgets.BoundedIntText(
             min=1, description="Page", style={"description_width": "90px"}, layout={"width": "170px"}
         )
         self.view = ipywidgets.HTML()
-        row = {"flex_flow": "row wrap", "align_items": "center"}
         self.widget = ipywidgets.VBox(
             [
-                ipywidgets.HBox([self.query, self.beginnings], layout=row),
+                ipywidgets.HBox([self.query, self.beginnings], layout=WRAPPED),
                 self.list,
-                ipywidgets.HBox([self.page, self.back, self.forward, self.count], layout=row),
+                ipywidgets.HBox([self.page, self.back, self.forward, self.count], layout=WRAPPED),
                 self.view,
             ]
         )
@@ -70,11 +69,10 @@ class ClipBrowser:
         self.forward.on_click(lambda _: self._turn(1))
         self._search()
 
-    def _repr_mimebundle_(self, **options: object) -> dict[str, object]:
-        """The live widget, and the list with the chosen clip for a saved notebook that has no kernel."""
+    def static_html(self) -> str:
+        """The list with the chosen clip."""
         lines = "".join(f"<li>{html.escape(label)}</li>" for label, _ in self.list.options)
-        static = f'{self.count.value}<ul lang="kmr">{lines}</ul>{self.view.value}'
-        return {**self.widget._repr_mimebundle_(**options), "text/html": static}
+        return f'{self.count.value}<ul lang="kmr">{lines}</ul>{self.view.value}'
 
     def _search(self) -> None:
         self.found = find_words(self._words, self.query.value, self.beginnings.value)
@@ -112,12 +110,11 @@ class ClipBrowser:
             self.view.value = "No clip has this word. Write another one, or a part of it with the box ticked."
             return
         if number not in self._loaded:
-            self._loaded = {clip.number: clip for clip in find_clips(self.settings, self._page_numbers())}
+            self._loaded = {
+                clip.number: clip for clip in find_clips(self.settings, [number for _, number in self.list.options])
+            }
         row = self.clips[self.clips["number"] == number].iloc[0]
         self.view.value = clip_html(self._loaded[number], row, self.settings, self.audio)
-
-    def _page_numbers(self) -> list[int]:
-        return [number for _, number in self.list.options]
 
 
 def clip_html(clip: Clip, row: pandas.Series, settings: CorpusSettings, audio: AudioSettings) -> str:
@@ -127,7 +124,7 @@ def clip_html(clip: Clip, row: pandas.Series, settings: CorpusSettings, audio: A
     """
     name = html.escape(speaker_name(clip.client_id, settings.keep_client_ids))
     facts = f"{name}, {clip.up_votes} votes for, {clip.down_votes} against, {html.escape(clip.name)}"
-    head = f'<div style="line-height:1.5"><b>{kurmanji(html.escape(clip.sentence))}</b><br>{facts}</div>'
+    head = f'<div style="line-height:1.5"><b>{kurmanji(clip.sentence)}</b><br>{facts}</div>'
     if clip.reason != KEPT:
         return head + box_html(f"{clip.name}: {clip.reason}")
     try:

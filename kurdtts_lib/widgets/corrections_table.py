@@ -3,19 +3,33 @@
 import functools
 import html
 from collections.abc import Callable
+from pathlib import Path
 
+import anywidget
 import ipywidgets
 
 from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.feedback.database import Correction
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.widgets.private_player import PrivatePlayer
-from kurdtts_lib.widgets.text_explorer import box_html, kurmanji
+from kurdtts_lib.widgets.markup import WRAPPED, Shown, box_html, close_all, done_html, kurmanji, make_button
 
 PAGE = 8
 
 
-class CorrectionsTable:
+class PrivatePlayer(anywidget.AnyWidget):
+    """Receives people's recordings as messages: in a widget's state or in an output they would be saved."""
+
+    _esm = Path(__file__).absolute().parent / "static" / "private_player.js"
+
+    def play(self, recording: Path, label: str) -> None:
+        """Play a FLAC file, with `label` above the player."""
+        self.send({"label": label, "type": "audio/flac"}, buffers=[recording.read_bytes()])
+
+    def clear(self) -> None:
+        self.send({"label": "", "type": ""}, buffers=[])
+
+
+class CorrectionsTable(Shown):
     """Displayed as the last expression of a cell. Withdrawn corrections are counted but not listed."""
 
     def __init__(self, store: FeedbackStore) -> None:
@@ -28,27 +42,22 @@ class CorrectionsTable:
         self.player = PrivatePlayer()
         self.message, self.count = ipywidgets.HTML(), ipywidgets.HTML()
         self.rows = ipywidgets.VBox()
-        self.back = ipywidgets.Button(description="Back", icon="arrow-left", tooltip="The page before this one")
-        self.forward = ipywidgets.Button(description="Next", icon="arrow-right", tooltip="The page after this one")
-        self.accept_all = ipywidgets.Button(
-            description="Accept all", icon="check", tooltip="Let voices learn from all that were submitted"
-        )
-        self.refresh = ipywidgets.Button(description="Refresh", icon="refresh", tooltip="Look into the store again")
+        self.back = make_button("Back", "arrow-left", "The page before this one")
+        self.forward = make_button("Next", "arrow-right", "The page after this one")
+        self.accept_all = make_button("Accept all", "check", "Let voices learn from all that were submitted")
+        self.refresh = make_button("Refresh", "refresh", "Look into the store again")
         self.back.on_click(lambda _: self._change(lambda: self._turn(-1)))
         self.forward.on_click(lambda _: self._change(lambda: self._turn(1)))
         self.accept_all.on_click(lambda _: self._change(self._accept_all))
         self.refresh.on_click(lambda _: self._change(lambda: ""))
-        buttons = ipywidgets.HBox(
-            [self.accept_all, self.refresh, self.back, self.forward, self.count],
-            layout={"flex_flow": "row wrap", "align_items": "center"},
-        )
+        buttons = ipywidgets.HBox([self.accept_all, self.refresh, self.back, self.forward, self.count], layout=WRAPPED)
         # The message is above the rows: below them it would be out of sight.
         self.widget = ipywidgets.VBox([buttons, self.message, self.player, self.rows])
         self.show()
 
-    def _repr_mimebundle_(self, **options: object) -> dict[str, object]:
-        """The live widget, and only the count for a saved notebook: a text in its file would outlive a withdrawal."""
-        return {**self.widget._repr_mimebundle_(**options), "text/html": f"<p>{self.count.value}</p>"}
+    def static_html(self) -> str:
+        """Only the count: a text in the notebook's file would outlive a withdrawal."""
+        return f"<p>{self.count.value}</p>"
 
     def show(self) -> None:
         """Read the store again and show its corrections."""
@@ -59,8 +68,7 @@ class CorrectionsTable:
         old = self.rows.children
         shown = listed[self.page * PAGE : (self.page + 1) * PAGE]
         self.rows.children = [self._row(one) for one in shown]
-        for part in [part for row in old for part in (*row.children, row)]:
-            part.close()
+        close_all(old)
         self.back.disabled, self.forward.disabled = self.page == 0, self.page >= pages - 1
         self.accept_all.disabled = not any(one.state == "submitted" for one in listed)
         withdrawn = len(everything) - len(listed)
@@ -75,7 +83,7 @@ class CorrectionsTable:
         text = ipywidgets.Text(self._drafts.get(one.id, one.text), layout={"width": "min(440px, 98%)"})
         text.observe(lambda change: self._drafts.update({one.id: change["new"]}), "value")
         text.add_class("kurdtts-correction")
-        play = _button("Play", "play", f"Hear: {one.text}")
+        play = make_button("Play", "play", f"Hear: {one.text}", layout={"width": "auto"})
         play.on_click(lambda _: self._play(one))
         parts: list[ipywidgets.Widget] = [
             text,
@@ -92,12 +100,12 @@ class CorrectionsTable:
             parts.append(self._button("Withdraw", "trash", "Delete its sound and text", _ask, asks=one.id))
         parts.append(ipywidgets.HTML(f"<small>{html.escape(about)}</small>{warnings}"))
         line = {"border_bottom": "1px solid var(--jp-border-color2, #bbb)", "padding": "4px 0"}
-        return ipywidgets.HBox(parts, layout={"flex_flow": "row wrap", "align_items": "center", **line})
+        return ipywidgets.HBox(parts, layout={**WRAPPED, **line})
 
     def _button(self, label: str, icon: str, tooltip: str, act: Callable[[], str], asks: str = "") -> ipywidgets.Button:
-        button = _button(label, icon, tooltip)
-        button.on_click(lambda _: self._change(act, asks))
-        return button
+        made = make_button(label, icon, tooltip, layout={"width": "auto"})
+        made.on_click(lambda _: self._change(act, asks))
+        return made
 
     def _change(self, act: Callable[[], str], asks: str = "") -> None:
         """Change the store by `act`, show the markup that it returns and the new rows; a KurdTTSError is shown.
@@ -120,18 +128,18 @@ class CorrectionsTable:
             self.message.value = box_html(str(error))
 
     def _save(self, one: Correction) -> str:
-        return _status(f"Saved: {kurmanji(html.escape(self._keep_text(one).spoken))}")
+        return done_html(f"Saved: {kurmanji(self._keep_text(one).spoken)}")
 
     def _keep_text(self, one: Correction) -> Correction:
         """Save the content of the field as the correction's text."""
-        saved = self.store.edit_text(one.id, self._drafts.get(one.id, one.text).strip())
+        saved = self.store.edit_text(one.id, self._drafts.get(one.id, one.text))
         self._drafts.pop(one.id, None)
         return saved
 
     def _accept(self, one: Correction) -> str:
         if one.id in self._drafts:
             self._keep_text(one)
-        return _status(f"Accepted: {kurmanji(html.escape(self.store.accept(one.id).spoken))}")
+        return done_html(f"Accepted: {kurmanji(self.store.accept(one.id).spoken)}")
 
     def _accept_all(self) -> str:
         """Accept all that can be accepted; the others (audio that was found without its text) show the reason."""
@@ -141,27 +149,19 @@ class CorrectionsTable:
                 self._accept(one)
             except KurdTTSError as error:
                 refused.append(box_html(str(error)))
-        return _status(f"{len(waiting) - len(refused)} accepted.") + "".join(refused)
+        return done_html(f"{len(waiting) - len(refused)} accepted.") + "".join(refused)
 
     def _withdraw(self, one: Correction) -> str:
         voices = self.store.withdraw(one.id)
         self._drafts.pop(one.id, None)
         self.player.clear()
         learned = f" Voices that learned from it: {html.escape(', '.join(voices))}." if voices else ""
-        return _status(f"Withdrawn.{learned}")
+        return done_html(f"Withdrawn.{learned}")
 
     def _turn(self, pages: int) -> str:
         self.page = max(0, self.page + pages)
         return ""
 
 
-def _button(label: str, icon: str, tooltip: str) -> ipywidgets.Button:
-    return ipywidgets.Button(description=label, icon=icon, tooltip=tooltip, layout={"width": "auto"})
-
-
 def _ask() -> str:
     return box_html("Its sound and text will be deleted for ever. Click once more to do it.")
-
-
-def _status(markup: str) -> str:
-    return f'<div role="status">✓ {markup}</div>'

@@ -1,6 +1,5 @@
 """Listen to a sentence, record it correctly, submit it: the first half of the feedback loop in one widget."""
 
-import html
 from collections.abc import Sequence
 
 import ipywidgets
@@ -12,12 +11,12 @@ from kurdtts_lib.feedback.takes import Take, check_take
 from kurdtts_lib.speech import speak
 from kurdtts_lib.vits.voice import load_voice
 from kurdtts_lib.voices.registry import RegisteredVoice
+from kurdtts_lib.widgets.markup import Shown, box_html, done_html, kurmanji, make_button
 from kurdtts_lib.widgets.players import player_row
 from kurdtts_lib.widgets.recorder import Recorder
-from kurdtts_lib.widgets.text_explorer import box_html, kurmanji
 
 
-class FeedbackDesk:
+class FeedbackDesk(Shown):
     """Displayed as the last expression of a cell. `submitted` contains the corrections submitted here."""
 
     def __init__(
@@ -29,41 +28,28 @@ class FeedbackDesk:
         self.submitted: list[Correction] = []
         self.usable = False
         """Whether the newest take that arrived can be used for training."""
-        wide, style = {"width": "min(640px, 98%)"}, {"description_width": "110px"}
+        line = {"layout": {"width": "min(640px, 98%)"}, "style": {"description_width": "110px"}}
         self.sentence = ipywidgets.Combobox(
             value=sentences[0] if sentences else "",
             options=list(sentences),
             description="Sentence",
             continuous_update=False,
             placeholder="type a sentence, or pick one",
-            layout=wide,
-            style=style,
+            **line,
         )
-        self.hear_button = ipywidgets.Button(
-            description="Hear the voice", icon="volume-up", tooltip="Let the current voice say this sentence"
-        )
-        self.speech = ipywidgets.HTML()
-        self.mark = ipywidgets.Text(
-            description="What is wrong?", placeholder="for example: ê sounds like i", layout=wide, style=style
-        )
+        self.hear_button = make_button("Hear the voice", "volume-up", "Let the current voice say this sentence")
+        self.mark = ipywidgets.Text(description="What is wrong?", placeholder="for example: ê sounds like i", **line)
         self.recorder = Recorder(self.sentence.value, language, self._check)
-        self.findings = ipywidgets.HTML()
-        self.contributor = ipywidgets.Text(
-            description="Who speaks", placeholder="a name, or nothing", layout=wide, style=style
-        )
+        self.contributor = ipywidgets.Text(description="Who speaks", placeholder="a name, or nothing", **line)
         self.consent = ipywidgets.Checkbox(
             description="I speak here myself, and voices may learn from this recording.",
             indent=False,
             layout={"width": "auto"},
         )
-        self.submit_button = ipywidgets.Button(
-            description="Submit",
-            icon="check",
-            button_style="primary",
-            tooltip="Keep this recording as a correction",
-            disabled=True,
+        self.submit_button = make_button(
+            "Submit", "check", "Keep this recording as a correction", button_style="primary", disabled=True
         )
-        self.message = ipywidgets.HTML()
+        self.speech, self.findings, self.message = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
         self.widget = ipywidgets.VBox(
             [
                 *(self.sentence, self.hear_button, self.speech, self.mark, self.recorder, self.findings),
@@ -76,10 +62,8 @@ class FeedbackDesk:
         self.hear_button.on_click(lambda _: self._hear())
         self.submit_button.on_click(lambda _: self._submit())
 
-    def _repr_mimebundle_(self, **options: object) -> dict[str, object]:
-        """The live widget, and a line for a saved notebook that has no kernel."""
-        static = "<p>Here you hear a sentence, record it and hand it in. It works while the notebook runs.</p>"
-        return {**self.widget._repr_mimebundle_(**options), "text/html": static}
+    def static_html(self) -> str:
+        return "<p>Here you hear a sentence, record it and hand it in. It works while the notebook runs.</p>"
 
     def _new_sentence(self) -> None:
         self.recorder.text = self.sentence.value
@@ -98,7 +82,7 @@ class FeedbackDesk:
         checks = check_take(take, self.sentence.value)
         self.usable = not checks.errors
         lines = [box_html(line) for line in [*checks.errors, *checks.warnings]]
-        self.findings.value = "".join(lines) or '<div role="status">✓ The recording sounds well.</div>'
+        self.findings.value = "".join(lines) or done_html("The recording sounds well.")
         self._allow()
 
     def _forget(self) -> None:
@@ -137,4 +121,4 @@ class FeedbackDesk:
         said = "It was there already" if correction.repeated else "Thank you, it is kept"
         self.recorder.text = self.sentence.value  # clears the take: a second click must not submit it again
         self.mark.value = ""
-        self.message.value = f'<div role="status">✓ {said}: {kurmanji(html.escape(correction.spoken))}</div>'
+        self.message.value = done_html(f"{said}: {kurmanji(correction.spoken)}")

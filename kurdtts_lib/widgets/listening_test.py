@@ -3,16 +3,16 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import anywidget
 import traitlets
 
 from kurdtts_lib.core.errors import KurdTTSError, ListeningError
 from kurdtts_lib.evaluation.listening.design import ListeningTest
 from kurdtts_lib.evaluation.listening.store import ListeningStore, SubmittedAnswer
 from kurdtts_lib.widgets.listening_page import LABELS, STATIC
+from kurdtts_lib.widgets.markup import ShownPage
 
 
-class ListeningWidget(anywidget.AnyWidget):
+class ListeningWidget(ShownPage):
     """Tests one listener after the other; each answer is on disk before the next stimulus. The same code continues.
 
     The page never receives the system of a stimulus. Neither audio nor answers are stored in the notebook's file.
@@ -67,12 +67,5 @@ class ListeningWidget(anywidget.AnyWidget):
     def _answer(self, message: dict[str, Any]) -> None:
         self._store.add(self._test.key.test, message["code"], [SubmittedAnswer(**message["given"])])
 
-    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The live widget, and a line for a saved notebook that has no kernel."""
-        live = super()._repr_mimebundle_(**options)
-        assert live is not None  # it is None only for a widget without a view
-        data, metadata = live
-        return {
-            **data,
-            "text/html": "<p>The listening test works while the notebook runs: run this cell.</p>",
-        }, metadata
+    def static_html(self) -> str:
+        return "<p>The listening test works while the notebook runs: run this cell.</p>"

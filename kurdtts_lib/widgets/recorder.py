@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import numpy as np
 import traitlets
 
 from kurdtts_lib.core.errors import AudioError, KurdTTSError, TakeError
 from kurdtts_lib.core.files import read_json
 from kurdtts_lib.feedback.takes import LONGEST_SECONDS, Take, take_of
+from kurdtts_lib.widgets.markup import ShownPage
 
 STATIC = Path(__file__).absolute().parent / "static"
 CHANGED = "text_changed"
@@ -31,7 +31,7 @@ def module_source() -> str:
     return "\n".join(re.sub(r'^import .* from "\./\w+\.js";\n', "", part, flags=re.MULTILINE) for part in parts)
 
 
-class Recorder(anywidget.AnyWidget):
+class Recorder(ShownPage):
     """Shows a sentence and records it; displayed as the last expression of a cell. The notebook never stores audio.
 
     text: the sentence; language: of the buttons and messages, "en" or "kmr"; on_take: called with each Take.
@@ -120,14 +120,7 @@ class Recorder(anywidget.AnyWidget):
         except KurdTTSError as error:
             self.message = str(error)
 
-    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The live widget, and the sentence for a saved notebook that has no kernel."""
-        live = super()._repr_mimebundle_(**options)
-        assert live is not None  # it is None only for a widget without a view
-        data, metadata = live
-        return {**data, "text/html": self._static_html()}, metadata
-
-    def _static_html(self) -> str:
+    def static_html(self) -> str:
         sentence = f'<p lang="kmr" style="font-size:1.4em;margin:4px 0">{html.escape(self.text)}</p>'
         return f"<div>{sentence}<p>The recorder works while the notebook runs: run this cell.</p></div>"
 

@@ -12,6 +12,7 @@ from kurdtts_lib.data import plots
 from kurdtts_lib.data.dataset import Clip
 from kurdtts_lib.data.sources import find_clips
 from kurdtts_lib.data.speakers import MOST_SURVEYED, choice_line, choose_speakers, speaker_name, speaker_table
+from kurdtts_lib.widgets.markup import Shown, make_button
 from kurdtts_lib.widgets.players import clip_row
 
 PRESETS = {"one": "One speaker", "group": "A group", "all": "Everybody"}
@@ -31,7 +32,7 @@ STATIC_VOICES = 4
 """Speakers with a player in a saved notebook; each makes its file 0.1 MB larger."""
 
 
-class SpeakerChooser:
+class SpeakerChooser(Shown):
     """A table with players and a plot of the speakers, to choose from; displayed as the last expression of a cell.
 
     `settings` is a `CorpusSettings` with the choice, `line` the line to write in notebook 3.
@@ -77,15 +78,14 @@ class SpeakerChooser:
         """The setting to write in notebook 3."""
         return f'speaker="{self._choice}"' if self._choice else ""
 
-    def _repr_mimebundle_(self, **options: object) -> dict[str, object]:
-        """The live widget, and table, choice, plot and some players for a saved notebook that has no kernel."""
+    def static_html(self) -> str:
+        """Table, choice, plot and some players."""
         shown = self.table[:MOST_SURVEYED].copy()
         chosen = self.chosen
         shown.insert(0, "chosen", ["✓" if name in chosen else "" for name in shown.index])
         table = shown.to_html(float_format="%.1f", na_rep="?", escape=True)
         voices = "".join(map(self._voice, list(self.listen)[:STATIC_VOICES]))
-        static = table + self.status.value + self.plot.value + voices
-        return {**self.widget._repr_mimebundle_(**options), "text/html": static}
+        return table + self.status.value + self.plot.value + voices
 
     def _box(self, name: str) -> ipywidgets.Checkbox:
         box = ipywidgets.Checkbox(description=name, indent=False, layout={"width": f"{NAME_WIDTH}px", "margin": "0"})
@@ -93,10 +93,9 @@ class SpeakerChooser:
         return box
 
     def _listen_button(self, name: str) -> ipywidgets.Button:
-        button = ipywidgets.Button(description="Listen", icon="play", tooltip=f"Hear a clip of {name}")
-        button.on_click(functools.partial(self._play, name))
-        button.layout.width = "90px"
-        return button
+        listen = make_button("Listen", "play", f"Hear a clip of {name}", layout={"width": "90px"})
+        listen.on_click(functools.partial(self._play, name))
+        return listen
 
     def _row(self, name: str) -> ipywidgets.HBox:
         cells = [_cell(text.format(self.table.at[name, column])) for column, (_, _, text) in COLUMNS.items()]

@@ -6,19 +6,20 @@ import unicodedata
 from collections.abc import Callable, Sequence
 
 import ipywidgets
+from markupsafe import Markup
 
 from kurdtts_lib.core.errors import TextError
 from kurdtts_lib.text import TextChange, normalize
 from kurdtts_lib.text.lexicon import remove_correction, save_correction, user_lexicon
 from kurdtts_lib.text.normalization import SILENT_RULES
+from kurdtts_lib.widgets.markup import Shown, box_html, close_all, done_html, kurmanji, make_button
 
 MARK = "background:rgba(230,159,0,.25);color:inherit;border-bottom:2px solid;padding:0 1px"
 """Underline and number carry the meaning, the colour only helps; legible on a light and on a dark page."""
-BOX = "border-left:4px solid #D55E00;background:#fdf0e6;color:#222;padding:4px 8px;margin:4px 0;line-height:1.4"
 CELL = 'style="text-align:left;vertical-align:top;padding:2px 12px 2px 0"'
 
 
-class TextExplorer:
+class TextExplorer(Shown):
     """A sentence, its spoken form, and fields for corrections; displayed as the last expression of a cell."""
 
     def __init__(self, text: str = "") -> None:
@@ -28,11 +29,7 @@ class TextExplorer:
         self.view = ipywidgets.HTML()
         self.written = ipywidgets.Text(description="Written word", style=style, layout=word)
         self.spoken = ipywidgets.Text(description="Say it as", style=style, layout=word)
-        self.save_button = ipywidgets.Button(
-            description="Save",
-            icon="check",
-            tooltip="Keep this correction: speaking and training use it from now on.",
-        )
+        self.save_button = make_button("Save", "check", "Keep this correction: speaking and training use it")
         self.message = ipywidgets.HTML()
         self.corrections = ipywidgets.VBox(layout={"max_height": "240px", "overflow": "auto"})
         fields = ipywidgets.HBox([self.written, self.spoken, self.save_button], layout={"flex_flow": "row wrap"})
@@ -42,12 +39,11 @@ class TextExplorer:
         self._show()
         self._list()
 
-    def _repr_mimebundle_(self, **options: object) -> dict[str, object]:
-        """The live widget, and the same view for a saved notebook that has no kernel."""
-        return {**self.widget._repr_mimebundle_(**options), "text/html": explanation_html(self.sentence.value)}
+    def static_html(self) -> str:
+        return explanation_html(self.sentence.value)
 
     def _show(self) -> None:
-        self.view.value = explanation_html(self.sentence.value)
+        self.view.value = self.static_html()
 
     def _save(self) -> None:
         written, spoken = self.written.value.strip(), self.spoken.value.strip()
@@ -64,7 +60,7 @@ class TextExplorer:
         except TextError as error:
             self.message.value = box_html(str(error))
             return False
-        self.message.value = f'<div role="status">✓ {html.escape(done)}</div>'
+        self.message.value = done_html(html.escape(done))
         self._show()
         self._list()
         return True
@@ -77,14 +73,13 @@ class TextExplorer:
             self.message.value, saved = box_html(str(error)), {}
         old = self.corrections.children
         self.corrections.children = [self._row(written, spoken) for written, spoken in saved.items()]
-        for part in [part for row in old for part in (*row.children, row)]:
-            part.close()
+        close_all(old)
 
     def _row(self, written: str, spoken: str) -> ipywidgets.HBox:
-        button = ipywidgets.Button(description="Remove", icon="trash", tooltip=f"Forget the correction of {written}")
-        button.on_click(functools.partial(self._remove, written))
-        words = ipywidgets.HTML(kurmanji(f"{html.escape(written)} → {html.escape(spoken)}"), layout={"width": "360px"})
-        return ipywidgets.HBox([words, button], layout={"flex": "0 0 auto"})
+        remove = make_button("Remove", "trash", f"Forget the correction of {written}")
+        remove.on_click(functools.partial(self._remove, written))
+        words = ipywidgets.HTML(kurmanji(f"{written} → {spoken}"), layout={"width": "360px"})
+        return ipywidgets.HBox([words, remove], layout={"flex": "0 0 auto"})
 
 
 def explanation_html(text: str) -> str:
@@ -102,13 +97,17 @@ def explanation_html(text: str) -> str:
         between, number = html.escape(text[end : place.start]), 0
         if place.rule:
             number = len(rows) + 1
-            pair = f"{html.escape(place.before)} → {html.escape(place.after.strip()) or '(nothing)'}"
+            pair = f"{place.before} → {place.after.strip() or '(nothing)'}"
             rows.append((str(number), f"{kurmanji(pair)} ({html.escape(place.rule)})"))
         written += between + _marked(place.before, place.rule, number)
         spoken += between + _marked(place.after, place.rule, number)
         end = place.end
     rest = html.escape(text[end:])
-    lines = [("Written", kurmanji(written + rest)), ("Spoken", f"<b>{kurmanji(spoken + rest)}</b>"), *rows]
+    lines = [
+        ("Written", kurmanji(Markup(written + rest))),
+        ("Spoken", f"<b>{kurmanji(Markup(spoken + rest))}</b>"),
+        *rows,
+    ]
     table = "".join(f'<tr><th {CELL} scope="row">{head}</th><td {CELL}>{line}</td></tr>' for head, line in lines)
     return f'<table style="line-height:1.5">{table}</table>' + "".join(map(box_html, result.warnings))
 
@@ -153,13 +152,3 @@ def _marked(part: str, rule: str, number: int) -> str:
         if number
         else shown
     )
-
-
-def kurmanji(markup: str) -> str:
-    """Markup labelled as Kurmanji for browsers and screen readers."""
-    return f'<span lang="kmr">{markup}</span>'
-
-
-def box_html(message: str) -> str:
-    """An alert box for an error or a warning."""
-    return f'<div role="alert" style="{BOX}">⚠ {html.escape(message)}</div>'
