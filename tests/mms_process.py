@@ -21,9 +21,6 @@ from kurdtts_lib.vits import conversion, mms
 from kurdtts_lib.vits.trainer import this_process
 from kurdtts_lib.voices import finetune
 
-SHAPES = original.discriminator_shapes(
-    TINY_DISCRIMINATOR.scale_channels, TINY_DISCRIMINATOR.scale_groups, TINY_DISCRIMINATOR.period_channels
-)
 asked: list[str] = []
 
 
@@ -33,7 +30,13 @@ def download(repository: str, name: str, *, local_dir: Path) -> str:
         raise LocalEntryNotFoundError("no network")
     path = Path(local_dir) / name
     path.parent.mkdir(parents=True)
-    torch.save({"model": original.make_discriminator_weights(SHAPES), "iteration": 1}, path)
+    torch.save(
+        {
+            "model": original.make_discriminator_weights(*dataclasses.asdict(TINY_DISCRIMINATOR).values()),
+            "iteration": 1,
+        },
+        path,
+    )
     return str(path)
 
 

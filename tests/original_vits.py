@@ -319,18 +319,19 @@ def speak(w: dict[str, Tensor], ids: Tensor, duration_noise: Tensor | None, nois
 
 PERIODS = (2, 3, 5, 7, 11)
 SCALE_KERNELS, SCALE_STRIDES = (15, 41, 41, 41, 41, 5), (1, 4, 4, 4, 4, 1)
-PUBLISHED_SCALE, PUBLISHED_GROUPS = (16, 64, 256, 1024, 1024, 1024), (1, 4, 16, 64, 256, 1)
-PUBLISHED_PERIOD = (32, 128, 512, 1024, 1024)
+PUBLISHED = ((16, 64, 256, 1024, 1024, 1024), (1, 4, 16, 64, 256, 1), (32, 128, 512, 1024, 1024))
 
 
-def discriminator_shapes(scale: tuple[int, ...], groups: tuple[int, ...], period: tuple[int, ...]) -> dict[str, tuple]:
+def discriminator_shapes(
+    scale: tuple[int, ...], groups: tuple[int, ...], period: tuple[int, ...], periods: tuple[int, ...] = PERIODS
+) -> dict[str, tuple]:
     """The shape of each weight's direction, by the name of its layer."""
     shapes: dict[str, tuple] = {}
     for i, (inputs, outputs) in enumerate(zip((1, *scale), (*scale, 1), strict=False)):
         name = f"discriminators.0.convs.{i}" if i < len(scale) else "discriminators.0.conv_post"
         share, size = (groups[i], SCALE_KERNELS[i]) if i < len(scale) else (1, 3)
         shapes[name] = (outputs, inputs // share, size)
-    for number in range(1, len(PERIODS) + 1):
+    for number in range(1, len(periods) + 1):
         for i, (inputs, outputs) in enumerate(zip((1, *period), (*period, 1), strict=False)):
             last = i == len(period)
             name = f"discriminators.{number}." + ("conv_post" if last else f"convs.{i}")
@@ -338,20 +339,20 @@ def discriminator_shapes(scale: tuple[int, ...], groups: tuple[int, ...], period
     return shapes
 
 
-def make_discriminator_weights(shapes: dict[str, tuple]) -> dict[str, Tensor]:
+def make_discriminator_weights(*sizes: tuple[int, ...]) -> dict[str, Tensor]:
     weights = {}
-    for name, shape in shapes.items():
+    for name, shape in discriminator_shapes(*sizes).items():
         weights[f"{name}.bias"] = 0.1 * torch.randn(shape[0])
         weights[f"{name}.weight_g"] = 0.5 + torch.rand(shape[0], *[1] * (len(shape) - 1))
         weights[f"{name}.weight_v"] = torch.randn(shape)
     return weights
 
 
-def discriminator_scores(w: dict[str, Tensor], waveform: Tensor, groups: tuple[int, ...]) -> list[Tensor]:
-    """waveform: (batch, 1, samples), samples a multiple of every period. One tensor of scores a discriminator."""
-    scores = []
+def discriminator_features(w: dict[str, Tensor], waveform: Tensor, groups: tuple[int, ...]) -> list[Tensor]:
+    """waveform: (batch, 1, samples). What each layer of each discriminator in turn computes, scores last."""
+    features = []
     for number, period in enumerate((1, *PERIODS)):
-        x = waveform.unflatten(-1, (-1, period))
+        x = F.pad(waveform, (0, -waveform.shape[-1] % period), mode="reflect").unflatten(-1, (-1, period))
         layers = sorted({name.rsplit(".", 1)[0] for name in w if name.startswith(f"discriminators.{number}.convs.")})
         for i, name in enumerate([*layers, f"discriminators.{number}.conv_post"]):
             direction, last = w[f"{name}.weight_v"], i == len(layers)
@@ -359,8 +360,7 @@ def discriminator_scores(w: dict[str, Tensor], waveform: Tensor, groups: tuple[i
             kernel = (w[f"{name}.weight_g"] * direction / length).reshape(*direction.shape[:3], 1)
             stride = 1 if last else (SCALE_STRIDES[i] if number == 0 else (3 if i < len(layers) - 1 else 1))
             share = groups[i] if number == 0 and not last else 1
-            padding = (kernel.shape[2] // 2, 0)
-            x = F.conv2d(x, kernel, w[f"{name}.bias"], (stride, 1), padding, groups=share)
+            x = F.conv2d(x, kernel, w[f"{name}.bias"], (stride, 1), (kernel.shape[2] // 2, 0), groups=share)
             x = x if last else F.leaky_relu(x, 0.1)
-        scores.append(x)
-    return scores
+            features.append(x)
+    return features
