@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import pytest
 
-from kurdtts_lib.text.language import load_language
 from kurdtts_lib.text.numbers import spell
 
 ESPEAK = shutil.which("espeak-ng")
@@ -67,11 +66,10 @@ def sounds(lines: list[str]) -> list[str]:
 
 def read(numbers: Sequence[int]) -> list[tuple[int, str, str]]:
     """(number, phonemes of its digits, phonemes of our words)."""
-    language = load_language("kmr")
     batches = [numbers[start : start + BATCH] for start in range(0, len(numbers), BATCH)]
     with ThreadPoolExecutor(2) as pool:
         digits = pool.map(sounds, ([str(number) for number in batch] for batch in batches))
-        words = pool.map(sounds, ([spell(number, language) for number in batch] for batch in batches))
+        words = pool.map(sounds, ([spell(number) for number in batch] for batch in batches))
         of_digits = [line for batch in digits for line in batch]
         of_words = [line for batch in words for line in batch]
     return list(zip(numbers, of_digits, of_words, strict=True))

@@ -10,7 +10,8 @@ import pandas
 
 from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data.speakers import usable_clips
-from kurdtts_lib.text import LETTERS, load_language
+from kurdtts_lib.text import LETTERS
+from kurdtts_lib.text.language import lower
 
 WORD = re.compile(r"[^\W_]+")
 
@@ -33,7 +34,7 @@ def letter_pairs(sentences: Iterable[str]) -> pandas.DataFrame:
 
 def small(text: str) -> str:
     """`text` in lower case by Kurmanji rules and in NFC: e and ê stay different, ı becomes i."""
-    return load_language().lower(unicodedata.normalize("NFC", text))
+    return lower(unicodedata.normalize("NFC", text))
 
 
 def words(text: str) -> list[str]:

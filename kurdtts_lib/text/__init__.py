@@ -1,20 +1,18 @@
 """Text front end: written text to its spoken form and to token ids, or an error that explains why not."""
 
 from kurdtts_lib.text.encoding import coverage, encode, encode_spoken
-from kurdtts_lib.text.language import Language, load_language
-from kurdtts_lib.text.normalization import LETTERS, Normalized, TextChange, normalize
+from kurdtts_lib.text.language import LETTERS
+from kurdtts_lib.text.normalization import Normalized, TextChange, normalize
 from kurdtts_lib.text.splitting import Piece, split
 
 __all__ = [
     "LETTERS",
-    "Language",
     "Normalized",
     "Piece",
     "TextChange",
     "coverage",
     "encode",
     "encode_spoken",
-    "load_language",
     "normalize",
     "split",
 ]

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from kurdtts_lib.core.errors import TextError
-from kurdtts_lib.text.normalization import LEFT_OUT, LETTERS, character_name, normalize
+from kurdtts_lib.text.language import LETTERS
+from kurdtts_lib.text.normalization import LEFT_OUT, character_name, normalize
 
 if TYPE_CHECKING:
     import pandas

@@ -10,7 +10,7 @@ from pathlib import Path
 from kurdtts_lib.core.errors import TextError
 from kurdtts_lib.core.files import write_text
 from kurdtts_lib.core.settings import home
-from kurdtts_lib.text.language import load_language
+from kurdtts_lib.text.language import LETTERS, VOWELS, lower
 
 HEADER = "# written<TAB>spoken: read when data is prepared and when a voice speaks. Notebook 2 writes it; so may you.\n"
 
@@ -61,18 +61,16 @@ def _checked(written: str, spoken: str) -> tuple[str, str]:
         raise TextError(f"{written!r} is no word. Write the word that is read wrong, without marks around it.")
     if not form:
         raise TextError(f"There is nothing to say for {written!r}. Write its sounds in Kurmanji letters.")
-    letters = f"[{load_language().alphabet}]+"
-    word = f"'?{letters}(?:['-]{letters})*'?"
+    word = f"'?[{LETTERS}]+(?:['-][{LETTERS}]+)*'?"
     if not re.fullmatch(rf"{word}(?: {word})*", form):
         raise TextError(f"{spoken!r} is more than words. Write it in Kurmanji letters, without numbers and marks.")
-    vowels = set(load_language().vowels)
-    if silent := next((word for word in form.split() if len(word) > 1 and not vowels & set(word)), ""):
+    if silent := next((word for word in form.split() if len(word) > 1 and not set(VOWELS) & set(word)), ""):
         raise TextError(f"{silent!r} has no vowel, so nobody can say it. Write it as it sounds.")
     return key, form
 
 
 def _folded(words: str) -> str:
-    return load_language().lower(" ".join(unicodedata.normalize("NFC", words).split()))
+    return lower(" ".join(unicodedata.normalize("NFC", words).split()))
 
 
 def _refuse_chains(rows: Mapping[str, str]) -> None:

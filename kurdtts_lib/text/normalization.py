@@ -7,15 +7,35 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from kurdtts_lib.core.errors import TextError, TextReason
-from kurdtts_lib.text.language import Language, alternatives, load_language, small_letters
+from kurdtts_lib.text.language import (
+    CAPITALS,
+    FOLD,
+    LETTERS,
+    RULE_OF,
+    SCRIPT_RULE,
+    TABLE,
+    alternatives,
+    folded,
+    small_letters,
+)
 from kurdtts_lib.text.lexicon import user_lexicon
-from kurdtts_lib.text.rules import rules, vowelless
+from kurdtts_lib.text.rules import RULES, VOWELLESS
 
-LETTERS = load_language("kmr").alphabet
-"""The 31 letters of the Hawar alphabet."""
 LEFT_OUT = "symbol left out"
 SILENT_RULES = frozenset(("lower case", "mark", "spaces"))
 """Rules that most sentences need and that need no explanation."""
+UNCERTAIN = frozenset(TABLE["uncertain"])
+"""Rules whose readings differ between people."""
+JOINED_MARKS: str = TABLE["joined_marks"]
+SILENT_MARKS = TABLE["silent"]["signs"] + "'-" + "".join(TABLE["pauses"])
+
+SCRIPT_PAIRS = re.compile(alternatives(key for key in TABLE["script"] if len(key) == 2))
+CHANGING_LETTERS = re.compile(
+    f"[{re.escape(CAPITALS + ''.join(letter for letter, plain in FOLD.items() if plain.lower() in LETTERS))}]+"
+)
+"""Runs of letters that are replaced by others: capitals, and those of other alphabets."""
+RUNS = re.compile(rf"[^{LETTERS}]{{2,}}|\A[^{LETTERS}]|[^{LETTERS}](?!.)|[^{LETTERS} ]", re.S)
+"""Runs of characters other than letters, except a single space between letters, which stays."""
 
 
 @dataclass(frozen=True)
@@ -44,34 +64,35 @@ class Normalized:
         left_out = (symbol for change in self.changes if change.rule == LEFT_OUT for symbol in change.before)
         return tuple(dict.fromkeys(f"{_named(symbol)} is not spoken" for symbol in left_out if _is_symbol(symbol)))
 
-    def uncertain(self, language: Language | None = None) -> tuple[TextChange, ...]:
+    def uncertain(self) -> tuple[TextChange, ...]:
         """The changes whose readings differ between people."""
-        names = (language or load_language()).uncertain
-        return tuple(change for change in self.changes if not names.isdisjoint(change.rule.split(", ")))
+        return tuple(change for change in self.changes if not UNCERTAIN.isdisjoint(change.rule.split(", ")))
 
 
-def normalize(text: str, language: Language | None = None, lexicon: Mapping[str, str] | None = None) -> Normalized:
-    """The spoken form of `text`: lowercase letters of the language's alphabet, words separated by single spaces.
+def normalize(text: str, lexicon: Mapping[str, str] | None = None) -> Normalized:
+    """The spoken form of `text`: lowercase letters of the alphabet, words separated by single spaces.
 
-    language: Kurmanji if None. lexicon: words with their spoken forms; the user's own if None.
+    lexicon: words with their spoken forms; the user's own if None.
     Normalising the result again changes nothing. The time is proportional to the length of the text.
     Raises TextError, with reason and characters, if a part of the text has no reading or nothing is left to say.
     """
-    language = language or load_language()
     if lexicon is None:
-        lexicon = user_lexicon() if language is load_language() else {}  # the user's lexicon is for Kurmanji
+        lexicon = user_lexicon()
     composed, origin = _compose(text)
-    folded = language.folded(composed)
-    small = small_letters(folded)
-    spans = _read_spans(text, composed, folded, small, language, lexicon)
-    gaps = _gaps(len(composed), spans)
-    changes = spans + _letter_changes(composed, small, gaps, language)
-    changes += _run_changes(text, composed, small, gaps, language)
+    plain = folded(composed)
+    small = small_letters(plain)
+    spans = _read_spans(text, composed, plain, small, lexicon)
+    edges = [0, *(edge for span in spans for edge in (span.start, span.end)), len(composed)]
+    changes = spans
+    for start, end in zip(edges[::2], edges[1::2], strict=True):
+        changes = (
+            changes + _letter_changes(composed, small, start, end) + _run_changes(text, composed, small, start, end)
+        )
     changes.sort(key=lambda change: (change.start, change.end))
     spoken = _join(composed, changes)
-    if not any(letter in language.alphabet for letter in spoken):
+    if not any(letter in LETTERS for letter in spoken):
         raise TextError(f"There is nothing to say in {_short(text)}. Write at least one word.", TextReason.NOTHING)
-    if silent := vowelless(language).search(spoken):
+    if silent := VOWELLESS.search(spoken):
         raise TextError(
             f"{silent.group()!r} in {_short(text)} has no vowel, so nobody can say it. Write it as it sounds.",
             TextReason.NO_VOWEL,
@@ -129,11 +150,9 @@ def _to_original(text: str, composed: str, origin: list[int], changes: list[Text
     return result
 
 
-def _read_spans(
-    text: str, composed: str, folded: str, small: str, language: Language, lexicon: Mapping[str, str]
-) -> list[TextChange]:
+def _read_spans(text: str, composed: str, plain: str, small: str, lexicon: Mapping[str, str]) -> list[TextChange]:
     """All readings of the user's lexicon, the script's two-character rows and the rules, in order of position."""
-    taken = bytearray(len(folded))
+    taken = bytearray(len(plain))
     spans: list[TextChange] = []
 
     def take(match: re.Match[str], spoken: str, rule: str) -> None:
@@ -145,31 +164,30 @@ def _read_spans(
     if lexicon:
         for match in _lexicon_pattern(tuple(lexicon)).finditer(small):
             take(match, lexicon[match.group()], "your lexicon")
-    if "'" in folded and language.table("script"):
-        rows = language.table("script")
-        for match in _script_pairs(language).finditer(_lower_with_plain_apostrophes(composed, folded)):
-            take(match, rows[match.group()], f"{rows['name']} letters")
-    for name, pattern in language.table("refused").items():
+    if "'" in plain:
+        for match in SCRIPT_PAIRS.finditer(_lower_with_plain_apostrophes(composed, plain)):
+            take(match, TABLE["script"][match.group()], SCRIPT_RULE)
+    for name, pattern in TABLE["refused"].items():
         if address := re.search(pattern, composed):
             raise TextError(
                 f"{address.group()!r} in {_short(text)} has no one reading ({name}). Write it as you would say it.",
                 next(reason for reason in TextReason if reason == name),
             )
-    digit = re.search("[0-9]", folded) is not None
-    for rule in rules(language):
+    digit = re.search("[0-9]", plain) is not None
+    for rule in RULES:
         if digit or not rule.needs_digit:
-            for match in rule.pattern.finditer(folded):
+            for match in rule.pattern.finditer(plain):
                 reading = rule.read(match)
                 if reading:
                     take(match, _corrected(reading[0], lexicon), reading[1])
     spans.sort(key=lambda span: span.start)
-    return [_set_apart(span, small, taken, language) for span in spans]
+    return [_set_apart(span, small, taken) for span in spans]
 
 
-def _lower_with_plain_apostrophes(composed: str, folded: str) -> str:
+def _lower_with_plain_apostrophes(composed: str, plain: str) -> str:
     """`composed` in lowercase, of the same length, with all apostrophes replaced by the plain one."""
-    pairs = zip(composed, folded, strict=True)
-    return "".join("'" if plain == "'" else letter.lower()[0] for letter, plain in pairs)
+    pairs = zip(composed, plain, strict=True)
+    return "".join("'" if sign == "'" else letter.lower()[0] for letter, sign in pairs)
 
 
 def _corrected(words: str, lexicon: Mapping[str, str]) -> str:
@@ -177,12 +195,12 @@ def _corrected(words: str, lexicon: Mapping[str, str]) -> str:
     return " ".join(lexicon.get(word, word) for word in words.split(" ")) if lexicon else words
 
 
-def _set_apart(span: TextChange, small: str, taken: bytearray, language: Language) -> TextChange:
+def _set_apart(span: TextChange, small: str, taken: bytearray) -> TextChange:
     """Add a space where the span touches a letter: 30salî is two words."""
-    if span.rule.endswith(" letters"):
+    if span.rule == SCRIPT_RULE:
         return span
-    before = span.start > 0 and (small[span.start - 1] in language.alphabet or taken[span.start - 1])
-    after = span.end < len(small) and not taken[span.end] and small[span.end] in language.alphabet
+    before = span.start > 0 and (small[span.start - 1] in LETTERS or taken[span.start - 1])
+    after = span.end < len(small) and not taken[span.end] and small[span.end] in LETTERS
     return replace(span, after=" " * bool(before) + span.after + " " * bool(after))
 
 
@@ -191,63 +209,31 @@ def _lexicon_pattern(words: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w)(?:{alternatives(list(words))})(?!\w)")
 
 
-@cache
-def _script_pairs(language: Language) -> re.Pattern[str]:
-    pairs = [key for key in language.table("script") if len(key) == 2]
-    return re.compile(alternatives(pairs))
-
-
-@cache
-def _changing_letters(language: Language) -> re.Pattern[str]:
-    """Runs of letters that are replaced by others: capitals, and those of other alphabets."""
-    others = "".join(letter for letter, plain in language.fold.items() if plain.lower() in language.alphabet)
-    return re.compile(f"[{re.escape(language.capitals + others)}]+")
-
-
-def _gaps(length: int, spans: list[TextChange]) -> list[tuple[int, int]]:
-    edges = [0, *(edge for span in spans for edge in (span.start, span.end)), length]
-    return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
-
-
-def _letter_changes(composed: str, small: str, gaps: list[tuple[int, int]], language: Language) -> list[TextChange]:
+def _letter_changes(composed: str, small: str, start: int, end: int) -> list[TextChange]:
     changes = []
-    for start, end in gaps:
-        for match in _changing_letters(language).finditer(composed, start, end):
-            named = {language.rule_of[letter] for letter in match.group() if letter in language.rule_of}
-            rule = ", ".join(sorted(named)) or "lower case"
-            changes.append(
-                TextChange(match.start(), match.end(), match.group(), small[match.start() : match.end()], rule)
-            )
+    for match in CHANGING_LETTERS.finditer(composed, start, end):
+        named = {RULE_OF[letter] for letter in match.group() if letter in RULE_OF}
+        place = slice(*match.span())
+        rule = ", ".join(sorted(named)) or "lower case"
+        changes.append(TextChange(*match.span(), match.group(), small[place], rule))
     return changes
 
 
-@cache
-def _runs(language: Language) -> re.Pattern[str]:
-    """Runs of characters other than letters, except a single space between letters, which stays."""
-    letters = re.escape(language.alphabet)
-    return re.compile(rf"[^{letters}]{{2,}}|\A[^{letters}]|[^{letters}](?!.)|[^{letters} ]", re.S)
-
-
-def _run_changes(
-    text: str, composed: str, small: str, gaps: list[tuple[int, int]], language: Language
-) -> list[TextChange]:
+def _run_changes(text: str, composed: str, small: str, start: int, end: int) -> list[TextChange]:
     changes = []
-    for start, end in gaps:
-        for match in _runs(language).finditer(small, start, end):
-            a, b = match.span()
-            before = a > start and small[a - 1] in language.alphabet
-            after = b < end and small[b] in language.alphabet
-            kept, rule = _replacement(match.group(), before, after, a == 0, b == len(small), text, language)
-            if kept != composed[a:b]:
-                changes.append(TextChange(a, b, composed[a:b], kept, rule))
+    for match in RUNS.finditer(small, start, end):
+        a, b = match.span()
+        before = a > start and small[a - 1] in LETTERS
+        after = b < end and small[b] in LETTERS
+        kept, rule = _replacement(match.group(), before, after, a == 0, b == len(small), text)
+        if kept != composed[a:b]:
+            changes.append(TextChange(a, b, composed[a:b], kept, rule))
     return changes
 
 
-def _replacement(
-    run: str, before: bool, after: bool, first: bool, last: bool, text: str, language: Language
-) -> tuple[str, str]:
+def _replacement(run: str, before: bool, after: bool, first: bool, last: bool, text: str) -> tuple[str, str]:
     """What replaces a run of non-letters, and its rule. before, after: if a letter touches it. Raises TextError."""
-    refused = [character for character in run if not _is_silent(character, language) and not _is_symbol(character)]
+    refused = [character for character in run if not _is_silent(character) and not _is_symbol(character)]
     if refused:
         named = repr(run.strip(" .,;:!?")) if refused[0] in "0123456789" else _list(refused)
         raise TextError(
@@ -257,9 +243,9 @@ def _replacement(
         )
     if not run.strip("\u00ad\u200b\u200c\u200d\u2060\ufeff"):
         return "", "invisible character"
-    if len(run) == 1 and run in language.joined_marks and before and after:
+    if len(run) == 1 and run in JOINED_MARKS and before and after:
         return run, "apostrophe"
-    apostrophe = "'" in language.joined_marks
+    apostrophe = "'" in JOINED_MARKS
     head = "'" if apostrophe and before and run[0] == "'" else ""
     tail = "'" if apostrophe and after and run[-1] == "'" and len(run) > len(head) else ""
     space = "" if (first and not head) or (last and not tail) or len(run) == len(head + tail) == 1 else " "
@@ -270,9 +256,9 @@ def _replacement(
 
 
 @cache
-def _is_silent(character: str, language: Language) -> bool:
-    marks = language.table("silent").get("signs", "") + "'-" + "".join(language.table("pauses"))
-    return character.isspace() or character in marks or unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
+def _is_silent(character: str) -> bool:
+    silent = character.isspace() or character in SILENT_MARKS
+    return silent or unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
 
 
 @cache

@@ -1,107 +1,250 @@
-"""All reading rules of a language. Each is a pattern and a few lines; the words are in the language's table."""
+"""Reading rules. Each is a few lines and the patterns that it reads; the words are in the reading table."""
 
+import datetime
 import re
-from functools import cache
+from collections.abc import Callable
+from typing import NamedTuple
 
-from kurdtts_lib.text import number_rules
-from kurdtts_lib.text.language import Language, alternatives
-from kurdtts_lib.text.number_rules import Reading, ReadingRule, suffix_pattern
-from kurdtts_lib.text.numbers import add_suffix
+from kurdtts_lib.core.errors import TextError, TextReason
+from kurdtts_lib.text.language import CAPITALS, CONSONANTS, LETTERS, TABLE, VOWELS, alternatives, lower
+from kurdtts_lib.text.numbers import NUMBER, add_suffix, digits, read, spell
 from kurdtts_lib.text.table_checks import RuleName
 
+Reading = tuple[str, RuleName]
+"""The spoken words, and the name of the rule."""
+Reader = Callable[[re.Match[str]], Reading | None]
 
-@cache
-def rules(language: Language) -> tuple[ReadingRule, ...]:
-    """The rules of `language`, the more specific ones first. A section that its table lacks gives no rule."""
-    made = (
-        (("dates", "numbers"), number_rules.dates),
-        (("times", "numbers"), number_rules.times),
-        (("numbers",), number_rules.phone_numbers),
-        (("percent", "numbers"), number_rules.percent),
-        (("currency", "numbers"), number_rules.currency),
-        (("fractions", "numbers"), number_rules.fractions),
-        (("units", "numbers"), number_rules.units),
-        (("roman", "numbers"), number_rules.roman),
-        (("numbers",), number_rules.numbers),
-        (("symbols",), _symbols),
-        (("abbreviations",), _abbreviations),
-        (("titles",), _titles),
-        (("names",), _initials),
-        (("names",), _acronyms),
+FRACTIONS = {"½": "1/2", "¼": "1/4", "¾": "3/4", "⅓": "1/3", "⅔": "2/3"}
+MINUS = r"(?P<minus>(?<![\w.,)\]-])[-−])?"
+"""A minus sign or hyphen before a number that does not follow a word or a number."""
+SIGNED_NUMBER = rf"{MINUS}(?P<number>{NUMBER})"
+_ENDING = rf"(?:{TABLE['suffixes']['glide']})?(?:{alternatives(TABLE['suffixes']['endings'])})"
+SUFFIX = rf"(?:(?:['-]?(?P<suffix>{_ENDING}))(?!\w))?"
+ORDINAL = rf"(?<![\w.,])(?P<number>[0-9]{{1,4}})\.(?=\s[{LETTERS}])"
+"""`5.` in the middle of a sentence: a lowercase letter follows."""
+INITIALS = rf"(?<!\w)(?<!\w[.'])(?:(?:[{CAPITALS}]\.){{2,}}|[{CAPITALS}]\.(?=\s*\w))"
+"""An initial before more text (`A.`), or several (`T.D.`)."""
+VOWELLESS = re.compile(rf"(?<![\w'])[{CONSONANTS}]{{2,}}(?![\w'])")
+"""A word of two consonants or more, which cannot be pronounced."""
+
+
+class ReadingRule(NamedTuple):
+    """Where a rule applies, and how it reads a match; None leaves the match to the rules after it."""
+
+    pattern: re.Pattern[str]
+    read: Reader
+    needs_digit: bool
+
+
+RULES: list[ReadingRule] = []
+"""The more specific ones first."""
+
+
+def _reads(*patterns: str, needs_digit: bool = True) -> Callable[[Reader], Reader]:
+    """Make a function the rule that reads each match of `patterns`."""
+
+    def append(reader: Reader) -> Reader:
+        RULES.extend(ReadingRule(re.compile(pattern), reader, needs_digit) for pattern in patterns)
+        return reader
+
+    return append
+
+
+def _after(words: list[str]) -> str:
+    """A look-behind for one of `words`, in lowercase or capitalised: the word itself is not part of the match."""
+    # Python's look-behind needs a fixed length, so each word has one of its own.
+    written = dict.fromkeys(form for word in words for form in (word, word[0].upper() + word[1:]))
+    return "|".join(["(?:(?!)", *(rf"(?<=(?<!\w){re.escape(word)} )" for word in written)]) + ")"
+
+
+@_reads(
+    rf"(?<![\d.,])(?P<day>\d{{1,2}})(?P<sign>[./-])(?P<month>\d{{1,2}})(?P=sign)(?P<year>\d{{4}})(?![\d]){SUFFIX}",
+    rf"(?<!\d)(?P<year>\d{{4}})-(?P<month>\d\d)-(?P<day>\d\d)(?!\d){SUFFIX}",
+)
+def _date(match: re.Match[str]) -> Reading:
+    day, month, year = int(match["day"]), int(match["month"]), int(match["year"])
+    try:
+        datetime.date(year, month, day)
+    except ValueError as error:
+        message = f"There is no reading for {match.group()!r}: no such day ({error}). Correct it, or use words."
+        raise TextError(message, TextReason.DATE, match.group()) from error
+    table = TABLE["dates"]
+    spoken_year = add_suffix(spell(year), match["suffix"] or table["year"])
+    return f"{add_suffix(spell(day), table['day'])} {table['months'][month - 1]} {spoken_year}", "date"
+
+
+HOUR, MINUTE = r"(?P<hour>[01]?\d|2[0-4])", rf"(?P<minute>[0-5]\d)(?![\d:]){SUFFIX}"
+
+
+@_reads(
+    rf"(?<![\d:]){HOUR}:{MINUTE}",
+    rf"{_after(TABLE['times']['words'])}{HOUR}\.{MINUTE}",  # 9.30 is a number, but saet 9.30 is a time
+)
+def _time(match: re.Match[str]) -> Reading:
+    words, minute = spell(int(match["hour"])), int(match["minute"])
+    if minute:
+        words += TABLE["numbers"]["joiner"] + (TABLE["times"]["half"] if minute == 30 else spell(minute))
+    return add_suffix(words, match["suffix"]), "time"
+
+
+@_reads(
+    r"(?<!\w)\+\d(?:[ ()-]{0,2}\d){6,14}(?!\d)",  # international
+    r"(?<![\w.,])0\d{2,4}(?:[ -]\d{2,4}){2,4}(?![\d.,])",
+)
+def _phone_number(match: re.Match[str]) -> Reading:
+    return digits(match.group()), "phone number"
+
+
+def _signed(match: re.Match[str]) -> Reading:
+    """The words of a number that `SIGNED_NUMBER` matched, and its rule."""
+    words, rule = read(match["number"])
+    return (f"{TABLE['numbers']['minus']} {words}", "negative number") if match["minus"] else (words, rule)
+
+
+PERCENT = f"[{re.escape(TABLE['percent']['signs'])}]"
+
+
+@_reads(rf"{MINUS}{PERCENT}[ \u00a0]?(?P<number>{NUMBER}){SUFFIX}", rf"{SIGNED_NUMBER}[ \u00a0]?{PERCENT}{SUFFIX}")
+def _percent(match: re.Match[str]) -> Reading:
+    return add_suffix(TABLE["percent"]["reading"].format(number=_signed(match)[0]), match["suffix"]), "percent"
+
+
+def _measured(signs: str) -> tuple[str, str]:
+    """Patterns for a number before one of `signs`: alone, or with a suffix attached (5 kmyan)."""
+    number = rf"{SIGNED_NUMBER}[ \u00a0]?(?P<sign>{signs})"
+    return rf"{number}(?![\w²³]){SUFFIX}", rf"{number}{SUFFIX}(?!\w)"
+
+
+CURRENCY, UNITS = alternatives(TABLE["currency"]), alternatives(TABLE["units"])
+MONEY_FIRST = rf"{MINUS}(?<!\w)(?P<sign>{CURRENCY})[ \u00a0]?(?P<number>{NUMBER}){SUFFIX}"
+
+
+@_reads(*_measured(CURRENCY), MONEY_FIRST)
+def _currency(match: re.Match[str]) -> Reading:
+    return add_suffix(f"{_signed(match)[0]} {TABLE['currency'][match['sign']]}", match["suffix"]), "currency"
+
+
+MEASURES = {**TABLE["units"], **TABLE["currency"]}
+ONES = "".join(FRACTIONS)
+
+
+@_reads(
+    rf"{MINUS}(?<![\d/.,])(?:(?P<whole>\d{{1,3}})(?: (?=\d+/)| ?(?=[{ONES}])))?"
+    rf"(?:(?P<part>\d{{1,3}}/\d{{1,3}})|(?P<one>[{ONES}]))(?![\d/])"
+    rf"(?:[ \u00a0]?(?P<sign>{alternatives(MEASURES)})(?!\w))?{SUFFIX}",
+    needs_digit=False,
+)
+def _fraction(match: re.Match[str]) -> Reading | None:
+    written = FRACTIONS.get(match["one"] or "") or match["part"]
+    words = _part(*map(int, written.split("/")))
+    if words is None:
+        return None
+    if match["whole"]:
+        words = spell(int(match["whole"])) + TABLE["numbers"]["joiner"] + words
+    if match["minus"]:
+        words = f"{TABLE['numbers']['minus']} {words}"
+    if match["sign"]:
+        words = f"{words} {MEASURES[match['sign']]}"
+    return add_suffix(words, match["suffix"]), "fraction"
+
+
+def _part(count: int, whole: int) -> str | None:
+    table = TABLE["fractions"]
+    if not 0 < count < whole <= 100:
+        return None  # 24/7 is not a fraction
+    if whole == 2:
+        return table["half"]
+    if whole == 4 and count != 2:
+        return table["quarter"] if count == 1 else f"{spell(count)} {table['quarter']}"
+    return table["part"].format(whole=add_suffix(spell(whole), table["whole_suffix"]), count=spell(count))
+
+
+@_reads(*_measured(UNITS))
+def _unit(match: re.Match[str]) -> Reading:
+    return add_suffix(f"{_signed(match)[0]} {TABLE['units'][match['sign']]}", match["suffix"]), "unit"
+
+
+ROMAN = rf"(?P<numeral>[IVXLC]+){SUFFIX}(?!\w)"
+
+
+def _roman(match: re.Match[str], ending: str) -> Reading | None:
+    number = roman_number(match["numeral"])
+    return (add_suffix(spell(number), match["suffix"] or ending), "Roman numeral") if number else None
+
+
+@_reads(_after(TABLE["roman"]["centuries"]) + ROMAN, needs_digit=False)
+def _century(match: re.Match[str]) -> Reading | None:
+    return _roman(match, TABLE["roman"]["century_suffix"])
+
+
+@_reads(_after(TABLE["roman"]["rulers"]) + ROMAN, needs_digit=False)
+def _ruler(match: re.Match[str]) -> Reading | None:
+    return _roman(match, TABLE["suffixes"]["ordinal"])
+
+
+def roman_number(numeral: str) -> int | None:
+    """The value of a well-formed Roman numeral below 400, None for any other sequence of letters."""
+    if not numeral or not re.fullmatch(r"(C{0,3})(XC|XL|L?X{0,3})(IX|IV|V?I{0,3})", numeral):
+        return None
+    values = [{"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}[letter] for letter in numeral]
+    return sum(
+        -value if value < following else value for value, following in zip(values, [*values[1:], 0], strict=True)
     )
-    return tuple(rule for needed, make in made if all(map(language.table, needed)) for rule in make(language))
 
 
-def _looked_up(pattern: str, table: dict[str, str], rule: RuleName) -> list[ReadingRule]:
-    """The rule that reads a match of `pattern` as its row in `table`."""
-
-    def say(match: re.Match[str]) -> Reading:
-        return table[match.group()], rule
-
-    return [ReadingRule(re.compile(pattern), say, needs_digit=False)]
+@_reads(rf"(?<![-–—])(?P<first>{NUMBER})[-–—](?P<second>{NUMBER})(?![-–—]){SUFFIX}")
+def _range(match: re.Match[str]) -> Reading:
+    return add_suffix(f"{read(match['first'])[0]} {read(match['second'])[0]}", match["suffix"]), "range"
 
 
-def _symbols(language: Language) -> list[ReadingRule]:
-    table = language.table("symbols")
-    return _looked_up(alternatives(table), table, "symbol")
+@_reads(ORDINAL)
+def _ordinal(match: re.Match[str]) -> Reading:
+    return add_suffix(read(match["number"])[0], TABLE["suffixes"]["ordinal"]), "ordinal"
 
 
-def _abbreviations(language: Language) -> list[ReadingRule]:
-    table = language.table("abbreviations")
-    return _looked_up(rf"(?<!\w)(?:{alternatives(table)})", table, "abbreviation")
+@_reads(SIGNED_NUMBER + SUFFIX)
+def _number(match: re.Match[str]) -> Reading:
+    words, rule = _signed(match)
+    return add_suffix(words, match["suffix"]), rule
 
 
-def _titles(language: Language) -> list[ReadingRule]:
-    table = language.table("titles")
-    before_name = rf"(?<!\w)(?:{alternatives(table)})(?=\s?[{language.capitals}])"
-    return _looked_up(before_name, table, "abbreviation")
+@_reads(alternatives(TABLE["symbols"]), needs_digit=False)
+def _symbol(match: re.Match[str]) -> Reading:
+    return TABLE["symbols"][match.group()], "symbol"
 
 
-def initials_pattern(language: Language) -> str:
-    """A regular expression for an initial before more text (`A.`), or for several (`T.D.`)."""
-    capital = f"[{language.capitals}]"
-    return rf"(?<!\w)(?<!\w[.'])(?:(?:{capital}\.){{2,}}|{capital}\.(?=\s*\w))"
+ABBREVIATIONS = TABLE["abbreviations"] | TABLE["titles"]
 
 
-def _initials(language: Language) -> list[ReadingRule]:
-    names = language.table("names")
-
-    def say(match: re.Match[str]) -> Reading:
-        return " ".join(names[letter] for letter in language.lower(match.group()) if letter in names), "initial"
-
-    return [ReadingRule(re.compile(initials_pattern(language)), say, needs_digit=False)]
-
-
-@cache
-def vowelless(language: Language) -> re.Pattern[str]:
-    """A word of two consonants or more, which cannot be pronounced."""
-    return re.compile(rf"(?<![\w'])[{language.consonants}]{{2,}}(?![\w'])")
+@_reads(
+    rf"(?<!\w)(?:{alternatives(TABLE['abbreviations'])})",
+    rf"(?<!\w)(?:{alternatives(TABLE['titles'])})(?=\s?[{CAPITALS}])",
+    needs_digit=False,
+)
+def _abbreviation(match: re.Match[str]) -> Reading:
+    return ABBREVIATIONS[match.group()], "abbreviation"
 
 
-def _acronyms(language: Language) -> list[ReadingRule]:
-    names = language.table("names")
-    spelled = set(language.table("acronyms").get("spelled", ()))
-    vowels = set(language.vowels.upper())
+def _by_letters(word: str) -> str:
+    return " ".join(TABLE["names"][letter] for letter in lower(word) if letter in TABLE["names"])
 
-    def by_letters(word: str) -> str:
-        return " ".join(names[letter] for letter in language.lower(word))
 
-    def say(match: re.Match[str]) -> Reading | None:
-        word = match["word"]
-        if word in spelled or not vowels & set(word):
-            return add_suffix(by_letters(word), match["suffix"], language), "acronym"
-        if match.string.isupper():
-            return None  # a headline in capitals: ordinary words
-        return language.lower(match.group()), "acronym"
+@_reads(INITIALS, needs_digit=False)
+def _initial(match: re.Match[str]) -> Reading:
+    return _by_letters(match.group()), "initial"
 
-    def whole(match: re.Match[str]) -> Reading:
-        return by_letters(match.group()), "acronym"
 
-    capital = f"[{language.capitals}]"
-    word = rf"(?<![\w'])(?P<word>{capital}{{2,}}){suffix_pattern(language)}(?!\w)"
-    mixed = rf"(?<!\w){capital}{{1,3}}(?=-?[0-9])|(?<=[0-9]){capital}{{1,2}}(?!\w)"  # B12, 5G
-    return [
-        ReadingRule(re.compile(word), say, needs_digit=False),
-        ReadingRule(re.compile(mixed), whole),
-        ReadingRule(vowelless(language), whole, needs_digit=False),
-    ]
+@_reads(rf"(?<![\w'])(?P<word>[{CAPITALS}]{{2,}}){SUFFIX}(?!\w)", needs_digit=False)
+def _acronym(match: re.Match[str]) -> Reading | None:
+    word = match["word"]
+    if word in TABLE["acronyms"]["spelled"] or not set(VOWELS.upper()) & set(word):
+        return add_suffix(_by_letters(word), match["suffix"]), "acronym"
+    if match.string.isupper():
+        return None  # a headline in capitals: ordinary words
+    return lower(match.group()), "acronym"
+
+
+@_reads(VOWELLESS.pattern, needs_digit=False)
+@_reads(rf"(?<!\w)[{CAPITALS}]{{1,3}}(?=-?[0-9])|(?<=[0-9])[{CAPITALS}]{{1,2}}(?!\w)")  # B12, 5G; first of the two
+def _letters(match: re.Match[str]) -> Reading:
+    return _by_letters(match.group()), "acronym"
