@@ -17,13 +17,12 @@ from speechlike import syllables
 
 from kurdtts_lib.core.errors import CorpusError, EvaluationError, VoiceError
 from kurdtts_lib.core.settings import AudioSettings, load_profile
-from kurdtts_lib.data.dataset import part_of, sentence_hash
+from kurdtts_lib.data.dataset import Parts, part_of, sentence_hash
 from kurdtts_lib.data.prepare import prepare
 from kurdtts_lib.evaluation import Reference
-from kurdtts_lib.evaluation import evaluate as judging_module
 from kurdtts_lib.evaluation import held_out as held_out_module
 from kurdtts_lib.evaluation.confidence import FEWEST, Estimate, estimate, shown
-from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation, OptionalMetric, System, evaluate, system_of
+from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation, OptionalMetric, System, evaluate
 from kurdtts_lib.evaluation.held_out import SPEAKER_CLIPS, TEST_SENTENCES, HeldOut, LikenessBaselines, held_out
 from kurdtts_lib.evaluation.metrics import METRIC_DESCRIPTIONS, METRICS, RECORDING_METRICS, metric_table
 from kurdtts_lib.evaluation.optional_metrics import optional_metrics
@@ -42,7 +41,7 @@ from kurdtts_lib.voices.systems import load_systems
 TEXTS = ["rojbaş heval", "ez diçim malê", "jin û jiyan", "em li vir in"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sentences(audio: AudioSettings) -> HeldOut:
     """Four held-out sentences, read by a machine."""
     recordings = [syllables(0.7 + 0.1 * n, 150 + 10 * n, seed=n).astype(np.float32) for n in range(4)]
@@ -50,30 +49,39 @@ def sentences(audio: AudioSettings) -> HeldOut:
     return HeldOut(TEXTS, 7, Reference(recordings, speaker, audio), LikenessBaselines(0.1, 2.5), "<corpus>", True)
 
 
-@pytest.fixture
-def say(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[np.ndarray], np.ndarray]], None]:
-    """Let a voice, known by its card's name, say a changed recording of each sentence."""
-    changes: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
+def said(change: Callable[[np.ndarray], np.ndarray], rate: int = 16_000) -> System:
+    """A system that says a changed recording of each sentence, and copies a recording as it is."""
 
-    def speak(voice: Voice, text: str) -> np.ndarray:
+    def speak(text: str) -> np.ndarray:
         number = TEXTS.index(text)
-        recording = syllables(0.7 + 0.1 * number, 150 + 10 * number, seed=number).astype(np.float32)
-        return changes[voice.card["name"]](recording)
+        return change(syllables(0.7 + 0.1 * number, 150 + 10 * number, seed=number).astype(np.float32))
 
-    monkeypatch.setattr(judging_module, "speak_spoken", speak)
-    return changes.__setitem__
+    return System(speak, rate, lambda recording, audio: recording)
 
 
-@pytest.fixture
-def pair(make_voice: Callable[..., Voice], say: Callable) -> dict[str, System]:
+@pytest.fixture(scope="module")
+def pair() -> dict[str, System]:
     """`first` says the recordings in noise and 6 dB quieter, `second` says them as they are."""
     noise = np.random.default_rng(0)
-    say("first", lambda sound: (sound / 2 + noise.normal(0, 0.02, len(sound))).astype(np.float32))
-    say("second", lambda sound: sound)
-    voices = {name: make_voice() for name in ("first", "second")}
-    for name, voice in voices.items():
-        voice.card = {"name": name}
-    return {name: system_of(voice) for name, voice in voices.items()}
+    first = said(lambda sound: (sound / 2 + noise.normal(0, 0.02, len(sound))).astype(np.float32))
+    return {"first": first, "second": said(lambda sound: sound)}
+
+
+@pytest.fixture(scope="module")
+def calls() -> list[tuple[int, str, int]]:
+    """The progress of `judged`."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def judged(pair: dict[str, System], sentences: HeldOut, calls: list[tuple[int, str, int]]) -> Evaluation:
+    """One evaluation for all tests that look at it, with a figure of speech, one of copies, and one left out."""
+    extras = [
+        OptionalMetric("character_error_rate", True, lambda spoken, n: n),
+        OptionalMetric("copy_stoi", False, lambda spoken, n: math.nan),
+        OptionalMetric("copy_mel_distance", False, lambda spoken, n: math.nan if n else 0.5),
+    ]
+    return evaluate(pair, sentences, extras, {"dnsmos": "not here"}, lambda *call: calls.append(call))
 
 
 def test_the_interval_of_many_values_is_that_of_the_normal_distribution() -> None:
@@ -142,10 +150,10 @@ def test_every_figure_is_explained_and_none_is_called_an_opinion_score() -> None
     ]
 
 
-def test_the_better_voice_is_nearer_and_the_difference_is_paired(pair: dict[str, System], sentences: HeldOut) -> None:
-    found = evaluate(pair, sentences)
+def test_the_better_voice_is_nearer_and_the_difference_is_paired(judged: Evaluation, sentences: HeldOut) -> None:
+    found = judged
     assert found.voices == ["first", "second"] and list(found.values) == [RECORDING, "first", "second"]
-    assert set(found.values[RECORDING]) == set(RECORDING_METRICS)
+    assert set(found.values[RECORDING]) == {*RECORDING_METRICS, "character_error_rate"}
     second, first = found.estimates["second"], found.estimates["first"]
     assert second["mel_distance"].mean == pytest.approx(0, abs=1e-6) and first["mel_distance"].mean > 0.1
     # About 6 dB quieter, by its formula: half the amplitude and the power of the noise.
@@ -158,116 +166,93 @@ def test_the_better_voice_is_nearer_and_the_difference_is_paired(pair: dict[str,
     assert found.metrics("second").mel_distance == second["mel_distance"].mean
     # A paired interval is narrower than the sentences' own spread would allow.
     assert gap.high - gap.low < 2 * (first["mel_distance"].high - first["mel_distance"].low)
+    # The recordings' own pitch stands beside the voices'.
+    assert found.estimates[RECORDING]["pitch"].mean == pytest.approx(165, abs=1) == second["pitch"].mean
 
 
-def test_the_recordings_own_pitch_stands_beside_the_voices(pair: dict[str, System], sentences: HeldOut) -> None:
-    found = evaluate(pair, sentences)
-    assert found.estimates[RECORDING]["pitch"].mean == pytest.approx(165, abs=1)
-    assert found.estimates["second"]["pitch"].mean == found.estimates[RECORDING]["pitch"].mean
-
-
-def test_pictures_show_the_intervals_of_the_numbers(pair: dict[str, System], sentences: HeldOut) -> None:
-    found = evaluate(pair, sentences)
-    own, gaps = interval_plots(found)
+def test_pictures_show_the_intervals_of_the_numbers(judged: Evaluation) -> None:
+    own, gaps = interval_plots(judged)
     panels = {axes.get_title(): axes for axes in gaps.axes if axes.get_visible()}
-    assert set(panels) == {METRIC_DESCRIPTIONS[name].title for name in found.names}
-    for name in found.names:
+    drawn = [name for name in judged.names if name != "copy_stoi"]  # defined for no sentence
+    assert set(panels) == {METRIC_DESCRIPTIONS[name].title for name in drawn}
+    for name in drawn:
         points, interval, mean, zero = panels[METRIC_DESCRIPTIONS[name].title].lines
-        estimated = found.differences["second"][name]
+        estimated = judged.differences["second"][name]
         ends = [estimated.mean] * 2 if estimated.low is None else [estimated.low, estimated.high]
         assert list(interval.get_xdata()) == ends and mean.get_xdata()[0] == estimated.mean
         assert len(points.get_xdata()) == 4 and list(zero.get_xdata()) == [0, 0]
     assert [label.get_text() for label in panels["pitch, Hz"].get_yticklabels()] == ["second"]
     (pitch,) = (axes for axes in own.axes if axes.get_title() == "pitch, Hz")
-    names = [label.get_text() for label in pitch.get_yticklabels()]
-    assert names == [RECORDING, "first", "second"]
+    assert [label.get_text() for label in pitch.get_yticklabels()] == [RECORDING, "first", "second"]
 
 
-def test_the_console_marks_what_differs(pair: dict[str, System], sentences: HeldOut) -> None:
-    found = evaluate(pair, sentences, left_out={"dnsmos": "not here"})
-    lines = as_text(found).splitlines()
+def test_the_console_marks_what_differs(judged: Evaluation) -> None:
+    lines = as_text(judged).splitlines()
     place = lines.index("mel distance, nepers (less is nearer)")
     assert re.match(r"  first +\d\.\d\d \(.*\)$", lines[place + 1]) and re.match(r"  second .*\) \*$", lines[place + 2])
     same = lines[lines.index("duration ratio (1 is the recording's pace)") + 2]
-    assert found.differences["second"]["duration_ratio"].differs == same.endswith("*")
+    assert judged.differences["second"]["duration_ratio"].differs == same.endswith("*")
     assert any("DNSMOS" in line and "not here" in line for line in lines)
 
 
-def test_progress_counts_every_sentence(pair: dict[str, System], sentences: HeldOut) -> None:
-    calls: list[tuple[int, str, int]] = []
-    extra = OptionalMetric("dnsmos", True, lambda spoken, number: 3.0)
-    evaluate(pair, sentences, [extra], progress=lambda *call: calls.append(call))
+def test_progress_counts_every_sentence(judged: Evaluation, calls: list[tuple[int, str, int]]) -> None:
     passes = list(dict.fromkeys(name for _, name, _ in calls))
     assert {total for *_, total in calls} == {4}
     assert all([done for done, name, _ in calls if name == one] == [1, 2, 3, 4] for one in passes)
-    assert passes[:2] == ["first speaks", "second speaks"] and f"{RECORDING}: dnsmos" in passes
+    assert passes[:2] == ["first speaks", "second speaks"] and f"{RECORDING}: character_error_rate" in passes
 
 
-def test_extras_are_asked_where_they_mean_something(pair: dict[str, System], sentences: HeldOut) -> None:
-    extras = [
-        OptionalMetric("character_error_rate", True, lambda spoken, n: n),
-        OptionalMetric("copy_stoi", False, lambda spoken, n: math.nan),
-    ]
-    found = evaluate(pair, sentences, extras, {"dnsmos": "no package"})
-    assert (
-        found.estimates[RECORDING]["character_error_rate"].mean == 1.5 and "copy_stoi" not in found.estimates[RECORDING]
-    )
-    assert found.estimates["first"]["copy_stoi"] == Estimate(0, None, None, None)
-    told = " ".join(missing(found))
-    assert f"{METRIC_DESCRIPTIONS['dnsmos'].title}: no package" in told and "not defined for 4 of 4 sentences" in told
-    table = found.table()
-    assert table.loc[METRIC_DESCRIPTIONS["copy_stoi"].title, "first"] == "not defined, n = 0"
-    assert table.loc[METRIC_DESCRIPTIONS["copy_stoi"].title, RECORDING] == ""
+def test_extras_are_asked_where_they_mean_something(judged: Evaluation) -> None:
+    recording = judged.estimates[RECORDING]
+    assert recording["character_error_rate"].mean == 1.5 and "copy_stoi" not in recording
+    assert judged.estimates["first"]["copy_stoi"] == Estimate(0, None, None, None)
+    told = " ".join(missing(judged))
+    assert f"{METRIC_DESCRIPTIONS['dnsmos'].title}: not here" in told and "not defined for 4 of 4 sentences" in told
+    table = judged.table().loc[METRIC_DESCRIPTIONS["copy_stoi"].title]
+    assert (table["first"], table[RECORDING]) == ("not defined, n = 0", "")
 
 
-def test_anything_that_speaks_is_judged_and_one_that_copies_nothing_has_no_copies(
-    pair: dict[str, System], sentences: HeldOut
+def test_one_voice_is_judged_without_a_difference_and_one_that_copies_nothing_without_copies(
+    pair: dict[str, System], sentences: HeldOut, tmp_path: Path
 ) -> None:
-    recordings = dict(zip(TEXTS, sentences.reference.recordings, strict=True))
-    other = System(recordings.__getitem__, sentences.reference.audio.sampling_rate)
-    found = evaluate({**pair, "other": other}, sentences, [OptionalMetric("copy_stoi", False, lambda spoken, n: 0.5)])
+    other = dataclasses.replace(pair["second"], resynthesise=None)
+    found = evaluate({"other": other}, sentences, [OptionalMetric("copy_stoi", False, lambda spoken, n: 0.5)])
     assert found.estimates["other"]["mel_distance"].mean == pytest.approx(0, abs=1e-6)
-    assert "copy_stoi" in found.differences["second"] and "copy_stoi" not in found.differences["other"]
-
-
-def test_one_voice_is_judged_without_a_difference(pair: dict[str, System], sentences: HeldOut, tmp_path: Path) -> None:
-    found = evaluate({"second": pair["second"]}, sentences)
-    assert found.differences == {} and significant_differences(found) == []
+    assert "copy_stoi" not in found.names and found.differences == {} and significant_differences(found) == []
     assert "Difference to" not in write_report(found, tmp_path).read_text(encoding="utf-8")
 
 
-def test_a_judging_that_cannot_be_is_a_clear_error(
-    pair: dict[str, System], sentences: HeldOut, say: Callable, make_voice: Callable[..., Voice]
-) -> None:
+def test_a_judging_that_cannot_be_is_a_clear_error(pair: dict[str, System], sentences: HeldOut) -> None:
     with pytest.raises(EvaluationError, match="no voice to judge"):
         evaluate({}, sentences)
     with pytest.raises(EvaluationError, match="speaks at 22050 Hz, and the recordings have 16000"):
-        evaluate({"fast": system_of(make_voice(sampling_rate=22_050))}, sentences)
-    say("second", lambda sound: sound * np.nan)
+        evaluate({"fast": said(lambda sound: sound, 22_050)}, sentences)
     with pytest.raises(VoiceError, match=r"second is broken.*'rojbaş heval'"):
-        evaluate(pair, sentences)
+        evaluate({**pair, "second": said(lambda sound: sound * np.nan)}, sentences)
 
 
 def test_page_and_numbers_are_of_one_run_and_need_nothing_else(
-    pair: dict[str, System], sentences: HeldOut, tmp_path: Path
+    judged: Evaluation, sentences: HeldOut, tmp_path: Path
 ) -> None:
-    copy_stoi = OptionalMetric("copy_stoi", False, lambda spoken, n: math.nan if n else 0.5)
-    found = evaluate({"<b>first": pair["first"], "second": pair["second"]}, sentences, [copy_stoi])
+    names = {"first": "<b>first"}
+    found = Evaluation(
+        sentences,
+        {names.get(name, name): table for name, table in judged.values.items()},
+        {names.get(name, name): waveforms for name, waveforms in judged.waveforms.items()},
+    )
     text = write_report(found, tmp_path / "out").read_text(encoding="utf-8")
     numbers = json.loads((tmp_path / "out" / VALUES).read_text(encoding="utf-8"))
     assert not re.findall(r'(?:src|href)="(?!data:)', text) and "<script" not in text and "<b>" not in text
     assert text.count("<audio") == 3 * 3 and text.count("recording (machine-read)") == 3
     assert "on 4 (chosen by their hash from 7) test sentence" in text and "&lt;corpus&gt;" in text
-    for kind in ("figures", "differences"):
+    for kind, known in (("figures", found.estimates), ("differences", found.differences)):
+        assert set(numbers[kind]) == set(known)
         for name, plains in numbers[kind].items():
             for figure, plain in plains.items():
-                value = Estimate(**plain)
-                known = found.estimates[name][figure] if kind == "figures" else found.differences[name][figure]
-                assert value == known and str(value) in text
-    assert set(numbers["figures"]) == {RECORDING, "<b>first", "second"} and set(numbers["differences"]) == {"second"}
+                assert Estimate(**plain) == known[name][figure] and str(known[name][figure]) in text
     assert all(meaning.title in text and meaning.deaf in text for meaning in map(METRIC_DESCRIPTIONS.get, found.names))
     each = pandas.DataFrame(numbers["each_sentence"]["second"])
-    assert list(each["copy_stoi"])[1:] == [None, None, None] or each["copy_stoi"].isna().sum() == 3
+    assert each["copy_mel_distance"].isna().sum() == 3
     assert each["mel_distance"].mean() == pytest.approx(numbers["figures"]["second"]["mel_distance"]["mean"])
     again = write_report(found, tmp_path / "out")  # its own files it replaces
     assert again.name == PAGE and sorted(path.name for path in again.parent.iterdir()) == [VALUES, PAGE]
@@ -300,6 +285,9 @@ def test_held_out_sentences_are_the_prepared_test_sentences(tmp_path: Path, monk
     assert found.baselines.other_voices is None
     (profile.prepared_dir / "local.json").unlink()
     assert held_out(profile, 1).machine_read  # also after the folder was given away
+    monkeypatch.setattr(held_out_module, "read_parts", lambda _: Parts([], [], []))
+    with pytest.raises(CorpusError, match=r"No sentence is held out in .* 0 clips to learn from and 0 to test"):
+        held_out(profile)
 
 
 def test_a_large_corpus_is_judged_on_a_part_that_stands_for_all_of_it(
@@ -321,14 +309,6 @@ def test_a_large_corpus_is_judged_on_a_part_that_stands_for_all_of_it(
     assert len(speaker) == SPEAKER_CLIPS and not set(speaker) & set(judged)
     for numbers in (judged, speaker):  # of a table that is sorted by speaker, the first ones would be one speaker's
         assert 2000 < np.mean(numbers) < 3000
-
-
-def test_without_a_test_sentence_the_error_says_what_to_do(tmp_path: Path) -> None:
-    profile = dataclasses.replace(load_profile("sample"), data_dir=tmp_path / "data")
-    corpus = dataclasses.replace(profile.corpus, held_out_share=0.0, max_samples=60)
-    prepare(corpus, profile.audio, profile.prepared_dir)
-    with pytest.raises(CorpusError, match=r"No sentence is held out in .* and 0 to test"):
-        held_out(profile)
 
 
 def test_voices_have_names_that_can_be_told_apart(make_voice: Callable[..., Voice], tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from kurdtts_lib.data.dataset import Clip, Parts
 from kurdtts_lib.evaluation.listening.design import HIDDEN_REFERENCE, LOW_ANCHOR
 from kurdtts_lib.evaluation.listening.store import FORMAT, ListeningStore
 from kurdtts_lib.vits.voice import Voice, save_voice
-from kurdtts_lib.voices import listening_material
+from kurdtts_lib.voices import systems
 
 Capture = pytest.CaptureFixture[str]
 
@@ -34,8 +34,8 @@ def voices(make_audible_voice: Callable[..., Voice], tmp_path: Path) -> list[str
 @pytest.fixture
 def prepared(tone_clips: list[Clip], monkeypatch: pytest.MonkeyPatch) -> list[Clip]:
     """The tone clips stand for the test part of the bundled sample, prepared; in the order in which they are taken."""
-    monkeypatch.setattr(listening_material, "clips_of", lambda profile: Parts([], [], tone_clips))
-    monkeypatch.setattr(listening_material, "corpus_settings", lambda folder: CorpusSettings())
+    monkeypatch.setattr(systems, "clips_of", lambda profile: Parts([], [], tone_clips))
+    monkeypatch.setattr(systems, "corpus_settings", lambda folder: CorpusSettings())
     return sorted(tone_clips, key=lambda clip: hashlib.sha256(clip.text.encode()).hexdigest())
 
 
@@ -95,11 +95,11 @@ def test_lines_of_a_text_file(voices: list[str], text: Path, tmp_path: Path) -> 
 def test_pairs_with_recordings_only_beside_a_single_voice(
     voices: list[str], prepared: list[Clip], tmp_path: Path
 ) -> None:
-    for given, systems in ((voices, ["yek", "du"]), (voices[:1], ["yek", "recordings"])):
+    for given, expected in ((voices, ["yek", "du"]), (voices[:1], ["yek", "recordings"])):
         folder = tmp_path / f"test {len(given)}"
         command = ["listen", "make", str(folder), "--profile", "sample", "--kind", "cmos", "--sentences", "2"]
         assert app.main([*command, "--voices", *given]) == 0
-        assert ListeningStore().key().systems == systems
+        assert ListeningStore().key().systems == expected
 
 
 def test_what_cannot_be_is_told(voices: list[str], text: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -131,7 +131,7 @@ def test_voices_of_other_rates_meet_at_the_highest(
     save_voice(make_audible_voice(sampling_rate=22_050), tmp_path / "sê", "test\n")
     sound = np.sin(np.arange(32_000))
     write_wav(prepared[0].path, sound, 32_000)
-    found = listening_material.from_recordings([voices[0], str(tmp_path / "sê")], load_profile("sample"), 1, "mos")
+    found = systems.from_recordings([voices[0], str(tmp_path / "sê")], load_profile("sample"), 1, "mos")
     assert found.sampling_rate == 22_050
     assert len(found.systems["recordings"][prepared[0].text]) == 22_050
     low, high = (len(found.systems[name][prepared[0].text]) for name in ("yek", "sê"))

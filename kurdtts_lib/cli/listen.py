@@ -9,7 +9,7 @@ from kurdtts_lib.evaluation.listening.results import results
 from kurdtts_lib.evaluation.listening.store import ListeningStore, import_answers
 from kurdtts_lib.voices import registry
 from kurdtts_lib.voices.lineage import common_profile
-from kurdtts_lib.voices.listening_material import from_recordings, from_text
+from kurdtts_lib.voices.systems import from_recordings, from_text
 from kurdtts_lib.widgets.listening_page import check_folder, write_folder
 
 

@@ -17,9 +17,8 @@ from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.text import encode, normalize
 from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices.export import verification
-from kurdtts_lib.voices.export.graph import SherpaGraph, SpeakingGraph, plain_model, write_graph
+from kurdtts_lib.voices.export.graph import SherpaGraph, SpeakingGraph, plain_model, quantize, write_graph
 from kurdtts_lib.voices.export.onnx_voice import CARD, MODEL, VOCABULARY, graph_inputs, open_session
-from kurdtts_lib.voices.export.quantisation import quantize
 from kurdtts_lib.voices.export.sherpa import TOKENS, metadata, write_tokens
 from kurdtts_lib.voices.finetune import licence_of
 
