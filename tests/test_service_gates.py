@@ -1,7 +1,8 @@
 """Who may use the service: the token, web pages, other names for this machine, and how often."""
 
+import httpx
 import pytest
-from serving import BEARER, TOKEN, head, raw_refusal, refusal, serving, wav
+from serving import BEARER, TOKEN, Served, head, raw_refusal, refusal, serving, wav
 
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service import middleware
@@ -9,20 +10,6 @@ from kurdtts_lib.service.middleware import RateLimit
 from kurdtts_lib.service.state import ServiceSettings
 
 PAGE = "https://page.example"
-ENDPOINTS = [
-    ("POST", "/feedback"),
-    ("GET", "/feedback/x"),
-    ("DELETE", "/feedback/x"),
-    ("POST", "/feedback/x/accept"),
-    ("POST", "/feedback/train"),
-    ("GET", "/jobs/x"),
-    ("DELETE", "/jobs/x"),
-    ("POST", "/v1/audio/speech"),
-    ("POST", "/tts"),
-    ("GET", "/voices"),
-    ("GET", "/openapi.json"),
-    ("GET", "/nothing"),
-]
 TAKE = {"audio": ("a.wav", wav(), "audio/wav")}
 FIELDS = {"text": "Roj baş, heval.", "consent": "true"}
 WRONG = [
@@ -39,26 +26,36 @@ WRONG = [
 
 def test_without_the_token_only_health_answers() -> None:
     with serving(ServiceSettings(token=TOKEN)) as served:
-        for method, path in ENDPOINTS:
-            response = served.client.request(method, path)
-            assert refusal(response) == (401, "unauthorized") and response.headers["www-authenticate"] == "Bearer"
+        paths = served.client.get("/openapi.json", headers=BEARER).json()["paths"]
+        for path in {*paths, "/openapi.json", "/nothing"} - {"/health"}:
+            for method in paths.get(path, ("get",)):
+                response = served.client.request(method, path)
+                assert refusal(response) == (401, "unauthorized") and response.headers["www-authenticate"] == "Bearer"
         for header in WRONG:
-            assert refusal(served.client.get("/voices", headers={"Authorization": header}))[0] == 401
-            assert (
-                refusal(served.client.post("/feedback", files=TAKE, data=FIELDS, headers={"Authorization": header}))[0]
-                == 401
-            )
+            for ask in (served.client.get("/voices", headers={"Authorization": header}), post(served, header)):
+                assert refusal(ask) == (401, "unauthorized")
         assert FeedbackStore().corrections() == []
         assert served.client.get("/health").json()["ok"] is True
         assert served.client.get("/voices", headers=BEARER).status_code == 200
-        served.client.headers = BEARER  # type: ignore[assignment]
-        assert served.submit().status_code == 201
+        assert post(served, BEARER["Authorization"]).status_code == 201
 
 
-def test_a_body_is_not_read_without_the_token() -> None:
+def post(served: Served, authorization: bytes, seconds: float = 2.5) -> httpx.Response:
+    take = {"audio": ("a.wav", wav(seconds=seconds), "audio/wav")}
+    return served.client.post("/feedback", files=take, data=FIELDS, headers={"Authorization": authorization})
+
+
+def test_without_the_token_nothing_of_a_body_is_waited_for_or_read() -> None:
     with serving(ServiceSettings(token=TOKEN)) as served:
         # Nothing of the body is sent: an answer means that nobody waits for it.
         assert raw_refusal(served.raw(head(1000))) == (401, "unauthorized")
+        for length in (200_000_000, None):
+            keeps_open = head(length).replace(b"Connection: close\r\n", b"")
+            # It ends although our half is open: the service closed the connection with its answer.
+            assert raw_refusal(served.raw(keeps_open, close=False)) == (401, "unauthorized")
+        for seconds in (2.5, 60.0):
+            response = post(served, b"", seconds)
+            assert refusal(response) == (401, "unauthorized") and "connection" not in response.headers
 
 
 def test_an_allowed_page_may_and_another_may_not() -> None:
@@ -93,29 +90,14 @@ def test_no_page_may_by_default_not_even_send_a_form() -> None:
         assert FeedbackStore().corrections() == []
 
 
-@pytest.mark.parametrize(
-    ("host", "status"),
-    [
-        ("localhost", 200),
-        ("LOCALHOST:8765", 200),
-        ("127.0.0.1:8765", 200),
-        ("[::1]:8765", 200),
-        ("127.0.0.2:8765", 200),
-        ("127.0.0.1.2", 400),
-        ("evil.example", 400),
-        ("evil.example:8765", 400),
-        ("127.0.0.1.evil.example", 400),
-        ("localhost.evil.example", 400),
-        ("[::1].evil.example", 400),
-        ("evil.example/localhost", 400),
-        ("", 400),
-    ],
-)
-def test_only_this_machines_own_names_are_answered(host: str, status: int) -> None:
+def test_only_this_machines_own_names_are_answered() -> None:
+    own = ("localhost", "LOCALHOST:8765", "127.0.0.1:8765", "[::1]:8765", "127.0.0.2:8765")
+    others = ("127.0.0.1.2", "evil.example", "evil.example:8765", "127.0.0.1.evil.example", "localhost.evil.example")
+    others += ("[::1].evil.example", "evil.example/localhost", "")
     with serving() as served:
-        response = served.client.get("/health", headers={"Host": host})
-        assert response.status_code == status
-        assert status == 200 or refusal(response) == (400, "wrong_host")
+        for host in (*own, *others):
+            response = served.client.get("/health", headers={"Host": host})
+            assert response.status_code == 200 if host in own else refusal(response) == (400, "wrong_host"), host
 
 
 def test_too_many_requests_are_told_when_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,17 +143,6 @@ def test_a_client_is_who_the_named_proxy_asks_for_and_no_other_may_say_so(monkey
     for proxies in ((), ("192.0.2.9",)):
         with serving(ServiceSettings(proxies=proxies)) as served:
             assert statuses("192.0.2.1", "192.0.2.2", "192.0.2.3") == [404, 404, 429]
-
-
-@pytest.mark.parametrize("length", [200_000_000, None])
-def test_without_the_token_nothing_more_of_a_large_body_is_read(length: int | None) -> None:
-    keeps_open = head(length).replace(b"Connection: close\r\n", b"")
-    with serving(ServiceSettings(token=TOKEN)) as served:
-        # It ends although our half is open: the service closed the connection with its answer.
-        assert raw_refusal(served.raw(keeps_open, close=False)) == (401, "unauthorized")
-        for take in (wav(), wav(seconds=60.0)):
-            response = served.client.post("/feedback", files={"audio": ("a.wav", take, "audio/wav")}, data=FIELDS)
-            assert refusal(response) == (401, "unauthorized") and "connection" not in response.headers
 
 
 def test_a_bucket_fills_again_and_each_client_has_its_own() -> None:

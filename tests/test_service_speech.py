@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import io
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -54,30 +55,27 @@ def expected(version: int, speed: float = 1.0) -> np.ndarray:
     return speak(load_voice(registry.entry_of(version).folder), SENTENCE, speed=speed)
 
 
-@pytest.mark.parametrize(
-    ("form", "kind", "container", "subtype"),
-    [
+def test_every_form_holds_what_the_voice_says(served: Served, add: Callable[..., int]) -> None:
+    reference = expected(add())
+    for form, kind, container, subtype in (
         ("wav", "audio/wav", "WAV", "PCM_16"),
         ("flac", "audio/flac", "FLAC", "PCM_16"),
         ("mp3", "audio/mpeg", "MP3", "MPEG_LAYER_III"),
         ("opus", "audio/ogg", "OGG", "OPUS"),
-    ],
-)
-def test_every_form_holds_what_the_voice_says(
-    served: Served, add: Callable[..., int], form: str, kind: str, container: str, subtype: str
-) -> None:
-    reference = expected(add())
-    response = ask(served, voice="current", response_format=form)
-    found = sound_of(response)
-    info = soundfile.info(io.BytesIO(response.content))
-    assert response.headers["content-type"] == kind
-    assert (info.format, info.subtype, info.channels, info.samplerate) == (container, subtype, 1, 16_000)
-    if form in ("wav", "flac"):
-        assert np.abs(found - np.clip(reference, -1, 1)).max() <= 2 / 32768
-    else:  # the spectra: these forms change waves, and mp3 adds silence at the edges
-        assert abs(len(found) - len(reference)) < 2500
-        spectra = [np.abs(np.fft.rfft(sound, 65_536))[:8192].reshape(64, -1).sum(1) for sound in (found, reference)]
-        assert np.corrcoef(*spectra)[0, 1] > 0.9
+    ):
+        response = ask(served, voice="current", response_format=form)
+        found = sound_of(response)
+        info = soundfile.info(io.BytesIO(response.content))
+        assert response.headers["content-type"] == kind
+        assert (info.format, info.subtype, info.channels, info.samplerate) == (container, subtype, 1, 16_000)
+        if form in ("wav", "flac"):
+            assert np.abs(found - np.clip(reference, -1, 1)).max() <= 2 / 32768
+        else:  # the spectra: these forms change waves, and mp3 adds silence at the edges
+            assert abs(len(found) - len(reference)) < 2500
+            spectra = [np.abs(np.fft.rfft(sound, 65_536))[:8192].reshape(64, -1).sum(1) for sound in (found, reference)]
+            assert np.corrcoef(*spectra)[0, 1] > 0.9
+    response = ask(served, instructions="cheerfully", stream_format="audio")  # other fields are ignored
+    assert response.headers["content-type"] == "audio/mpeg" and len(sound_of(response)) > 0
 
 
 def test_raw_samples_have_the_rate_that_programs_for_openai_expect(served: Served, add: Callable[..., int]) -> None:
@@ -110,18 +108,6 @@ def test_raw_samples_arrive_while_the_rest_is_still_spoken(
     assert len(content) / 2 == pytest.approx(len(reference) * 1.5, abs=4)
 
 
-def test_raw_samples_of_what_cannot_be_said_are_refused(served: Served, add: Callable[..., int]) -> None:
-    add()
-    assert refusal(ask(served, input="روژ", response_format="pcm")) == (422, "bad_text")
-    assert refusal(ask(served, voice="7", response_format="pcm")) == (404, "unknown_voice")
-
-
-def test_the_form_is_mp3_by_default_and_other_fields_are_ignored(served: Served, add: Callable[..., int]) -> None:
-    add()
-    response = ask(served, instructions="cheerfully", stream_format="audio")
-    assert response.headers["content-type"] == "audio/mpeg" and len(sound_of(response)) > 0
-
-
 def test_a_voice_is_named_by_version_folder_or_as_the_current_one(served: Served, add: Callable[..., int]) -> None:
     versions = [add(rate=0.1), add(rate=0.2), add(rate=0.3)]
     registry.use(versions[1])
@@ -141,21 +127,16 @@ def test_a_voice_is_named_by_version_folder_or_as_the_current_one(served: Served
     assert len(sound_of(served.client.post("/tts", json={"text": SENTENCE}))) == lengths[2]
 
 
-def test_a_name_that_several_voices_have_is_not_found(served: Served, add: Callable[..., int]) -> None:
-    for _ in range(2):
-        add()
-    response = ask(served, voice="test")
-    assert (
-        refusal(response) == (404, "unknown_voice")
-        and "Several voices have this name. There are: 1, 2" in response.text
-    )
-
-
-@pytest.mark.parametrize("name", ["7", 7, "alloy", "", "../voice-0001-test", "/etc", "voice-0001-test/", "0001", "x\0"])
-def test_an_unknown_voice_is_not_found(served: Served, add: Callable[..., int], name: str | int) -> None:
+def test_an_unknown_voice_or_one_of_several_is_not_found(served: Served, add: Callable[..., int]) -> None:
     add()
-    response = ask(served, voice=name)
-    assert refusal(response) == (404, "unknown_voice") and "There are: 1" in response.text
+    for name in ("7", 7, "alloy", "", "../voice-0001-test", "/etc", "voice-0001-test/", "0001", "x\0"):
+        for form in ("mp3", "pcm"):
+            response = ask(served, voice=name, response_format=form)
+            assert refusal(response) == (404, "unknown_voice") and "There are: 1" in response.text
+    add()
+    response = ask(served, voice="test")
+    assert refusal(response) == (404, "unknown_voice")
+    assert "Several voices have this name. There are: 1, 2" in response.text
 
 
 def test_without_a_voice_it_is_said_why(served: Served, add: Callable[..., int], home: Path) -> None:
@@ -189,46 +170,29 @@ def test_the_list_of_voices_tells_what_is_on_their_cards(served: Served, add: Ca
     assert (found[1]["current"], found[1]["faults"], found[1]["tainted"]) == (False, ["It is almost silent."], False)
 
 
-@pytest.mark.parametrize("speed", [0.25, 0.5, 4.0])
-def test_the_speed_is_that_of_one_request_only(served: Served, add: Callable[..., int], speed: float) -> None:
+def test_the_speed_is_that_of_one_request_only(served: Served, add: Callable[..., int]) -> None:
     version = add()
-    assert len(sound_of(ask(served, response_format="wav", speed=speed))) == len(expected(version, speed))
+    for speed in (0.25, 4.0):
+        assert len(sound_of(ask(served, response_format="wav", speed=speed))) == len(expected(version, speed))
     np.testing.assert_allclose(sound_of(ask(served, response_format="wav")), expected(version), atol=2 / 32768)
 
 
-@pytest.mark.parametrize(
-    ("fields", "expected_refusal"),
-    [
-        ({"speed": 0.2}, (422, "invalid")),
-        ({"speed": 4.1}, (422, "invalid")),
-        ({"speed": "fast"}, (422, "invalid")),
-        ({"speed": None}, (422, "invalid")),
-        ({"response_format": "aac"}, (422, "invalid")),
-        ({"input": ""}, (422, "invalid")),
-        ({"input": "a" * 5001}, (422, "invalid")),
-        ({"input": 5}, (422, "invalid")),
-        ({"input": "روژ"}, (422, "bad_text")),
-        ({"input": "..."}, (422, "bad_text")),
-        ({"voice": ["x"]}, (422, "invalid")),
-    ],
-)
-def test_what_cannot_be_said_is_refused(
-    served: Served, add: Callable[..., int], fields: dict, expected_refusal: tuple[int, str]
-) -> None:
+def test_what_cannot_be_said_is_refused(served: Served, add: Callable[..., int]) -> None:
     add()
-    assert refusal(ask(served, **fields)) == expected_refusal
+    invalid: list[dict] = [{"speed": speed} for speed in (0.2, 4.1, "fast", None)]
+    invalid += [{"response_format": "aac"}, {"input": ""}, {"input": "a" * 5001}, {"input": 5}, {"voice": ["x"]}]
+    for fields in invalid:
+        assert refusal(ask(served, **fields)) == (422, "invalid"), fields
+    for text, form in itertools.product(("روژ", "..."), ("mp3", "pcm")):
+        assert refusal(ask(served, input=text, response_format=form)) == (422, "bad_text")
 
 
-LONE_HALF = b'{"text": "\\ud800", "input": "\\ud800"}'
-
-
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b'"x"', b'{"text": NaN}', LONE_HALF, b'{"speed": NaN, "input": "x"}', b"\xff"]
-)
-def test_what_is_no_json_of_ours_is_refused(served: Served, body: bytes) -> None:
+def test_what_is_no_json_of_ours_is_refused(served: Served) -> None:
+    lone_half = b'{"text": "\\ud800", "input": "\\ud800"}'
     for path in ("/v1/audio/speech", "/tts"):
-        response = served.client.post(path, content=body, headers={"Content-Type": "application/json"})
-        assert refusal(response)[0] in (400, 422)
+        for body in (b"", b"{", b"[]", b'"x"', b'{"text": NaN}', lone_half, b'{"speed": NaN, "input": "x"}', b"\xff"):
+            response = served.client.post(path, content=body, headers={"Content-Type": "application/json"})
+            assert refusal(response)[0] in (400, 422)
         for kind in ("text/plain", "multipart/form-data; boundary=x", ""):
             response = served.client.post(path, content=b'{"text": "x"}', headers={"Content-Type": kind})
             assert refusal(response) == (415, "wrong_content_type")
@@ -244,8 +208,8 @@ def test_many_at_once_hear_what_one_hears(served: Served, add: Callable[..., int
         body = {"input": SENTENCE, "voice": version, "response_format": "wav"}
         return httpx.post(f"{served.address}/v1/audio/speech", json=body, timeout=600).content == alone[version]
 
-    with concurrent.futures.ThreadPoolExecutor(12) as pool:
-        assert list(pool.map(listen, range(12))) == [True] * 12
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(listen, range(6))) == [True] * 6
 
 
 def test_only_so_many_texts_wait_and_the_service_answers_meanwhile(
@@ -310,13 +274,12 @@ def test_only_two_voices_stay_loaded_and_without_their_discriminators(
     assert speech._load(registry.entry_of(2)).discriminator is None
 
 
-@pytest.mark.parametrize("form", ["wav", "flac", "mp3", "opus", "pcm"])
-def test_minutes_of_speech_and_samples_beyond_full_scale_are_encoded_whole(form: str) -> None:
+def test_minutes_of_speech_and_samples_beyond_full_scale_are_encoded_whole() -> None:
     noise = np.random.default_rng(0).normal(scale=0.5, size=16_000 * 120).astype(np.float32)
-    content = encode_sound(noise, 16_000, form)
-    if form == "pcm":
-        assert len(content) == 2 * 24_000 * 120
-        return
-    found, rate = soundfile.read(io.BytesIO(content))
-    assert rate == 16_000 and abs(len(found) - len(noise)) < 2500 and found.std() > 0.3
-    assert set(speech.MEDIA_TYPES) == {"wav", "flac", "mp3", "opus", "pcm"}
+    for form in speech.MEDIA_TYPES:
+        content = encode_sound(noise, 16_000, form)
+        if form == "pcm":
+            assert len(content) == 2 * 24_000 * 120
+            continue
+        found, rate = soundfile.read(io.BytesIO(content))
+        assert rate == 16_000 and abs(len(found) - len(noise)) < 2500 and found.std() > 0.3
