@@ -27,10 +27,6 @@ def test_a_decoder_that_returns_noise_is_found(monkeypatch: pytest.MonkeyPatch) 
     assert not any(check.ok for check in backend_check.check_decoding())
 
 
-def test_absent_package_is_ok() -> None:
-    assert backend_check.check_unneeded_package("kurdtts_no_such_package").ok
-
-
 def broken_package(folder: Path, name: str) -> None:
     (folder / name).mkdir(parents=True)
     (folder / name / "__init__.py").write_text("raise OSError('libtorch_cuda.so: cannot open')\n", encoding="utf-8")
@@ -44,6 +40,7 @@ def test_broken_package_gets_the_command_that_removes_it(tmp_path: Path, monkeyp
     assert not check.ok
     assert "libtorch_cuda.so" in check.message
     assert "pip uninstall -y torchcodec" in check.fix
+    assert backend_check.check_unneeded_package("kurdtts_no_such_package").ok
 
 
 def test_broken_torchcodec_does_not_stop_the_course(tmp_path: Path) -> None:
@@ -75,8 +72,8 @@ import sys
 
 class Broken:
     def find_spec(self, name, path=None, target=None):
-        if name == sys.argv[1]:
-            raise {"OSError": OSError, "ImportError": ImportError}[sys.argv[2]]("DLL load failed: c10.dll")
+        if name in sys.argv[2:]:
+            raise {"OSError": OSError, "ImportError": ImportError}[sys.argv[1]]("DLL load failed: c10.dll")
 
 sys.meta_path.insert(0, Broken())
 from kurdtts_lib.cli import main
@@ -85,22 +82,23 @@ raise SystemExit(main(["check"]))
 
 
 @pytest.mark.parametrize(
-    ("package", "error", "fix"),
+    ("error", "audio", "model", "fix"),
     [
-        ("torch", "OSError", "Delete the folder .venv, then: python start.py lab"),
-        ("soundfile", "OSError", "-m pip install --force-reinstall --no-deps soundfile=="),
-        ("soxr", "ImportError", "-m pip install --force-reinstall --no-deps soxr=="),
-        ("transformers", "ImportError", "-m pip install --force-reinstall --no-deps transformers=="),
+        ("OSError", "soundfile", "torch", "Delete the folder .venv, then: python start.py lab"),
+        ("ImportError", "soxr", "transformers", "-m pip install --force-reinstall --no-deps transformers=="),
     ],
 )
-def test_a_package_that_does_not_load_gets_one_line_with_its_command(package: str, error: str, fix: str) -> None:
-    command = [sys.executable, "-c", BROKEN, package, error]
+def test_a_package_that_does_not_load_gets_one_line_with_its_command(
+    error: str, audio: str, model: str, fix: str
+) -> None:
+    command = [sys.executable, "-c", BROKEN, error, audio, model]
     result = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", cwd=REPOSITORY)
     assert (result.returncode, result.stderr) == (1, "")
     lines = result.stdout.splitlines()
-    number = lines.index(f"FIX  {package}: does not load: DLL load failed: c10.dll")
-    assert lines[number + 1].startswith("     -> ") and fix in lines[number + 1]
-    assert [line for line in lines if line.startswith("FIX") and package in line] == [lines[number]]
+    for package, mends in ((audio, f"-m pip install --force-reinstall --no-deps {audio}=="), (model, fix)):
+        number = lines.index(f"FIX  {package}: does not load: DLL load failed: c10.dll")
+        assert lines[number + 1].startswith("     -> ") and mends in lines[number + 1]
+        assert [line for line in lines if line.startswith("FIX") and package in line] == [lines[number]]
     assert lines[-1].startswith("OK   Microphone")
 
 
@@ -151,7 +149,5 @@ def test_the_oldest_driver_is_that_of_the_set_up() -> None:
     assert backend_check.OLDEST_DRIVER == start.OLDEST_DRIVER
 
 
-def test_every_line_begins_with_ok_or_fix() -> None:
-    lines = [str(check) for check in backend_check.run_checks()]
-    assert all(line.startswith(("OK ", "FIX")) for line in lines)
+def test_a_line_begins_with_ok_or_fix() -> None:
     assert str(backend_check.Check("a", False, "b", "c")) == "FIX  a: b\n     -> c"

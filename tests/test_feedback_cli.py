@@ -1,14 +1,11 @@
 """`kurdtts feedback`: each command does what it says and answers bad input with a clear line."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from speechlike import encoded, syllables
 
 from kurdtts_lib.cli import app
-from kurdtts_lib.core.settings import REPOSITORY
 from kurdtts_lib.feedback.store import FeedbackStore
 
 TEXT = "Roj baş heval, ez li vir im"
@@ -58,11 +55,6 @@ def test_the_same_again_is_said(take: Path, capsys: Capture) -> None:
     assert len({line.split()[0] for line in printed.out.splitlines()}) == 1
 
 
-def test_an_unknown_id_is_said(capsys: Capture) -> None:
-    assert app.main(["feedback", "accept", "abc"]) == 1
-    assert "no correction 'abc'" in capsys.readouterr().err
-
-
 def test_verify_mends_and_tells_what_is_left(take: Path, home: Path, capsys: Capture) -> None:
     add(take, "--consent")
     assert app.main(["feedback", "verify"]) == 0
@@ -84,6 +76,8 @@ def test_export_and_import(take: Path, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("KURDTTS_HOME", str(tmp_path / "another home"))
     assert app.main(["feedback", "import", str(folder)]) == 1
     assert "Consent is needed" in capsys.readouterr().err
+    assert app.main(["feedback", "accept", "abc"]) == 1
+    assert "no correction 'abc'" in capsys.readouterr().err
     assert app.main(["feedback", "import", str(folder), "--consent"]) == 0
     assert "1 taken, 0 refused" in capsys.readouterr().out
     (folder / "x.wav").write_bytes(b"no sound")
@@ -91,13 +85,3 @@ def test_export_and_import(take: Path, tmp_path: Path, monkeypatch: pytest.Monke
     assert app.main(["feedback", "import", str(folder), "--consent"]) == 1
     printed = capsys.readouterr()
     assert "x.wav: " in printed.err and "1 taken, 1 refused" in printed.out
-
-
-def test_help_loads_nothing_slow() -> None:
-    code = (
-        "import sys\nfrom kurdtts_lib import cli\n"
-        "try:\n    cli.main(['feedback', '--help'])\nexcept SystemExit:\n    pass\n"
-        "print(sorted({'numpy', 'transformers', 'scipy', 'sqlite3', 'torch'} & set(sys.modules)))"
-    )
-    result = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, encoding="utf-8")
-    assert result.stdout.endswith("[]\n") and "withdraw" in result.stdout

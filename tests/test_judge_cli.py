@@ -105,9 +105,3 @@ def test_a_recogniser_that_cannot_be_had_stops_before_anybody_speaks(
     assert app.main(command) == 1
     told = capsys.readouterr()
     assert "The recogniser" in told.err and "cannot be had" in told.err and "speaks" not in told.out
-
-
-def test_numbers_of_sentences_below_one_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        app.main(["judge", "--sentences", "0"])
-    assert "whole number from 1 up" in capsys.readouterr().err

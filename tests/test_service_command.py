@@ -51,12 +51,6 @@ def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str]) -> Non
     assert app.main(["serve", "--port", "70000"]) == 1
 
 
-@pytest.mark.parametrize("size", ["0", "-1", "many", "nan"])
-def test_a_size_that_cannot_be_is_refused(size: str) -> None:
-    with pytest.raises(SystemExit):
-        app.main(["serve", "--max-mb", size])
-
-
 def test_a_profile_that_there_is_not_is_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert app.main(["serve", "--profile", "big"]) == 1
     assert "'sample' or 'full'" in capsys.readouterr().err
