@@ -14,6 +14,7 @@ from speechlike import syllables
 
 from kurdtts_lib.core.settings import REPOSITORY
 from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.feedback.takes import take_of
 
 __all__ = ["store"]  # the fixture
 PYTHONPATH = os.pathsep.join(map(str, (REPOSITORY, REPOSITORY / "tests")))
@@ -78,13 +79,14 @@ def test_killed_at_any_moment_every_submission_that_returned_is_there(store: Fee
 
 
 STEPS = """
-import os, signal, sys
+import os, shutil, signal, sys
 from pathlib import Path
 from corrections import TEXT, take
 from kurdtts_lib.feedback import database
 from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.feedback.takes import take_of
 
-left, set_up = 0, database._set_up
+left, set_up, made = 0, database._set_up, take_of(take(0))
 
 def step(*_):
     global left
@@ -112,14 +114,14 @@ def killed(work, steps):
     return os.waitpid(child, 0)[1] != 0
 
 folder = Path(sys.argv[1])
-FeedbackStore(folder / "first").submit(take(0), TEXT, consent=True)  # everything is loaded
+id = FeedbackStore(folder / "first").submit(made, TEXT, consent=True).id  # everything is loaded, the take checked
 for name in ("submit", "withdraw"):
     for steps in range(1, 1000):
         store = FeedbackStore(folder / f"{name}-{steps:03d}")
         if name == "submit":
-            work = lambda: store.submit(take(0), TEXT, consent=True)
+            work = lambda: store.submit(made, TEXT, consent=True)
         else:
-            id = store.submit(take(0), TEXT, consent=True).id
+            shutil.copytree(folder / "first", store.folder)
             work = lambda: store.withdraw(id)
         if not killed(work, steps):
             break
@@ -133,14 +135,14 @@ def test_killed_before_each_step_the_store_holds_all_or_nothing(tmp_path: Path) 
     )
     submitted, withdrawn = sorted(tmp_path.glob("submit-*")), sorted(tmp_path.glob("withdraw-*"))
     assert len(submitted) > 20 and len(withdrawn) > 15
-    counts = []
+    counts, made = [], take_of(take(0))
     for folder in submitted:
         store = FeedbackStore(folder)
         rows, sounds = store.corrections(), [name for name in files(store) if not name.startswith(".")]
         assert [each.text for each in rows] in ([], [TEXT]) and len(rows) <= len(sounds) <= 1
         assert store.verify().ok and store.verify().mended == []
         assert len(store.corrections()) == len(files(store)) == len(sounds)
-        again = store.submit(take(0), TEXT, consent=True)
+        again = store.submit(made, TEXT, consent=True)
         assert again.repeated == bool(rows) and store.corrections() == [store.get(again.id)]
         assert samples(store, again) == take(0)[0].tolist()
         counts.append(len(rows))

@@ -79,15 +79,6 @@ def test_the_same_sound_and_text_is_one_correction(store: FeedbackStore) -> None
     assert len(store.corrections()) == 3 and len(files(store)) == 2
 
 
-def test_a_withdrawn_correction_may_be_submitted_anew(store: FeedbackStore) -> None:
-    first = submit(store)
-    store.withdraw(first.id)
-    second = submit(store)
-    assert second.id != first.id and not second.repeated
-    assert samples(store, second) == take(0)[0].tolist()
-    assert [each.state for each in store.corrections()] == ["withdrawn", "submitted"]
-
-
 def test_a_text_that_was_edited_after_the_voice_read_it_is_not_used(store: FeedbackStore) -> None:
     before, after, never = (submit(store, number).id for number in (1, 2, 3))
     for id in (before, after, never):

@@ -4,7 +4,6 @@ import io
 import json
 import string
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ import soundfile
 from kurdtts_lib.core.errors import AudioError, CorpusError, TakeError
 from kurdtts_lib.feedback import takes
 from kurdtts_lib.feedback.takes import LONGEST_SECONDS, Take, decode_take
-from kurdtts_lib.widgets import recorder as recorder_widget
 from kurdtts_lib.widgets.recorder import LABELS, MAX_UPLOAD_BYTES, STATIC, Recorder, module_source
 
 RATE = 16_000
@@ -124,14 +122,6 @@ def test_a_take_that_is_not_whole_is_refused_on_both_sides(recorder: Recorder, p
     assert called == []
 
 
-def test_after_a_failure_the_next_take_is_good(recorder: Recorder, page: Page) -> None:
-    page.send(damaged("two buffers"))
-    page.send(messages(noise(RATE), "b"))
-    assert recorder.take is not None and recorder.take.seconds == 1.0
-    page.send(messages(noise(RATE), "c")[:1])
-    assert recorder.take is None, "who records again does not want the take before"
-
-
 def test_what_goes_with_the_take_is_called_whenever_it_goes(recorder: Recorder, page: Page) -> None:
     gone: list[float] = []
     recorder.on_clear(lambda: gone.append(recorder._kept_seconds))
@@ -183,19 +173,6 @@ def test_an_upload_that_is_no_sound_says_so_in_the_widget_and_in_python(
     assert "cannot be decoded" in page.answers[-1]["detail"] and isinstance(failure(recorder), AudioError)
 
 
-def test_an_empty_upload_is_refused(recorder: Recorder, page: Page) -> None:
-    page.send(upload(b""))
-    assert page.last == ("failed", "u", "incomplete")
-    page.send(upload(encoded(np.zeros(0, np.float32), "WAV")))
-    assert "no sound at all" in str(failure(recorder))
-
-
-def test_a_cut_upload_is_refused_although_it_could_be_decoded(recorder: Recorder, page: Page) -> None:
-    begin, (take, (file,)) = upload(encoded(noise(RATE), "WAV"))
-    page.send([begin, (take, [file[:-1000]])])
-    assert failure(recorder).code == "incomplete"
-
-
 def test_a_small_file_with_hours_of_silence_is_not_decoded(
     recorder: Recorder, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,13 +216,6 @@ def test_callbacks_get_the_take_and_their_errors_are_shown(recorder: Recorder, p
     assert recorder.message == "", "it was about the take before"
 
 
-def test_a_callback_can_be_given_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    got: list[Take] = []
-    page = Page(Recorder("Roj baş", on_take=got.append), monkeypatch)
-    page.send(WHOLE)
-    assert [take.seconds for take in got] == [3.0]
-
-
 def test_no_sound_is_in_what_a_notebook_saves(recorder: Recorder, page: Page) -> None:
     before = len(json.dumps(recorder.get_state()))
     page.send(WHOLE)
@@ -276,14 +246,6 @@ def test_both_languages_say_everything() -> None:
         name: places(text) for name, text in kurmanji.items()
     }
     assert [name for name in english if english[name] == kurmanji[name]] == []
-
-
-def test_every_label_is_used() -> None:
-    sources = "".join(Path(place.__file__).read_text(encoding="utf-8") for place in (takes, recorder_widget))
-    sources += module_source()
-    levels = {"level_silent", "level_quiet", "level_good", "level_loud"}  # put together in the panel
-    unused = {name for name in LABELS["en"] if f'"{name}"' not in sources and f"labels.{name}" not in sources}
-    assert unused <= levels
 
 
 def test_the_module_is_one_file_without_network() -> None:

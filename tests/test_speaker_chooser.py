@@ -77,16 +77,6 @@ def test_a_preset_ticks_its_speakers_and_becomes_the_setting(
     assert [name for name, button in chooser.presets.items() if button.icon == "check"] == [preset]
 
 
-def test_a_group_below_its_minutes_says_so(
-    settings: CorpusSettings, audio: AudioSettings, figures: pandas.DataFrame
-) -> None:
-    greedy = dataclasses.replace(settings, group_minutes=60, speaker="group")
-    chooser = SpeakerChooser(greedy, audio, corpus_table(greedy), figures)
-    assert ticked(chooser) == [A, B, C] and "less than the 60 minutes" in chooser.status.value
-    chooser.presets["one"].click()
-    assert "less than" not in chooser.status.value
-
-
 def test_boxes_make_names_of_the_choice_and_the_line_means_the_same_speakers(
     chooser: SpeakerChooser, settings: CorpusSettings
 ) -> None:
@@ -162,8 +152,3 @@ def test_the_plot_has_shape_and_colour_by_gender_and_a_ring_around_the_chosen(ch
     shapes = [drawn.get_paths()[0].vertices for label, drawn in found.items() if label != "chosen"]
     assert len({shape.tobytes() for shape in shapes}) == 3
     assert len({tuple(drawn.get_facecolor()[0]) for label, drawn in found.items() if label != "chosen"}) == 3
-
-
-def test_the_plot_stands_without_any_pitch(chooser: SpeakerChooser) -> None:
-    axes = plots.speakers(chooser.table.assign(pitch=np.nan)).axes[0]
-    assert "5 without a pitch" in axes.get_title() and not axes.collections

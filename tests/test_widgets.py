@@ -24,7 +24,7 @@ from kurdtts_lib.vits.monitor import WINDOW
 from kurdtts_lib.vits.step import StepOutcome, TrainingStep
 from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import Voice
-from kurdtts_lib.widgets import players, training_panel
+from kurdtts_lib.widgets import training_panel
 from kurdtts_lib.widgets.players import clip_row, demo_strip, player_row
 from kurdtts_lib.widgets.training_panel import TrainingPanel, curves_html, health_html, notes
 
@@ -66,11 +66,6 @@ def test_pairs_that_never_occur_stay_white_and_colours_suit_the_colour_blind() -
     assert lightness[0] < lightness[1] < lightness[2]
 
 
-def test_no_pair_at_all_is_a_white_picture() -> None:
-    pairs = pandas.DataFrame([[0, 0], [0, 0]], index=list("ab"), columns=list("ab"))
-    assert plots.letter_pairs(pairs).axes[0].images[0].get_array().mask.all()
-
-
 def test_groups_have_a_panel_a_table_and_a_bar_a_row() -> None:
     table = pandas.DataFrame({"speakers": [2, 5]}, index=["female", "male"])
     figure = plots.groups({"Gender": table, "Age": table.iloc[:1]}, "speakers")
@@ -90,12 +85,6 @@ def test_a_picture_for_a_widget_tells_its_meaning() -> None:
     assert 'alt="Letters &lt;&quot;of&quot;&gt; it"' in markup and "data:image/png;base64,iVBOR" in markup
 
 
-def test_spectrograms_share_their_time_axis(audio: AudioSettings) -> None:
-    long, short = np.zeros(32_000, np.float32), np.zeros(16_000, np.float32)
-    figure = evaluation_plots.spectrograms({"a": long, "b": short}, audio)
-    assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()
-
-
 def test_before_after_has_a_panel_a_measure_and_a_bar_a_voice() -> None:
     table = pandas.DataFrame({"base": [8.0, 2.0], "tuned": [5.0, 1.0]}, index=["mcd", "mel"])
     figure = evaluation_plots.before_after(table)
@@ -111,12 +100,6 @@ def test_curves_show_the_last_value_and_only_terms_that_exist() -> None:
     both = curves_html(History(steps, [Validation(0, 2.0, 0.0), Validation(3, 1.25, 0.0)]))
     assert both.count("<svg") == 2 and "1.250" in both and "chooses the best voice" in both
     assert "alignment search" in curves_html(History())
-
-
-def test_final_picture_has_a_panel_a_curve() -> None:
-    figure = evaluation_plots.curves({"mel": [(1, 2.0), (2, 1.0)], "kl": [(1, 1.0), (2, 0.5)]}, "done")
-    drawn = [axes for axes in figure.axes if axes.get_visible()]
-    assert [list(axes.lines[0].get_ydata()) for axes in drawn] == [[2.0, 1.0], [1.0, 0.5]]
 
 
 @pytest.fixture
@@ -214,14 +197,6 @@ def test_the_line_tells_the_best_voice_and_the_steps_left_out(trainer: Trainer) 
     assert notes(trainer) in shown(panel).splitlines()[0]
 
 
-def test_the_panel_says_when_the_voice_no_longer_becomes_better(trainer: Trainer) -> None:
-    trainer.settings = dataclasses.replace(trainer.settings, patience=2)
-    trainer.progress.stale = 2
-    panel = TrainingPanel(trainer)
-    asyncio.run(panel.run())
-    assert shown(panel).startswith("done, because the voice no longer became better: step 0 of 4")
-
-
 def test_demo_strip_has_the_recording_the_base_voice_and_the_voice_at_each_validation(
     start: Callable[..., Trainer], tone_clips: list[Clip]
 ) -> None:
@@ -237,12 +212,6 @@ def test_demo_strip_has_the_recording_the_base_voice_and_the_voice_at_each_valid
     assert len(set(sounds)) == len(sounds) == 8
     short = re.findall(r"<figcaption>([^<]*)</figcaption>", demo_strip(trainer, sentences=1, steps=2).data)
     assert len(short) in (3, 4) and "step 0" in short[1]
-
-
-@pytest.mark.parametrize(("always", "expected"), [(None, [0, 40, 100]), (20, [0, 20, 40, 100])])
-def test_a_long_strip_shows_the_ends_the_best_and_some_between(always: int | None, expected: list[int]) -> None:
-    assert players._spread(range(0, 101, 20), 4, always) == expected
-    assert players._spread([0, 20], 4, always) == [0, 20]
 
 
 def test_a_cancelled_cell_leaves_a_checkpoint(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
