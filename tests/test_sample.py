@@ -16,7 +16,7 @@ from kurdtts_lib.core.files import read_json
 from kurdtts_lib.core.settings import REPOSITORY, load_profile
 from kurdtts_lib.data.dataset import KEPT
 from kurdtts_lib.data.prepare import Preparation, prepare
-from kurdtts_lib.data.sources import corpus_table, read_corpus
+from kurdtts_lib.data.sources import read_corpus
 from kurdtts_lib.data.speakers import speaker_name
 from kurdtts_lib.text import LETTERS, normalize
 
@@ -65,13 +65,12 @@ def test_preparation_counts_each_fault_of_the_target_voice_by_its_reason(prepare
     }
 
 
-def test_every_clip_of_the_corpus_has_exactly_one_fate(prepared: Preparation) -> None:
+def test_every_clip_has_one_reason_and_the_voice_is_the_longest_speaker(prepared: Preparation) -> None:
     assert len(prepared.clips) == FAULTS["clips"] == prepared.reasons.sum()
     assert sorted(prepared.clips["number"]) == list(range(FAULTS["clips"]))
-
-
-def test_longest_speaker_is_the_target_voice(prepared: Preparation) -> None:
     assert prepared.speakers == [TARGET]
+    assert prepared.clips["source_seconds"].isna().sum() == FAULTS["faults"]["undecodable"]
+    assert (prepared.clips["channels"] == 2).sum() == FAULTS["faults"]["stereo"]
 
 
 def test_written_wavs_are_mono_at_the_voices_rate_and_the_split_has_no_sentence_twice(prepared: Preparation) -> None:
@@ -80,26 +79,7 @@ def test_written_wavs_are_mono_at_the_voices_rate_and_the_split_has_no_sentence_
     parts = prepared.kept.groupby("part")["text"].agg(set)
     assert len(set.union(*parts)) == sum(map(len, parts))
     assert len(parts["validation"]) >= 5 and len(parts["test"]) >= 6
-
-
-def test_metadata_names_each_wav_and_its_spoken_form(prepared: Preparation) -> None:
-    lines = (prepared.folder / "metadata.csv").read_text(encoding="utf-8").splitlines()
-    assert len(lines) == len(prepared.kept)
-    for line in lines:
-        file, text = line.split("|")
-        assert (prepared.folder / file).is_file()
-        assert normalize(text).text == text
-
-
-def test_corpus_table_shows_damaged_clips_as_unknown_length() -> None:
-    table = corpus_table(PROFILE.corpus)
-    assert table["seconds"].isna().sum() == FAULTS["faults"]["undecodable"]
-    assert (table["channels"] == 2).sum() == FAULTS["faults"]["stereo"]
-
-
-def test_reading_can_be_limited_to_the_first_clips() -> None:
-    limited = dataclasses.replace(PROFILE.corpus, max_samples=7)
-    assert [clip.number for clip in read_corpus(limited)] == list(range(7))
+    assert all(normalize(text).text == text for text in prepared.kept["text"])
 
 
 def test_the_recipes_sentences_are_those_of_the_corpus() -> None:
@@ -107,10 +87,7 @@ def test_the_recipes_sentences_are_those_of_the_corpus() -> None:
     written = Counter(line.split("\t")[2] for line in table)
     stored = Counter(unicodedata.normalize("NFC", clip.sentence) for clip in read_corpus(PROFILE.corpus))
     assert stored == written
-
-
-def test_readme_of_the_sample_says_that_a_machine_read_it() -> None:
-    assert "machine read" in Path(SAMPLE / "README.md").read_text(encoding="utf-8").lower()
+    assert "machine read" in (SAMPLE / "README.md").read_text(encoding="utf-8").lower()
 
 
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng, which reads the sample, is not installed")

@@ -14,14 +14,9 @@ from kurdtts_lib.core.training_settings import PRESETS, TrainingSettings, with_p
 from kurdtts_lib.vits.fingerprint import FREE
 
 
-def test_unknown_profile_names_the_known_ones() -> None:
-    with pytest.raises(KurdTTSError, match="'sample' or 'full'"):
-        load_profile("big")
-
-
-@pytest.mark.parametrize(("name", "told"), [("", "folder ''"), (" ", "folder ' '"), ("Sample", "in small letters")])
-def test_a_profile_without_a_name_or_in_capitals_is_told(name: str, told: str) -> None:
-    with pytest.raises(KurdTTSError, match=told):
+@pytest.mark.parametrize("name", ["big", "", " ", "Sample"])
+def test_an_unknown_profile_names_the_known_ones(name: str) -> None:
+    with pytest.raises(KurdTTSError, match=f"no folder '{name}'. Choose 'sample' or 'full', in small letters"):
         load_profile(name)
 
 
@@ -31,12 +26,6 @@ def test_profiles_share_the_audio_front_end_of_the_base_voices() -> None:
         audio = load_profile(name).audio
         assert (audio.sampling_rate, audio.n_fft // 2 + 1) == (mms["sampling_rate"], mms["spectrogram_bins"])
         assert audio.hop_length == math.prod(mms["upsample_rates"])
-
-
-def test_everything_written_lies_under_the_home(home: Path) -> None:
-    profile = load_profile("sample")
-    for folder in (profile.prepared_dir, profile.training_dir):
-        assert home in folder.parents
 
 
 def test_a_folder_in_place_of_a_profile_is_the_full_profile_on_that_corpus(tmp_path: Path) -> None:
@@ -69,9 +58,6 @@ def test_home_is_the_repository_unless_set(monkeypatch: pytest.MonkeyPatch) -> N
 def test_impossible_training_settings_are_refused(change: dict) -> None:
     with pytest.raises(ValueError, match=next(iter(change))):
         TrainingSettings(**change)
-
-
-def test_impossible_audio_settings_are_refused() -> None:
     with pytest.raises(ValueError, match="hop_length=2048"):
         AudioSettings(hop_length=2048)
 

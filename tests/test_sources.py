@@ -13,7 +13,6 @@ from corpora import (
     ROWS,
     SENTENCES,
     SOUNDS,
-    as_bytes_column,
     as_metadata_bars,
     as_metadata_jsonl,
     as_path_column,
@@ -77,12 +76,9 @@ def test_speakers_votes_and_names_are_kept_and_the_corpus_can_be_prepared(
     assert [clip.name for clip in clips] == ["0.mp3", "1.mp3", "2.mp3"]
     result = prepare(source(tmp_path / "corpus"), AudioSettings(), tmp_path / "out")
     assert result.reasons.to_dict() == {"kept": 2, "voted down": 1}
-    assert [clip.sentence for clip in read(tmp_path / "out")] == list(result.kept["text"])  # is a source itself
-
-
-def test_without_a_speaker_column_all_is_one_speaker_and_accepted(tmp_path: Path) -> None:
-    as_bytes_column(tmp_path)
-    assert {(clip.client_id, clip.up_votes, clip.down_votes) for clip in read(tmp_path)} == {("one speaker", 2, 0)}
+    again = read(tmp_path / "out")  # is a source itself, without speakers and votes
+    assert [clip.sentence for clip in again] == list(result.kept["text"])
+    assert {(clip.client_id, clip.up_votes, clip.down_votes) for clip in again} == {("one speaker", 2, 0)}
 
 
 def test_a_corpus_on_the_disk_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,14 +279,7 @@ def test_metadata_with_names_of_columns(tmp_path: Path) -> None:
     write(tmp_path / "metadata.csv", 'extra|speaker_id|text|file\n1|s|"Roj|a.wav\n')
     (clip,) = read(tmp_path)
     assert (clip.name, clip.sentence, clip.client_id) == ("a.wav", '"Roj', "s")
-    (clip,) = read(tmp_path, text_column="extra")
-    assert clip.sentence == "1"
-    with pytest.raises(CorpusError, match="no column 'words'"):
-        read(tmp_path, text_column="words")
-
-
-def test_metadata_between_commas_keeps_to_its_lines(tmp_path: Path) -> None:
-    write(tmp_path / "a.wav", b"")
+    assert read(tmp_path, text_column="extra")[0].sentence == "1"
     lines = ["file_name,text", 'a.wav,"Roj, ""baş"""', 'a.wav,"goes on', 'in the next"', "a.wav,good"]
     write(tmp_path / "metadata.csv", "\r\n".join(lines))
     assert reasons(tmp_path) == ["kept", "damaged line", "damaged line", "kept"]

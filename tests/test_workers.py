@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,9 +26,7 @@ def fail(number: int) -> int:
 
 
 def die(number: int) -> int:
-    if number > WORTH_A_WORKER:
-        os._exit(9)
-    return number
+    return os._exit(9) if number > WORTH_A_WORKER else number
 
 
 def test_results_come_in_order_from_this_process_and_then_from_others() -> None:
@@ -59,14 +58,12 @@ def test_only_a_few_things_wait_at_a_time() -> None:
     assert done == taken
 
 
-def test_an_error_of_the_work_is_raised() -> None:
-    with pytest.raises(ValueError, match="no 205"):
-        list(in_parallel(fail, range(WORTH_A_WORKER + 50), 2))
-
-
-def test_a_worker_that_dies_is_a_clear_error() -> None:
-    with pytest.raises(KurdTTSError, match="run the same again"):
-        list(in_parallel(die, range(WORTH_A_WORKER + 50), 2))
+@pytest.mark.parametrize(
+    ("work", "error", "words"), [(fail, ValueError, "no 205"), (die, KurdTTSError, "run the same again")]
+)
+def test_errors_of_the_work_and_workers_that_die_are_raised(work: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        list(in_parallel(work, range(WORTH_A_WORKER + 50), 2))
 
 
 ENDLESS = """

@@ -52,11 +52,9 @@ class Preparation:
         return Counter(repair for repairs in self.kept["mended"] for repair in repairs.split("; ") if repair)
 
 
-def _silent(done: int, name: str, total: int | None = None) -> None:
-    """Progress that nobody looks at."""
-
-
-def prepare(settings: CorpusSettings, audio: AudioSettings, folder: Path, progress: Progress = _silent) -> Preparation:
+def prepare(
+    settings: CorpusSettings, audio: AudioSettings, folder: Path, progress: Progress = lambda *_: None
+) -> Preparation:
     """Write a training set into `folder`; `training_set.write_training_set` describes its files.
 
     May be interrupted at any moment, even by kill -9: the same call resumes and produces the same bytes. The folder's

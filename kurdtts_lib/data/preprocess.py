@@ -1,5 +1,6 @@
 """Preprocessing of one clip: decode, clean up, measure. The filters decide later, from the statistics, what is kept."""
 
+import io
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -117,19 +118,14 @@ def _missing_seconds(source: bytes | Path, stated: float, found: float) -> float
     The decoder reads a truncated file without an error. An MP3 states its length in its Xing or Info tag; for a WAV the
     size in the header is compared with the file size.
     """
-    head = source[:4096] if isinstance(source, bytes) else _head(source)
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        head, size = file.read(4096), file.seek(0, io.SEEK_END)
     if head[:4] == b"RIFF":
-        size = len(source) if isinstance(source, bytes) else source.stat().st_size
         said = int.from_bytes(head[4:8], "little") + 8
         streamed = said in (8, 2**32 + 7)  # written by a program that did not know the length in advance
         return 0.0 if streamed or size >= said - 1 else found * (said / size - 1)
     known = b"Xing" in head or b"Info" in head
     return stated - found if known and found < CUT_OFF * stated else 0.0
-
-
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(4096)
 
 
 def _frames(samples: slice, sampling_rate: int) -> slice:

@@ -69,7 +69,7 @@ def usable_clips(clips: pandas.DataFrame, settings: CorpusSettings) -> pandas.Se
 def survey(
     settings: CorpusSettings,
     audio: AudioSettings,
-    progress: Callable[..., None] = lambda done, name, total: None,
+    progress: Callable[..., None] = lambda *_: None,
     clips_per_speaker: int = 6,
     clips: pandas.DataFrame | None = None,
 ) -> pandas.DataFrame:
