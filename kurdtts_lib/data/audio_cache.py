@@ -13,7 +13,7 @@ from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data.dataset import KEPT, Clip, kept
 from kurdtts_lib.data.dnsmos import dnsmos
 from kurdtts_lib.data.filters import Reason
-from kurdtts_lib.data.preprocess import Preprocessing, process_file
+from kurdtts_lib.data.preprocess import Preprocessing, ProcessedAudio, process_file
 from kurdtts_lib.data.sources import changed, read_corpus
 from kurdtts_lib.data.workers import cores, in_parallel
 
@@ -66,9 +66,7 @@ class AudioCache:
         unscored = [clip for clip in kept(clips) if "dnsmos" not in self._known[clip.digest]]
         self.restore(unscored)
         unscored = kept(unscored)  # restoring may find a source file unreadable
-        for done, clip in enumerate(unscored, 1):
-            self._remember(self._known[clip.digest] | {"dnsmos": dnsmos(self._path(clip.digest))})
-            self._progress(done, "DNSMOS", len(unscored))
+        self._remember(self._scored(unscored))
         for clip in kept(clips):
             clip.dnsmos = self._known[clip.digest]["dnsmos"]
 
@@ -83,13 +81,20 @@ class AudioCache:
         write_text(self._table, "".join(f"{json.dumps(row)}\n" for row in rows))
         self._table.with_name(OLD_TABLE).unlink(missing_ok=True)
 
+    def _scored(self, clips: list[Clip]) -> Iterator[dict]:
+        for done, clip in enumerate(clips, 1):
+            yield self._known[clip.digest] | {"dnsmos": dnsmos(self._path(clip.digest))}
+            self._progress(done, "DNSMOS", len(clips))
+
     def _process(self, clips: list[Clip], name: str, cached_too: bool = False) -> None:
-        work = functools.partial(process_file, self._preprocessing)
-        for target, sound in in_parallel(work, self._jobs(kept(clips), name, cached_too), cores()):
-            self.processed += 1
-            if target.stem not in self._known:
-                figures = {"fault": sound.fault, "detail": sound.detail, "figures": sound.figures}
-                self._remember({"digest": target.stem} | figures)
+        jobs = self._jobs(kept(clips), name, cached_too)
+        done = in_parallel(functools.partial(process_file, self._preprocessing), jobs, cores())
+        self._remember(self._row(target.stem, sound) for target, sound in done)
+
+    def _row(self, digest: str, sound: ProcessedAudio) -> dict:
+        self.processed += 1
+        made = {"digest": digest, "fault": sound.fault, "detail": sound.detail, "figures": sound.figures}
+        return self._known.get(digest, made)  # perhaps with a score
 
     def _jobs(self, clips: list[Clip], name: str, cached_too: bool) -> Iterator[tuple[bytes | Path, Path]]:
         """Yield (audio, WAV) of each clip that must be preprocessed; sets each clip's digest."""
@@ -122,10 +127,12 @@ class AudioCache:
                     digest.update(block)
         return digest.hexdigest()[:24]
 
-    def _remember(self, row: dict) -> None:
-        self._known[row["digest"]] = row
+    def _remember(self, rows: Iterator[dict]) -> None:
         with self._table.open("a", encoding="utf-8", newline="\n") as file:
-            file.write(f"\n{json.dumps(row)}\n")  # the empty line ends one that a killed program left half-written
+            for row in rows:
+                self._known[row["digest"]] = row
+                # The empty line ends one that a killed program left half-written.
+                print(f"\n{json.dumps(row)}", file=file, flush=True)
 
     def _path(self, digest: str) -> Path:
         return self._folder / f"{digest}.wav"

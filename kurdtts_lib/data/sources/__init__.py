@@ -19,6 +19,7 @@ same on every system.
 An unusable row is a clip with a `reason`, which is counted. Only a source that cannot be used at all is an error.
 """
 
+import math
 import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
@@ -50,8 +51,8 @@ def read_corpus(settings: CorpusSettings, numbers: Collection[int] | None = None
     """
     if numbers is None:
         return islice(_open(settings).clips(), settings.max_samples)
-    limit = settings.max_samples
-    return _open(settings).clips({number for number in numbers if number >= 0 and (limit is None or number < limit)})
+    end = math.inf if settings.max_samples is None else settings.max_samples
+    return _open(settings).clips({int(number) for number in numbers if 0 <= number < end})
 
 
 def _open(settings: CorpusSettings) -> Source:
@@ -121,8 +122,8 @@ def find_clips(settings: CorpusSettings, numbers: Iterable[int]) -> list[Clip]:
 
     By random access if the source allows it; text tables and streams are read up to the last of the numbers.
     """
-    wanted = [int(number) for number in numbers]
-    found = {clip.number: clip for clip in read_corpus(settings, set(wanted))}
+    wanted = list(numbers)
+    found = {clip.number: clip for clip in read_corpus(settings, wanted)}
     missing = [str(number) for number in wanted if number not in found]
     if missing:
         raise CorpusError(f"{settings.source} has no clip number {', '.join(missing)}.")
