@@ -1,6 +1,8 @@
 """Text to token ids, by the same function for training and synthesis."""
 
+from collections import Counter
 from collections.abc import Iterable
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from kurdtts_lib.core.errors import TextError
@@ -55,45 +57,35 @@ def coverage(texts: Iterable[str], tokenizer: Vocabulary | None = None) -> "pand
     import pandas  # takes 0.06 GB, which a training does not need
 
     known = set(tokenizer.get_vocab() if tokenizer else LETTERS + " -'")
-    rows: dict[str, dict] = {}
+    rows = []
     for text in texts:
-        lost = [character for character in text if character.lower() not in known]
-        if not lost:
-            continue
-        readings = _readings(text)
-        for character in dict.fromkeys(lost):
-            row = rows.setdefault(
-                character,
-                {
-                    "character": character,
-                    "name": character_name(character),
-                    "count": 0,
-                    "sentences": 0,
-                    "what happens": {},
-                    "example": text,
-                },
-            )
-            row["count"] += lost.count(character)
-            row["sentences"] += 1
-            row["what happens"] |= dict.fromkeys(readings.get(character, ["between words"]))
-    table = [row | {"what happens": "; ".join(row["what happens"])} for row in rows.values()]
-    columns = ["character", "name", "count", "sentences", "what happens", "example"]
-    return pandas.DataFrame(table, columns=columns).sort_values("count", ascending=False, ignore_index=True)
+        if lost := Counter(character for character in text if character.lower() not in known):
+            readings = _readings(text)
+            rows += [(key, count, text, readings.get(key, ["between words"])) for key, count in lost.items()]
+    table = (
+        pandas.DataFrame(rows, columns=["character", "count", "example", "readings"])
+        .groupby("character", sort=False, as_index=False)
+        .agg(
+            count=("count", "sum"),
+            sentences=("count", "size"),
+            readings=("readings", lambda lists: "; ".join(dict.fromkeys(chain.from_iterable(lists)))),
+            example=("example", "first"),
+        )
+        .rename(columns={"readings": "what happens"})
+    )
+    table.insert(1, "name", table["character"].map(character_name))
+    return table.sort_values("count", ascending=False, ignore_index=True)
 
 
 def _readings(text: str) -> dict[str, list[str]]:
     """For each character of `text`, the rules that read it, or why the sentence is refused."""
-    try:
-        changes = normalize(text).changes
-    except TextError as error:
-        unreadable = error.characters or text
-        return {
-            character: [f"refused: {error.reason}" if character in unreadable else "in a refused sentence"]
-            for character in text
-        }
     readings: dict[str, list[str]] = {}
-    for change in changes:
-        rule = "left out with a warning" if change.rule == LEFT_OUT else change.rule
-        for character in change.before:
-            readings.setdefault(character, []).append(rule)
+    try:
+        for change in normalize(text).changes:
+            for character in change.before:
+                name = "left out with a warning" if change.rule == LEFT_OUT else change.rule
+                readings.setdefault(character, []).append(name)
+    except TextError as error:
+        refused = error.characters or text
+        return {sign: [f"refused: {error.reason}" if sign in refused else "in a refused sentence"] for sign in text}
     return readings

@@ -83,11 +83,10 @@ def normalize(text: str, lexicon: Mapping[str, str] | None = None) -> Normalized
     small = small_letters(plain)
     spans = _read_spans(text, composed, plain, small, lexicon)
     edges = [0, *(edge for span in spans for edge in (span.start, span.end)), len(composed)]
-    changes = spans
+    changes = list(spans)
     for start, end in zip(edges[::2], edges[1::2], strict=True):
-        changes = (
-            changes + _letter_changes(composed, small, start, end) + _run_changes(text, composed, small, start, end)
-        )
+        changes += _letter_changes(composed, small, start, end)
+        changes += _run_changes(text, composed, small, start, end)
     changes.sort(key=lambda change: (change.start, change.end))
     spoken = _join(composed, changes)
     if not any(letter in LETTERS for letter in spoken):
@@ -212,10 +211,9 @@ def _lexicon_pattern(words: tuple[str, ...]) -> re.Pattern[str]:
 def _letter_changes(composed: str, small: str, start: int, end: int) -> list[TextChange]:
     changes = []
     for match in CHANGING_LETTERS.finditer(composed, start, end):
-        named = {RULE_OF[letter] for letter in match.group() if letter in RULE_OF}
-        place = slice(*match.span())
-        rule = ", ".join(sorted(named)) or "lower case"
-        changes.append(TextChange(*match.span(), match.group(), small[place], rule))
+        named = sorted({RULE_OF[letter] for letter in match.group() if letter in RULE_OF})
+        after = small[match.start() : match.end()]
+        changes.append(TextChange(*match.span(), match.group(), after, ", ".join(named) or "lower case"))
     return changes
 
 

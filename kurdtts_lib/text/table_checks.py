@@ -24,19 +24,12 @@ SUFFIX = 'an ending in the alphabet\'s small letters, "" for none'
 
 
 class Kind(NamedTuple):
-    """The values that a key may have."""
+    """The values that a key, or the rows of a section, may have."""
 
     form: Form
     expected: str
-
-
-class Row(NamedTuple):
-    """The rows that a section may have beside its keys."""
-
-    key: str
-    """A regular expression, in which A is the alphabet."""
-    form: Form
-    expected: str
+    key: str = ""
+    """Of rows: what their key looks like."""
 
 
 def _is_alphabet(value: Any) -> bool:
@@ -54,6 +47,10 @@ def _is_power(value: Any) -> bool:
     return type(value) is int and value >= 3
 
 
+def _is_pause(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value <= 10
+
+
 def _are_letters(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(i, str) and len(i) == 1 for pair in value.items() for i in pair)
 
@@ -65,7 +62,7 @@ def _spoken(count: int) -> Kind:
 WRITTEN = Kind([r".*\S.*"], "a list of words, as they are written")
 ENDING = Kind("[A]*", SUFFIX)
 SPOKEN_WORDS = Kind(WORDS, SPOKEN)
-SIGN_OR_WORD = Row(r".*\S.*", WORDS, f"a sign or word = {SPOKEN}")
+SIGN_OR_WORD = Kind(WORDS, f"a sign or word = {SPOKEN}", r".*\S.*")
 NUMBER, WHOLE, COUNT = (rf"\{{{name}\}}" for name in ("number", "whole", "count"))
 ANY = "[A '-]*"
 
@@ -115,19 +112,15 @@ KEYS: dict[str, dict[str, Kind]] = {
     "acronyms": {"spelled": WRITTEN},
     "roman": {"century_suffix": ENDING, "centuries": WRITTEN, "rulers": WRITTEN},
 }
-ROWS: dict[str, Row] = {
-    "letters": Row(".", LETTER, "one letter = one letter of the alphabet"),
-    "script": Row(".'?", LETTER, "one letter, perhaps with ' after it = one letter of the alphabet"),
-    "digits": Row(".+", "[0-9]+", "digits = the same digits from 0 to 9"),
-    "pauses": Row(
-        ".",
-        {"seconds": lambda value: type(value) in (int, float) and 0 <= value <= 10},
-        "one mark = {seconds = …}, from 0 to 10",
-    ),
+ROWS: dict[str, Kind] = {
+    "letters": Kind(LETTER, "one letter = one letter of the alphabet", "."),
+    "script": Kind(LETTER, "one letter, perhaps with ' after it = one letter of the alphabet", ".'?"),
+    "digits": Kind("[0-9]+", "digits = the same digits from 0 to 9", ".+"),
+    "pauses": Kind({"seconds": _is_pause}, "one mark = {seconds = …}, from 0 to 10", "."),
     **dict.fromkeys(("currency", "units", "symbols", "abbreviations", "titles"), SIGN_OR_WORD),
-    "names": Row("[A]", WORDS, "a letter of the alphabet = its name"),
-    "refused": Row(
-        "|".join(TextReason), _is_pattern, f"one of {', '.join(map(repr, TextReason))} = a regular expression"
+    "names": Kind(WORDS, "a letter of the alphabet = its name", "[A]"),
+    "refused": Kind(
+        _is_pattern, f"one of {', '.join(map(repr, TextReason))} = a regular expression", "|".join(TextReason)
     ),
 }
 SECTIONS = sorted({*KEYS, *ROWS} - {""})
