@@ -66,44 +66,25 @@ def test_stereo_is_averaged():
     np.testing.assert_allclose(found, (left.astype(np.float64) + right) / 2, atol=1e-7)
 
 
-@pytest.mark.parametrize("form", SUBTYPES)
-def test_a_tone_in_one_of_two_channels_is_half_as_loud(form):
-    stereo = np.stack([sine(1.0, 48_000), np.zeros(48_000)], axis=1)
-    assert_is_tone(decode(encoded(stereo, 48_000, form), RATE), 1.0, 0.25)
+def assert_refused(source, message):
+    for reader in (lambda source: decode(source, RATE), header):
+        with pytest.raises(AudioError, match=message):
+            reader(source)
 
 
 @pytest.mark.parametrize("data", [b"", b"RIFF", b"this is no sound at all" * 40, bytes(5000)])
-def test_bytes_that_are_no_sound_are_an_error_that_says_what_can_be_read(data, tmp_path):
-    with pytest.raises(AudioError, match=rf"\({len(data)} bytes\) cannot be decoded .*MP3, FLAC, OGG and WAV can"):
-        decode(data, RATE)
+def test_what_is_no_sound_is_an_error_that_says_what_can_be_read(data, tmp_path):
+    assert_refused(data, rf"\({len(data)} bytes\) cannot be decoded .*MP3, FLAC, OGG and WAV can")
     path = tmp_path / "no.mp3"
     path.write_bytes(data)
-    with pytest.raises(AudioError, match=r"no\.mp3 cannot be decoded"):
-        decode(path, RATE)
-    for source in (data, path):
-        with pytest.raises(AudioError, match="cannot be decoded"):
-            header(source)
-
-
-def test_a_file_that_does_not_exist_is_an_error_that_names_it(tmp_path):
-    for reader in (lambda path: decode(path, RATE), header):
-        with pytest.raises(AudioError, match=r"tune\.wav"):
-            reader(tmp_path / "tune.wav")
-
-
-def test_a_folder_is_an_audio_error(tmp_path):
-    for reader in (lambda path: decode(path, RATE), header):
-        with pytest.raises(AudioError):
-            reader(tmp_path)
-
-
-def test_a_file_without_samples_is_an_error():
+    assert_refused(path, r"no\.mp3 cannot be decoded")
+    assert_refused(tmp_path / "tune.wav", r"tune\.wav")  # does not exist
+    assert_refused(tmp_path, tmp_path.name)  # a folder
     with pytest.raises(AudioError, match="no sound at all"):
         decode(encoded(np.zeros(0), RATE, "WAV"), RATE)
 
 
-@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("rate", [RATE, 48_000])
+@pytest.mark.parametrize(("wrong", "rate"), [(np.nan, RATE), (np.inf, 48_000), (-np.inf, RATE)])
 def test_samples_that_are_not_numbers_are_an_error(wrong, rate):
     waveform = sine(0.5, rate)
     waveform[100] = wrong
@@ -122,18 +103,14 @@ def decoded_or_refused(data: bytes) -> np.ndarray | None:
     return waveform
 
 
-@pytest.mark.parametrize("rate", [0, 1, 7, 2**24, 2**31 - 1, 2**32 - 1])
-def test_a_header_with_an_absurd_rate_gives_sound_or_an_audio_error(rate):
-    data = encoded(sine(0.02, RATE), RATE, "WAV")
-    decoded_or_refused(data[:24] + struct.pack("<I", rate) + data[28:])
-
-
-def test_a_header_with_an_absurd_length_gives_sound_or_an_audio_error():
-    data = bytearray(encoded(sine(0.1, RATE), RATE, "FLAC"))
-    assert data[:4] == b"fLaC"
-    data[21] |= 0x0F  # STREAMINFO's 36 bits of sample count: a tenth of a second becomes 50 days
-    data[22:26] = b"\xff" * 4
-    decoded_or_refused(bytes(data))
+def test_a_header_with_an_absurd_rate_or_length_gives_sound_or_an_audio_error():
+    wav = encoded(sine(0.02, RATE), RATE, "WAV")
+    for rate in (0, 1, 7, 2**24, 2**31 - 1, 2**32 - 1):
+        decoded_or_refused(wav[:24] + struct.pack("<I", rate) + wav[28:])
+    flac = bytearray(encoded(sine(0.1, RATE), RATE, "FLAC"))
+    flac[21] |= 0x0F  # STREAMINFO's 36 bits of sample count: a tenth of a second becomes 50 days
+    flac[22:26] = b"\xff" * 4
+    decoded_or_refused(bytes(flac))
 
 
 def damaged(data: bytes, generator: np.random.Generator) -> bytes:
@@ -165,12 +142,8 @@ def test_a_written_wav_comes_back_within_half_a_16_bit_step(tmp_path):
     info = soundfile.info(tmp_path / "a" / "b.wav")
     assert (info.samplerate, info.channels, info.subtype) == (RATE, 1, "PCM_16")
     np.testing.assert_allclose(decode(tmp_path / "a" / "b.wav", RATE), waveform, atol=1.01 / 32768)
-
-
-def test_samples_beyond_one_are_limited_and_do_not_wrap(tmp_path):
-    write_wav(tmp_path / "a.wav", np.array([-3.0, -1.0, -0.5, 0.5, 1.0, 3.0], dtype=np.float32), RATE)
-    found = decode(tmp_path / "a.wav", RATE)
-    np.testing.assert_allclose(found, [-1.0, -1.0, -0.5, 0.5, 1.0, 1.0], atol=1e-4)
+    write_wav(tmp_path / "a.wav", np.array([-3.0, -0.5, 0.5, 3.0], dtype=np.float32), RATE)
+    np.testing.assert_allclose(decode(tmp_path / "a.wav", RATE), [-1.0, -0.5, 0.5, 1.0], atol=1e-4)  # no wrapping
 
 
 def test_writing_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
@@ -225,16 +198,13 @@ def test_trimming_keeps_the_whole_tone_and_its_pad_and_cuts_the_rest(pad):
     assert pad - 0.001 <= right <= pad + 0.04
 
 
-def test_trimming_measures_against_the_loudest_part():
+def test_trimming_measures_against_the_loudest_part_and_leaves_sound_without_edges_alone():
     hiss = 0.004 * np.random.default_rng(0).normal(size=RATE)  # 39 dB below the tone
     waveform = np.concatenate([hiss, sine(0.5, RATE), hiss])
     assert len(trimmed(waveform, 30, 0)) < 0.6 * RATE
     assert len(trimmed(waveform, 50, 0)) > 2.4 * RATE
-
-
-@pytest.mark.parametrize("waveform", [np.zeros(0), np.zeros(5000), sine(0.5, RATE), np.full(3, 0.1)])
-def test_trimming_leaves_silence_and_sound_without_edges_alone(waveform):
-    np.testing.assert_array_equal(trimmed(waveform, 40, 0.05), waveform)
+    for whole in (np.zeros(0), np.zeros(5000), sine(0.5, RATE), np.full(3, 0.1)):
+        np.testing.assert_array_equal(trimmed(whole, 40, 0.05), whole)
 
 
 def bs1770_loudness(waveform: np.ndarray) -> float:
@@ -267,11 +237,6 @@ def test_loudness_is_that_of_the_librarys_meter(levels: list[float], samples: in
     waveform = noise * np.resize(np.repeat(levels, 3_000), len(noise))
     expected = pyloudnorm.Meter(rate).integrated_loudness(waveform)
     assert loudness(waveform, rate) == pytest.approx(max(expected, LOWEST_DB), abs=1e-6)
-
-
-@pytest.mark.parametrize("rate", [16_000, 48_000])
-def test_a_full_scale_tone_at_997_hz_has_minus_3_lufs(rate: int) -> None:
-    assert loudness(sine(3, rate, 1.0, 997.0).astype(np.float32), rate) == pytest.approx(-3.01, abs=0.1)
 
 
 def test_a_sound_shorter_than_a_block_of_the_meter_has_the_loudness_of_a_longer_one() -> None:

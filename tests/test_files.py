@@ -1,7 +1,6 @@
 """Atomic writes: the old content or the new, never half, and nothing left lying about."""
 
 import concurrent.futures
-import json
 import math
 import subprocess
 import sys
@@ -47,34 +46,6 @@ def test_a_new_file_appears_whole_in_a_new_folder(tmp_path):
     assert names(target.parent) == ["dengê min.txt"]
 
 
-@pytest.mark.parametrize("error", [Stop, KeyboardInterrupt, SystemExit])
-def test_an_error_while_writing_leaves_the_old_file_and_no_other(tmp_path, error):
-    target = tmp_path / "file.txt"
-    target.write_bytes(b"old")
-    with pytest.raises(error), atomic_path(target) as temporary:
-        temporary.write_bytes(b"half of the n")
-        raise error
-    assert target.read_bytes() == b"old"
-    assert names(tmp_path) == ["file.txt"]
-
-
-def test_a_writer_that_wrote_nothing_is_an_error_and_leaves_the_old_file(tmp_path):
-    target = tmp_path / "file.txt"
-    target.write_bytes(b"old")
-    with pytest.raises(FileNotFoundError), atomic_path(target):
-        pass
-    assert target.read_bytes() == b"old"
-
-
-def test_two_writers_of_one_file_do_not_meet(tmp_path):
-    target = tmp_path / "file.txt"
-    with atomic_path(target) as first, atomic_path(target) as second:
-        first.write_bytes(b"first")
-        second.write_bytes(b"second")
-    assert target.read_bytes() == b"first"  # the last to finish
-    assert names(tmp_path) == ["file.txt"]
-
-
 @pytest.fixture
 def folder(tmp_path) -> Path:
     """A folder that holds the file `old`."""
@@ -82,6 +53,25 @@ def folder(tmp_path) -> Path:
     target.mkdir()
     (target / "old").write_bytes(b"old")
     return target
+
+
+@pytest.mark.parametrize("error", [Stop, KeyboardInterrupt, SystemExit])
+def test_an_error_while_writing_leaves_what_was_there_and_nothing_else(folder, error):
+    file = folder / "old"
+    with pytest.raises(error), atomic_path(file) as temporary:
+        temporary.write_bytes(b"half of the n")
+        raise error
+    with pytest.raises(FileNotFoundError), atomic_path(file):
+        pass  # wrote nothing
+    with pytest.raises(error), atomic_folder(folder) as temporary:
+        (temporary / "new").write_bytes(b"new")
+        raise error
+    assert file.read_bytes() == b"old" and names(folder) == ["old"] and names(folder.parent) == ["voice.v1"]
+
+
+def replaced(folder: Path) -> None:
+    with atomic_folder(folder) as temporary:
+        (temporary / "new").write_bytes(b"new")
 
 
 def test_a_new_folder_takes_the_place_of_the_whole_old_one(folder):
@@ -92,34 +82,19 @@ def test_a_new_folder_takes_the_place_of_the_whole_old_one(folder):
     assert names(folder.parent) == ["voice.v1"]
 
 
-@pytest.mark.parametrize("error", [Stop, KeyboardInterrupt, SystemExit])
-def test_an_error_while_filling_a_folder_leaves_the_old_one_and_no_other(folder, error):
-    with pytest.raises(error), atomic_folder(folder) as temporary:
-        (temporary / "new").write_bytes(b"new")
-        raise error
-    assert names(folder) == ["old"]
-    assert names(folder.parent) == ["voice.v1"]
-
-
-def failing_second_rename(monkeypatch, error: type[BaseException]) -> None:
-    """The first rename, of the old folder, works; the next one fails."""
+def test_an_error_between_the_two_renames_brings_the_old_folder_back(folder, monkeypatch):
     replace, calls = Path.replace, []
 
-    def replace_once(self, target):
-        calls.append(self)
+    def fail_at_the_second(source, target):
+        calls.append(source)
         if len(calls) == 2:
-            raise error("between the renames")
-        return replace(self, target)
+            raise OSError("between the renames")
+        return replace(source, target)
 
-    monkeypatch.setattr(Path, "replace", replace_once)
-
-
-def test_an_error_between_the_two_renames_brings_the_old_folder_back(folder, monkeypatch):
-    failing_second_rename(monkeypatch, OSError)
-    with pytest.raises(OSError, match="between the renames"), atomic_folder(folder) as temporary:
-        (temporary / "new").write_bytes(b"new")
-    assert names(folder) == ["old"]
-    assert names(folder.parent) == ["voice.v1"]
+    monkeypatch.setattr(Path, "replace", fail_at_the_second)
+    with pytest.raises(OSError, match="between the renames"):
+        replaced(folder)
+    assert names(folder) == ["old"] and names(folder.parent) == ["voice.v1"]
 
 
 def died_between_the_renames(folder: Path) -> None:
@@ -139,6 +114,9 @@ def test_after_a_death_between_the_renames_readers_find_the_old_folder_and_move_
     before = names(folder.parent)
     assert read_folder(folder, names) == ["old"]
     assert names(folder.parent) == before
+    with pytest.raises(Stop), atomic_folder(folder):  # the next writer puts it back, even if it fails
+        raise Stop
+    assert names(folder) == ["old"]
 
 
 @pytest.mark.parametrize("sibling", ["voice.v1-2", "voice.v1-0123456789ab", "voice"])
@@ -157,57 +135,35 @@ def test_the_set_aside_folder_of_another_name_is_no_ones_but_its_own(folder, sib
     assert names(other) == ["others"] and names(folder) == ["new"]
 
 
-def test_after_a_death_between_the_renames_the_next_error_still_leaves_the_old_folder(folder):
-    died_between_the_renames(folder)
-    with pytest.raises(Stop), atomic_folder(folder):
-        raise Stop
-    assert names(folder) == ["old"]
-
-
 def test_after_a_death_behind_the_renames_the_new_folder_stays_and_the_next_write_clears_up(folder):
     aside = aside_of(folder)
     aside.mkdir()
     (aside / "older").write_bytes(b"older")
-    assert read_folder(folder, names) == ["old"] and names(aside) == ["older"]
-    with atomic_folder(folder) as temporary:
-        (temporary / "new").write_bytes(b"new")
-    assert names(folder) == ["new"]
-    assert not aside.exists()
-
-
-def test_a_folder_that_a_reader_called_old_is_never_touched(folder):
-    backup = folder.with_name("voice.v1.old")
+    backup = folder.with_name("voice.v1.old")  # a reader's own name
     backup.mkdir()
-    with atomic_folder(folder) as temporary:
-        (temporary / "new").write_bytes(b"new")
-    assert backup.is_dir()
+    assert read_folder(folder, names) == ["old"] and names(aside) == ["older"]
+    replaced(folder)
+    assert names(folder) == ["new"] and not aside.exists() and backup.is_dir()
 
 
-def test_a_file_that_is_locked_for_a_moment_is_waited_for(folder, monkeypatch):
+@pytest.mark.parametrize("times", [2, 1000])
+def test_a_folder_that_is_locked_is_waited_for_and_kept_if_it_stays_so(folder, monkeypatch, times):
     monkeypatch.setattr(files.time, "sleep", lambda seconds: None)
-    real, locked = Path.replace, [PermissionError("locked"), PermissionError("locked")]
+    real, refusals = Path.replace, iter(range(times))
 
     def replace(source, target):
-        if locked:
-            raise locked.pop()
+        if next(refusals, None) is not None:
+            raise PermissionError("locked")
         return real(source, target)
 
     monkeypatch.setattr(Path, "replace", replace)
-    with atomic_folder(folder) as temporary:
-        (temporary / "new").write_bytes(b"new")
-    assert names(folder) == ["new"]
-
-
-def test_a_folder_that_stays_locked_is_named_and_kept(folder, monkeypatch):
-    monkeypatch.setattr(files.time, "sleep", lambda seconds: None)
-
-    def always_locked(source, target):
-        raise PermissionError("locked")
-
-    monkeypatch.setattr(Path, "replace", always_locked)
-    with pytest.raises(KurdTTSError, match="in use"), atomic_folder(folder):
-        pass
-    assert names(folder) == ["old"]
+    if times == 2:
+        replaced(folder)
+        assert names(folder) == ["new"]
+    else:
+        with pytest.raises(KurdTTSError, match="in use"):
+            replaced(folder)
+        assert names(folder) == ["old"]
 
 
 def test_a_folder_with_other_files_is_not_ours_to_replace(folder, tmp_path):
@@ -215,11 +171,8 @@ def test_a_folder_with_other_files_is_not_ours_to_replace(folder, tmp_path):
         check_own(folder, "preparation.json")
     check_own(folder, "old")
     check_own(tmp_path / "new", "preparation.json")
-
-
-def test_a_folder_with_nothing_but_the_lock_of_a_killed_program_is_ours_to_replace(tmp_path):
     (tmp_path / "new").mkdir()
-    (tmp_path / "new" / f".voice{LOCK}").touch()
+    (tmp_path / "new" / f".voice{LOCK}").touch()  # of a killed program
     check_own(tmp_path / "new")
 
 
@@ -230,11 +183,6 @@ def test_a_reader_of_a_folder_that_is_not_there_gets_the_readers_own_error(tmp_p
     with pytest.raises(KurdTTSError, match="never is missing"):
         read_folder(tmp_path / "never", read)
     assert names(tmp_path) == []
-
-
-def replaced(folder: Path) -> None:
-    with atomic_folder(folder) as temporary:
-        (temporary / "new").write_bytes(b"new")
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -266,7 +214,11 @@ def test_a_reader_between_the_two_renames_takes_nothing_from_the_writer(folder, 
     assert found == [["old"]] and names(folder) == ["new"] and names(folder.parent) == ["voice.v1"]
 
 
-def test_writers_of_one_folder_take_turns_and_the_last_one_stays(folder):
+def test_writers_do_not_meet_and_the_last_one_stays(folder):
+    with atomic_path(folder / "old") as one, atomic_path(folder / "old") as two:
+        one.write_bytes(b"one")
+        two.write_bytes(b"two")
+    assert (folder / "old").read_bytes() == b"one" and names(folder) == ["old"]
     with atomic_folder(folder) as first, atomic_folder(folder) as second:
         (first / "first").touch()
         (second / "second").touch()
@@ -315,18 +267,13 @@ def test_json_comes_back_as_it_was_written(tmp_path_factory, value):
     assert read_json(target) == value
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_json_that_others_could_not_read_is_refused_and_the_old_file_stays(tmp_path, value):
+def test_json_is_plain_utf8_and_what_others_could_not_read_is_refused(tmp_path):
     target = tmp_path / "value.json"
-    write_json(target, {"a": 1})
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json(target, {"a": [value]})
-    assert json.loads(target.read_bytes()) == {"a": 1}
-    assert names(tmp_path) == ["value.json"]
-
-
-def test_text_is_utf8_with_plain_line_ends_on_every_system(tmp_path):
+    write_json(target, {"ş": 1})
+    for value in (math.nan, math.inf, -math.inf):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            write_json(target, {"a": [value]})
+    assert target.read_bytes() == '{\n  "ş": 1\n}\n'.encode()
     write_text(tmp_path / "a.txt", "ş\nê\n")
     assert (tmp_path / "a.txt").read_bytes() == "ş\nê\n".encode()
-    write_json(tmp_path / "a.json", {"ş": 1})
-    assert (tmp_path / "a.json").read_bytes() == '{\n  "ş": 1\n}\n'.encode()
+    assert names(tmp_path) == ["a.txt", "value.json"]

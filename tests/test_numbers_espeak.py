@@ -16,7 +16,7 @@ import pytest
 from kurdtts_lib.text.numbers import spell
 
 ESPEAK = shutil.which("espeak-ng")
-NUMBERS = sorted({*range(200), *range(0, 10_000, 100), *random.Random(4).sample(range(10_000), 600)})
+NUMBERS = sorted({*range(200), *range(0, 10_000, 100), *random.Random(4).sample(range(10_000), 200)})
 BATCH = 500
 STRESS_AND_SPACES = re.compile(r"[ˈˌ\s]")
 
@@ -67,12 +67,10 @@ def sounds(lines: list[str]) -> list[str]:
 def read(numbers: Sequence[int]) -> list[tuple[int, str, str]]:
     """(number, phonemes of its digits, phonemes of our words)."""
     batches = [numbers[start : start + BATCH] for start in range(0, len(numbers), BATCH)]
+    lines = [list(map(spoken, batch)) for spoken in (str, spell) for batch in batches]
     with ThreadPoolExecutor(2) as pool:
-        digits = pool.map(sounds, ([str(number) for number in batch] for batch in batches))
-        words = pool.map(sounds, ([spell(number) for number in batch] for batch in batches))
-        of_digits = [line for batch in digits for line in batch]
-        of_words = [line for batch in words for line in batch]
-    return list(zip(numbers, of_digits, of_words, strict=True))
+        found = [line for batch in pool.map(sounds, lines) for line in batch]
+    return list(zip(numbers, found[: len(numbers)], found[len(numbers) :], strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +94,8 @@ def test_espeak_reads_our_words_as_it_reads_the_digits(heard: list[tuple[int, st
     assert not unexplained, "\n".join([f"{len(unexplained)} unexplained differences:", *unexplained[:20]])
 
 
-@pytest.mark.parametrize("row", EXPLAINED, ids=lambda row: row.why.split(":")[0])
-def test_no_explanation_is_stale(row: Explained, heard: list[tuple[int, str, str]]) -> None:
-    said = {number for number, digits, _ in heard if re.search(row.digits, digits)}
-    assert said, f"espeak-ng no longer says {row.digits}: remove the explanation"
-    differ = [number for number, digits, words in heard if number in said and not re.search(row.digits, words)]
-    assert differ, f"our words sound the same as {row.digits} now: remove the explanation"
+def test_no_explanation_is_stale(heard: list[tuple[int, str, str]]) -> None:
+    for row in EXPLAINED:
+        said = [words for _, digits, words in heard if re.search(row.digits, digits)]
+        assert said, f"espeak-ng no longer says {row.digits}: remove the explanation"
+        assert not all(re.search(row.digits, words) for words in said), f"we say {row.digits}, too: remove it"
