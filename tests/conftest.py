@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from lab import lab, launch
 from tiny import AUDIO, SENTENCES, TINY_CONFIG, TINY_DISCRIMINATOR, write_tone
 from transformers import VitsConfig, VitsTokenizer
 
@@ -20,6 +21,7 @@ from kurdtts_lib.vits.initialisation import new_model, new_tokenizer
 from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import Voice
 
+__all__ = ["lab", "launch"]  # fixtures for all
 # No deadline: a promise about time would break on a busy machine. Derandomized: every machine tries the same examples.
 settings.register_profile("kurdtts", deadline=None, derandomize=True, database=None, max_examples=60)
 settings.load_profile("kurdtts")
@@ -82,12 +84,6 @@ def make_voice(tokenizer: VitsTokenizer) -> Callable[..., Voice]:
 def tiny_voice(make_voice: Callable[..., Voice]) -> Voice:
     """A voice with the deterministic duration predictor."""
     return make_voice()
-
-
-@pytest.fixture
-def tiny_stochastic_voice(make_voice: Callable[..., Voice]) -> Voice:
-    """A voice with the stochastic duration predictor, as MMS has."""
-    return make_voice(use_stochastic_duration_prediction=True)
 
 
 @pytest.fixture(scope="session")

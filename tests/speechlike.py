@@ -32,7 +32,8 @@ def common_voice(folder: Path, rows: Iterable[dict]) -> Path:
         writer.writeheader()
         for number, row in enumerate(rows):
             sound = row.get("audio") or encoded(syllables(row["seconds"], rate=32_000, seed=number), 32_000)
-            (folder / "clips" / f"{number}.mp3").write_bytes(sound)
-            known = {name: row[name] for name in columns if name in row}
-            writer.writerow({"client_id": "aaa", "path": f"{number}.mp3", "up_votes": 2, "down_votes": 0} | known)
+            known = {"client_id": "aaa", "path": f"{number}.mp3", "up_votes": 2, "down_votes": 0}
+            known |= {name: row[name] for name in columns if name in row}
+            (folder / "clips" / known["path"]).write_bytes(sound)
+            writer.writerow(known)
     return folder

@@ -1,23 +1,16 @@
-"""The page for contributors in a real browser with a microphone that plays a file: what is said arrives in the store.
-
-Skipped, with the reason said, where Chromium or Playwright is missing. Screenshots stay in pytest's temporary folder;
-`KURDTTS_SHOTS` names a folder for copies.
-"""
+"""The page for contributors in a real browser: what is said there arrives in the store."""
 
 import json
-import os
-import shutil
 import urllib.parse
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 from corrections import RATE, take
-from lab import CHROMIUM, PATIENCE_MS
-from microphone import ENGLISH, as_samples, is_whole, launch, played, pretend, said_for, state
+from lab import PATIENCE_MS, needs_browser, shot
+from microphone import ENGLISH, SENTENCE, as_samples, is_whole, new_page, played, pretend, record, said_for, state
 from serving import TOKEN, Served, serving
 from speechlike import encoded
 
@@ -28,16 +21,14 @@ from kurdtts_lib.service.state import ServiceSettings
 from kurdtts_lib.vits.voice import Voice
 from kurdtts_lib.voices import registry
 
-__all__ = ["launch"]  # the fixture
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+pytestmark = needs_browser
 
-READ = ("Roj baş, heval! Navê min Azad e û ez li Diyarbekirê dijîm.", "Şev baş, hevalên min. Em ê sibê dîsa werin.")
+Visit = Callable[..., Any]
+READ = (SENTENCE, "Şev baş, hevalên min. Em ê sibê dîsa werin.")
 WORDS = json.loads((OWN / "words.json").read_text(encoding="utf-8"))
 EN, KMR = WORDS["en"]["page"], WORDS["kmr"]["page"]
 PHONE = {"viewport": {"width": 360, "height": 740}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
 SOUND = played(20)
-DESKTOP = {"viewport": {"width": 1280, "height": 900}}
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +39,7 @@ def browser(launch: Callable[..., Any]) -> Any:
 @pytest.fixture(scope="module")
 def deaf(launch: Callable[..., Any]) -> Any:
     """A machine without a microphone."""
-    return launch(None)
+    return launch()
 
 
 @pytest.fixture
@@ -59,7 +50,7 @@ def current(make_audible_voice: Callable[..., Voice]) -> registry.RegisteredVoic
 
 
 @pytest.fixture
-def served(home: Path) -> Iterator[Served]:
+def served() -> Iterator[Served]:
     with serving(ServiceSettings(sentences=READ)) as service:
         yield service
 
@@ -70,9 +61,8 @@ def visit() -> Iterator[Callable[..., Any]]:
     pages = []
 
     def visit_(browser: Any, address: str, locale: str = "en", **options: Any) -> Any:
-        context = browser.new_context(locale=locale, **(options or DESKTOP))
-        context.grant_permissions(["microphone"])
-        page = pretend(context.new_page(), SOUND)
+        options = options or {"viewport": {"width": 1280, "height": 900}}
+        page = pretend(new_page(browser, locale=locale, **options), SOUND)
         page.set_default_timeout(PATIENCE_MS)
         page.troubles = []
         page.on("pageerror", lambda error: page.troubles.append(str(error)))
@@ -88,43 +78,24 @@ def visit() -> Iterator[Callable[..., Any]]:
         page.context.close()
 
 
-def shot(page: Any, folder: Path, name: str) -> None:
-    page.screenshot(path=folder / f"{name}.png", full_page=True)
-    if kept := os.environ.get("KURDTTS_SHOTS"):
-        Path(kept).mkdir(parents=True, exist_ok=True)
-        shutil.copy(folder / f"{name}.png", kept)
-
-
-def record(page: Any, seconds: float = 3) -> None:
-    page.locator(".kurdtts-record").click()
-    state(page, "recording")
-    said_for(page, seconds)
-    page.locator(".kurdtts-record").click()
-    state(page, "kept")
-
-
-def upload(page: Any, seed: int) -> None:
+def upload(page: Any) -> None:
     """Choose a sound file in place of speaking: quicker, and the same from there on."""
-    file = {"name": "a.wav", "mimeType": "audio/wav", "buffer": encoded(take(seed)[0], RATE, "WAV")}
+    file = {"name": "a.wav", "mimeType": "audio/wav", "buffer": encoded(take(1)[0], RATE, "WAV")}
     page.locator("input[type=file]").set_input_files(file)
     state(page, "kept")
-
-
-def use_own(page: Any, text: str) -> None:
-    page.locator("#own").click()
-    page.locator("#own-text").fill(text)
-    page.locator("#own-form button").click()
 
 
 def send(page: Any) -> None:
     page.locator("#send").click(force=True)  # also where it says by itself that something is missing
 
 
-def refuse(page: Any, answer: dict | None) -> None:
-    """Answer the next takes in place of the service; None: let them through."""
-    page.unroute_all()
-    if answer:
-        page.route("**/feedback", lambda route: route.fulfill(**answer))
+def refuse(page: Any, answer: dict[str, Any]) -> None:
+    """Answer the next takes in place of the service."""
+    page.route("**/feedback", lambda route: route.fulfill(**answer))
+
+
+def thanked(page: Any) -> None:
+    page.locator("#thanks").get_by_text("Thank you").wait_for()
 
 
 def problem(page: Any, text: str) -> None:
@@ -132,7 +103,7 @@ def problem(page: Any, text: str) -> None:
 
 
 def test_a_sentence_is_heard_recorded_checked_and_kept_with_consent_only(
-    browser: Any, served: Served, current: registry.RegisteredVoice, visit: Callable[..., Any], tmp_path: Path
+    browser: Any, served: Served, current: registry.RegisteredVoice, visit: Visit
 ) -> None:
     page = visit(browser, f"{served.address}/collect")
     sentence = page.locator(".kurdtts-sentence")
@@ -152,10 +123,10 @@ def test_a_sentence_is_heard_recorded_checked_and_kept_with_consent_only(
     assert FeedbackStore().corrections() == []
     page.get_by_label(EN["contributor"]).fill(" Şîlan ")
     page.get_by_label(EN["consent"]).check()
-    shot(page, tmp_path, "collect-desktop")
+    shot(page, "collect-desktop")
     # A double click, quicker than any answer
     page.evaluate("() => { for (let i = 0; i < 3; i++) document.getElementById('send').click() }")
-    page.locator("#thanks").get_by_text("Thank you").wait_for()
+    thanked(page)
     store = FeedbackStore()
     (kept,) = store.corrections()
     assert (kept.text, kept.contributor, kept.consent, kept.state) == (shown, "Şîlan", True, "submitted")
@@ -171,13 +142,11 @@ def test_a_sentence_is_heard_recorded_checked_and_kept_with_consent_only(
 
 
 @pytest.mark.slow
-def test_a_service_that_is_lost_in_the_middle_gets_the_take_when_it_is_back(
-    browser: Any, home: Path, visit: Callable[..., Any]
-) -> None:
+def test_a_service_that_is_lost_in_the_middle_gets_the_take_when_it_is_back(browser: Any, visit: Visit) -> None:
     settings = ServiceSettings(sentences=READ)
     with serving(settings) as served:
         page = visit(browser, f"{served.address}/collect")
-        record(page)
+        record(page, 3)
         page.locator("#findings .box").first.wait_for()
         page.get_by_label(EN["consent"]).check()
     send(page)
@@ -189,25 +158,23 @@ def test_a_service_that_is_lost_in_the_middle_gets_the_take_when_it_is_back(
     assert page.locator(".kurdtts-sentence").text_content() == shown, "it asks before a take is thrown away"
     with serving(settings, served.port):
         send(page)
-        page.locator("#thanks").get_by_text("Thank you").wait_for()
+        thanked(page)
         (kept,) = FeedbackStore().corrections()
         assert kept.text == shown and kept.seconds > 2.5
 
 
 REFUSALS = [
     (413, "too_large", "large", {}, WORDS["en"]["problems"]["too_large"]),
-    (422, "bad_text", "There is no reading for 'x'.", {}, "There is no reading for 'x'."),
     (422, "unusable_take", "There is no voice.", {}, "There is no voice."),
     (429, "too_many_requests", "Too many", {"Retry-After": "7"}, "Wait 7 s"),
     (403, "wrong_origin", "no", {}, "--allow-origin"),
-    (503, "store_locked", "Another program uses the store.", {}, "Another program uses the store."),
     (502, "", "<html>", {}, "HTTP 502"),
 ]
 
 
 @pytest.mark.slow
 def test_every_refusal_is_a_sentence_and_the_take_stays_until_it_is_kept(
-    deaf: Any, served: Served, visit: Callable[..., Any]
+    deaf: Any, served: Served, visit: Visit
 ) -> None:
     page = visit(deaf, f"{served.address}/collect")
     page.locator(".kurdtts-record").click()
@@ -216,7 +183,7 @@ def test_every_refusal_is_a_sentence_and_the_take_stays_until_it_is_kept(
     page.get_by_label(EN["own_label"]).fill("  Navê min   Şîlan e. ")
     page.get_by_role("button", name=EN["own_use"]).click()
     assert page.locator(".kurdtts-sentence").text_content() == "Navê min Şîlan e."
-    upload(page, 1)
+    upload(page)
     page.get_by_label(EN["consent"]).check()
     for status, code, message, headers, said in REFUSALS:
         body = json.dumps({"error": {"code": code, "message": message}}) if code else message
@@ -225,11 +192,10 @@ def test_every_refusal_is_a_sentence_and_the_take_stays_until_it_is_kept(
         problem(page, said)
         assert page.get_by_role("button", name=EN["send"]).get_attribute("aria-disabled") == "false"
     # The answer is lost on the way back: the service has the take, and the page does not know
-    refuse(page, None)
     page.route("**/feedback", lambda route: (route.fetch(), route.abort()))
     send(page)
     problem(page, WORDS["en"]["problems"]["network"])
-    refuse(page, None)
+    page.unroute_all()
     store = FeedbackStore()
     (kept,) = store.corrections()
     send(page)
@@ -239,16 +205,16 @@ def test_every_refusal_is_a_sentence_and_the_take_stays_until_it_is_kept(
 
 @pytest.mark.slow
 def test_what_the_checks_find_is_said_and_an_unusable_take_is_not_sent(
-    deaf: Any, served: Served, visit: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    deaf: Any, served: Served, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = visit(deaf, f"{served.address}/collect", locale="ku-TR")
     assert page.evaluate("() => document.documentElement.lang") == "kmr"
     page.get_by_label(KMR["consent"]).check()
-    use_own(page, "Roj baş " * 20)
-    upload(page, 1)
-    found = page.locator("#findings").get_by_text(WORDS["kmr"]["findings"]["text_longer"])
-    found.wait_for()
-    assert found.get_attribute("lang") == "kmr"
+    page.locator("#own").click()
+    page.locator("#own-text").fill("Roj baş " * 20)
+    page.locator("#own-form button").click()
+    upload(page)
+    page.locator("#findings [lang=kmr]", has_text=WORDS["kmr"]["findings"]["text_longer"]).wait_for()
     send(page)
     problem(page, KMR["unusable"])
     page.get_by_role("button", name="English").click()
@@ -264,28 +230,28 @@ def test_what_the_checks_find_is_said_and_an_unusable_take_is_not_sent(
     page.get_by_text(EN["no_voice"]).wait_for()
     with monkeypatch.context() as patch:
         patch.setattr(middleware.RateLimit, "wait_seconds", lambda *_: 4.2)
-        upload(page, 1)
+        upload(page)
         problem(page, "Wait 5 s")
         page.get_by_text(ENGLISH["kept"].format(seconds="2.0")).wait_for()
         send(page)
         problem(page, "Wait 5 s")
     assert FeedbackStore().corrections() == []
     send(page)
-    page.locator("#thanks").get_by_text("Thank you").wait_for()
+    thanked(page)
     assert len(FeedbackStore().corrections()) == 1
 
 
 @pytest.mark.slow
 def test_a_phone_opens_the_link_with_its_token_and_reads_in_kurmanji(
-    browser: Any, home: Path, current: registry.RegisteredVoice, visit: Callable[..., Any], tmp_path: Path
+    browser: Any, current: registry.RegisteredVoice, visit: Visit
 ) -> None:
     with serving(ServiceSettings(sentences=READ, token=TOKEN)) as served:
         page = visit(browser, f"{served.address}/collect#token={urllib.parse.quote(TOKEN)}", "ku", **PHONE)
         assert page.locator(".kurdtts-sentence").text_content() in READ
         assert page.locator("#token-form").is_hidden() and page.title() == KMR["title"]
-        record(page)
+        record(page, 3)
         page.locator("#findings .box").first.wait_for()
-        shot(page, tmp_path, "collect-phone")
+        shot(page, "collect-phone")
         assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
         small = """() => [...document.querySelectorAll('button, input:not([type=file]), textarea, .kurdtts-upload')]
             .filter((one) => one.checkVisibility() && one.type !== 'checkbox')
@@ -294,18 +260,13 @@ def test_a_phone_opens_the_link_with_its_token_and_reads_in_kurmanji(
         page.get_by_label(KMR["consent"]).check()
         send(page)
         page.locator("#thanks").get_by_text("Spas").wait_for()
-        assert page.locator("#thanks").is_visible() and page.evaluate("() => scrollY") < 300, (
-            "the next sentence is seen"
-        )
-        shot(page, tmp_path, "collect-phone-thanks")
+        assert page.evaluate("() => scrollY") < 300, "the next sentence is seen"
         (kept,) = FeedbackStore().corrections()
         assert kept.state == "submitted" and kept.consent
 
 
 @pytest.mark.slow
-def test_without_the_token_it_is_asked_for_once_and_travels_in_no_address(
-    deaf: Any, home: Path, visit: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_without_the_token_it_is_asked_for_once_and_travels_in_no_address(deaf: Any, visit: Visit) -> None:
     with serving(ServiceSettings(sentences=READ, token=TOKEN)) as served:
         page = visit(deaf, f"http://kurdtts.test:{served.port}/collect")
         asked: list[str] = []
@@ -321,13 +282,12 @@ def test_without_the_token_it_is_asked_for_once_and_travels_in_no_address(
         assert page.locator(".kurdtts-sentence").text_content() in READ
         # This address is neither this machine's nor https: no microphone, and the page says what to do
         insecure = WORDS["en"]["recorder"]["insecure"]
-        assert (
-            page.locator(".kurdtts-error").text_content() == insecure and page.locator(".kurdtts-record").is_disabled()
-        )
-        upload(page, 1)
+        assert page.locator(".kurdtts-error").text_content() == insecure
+        assert page.locator(".kurdtts-record").is_disabled()
+        upload(page)
         page.get_by_label(EN["consent"]).check()
         send(page)
-        page.locator("#thanks").get_by_text("Thank you").wait_for()
+        thanked(page)
         assert len(FeedbackStore().corrections()) == 1
         assert asked and not any("token" in url.partition("#")[0] for url in asked)
         page.reload()
@@ -336,7 +296,7 @@ def test_without_the_token_it_is_asked_for_once_and_travels_in_no_address(
 
 
 @pytest.mark.slow
-def test_the_keyboard_alone_is_enough(browser: Any, served: Served, visit: Callable[..., Any]) -> None:
+def test_the_keyboard_alone_is_enough(browser: Any, served: Served, visit: Visit) -> None:
     page = visit(browser, f"{served.address}/collect")
     reached = []
     for _ in range(12):
@@ -354,7 +314,7 @@ def test_the_keyboard_alone_is_enough(browser: Any, served: Served, visit: Calla
             page.keyboard.press("Enter")
             break
     assert reached[-1] == "send" and {"hear", "skip", "own", "contributor", "consent"} <= {*reached}
-    page.locator("#thanks").get_by_text("Thank you").wait_for()
+    thanked(page)
     assert page.evaluate("() => document.activeElement.className") == "kurdtts-recorder", "ready for the next sentence"
     (kept,) = FeedbackStore().corrections()
     assert np.isclose(kept.seconds, 2, atol=1.5)

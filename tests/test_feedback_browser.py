@@ -1,21 +1,13 @@
-"""The desk and the table in JupyterLab in a real browser: hear, record, submit, and hear the recording again.
+"""The desk and the table in JupyterLab in a real browser: hear, record, submit, and hear the recording again."""
 
-Skipped, with the reason said, where Chromium or Playwright is missing. Screenshots stay in pytest's temporary folder;
-`KURDTTS_SHOTS` names a folder for copies.
-"""
-
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import nbformat
 import numpy as np
 import pytest
-from lab import CHROMIUM, PATIENCE_MS, cells_done, errors, open_notebook_page, run_all, running_lab
-from microphone import RATE, as_samples, button, is_whole, launch, new_page, played, pretend, said_for, state
+from lab import Lab, needs_browser, shot
+from microphone import RATE, as_samples, begin, button, is_whole, new_page, played, pretend, said_for
 
 from kurdtts_lib.core.settings import REPOSITORY
 from kurdtts_lib.feedback.store import FeedbackStore
@@ -23,9 +15,7 @@ from kurdtts_lib.feedback.takes import decode_take
 from kurdtts_lib.vits.voice import load_voice
 from kurdtts_lib.voices import registry
 
-pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-__all__ = ["launch"]  # the fixture
+pytestmark = needs_browser
 
 OFFERED = "Roj baş, heval!"
 SENTENCE = "Navê min Şîlan e û ez li Diyarbekirê dijîm."
@@ -43,22 +33,6 @@ FeedbackDesk(store, registry.current(), ["{OFFERED}"])
 LAST_SOUND = "[...document.querySelectorAll('audio')].filter(audio => !audio.hidden).at(-1)"
 
 
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A notebook with a desk and a table, and a home with a current voice."""
-    folder = tmp_path_factory.mktemp("feedback")
-    (folder / "notebooks").mkdir()
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # without it Lab asks which one
-    cells = [nbformat.v4.new_code_cell(source.strip()) for source in CELLS]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / "notebooks" / "desk.ipynb")
-    voice = load_voice(str(REPOSITORY / "models" / "tiny-kmr"))
-    voice.card |= {"faults": [], "parent": None}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KURDTTS_HOME", str(folder / "home"))
-        registry.publish(voice, "sample", lambda card: "# test\n")
-    return folder
-
-
 def voice() -> np.ndarray:
     """(samples,) at 48 kHz: as `played`, with the pauses between syllables that tell speech from noise."""
     sound = played(30)
@@ -66,21 +40,24 @@ def voice() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def page(launch: Callable[..., Any], workspace: Path) -> Iterator[Any]:
-    with running_lab(workspace) as address:
-        page = pretend(new_page(launch(voice()), viewport={"width": 1100, "height": 1500}), voice())
-        open_notebook_page(page, address, "desk.ipynb")
-        run_all(page)
-        cells_done(page)
-        assert errors(page) == []
-        button(page, "record").wait_for(timeout=PATIENCE_MS)
-        yield page
-        page.context.close()
+def page(launch: Callable[..., Any], lab: Lab) -> Iterator[Any]:
+    """A notebook with a desk and a table; there is a current voice."""
+    lab.write("desk.ipynb", *CELLS)
+    current = load_voice(str(REPOSITORY / "models" / "tiny-kmr"))
+    current.card |= {"faults": [], "parent": None}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KURDTTS_HOME", str(lab.home))
+        registry.publish(current, "sample", lambda card: "# test\n")
+    page = pretend(new_page(launch(voice()), viewport={"width": 1100, "height": 1500}), voice())
+    lab.run(page, "desk.ipynb")
+    button(page, "record").wait_for()
+    yield page
+    lab.close(page)
 
 
 @pytest.fixture
-def store(workspace: Path) -> FeedbackStore:
-    return FeedbackStore(workspace / "home" / "data" / "feedback")
+def store(lab: Lab) -> FeedbackStore:
+    return FeedbackStore(lab.home / "data" / "feedback")
 
 
 def button_of(page: Any, name: str) -> Any:
@@ -94,19 +71,11 @@ def press(page: Any, name: str) -> None:
 
 def sounding(page: Any) -> float:
     """Seconds of the newest player, as soon as it knows them."""
-    page.wait_for_function(f"() => {LAST_SOUND}?.readyState >= 1", timeout=PATIENCE_MS)
+    page.wait_for_function(f"() => {LAST_SOUND}?.readyState >= 1")
     return page.evaluate(f"() => {LAST_SOUND}.duration")
 
 
-def picture(page: Any, folder: Path, name: str) -> None:
-    """Keep a picture of the whole notebook."""
-    page.screenshot(path=folder / f"{name}.png")
-    if kept := os.environ.get("KURDTTS_SHOTS"):
-        Path(kept).mkdir(parents=True, exist_ok=True)
-        shutil.copy(folder / f"{name}.png", kept)
-
-
-def test_a_sentence_is_heard_recorded_checked_and_handed_in(page: Any, store: FeedbackStore, tmp_path: Path) -> None:
+def test_a_sentence_is_heard_recorded_checked_and_handed_in(page: Any, store: FeedbackStore) -> None:
     sentence = page.get_by_placeholder("type a sentence, or pick one")
     assert sentence.input_value() == OFFERED
     sentence.fill(SENTENCE)
@@ -115,17 +84,16 @@ def test_a_sentence_is_heard_recorded_checked_and_handed_in(page: Any, store: Fe
     press(page, "Hear the voice")
     assert 1 < sounding(page) < 10
     page.get_by_placeholder("for example").fill("Şîlan sounds like Silan")
-    button(page, "record").click()
-    state(page, "recording")
+    begin(page)
     said_for(page, 6)
     button(page, "stop").click()
-    page.get_by_text("The recording sounds well").wait_for(timeout=PATIENCE_MS)
+    page.get_by_text("The recording sounds well").wait_for()
     submit = button_of(page, "Submit")
     assert submit.is_disabled(), "consent is missing"
     page.get_by_role("checkbox", name="I speak here myself").check()
-    picture(page, tmp_path, "desk-checked")
+    shot(page, "desk-checked")
     submit.click()
-    page.get_by_text("Thank you, it is kept").wait_for(timeout=PATIENCE_MS)
+    page.get_by_text("Thank you, it is kept").wait_for()
     assert submit.is_disabled() and page.locator('.kurdtts-recorder[data-state="idle"]').is_visible()
     (kept,) = store.corrections()
     assert (kept.text, kept.mark, kept.consent) == (SENTENCE, "Şîlan sounds like Silan", True)
@@ -135,42 +103,35 @@ def test_a_sentence_is_heard_recorded_checked_and_handed_in(page: Any, store: Fe
 
 
 @pytest.mark.slow
-def test_the_recording_is_heard_from_the_table(page: Any, store: FeedbackStore) -> None:
+def test_a_recording_is_heard_whole_from_the_table(page: Any, store: FeedbackStore) -> None:
     press(page, "Refresh")
-    page.get_by_text("1 correction, page 1 of 1").wait_for(timeout=PATIENCE_MS)
+    page.get_by_text("1 correction, page 1 of 1").wait_for()
     press(page, "Play")
-    page.locator("[role=status][lang=kmr]", has_text=SENTENCE).wait_for(timeout=PATIENCE_MS)
+    page.locator("[role=status][lang=kmr]", has_text=SENTENCE).wait_for()
     (kept,) = store.corrections()
     page.wait_for_function(f"seconds => Math.abs({LAST_SOUND}.duration - seconds) < 0.2", arg=kept.seconds)
-
-
-@pytest.mark.slow
-def test_a_minute_of_stereo_reaches_the_player_whole(page: Any, store: FeedbackStore) -> None:
     noise = np.random.default_rng(1).integers(-9000, 9000, (59 * 48_000, 2), dtype=np.int16)
     big = store.submit((noise, 48_000), "Ez li vir im. " * 20, consent=True)
     assert store.sound(big).stat().st_size > 8_000_000, "more than a notebook's socket takes in three seconds"
     press(page, "Refresh")
     button_of(page, "Play").nth(1).click()
-    page.wait_for_function(f"() => Math.abs({LAST_SOUND}.duration - 59) < 0.2", timeout=PATIENCE_MS)
+    page.wait_for_function(f"() => Math.abs({LAST_SOUND}.duration - 59) < 0.2")
 
 
 @pytest.mark.slow
-def test_nothing_of_a_recording_or_of_the_texts_is_saved_in_the_notebook(page: Any, workspace: Path) -> None:
+def test_nothing_of_a_recording_or_of_the_texts_is_saved_in_the_notebook(page: Any, lab: Lab) -> None:
     page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
-    saved = (workspace / "notebooks" / "desk.ipynb").read_text(encoding="utf-8")
+    saved = (lab.folder / "notebooks" / "desk.ipynb").read_text(encoding="utf-8")
     assert "while the notebook runs" in saved and len(saved) < 10_000
     assert "Şîlan" not in saved and not re.search("[A-Za-z0-9+/]{200}", saved)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
-def test_desk_and_table_fit_the_page_in_both_themes(page: Any, theme: str, tmp_path: Path) -> None:
-    page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
-    light = str(theme.endswith("Light")).lower()
-    page.wait_for_function("light => document.body.dataset.jpThemeLight === light", arg=light)
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_desk_and_table_fit_the_page_in_both_themes(page: Any, theme: str) -> None:
+    page.evaluate(f"jupyterapp.commands.execute('apputils:change-theme', {{ theme: 'JupyterLab {theme}' }})")
+    page.wait_for_function(f"() => document.body.dataset.jpThemeLight === '{str(theme == 'Light').lower()}'")
     page.locator("#jupyterlab-splash").wait_for(state="detached")
-    picture(page, tmp_path, f"feedback-{theme.split()[1].lower()}")
-    wide = (
-        "() => [...document.querySelectorAll('.jp-OutputArea-output')].filter(e => e.scrollWidth > e.clientWidth + 1)"
-    )
-    assert page.evaluate(f"{wide}.length") == 0
+    shot(page, f"feedback-{theme.lower()}")
+    parts = "[...document.querySelectorAll('.jp-OutputArea-output')]"
+    assert page.evaluate(f"() => {parts}.filter(e => e.scrollWidth > e.clientWidth + 1).length") == 0

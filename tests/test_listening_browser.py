@@ -1,27 +1,20 @@
-"""The listening test in a real browser: as a folder from the disk, and as a widget in JupyterLab.
+"""The listening test in a real browser: as a folder from the disk, and as a widget in JupyterLab."""
 
-Skipped, with the reason said, where Chromium or Playwright is missing. `KURDTTS_SHOTS` names a folder for screenshots.
-"""
-
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
-from lab import CHROMIUM, FLAGS, PATIENCE_MS, cells_done, errors, open_notebook_page, run_all, running_lab
+from lab import PATIENCE_MS, Lab, needs_browser, run_all, shot
 from listening import sharp, small_test
 
 from kurdtts_lib.core.files import read_json
-from kurdtts_lib.core.settings import REPOSITORY
 from kurdtts_lib.evaluation.listening.design import AnswerKey, ListeningTest
 from kurdtts_lib.evaluation.listening.results import results
 from kurdtts_lib.evaluation.listening.store import ListeningStore, import_answers
 from kurdtts_lib.widgets.listening_page import LABELS, write_folder
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+pytestmark = needs_browser
 
 # A listener who is in a hurry: sounds at sixteen times their pace; they still have to come to their end.
 HURRY = """const play = HTMLMediaElement.prototype.play;
@@ -38,16 +31,13 @@ ListeningWidget(test, ListeningStore())
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
+def browser(launch: Callable[..., Any]) -> Any:
+    return launch()
 
 
 @pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    context = browser.new_context(viewport={"width": 900, "height": 700}, offline=True)
+def page(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    context = browser.new_context(viewport={"width": 900, "height": 700}, offline="lab" not in request.fixturenames)
     context.add_init_script(HURRY)
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
@@ -86,19 +76,12 @@ def answer(page: Any, key: AnswerKey, code: str, first: int, last: int) -> None:
         page.keyboard.press("Enter")
 
 
-def shot(page: Any, name: str) -> None:
-    if kept := os.environ.get("KURDTTS_SHOTS"):
-        Path(kept).mkdir(parents=True, exist_ok=True)
-        page.locator(".kurdtts-listening").screenshot(path=Path(kept) / f"{name}.png")
-
-
 def test_a_listener_answers_from_the_disk_goes_on_after_a_reload_and_sends_a_file_back(
     page: Any, made: tuple[ListeningTest, Path], tmp_path: Path
 ) -> None:
     test, folder = made
     key, code = test.key, next(iter(test.key.plans))
     page.goto((folder / "index.html").as_uri())
-    shot(page, "listening-start")
     start(page, "nope")
     page.get_by_text(ENGLISH["unknown_code"]).wait_for()
     start(page, f" {code.lower()} ")
@@ -120,7 +103,6 @@ def test_a_listener_answers_from_the_disk_goes_on_after_a_reload_and_sends_a_fil
     answer(page, key, code, 6, 10)
     with page.expect_download() as download:
         page.get_by_role("link", name=ENGLISH["download"]).click()
-    shot(page, "listening-end")
     assert download.value.suggested_filename == f"answers-{code}.json"
     file = tmp_path / "answers.json"
     download.value.save_as(file)
@@ -188,40 +170,26 @@ def test_where_the_browser_keeps_nothing_it_is_said_and_the_file_is_whole(page: 
 
 @pytest.mark.slow
 def test_the_widget_asks_in_jupyterlab_keeps_every_answer_and_leaves_nothing_in_the_notebook(
-    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Any, lab: Lab
 ) -> None:
-    (tmp_path / "notebooks").mkdir()
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # without it Lab asks which one
-    cells = [nbformat.v4.new_code_cell(NOTEBOOK.strip())]
-    file = tmp_path / "notebooks" / "test.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), file)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (REPOSITORY, REPOSITORY / "tests"))))
-    store = ListeningStore(tmp_path / "home" / "data" / "listening")
-    with running_lab(tmp_path) as address:
-        context = browser.new_context(viewport={"width": 1000, "height": 900})
-        context.add_init_script(HURRY)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        open_notebook_page(page, address, "test.ipynb")
-        run_all(page)
-        cells_done(page)
-        assert errors(page) == []
-        page.locator(".kurdtts-listening").wait_for(timeout=PATIENCE_MS)
-        key = store.key()
-        code = list(key.plans)[1]
-        start(page, code)
-        answer(page, key, code, 1, 2)
-        page.get_by_text("3 of 4", exact=True).wait_for()
-        assert len(store.answers(key.test)) == 2, "an answer is kept before the next sound"
-        shot(page, "listening-lab")
-        run_all(page)  # a new widget, as after a restart
-        page.locator('[data-state="start"]').wait_for(timeout=PATIENCE_MS)
-        start(page, code)
-        answer(page, key, code, 3, 4)
-        page.get_by_text(ENGLISH["done"]).wait_for()
-        page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
-        page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
-        context.close()
+    file = lab.write("test.ipynb", NOTEBOOK)
+    store = ListeningStore(lab.home / "data" / "listening")
+    lab.run(page, "test.ipynb")
+    page.locator(".kurdtts-listening").wait_for()
+    key = store.key()
+    code = list(key.plans)[1]
+    start(page, code)
+    answer(page, key, code, 1, 2)
+    page.get_by_text("3 of 4", exact=True).wait_for()
+    assert len(store.answers(key.test)) == 2, "an answer is kept before the next sound"
+    run_all(page)  # a new widget, as after a restart
+    page.locator('[data-state="start"]').wait_for()
+    start(page, code)
+    answer(page, key, code, 3, 4)
+    page.get_by_text(ENGLISH["done"]).wait_for()
+    page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+    page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
+    lab.close(page)
     kept = {each.trial.item: each.answer for each in store.answers(key.test)}
     assert kept == {place.item: sharp(WORTH)("cmos", place) for place in key.plan(code)}
     assert results(store).everybody.table.loc["voice-a over voice-b", "CMOS"] == 3.0

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets
-import numpy as np
 import pytest
 from listening import NOW, small_test
 from widget_states import forget_widgets, live_states
@@ -107,9 +106,3 @@ def test_both_languages_have_every_word_and_the_same_places_in_it() -> None:
     for kind, scale in {"mos": range(1, 6), "cmos": range(-3, 4), "abx": range(2)}.items():
         assert all(f"{kind}_{value}" in english for value in scale)
         assert f"{kind}: {list(scale)}".replace("'", "") in used, "the page offers the answers that the store takes"
-
-
-def test_the_sounds_a_page_plays_are_sixteen_bit_wav(test: ListeningTest) -> None:
-    assert test.sounds
-    for sound in test.sounds.values():
-        assert sound[:4] == b"RIFF" and sound[8:12] == b"WAVE" and np.frombuffer(sound[34:36], "<u2")[0] == 16

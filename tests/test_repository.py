@@ -19,19 +19,9 @@ MODULES = sorted((REPOSITORY / "kurdtts_lib").rglob("*.py"))
 ROOMS = re.findall(r"^    (\w+)  ", kurdtts_lib.__doc__ or "", flags=re.MULTILINE)
 
 
-def run(*command: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", *command], cwd=REPOSITORY, capture_output=True, text=True, encoding="utf-8"
-    )
-
-
-def test_ruff_finds_nothing() -> None:
-    result = run("ruff", "check", ".")
-    assert result.returncode == 0, result.stdout
-
-
-def test_the_type_checker_finds_nothing() -> None:
-    result = run("mypy")
+@pytest.mark.parametrize("command", [("ruff", "check", "."), ("mypy",)], ids=["ruff", "mypy"])
+def test_the_checker_finds_nothing(command: tuple[str, ...]) -> None:
+    result = subprocess.run([sys.executable, "-m", *command], cwd=REPOSITORY, capture_output=True, encoding="utf-8")
     assert result.returncode == 0, result.stdout
 
 
@@ -60,20 +50,14 @@ def test_arrows_point_one_way(path: Path) -> None:
     assert {name for name in imports(path, REPOSITORY) if room_of(name) > own >= 0} == set()
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "from kurdtts_lib.vits.voice import Voice",
-        "from kurdtts_lib.vits import voice",
-        "from kurdtts_lib import vits",
-        "import kurdtts_lib.vits.voice",
-        "import os, kurdtts_lib.vits as shorter",
-        "from .. import vits",
-        "from ..vits import voice",
-        "from ..vits.voice import Voice",
-        "def late():\n    from kurdtts_lib import vits",
-    ],
-)
+FORMS = (
+    "from kurdtts_lib.vits.voice import Voice", "from kurdtts_lib.vits import voice", "from kurdtts_lib import vits",
+    "import kurdtts_lib.vits.voice", "import os, kurdtts_lib.vits as shorter", "from .. import vits",
+    "from ..vits import voice", "from ..vits.voice import Voice", "def late():\n    from kurdtts_lib import vits",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("line", FORMS)
 def test_every_form_of_an_import_is_seen(line: str, tmp_path: Path) -> None:
     path = tmp_path / "kurdtts_lib" / "text" / "language.py"
     path.parent.mkdir(parents=True)
@@ -86,13 +70,9 @@ def test_there_are_at_most_twelve_rooms_and_every_module_is_in_one() -> None:
     assert names - {"__init__"} == set(ROOMS) and len(ROOMS) == 12
 
 
-def test_readme_names_every_notebook() -> None:
+def test_readme_names_every_notebook_and_its_links_lead_somewhere() -> None:
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     assert NOTEBOOKS and all(f"notebooks/{path.name}" in readme for path in NOTEBOOKS)
-
-
-def test_links_of_the_readme_lead_somewhere() -> None:
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     targets = re.findall(r"\]\(([^)]+)\)", readme)
     assert targets and [target for target in targets if not (REPOSITORY / target).exists()] == []
 

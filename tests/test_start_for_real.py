@@ -14,6 +14,7 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starting import ROOT, refuse, start
@@ -21,8 +22,6 @@ from uv import find_uv_bin
 
 pytestmark = pytest.mark.slow
 CARD = ("RTX 2070", 581.0, 7.5)
-
-
 BACKEND = """
 import json, pathlib, tomllib, zipfile
 
@@ -124,14 +123,10 @@ class Project:
         (self.root / "lock.txt").write_text("jupyterlab==1.0\n", encoding="utf-8")
         self.torch_index = {"cpu": (folder / "cpu").as_uri(), "cuda": (folder / "cu130").as_uri()}
         self.environment = {
-            "PIP_CONFIG_FILE": os.devnull,
-            "PIP_INDEX_URL": self.usual.as_uri(),
-            "PIP_EXTRA_INDEX_URL": "",
-            "PIP_FIND_LINKS": "",
-            "PIP_NO_CACHE_DIR": "1",
-            "UV_NO_CACHE": "1",
+            "PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": self.usual.as_uri(), "PIP_EXTRA_INDEX_URL": "",
+            "PIP_FIND_LINKS": "", "PIP_NO_CACHE_DIR": "1", "UV_NO_CACHE": "1",
             "PIP_RETRIES": "1",  # with 0 retries pip does not say that the network is away
-        }
+        }  # fmt: skip
 
     def needs(self, *more: str) -> None:
         text = PYPROJECT.format(more="".join(f', "{name}"' for name in more))
@@ -175,8 +170,8 @@ def run_here(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
     return code, output.out + output.err
 
 
-def test_the_first_set_up_in_a_folder_with_spaces_and_kurdish_letters(
-    raw_project: Project, capfd: pytest.CaptureFixture[str]
+def test_the_first_set_up_in_a_folder_with_spaces_and_kurdish_letters_and_the_second_installs_nothing(
+    raw_project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     project = raw_project
     assert not project.venv.exists()
@@ -193,11 +188,6 @@ def test_the_first_set_up_in_a_folder_with_spaces_and_kurdish_letters(
     expected = {"utf8": 1, "torch": "2.13.0+cpu", "telemetry": "1", "out": "utf-8", "kurdish": "çêîşû"}
     assert course == expected
     assert not (project.venv / (start.STAMP + ".part")).exists()
-
-
-def test_the_second_start_installs_nothing(
-    project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
     for name in ("step", "nvidia_cards", "index_answers", "remove", "write_stamp"):
         monkeypatch.setattr(start, name, refuse)
     code, output = run_here(capfd)
@@ -249,18 +239,15 @@ def test_without_pytorchs_own_page_the_set_up_goes_on_and_can_be_mended_later(
     with monkeypatch.context() as patch:
         patch.setattr(start, "index_answers", lambda url: False)
         code, output = run_here(capfd)
-        assert code == 5
-        assert "download.pytorch.org does not answer" in output
+        assert code == 5 and "download.pytorch.org does not answer" in output
         assert project.torch() == ("2.13.0", "cpu")
         patch.setattr(start, "step", refuse)
         code, output = run_here(capfd)  # quick, but it is said each time
-        assert "start.py --torch cuda" in output
-        assert "does not answer" not in output
+        assert "start.py --torch cuda" in output and "does not answer" not in output
         code, output = run_here(capfd, "--torch", "cuda")  # the page is still away: nothing is installed in vain
         assert (code, "does not answer" in output) == (5, True)
     code, output = run_here(capfd, "--torch", "cuda")
-    assert project.torch() == ("2.13.0+cu130", "cuda")
-    assert "Note:" not in output
+    assert project.torch() == ("2.13.0+cu130", "cuda") and "Note:" not in output
 
 
 def test_pip_that_fails_is_explained_and_the_old_environment_stays(
@@ -269,15 +256,12 @@ def test_pip_that_fails_is_explained_and_the_old_environment_stays(
     stamp = start.read_stamp(project.venv)
     project.needs("nobody-has-this")
     code, output = run_here(capfd)
-    assert code == 1
-    assert "A package does not exist for this computer" in output
+    assert code == 1 and "A package does not exist for this computer" in output
     assert "No matching distribution found for nobody-has-this" in output
     with monkeypatch.context() as patch:
         patch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")  # nothing listens there: as without a network
         code, output = run_here(capfd)
-    assert code == 1
-    assert "there is no network" in output
-    assert "Traceback" not in output
+    assert code == 1 and "there is no network" in output and "Traceback" not in output
     assert start.read_stamp(project.venv) == stamp
     project.needs()
     monkeypatch.setattr(start, "step", refuse)
@@ -307,24 +291,16 @@ def test_a_set_up_killed_in_the_middle_is_made_again(project: Project, capfd: py
     code, output = run_here(capfd)
     assert code == 5
     assert "cannot be used: an earlier set-up did not come to its end. It is made again." in output
-    assert not sentinel.exists()
-    assert not (project.root / ".venv-old").exists()
+    assert not sentinel.exists() and not (project.root / ".venv-old").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends Ctrl-C to a group of processes, as POSIX can")
 def test_ctrl_c_lets_the_course_save_and_gives_130(project: Project) -> None:
     command = [sys.executable, str(project.root / "start.py")]
     environment = {**os.environ, "KURDTTS_TRY": "wait"}
-    child = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        env=environment,
-        start_new_session=True,
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    child: Any = subprocess.Popen(command, env=environment, start_new_session=True, **pipes)
     try:
-        assert child.stdout is not None
         assert child.stdout.readline().startswith("COURSE ")
         os.killpg(child.pid, signal.SIGINT)
         output, errors = child.communicate(timeout=20)

@@ -8,25 +8,21 @@ import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from starting import refuse, start
 
 
-def fake_nvidia_smi(monkeypatch: pytest.MonkeyPatch, *answers: tuple[int, str] | Exception) -> list[list[str]]:
-    """nvidia-smi gives these answers, one a call; the commands it got are collected."""
-    commands: list[list[str]] = []
-
-    def run(command: list[str], **options: Any) -> SimpleNamespace:
-        assert 0 < options["timeout"] <= 30
-        commands.append(command)
-        answer = answers[len(commands) - 1]
-        if isinstance(answer, Exception):
-            raise answer
-        return SimpleNamespace(returncode=answer[0], stdout=answer[1])
-
+def fake_nvidia_smi(monkeypatch: pytest.MonkeyPatch, *answers: tuple[int, str] | Exception) -> Mock:
+    """nvidia-smi gives these answers, one a call."""
+    made = [
+        answer if isinstance(answer, Exception) else SimpleNamespace(returncode=answer[0], stdout=answer[1])
+        for answer in answers
+    ]
+    run = Mock(side_effect=made)
     monkeypatch.setattr(start.subprocess, "run", run)
-    return commands
+    return run
 
 
 RTX = (0, "NVIDIA GeForce RTX 2070, 581.15, 7.5\n")
@@ -44,17 +40,17 @@ RTX = (0, "NVIDIA GeForce RTX 2070, 581.15, 7.5\n")
     ],
 )
 def test_nvidia_cards(monkeypatch: pytest.MonkeyPatch, answers: list[Any], cards: list[Any]) -> None:
-    commands = fake_nvidia_smi(monkeypatch, *answers)
+    run = fake_nvidia_smi(monkeypatch, *answers)
     assert start.nvidia_cards("linux") == cards
-    assert len(commands) == len(answers)
+    assert [0 < call.kwargs["timeout"] <= 30 for call in run.mock_calls] == [True] * len(answers)
 
 
 def test_windows_finds_nvidia_smi_outside_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start.shutil, "which", lambda name: None)
     monkeypatch.setenv("SYSTEMROOT", "W:\\Windows")
-    commands = fake_nvidia_smi(monkeypatch, RTX)
+    run = fake_nvidia_smi(monkeypatch, RTX)
     assert len(start.nvidia_cards("win32")) == 1
-    assert commands[0][0] == str(Path("W:\\Windows", "System32", "nvidia-smi.exe"))
+    assert run.call_args.args[0][0] == str(Path("W:\\Windows", "System32", "nvidia-smi.exe"))
 
 
 GOOD, OLD_DRIVER, OLD_CARD = ("RTX 2070", 581.0, 7.5), ("RTX 2070", 566.0, 7.5), ("GTX 1060", 580.0, 6.1)
@@ -103,17 +99,10 @@ def test_choice_of_torch(
 def test_the_extra_index_is_asked_for_four_seconds_at_most(
     monkeypatch: pytest.MonkeyPatch, answer: Exception | None, expected: bool
 ) -> None:
-    asked: list[Any] = []
-
-    def urlopen(url: str, timeout: float) -> contextlib.nullcontext[None]:
-        asked.append((url, timeout))
-        if answer:
-            raise answer
-        return contextlib.nullcontext()
-
+    urlopen = Mock(side_effect=answer, return_value=contextlib.nullcontext())
     monkeypatch.setattr(urllib.request, "urlopen", urlopen)
     assert start.index_answers(start.TORCH_INDEX["cpu"]) is expected
-    assert asked == [("https://download.pytorch.org/whl/cpu/", 4)]
+    urlopen.assert_called_once_with("https://download.pytorch.org/whl/cpu/", timeout=4)
 
 
 @pytest.mark.parametrize(

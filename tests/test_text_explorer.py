@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kurdtts_lib.text import normalize
-from kurdtts_lib.text.lexicon import user_lexicon
+from kurdtts_lib.text.lexicon import save_correction, user_lexicon
 from kurdtts_lib.widgets.text_explorer import TextExplorer, explanation_html
 
 
@@ -38,17 +38,7 @@ def test_a_number_is_marked_in_both_sentences_and_listed_with_its_rule() -> None
 
 
 @pytest.mark.parametrize(
-    "text",
-    [
-        "Rojbaş, heval!",
-        "Di 2024an de 5 sêv û 3 pirtûk.",
-        "Diyarbakır",
-        "e\u0302  û  “tu” & ez",
-        "12",
-        "«Ez»",
-        "ÇEK I\u0307ê",
-        "a☺b",
-    ],
+    "text", ["Di 2024an de 5 sêv û 3 pirtûk.", "e\u0302  û  “tu” & ez", "12", "«Ez»", "ÇEK I\u0307ê", "a☺b"]
 )
 def test_the_sentences_shown_are_the_sentence_written_and_the_spoken_form(text: str) -> None:
     assert sentences(explanation_html(text)) == [text, normalize(text).text]
@@ -57,12 +47,14 @@ def test_the_sentences_shown_are_the_sentence_written_and_the_spoken_form(text: 
 @pytest.mark.parametrize(
     ("text", "written", "spoken"),
     [
+        ("Rojbaş,  heval!", [], []),
+        ("5 sêv û 3 pirtûk", ["5", "3"], ["pênc", "sê"]),
         ("Li Diyarbakır, ez", ["Diyarbakır"], ["diyarbakir"]),
         ("Iğdır û Denge\u0302", ["Iğdır", "Denge\u0302"], ["igdir", "dengê"]),
         ("Ez 30salî me", ["30salî"], ["sî salî"]),
     ],
 )
-def test_whole_words_are_marked(text: str, written: list[str], spoken: list[str]) -> None:
+def test_whole_words_that_change_are_marked(text: str, written: list[str], spoken: list[str]) -> None:
     parts = [part for _, part in marked(explanation_html(text))]
     assert parts == written + spoken
 
@@ -74,6 +66,8 @@ def test_what_cannot_be_read_shows_the_reason_in_place_of_the_sentences() -> Non
     explorer.sentence.value = "Navê min Azad e."
     assert 'role="alert"' not in explorer.view.value
     assert sentences(explorer.view.value)[1] == "navê min azad e"
+    explorer.sentence.value = "  "
+    assert "Write at least one word" in explorer.view.value
 
 
 @pytest.mark.parametrize("text", ["<script>alert(1)</script> roj", "<b>roj</b> & 5 şev", 'roj "<img src=x>'])
@@ -84,18 +78,22 @@ def test_markup_in_a_sentence_is_shown_and_never_obeyed(text: str) -> None:
 
 
 def test_a_saved_correction_changes_the_spoken_form_until_it_is_removed(home: Path) -> None:
-    explorer = TextExplorer("Xoybûn baş e.")
+    save_correction("FM", "ef em")  # on an earlier day
+    explorer = TextExplorer("Xoybûn FM")
     before = sentences(explorer.view.value)[1]
+    assert before.endswith("ef em")
+    correct(explorer, "Xoybûn<img src=x>", "xoy <script> bûn")
     correct(explorer, "Xoybûn", "xoy bûn")
-    assert sentences(explorer.view.value)[1] == "xoy bûn baş e" != before
+    assert sentences(explorer.view.value)[1] == "xoy bûn ef em" != before
     assert ("your lexicon", "Xoybûn") in marked(explorer.view.value)
     assert (explorer.written.value, explorer.spoken.value) == ("", "")
     assert 'role="status"' in explorer.message.value and (home / "data" / "lexicon.tsv").is_file()
-    (row,) = explorer.corrections.children
-    words, button = row.children
-    assert "xoy bûn" in words.value and 'lang="kmr"' in words.value
-    button.click()
-    assert dict(user_lexicon()) == {} and explorer.corrections.children == ()
+    rows = {row.children[0].value: row.children[1] for row in explorer.corrections.children}
+    assert not re.search("<(img|script)", "".join([explorer.message.value, explorer.view.value, *rows]))
+    (own,) = [words for words in rows if "xoy bûn" in words]
+    assert 'lang="kmr"' in own
+    rows[own].click()
+    assert len(explorer.corrections.children) == len(rows) - 1 == len(user_lexicon())
     assert sentences(explorer.view.value)[1] == before
 
 

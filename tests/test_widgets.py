@@ -7,14 +7,13 @@ import io
 import re
 import threading
 from collections.abc import Callable
-from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pandas
 import pytest
 import soundfile
 
-from kurdtts_lib.core.settings import AudioSettings, TrainingSettings
 from kurdtts_lib.data import plots
 from kurdtts_lib.data.dataset import Clip
 from kurdtts_lib.evaluation import plots as evaluation_plots
@@ -23,7 +22,6 @@ from kurdtts_lib.vits.log import History, StepReport, Validation
 from kurdtts_lib.vits.monitor import WINDOW
 from kurdtts_lib.vits.step import StepOutcome, TrainingStep
 from kurdtts_lib.vits.trainer import Trainer
-from kurdtts_lib.vits.voice import Voice
 from kurdtts_lib.widgets import training_panel
 from kurdtts_lib.widgets.players import clip_row, demo_strip, player_row
 from kurdtts_lib.widgets.training_panel import TrainingPanel, curves_html, health_html, notes
@@ -46,15 +44,17 @@ def test_a_damaged_clip_shows_its_reason_instead_of_a_player() -> None:
     assert "<audio" not in markup and "cannot be decoded" in markup and "Roj baş" in markup
 
 
-def test_bars_are_as_long_as_the_counts() -> None:
-    figure = plots.bars(pandas.Series({"kept": 7, "silent": 2}), "t", "clips")
-    assert sorted(patch.get_width() for patch in figure.axes[0].patches) == [2, 7]
-
-
-def test_histogram_counts_unknown_values_in_its_title() -> None:
-    figure = plots.histogram([1.0, 2.0, float("nan")], "Length", "seconds")
-    assert figure.axes[0].get_title() == "Length (1 unknown)"
-    assert sum(patch.get_height() for patch in figure.axes[0].patches) == 2
+def test_bars_are_as_long_as_the_counts_and_unknown_values_are_told() -> None:
+    bars = plots.bars(pandas.Series({"kept": 7, "silent": 2}), "t", "clips")
+    table = pandas.DataFrame({"speakers": [2, 5]}, index=["female", "male"])
+    groups = plots.groups({"Gender": table, "Age": table.iloc[:1]}, "speakers")
+    lengths = [sorted(bar.get_width() for bar in axes.patches) for axes in (*bars.axes, *groups.axes)]
+    assert lengths == [[2, 7], [2, 5], [2]]
+    histogram = plots.histogram([1.0, 2.0, float("nan")], "Length", "seconds").axes[0]
+    assert histogram.get_title() == "Length (1 unknown)"
+    assert sum(patch.get_height() for patch in histogram.patches) == 2
+    markup = plots.as_html(bars, 'Letters <"of"> it')
+    assert 'alt="Letters &lt;&quot;of&quot;&gt; it"' in markup and "data:image/png;base64,iVBOR" in markup
 
 
 def test_pairs_that_never_occur_stay_white_and_colours_suit_the_colour_blind() -> None:
@@ -64,12 +64,7 @@ def test_pairs_that_never_occur_stay_white_and_colours_suit_the_colour_blind() -
     assert picture.get_cmap().name == "cividis"
     lightness = picture.to_rgba(np.array([[1, 3, 100]]))[0, :, :3].sum(axis=1)
     assert lightness[0] < lightness[1] < lightness[2]
-
-
-def test_groups_have_a_panel_a_table_and_a_bar_a_row() -> None:
-    table = pandas.DataFrame({"speakers": [2, 5]}, index=["female", "male"])
-    figure = plots.groups({"Gender": table, "Age": table.iloc[:1]}, "speakers")
-    assert [sorted(bar.get_width() for bar in axes.patches) for axes in figure.axes] == [[2, 5], [2]]
+    assert plots.letter_pairs(0 * pairs).axes[0].images[0].get_array().mask.all()
 
 
 def test_loudness_has_a_point_a_clip_and_the_loudest_speaker_on_top() -> None:
@@ -80,15 +75,13 @@ def test_loudness_has_a_point_a_clip_and_the_loudest_speaker_on_top() -> None:
     assert [float(line.get_xdata()[0]) for line in axes.lines[1::2]] == [-29, -20]
 
 
-def test_a_picture_for_a_widget_tells_its_meaning() -> None:
-    markup = plots.as_html(plots.letters({"a": 1}), 'Letters <"of"> it')
-    assert 'alt="Letters &lt;&quot;of&quot;&gt; it"' in markup and "data:image/png;base64,iVBOR" in markup
-
-
-def test_before_after_has_a_panel_a_measure_and_a_bar_a_voice() -> None:
+def test_pictures_have_a_panel_a_measure_or_curve() -> None:
     table = pandas.DataFrame({"base": [8.0, 2.0], "tuned": [5.0, 1.0]}, index=["mcd", "mel"])
     figure = evaluation_plots.before_after(table)
     assert [[bar.get_height() for bar in axes.patches] for axes in figure.axes] == [[8, 5], [2, 1]]
+    figure = evaluation_plots.curves({"mel": [(1, 2.0), (2, 1.0)], "kl": [(1, 1.0), (2, 0.5)]}, "done")
+    drawn = [axes for axes in figure.axes if axes.get_visible()]
+    assert [list(axes.lines[0].get_ydata()) for axes in drawn] == [[2.0, 1.0], [1.0, 0.5]]
 
 
 def test_curves_show_the_last_value_and_only_terms_that_exist() -> None:
@@ -103,11 +96,8 @@ def test_curves_show_the_last_value_and_only_terms_that_exist() -> None:
 
 
 @pytest.fixture
-def trainer(
-    make_voice: Callable[..., Voice], tone_clips: list[Clip], few_steps: TrainingSettings, audio: AudioSettings,
-    tmp_path: Path,
-) -> Trainer:  # fmt: skip
-    return Trainer(make_voice(), tone_clips, None, few_steps, audio, tmp_path / "training")
+def trainer(start: Callable[..., Trainer], tone_clips: list[Clip]) -> Trainer:
+    return start(clips=tone_clips)
 
 
 def shown(panel: TrainingPanel) -> str:
@@ -116,15 +106,8 @@ def shown(panel: TrainingPanel) -> str:
     return "\n".join(part.value for part in (*row.children, *rest) if isinstance(getattr(part, "value", None), str))
 
 
-def test_panel_runs_the_training_to_its_end(trainer: Trainer) -> None:
-    panel = TrainingPanel(trainer)
-    assert asyncio.run(panel.run())
-    assert trainer.step == trainer.settings.steps
-    assert shown(panel).startswith("done: step 4 of 4")
-
-
 def test_stop_button_ends_with_a_checkpoint_that_resumes(
-    trainer: Trainer, make_voice: Callable[..., Voice], monkeypatch: pytest.MonkeyPatch
+    trainer: Trainer, start: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     panel = TrainingPanel(trainer)
     ordinary = TrainingStep.__call__
@@ -138,30 +121,37 @@ def test_stop_button_ends_with_a_checkpoint_that_resumes(
         assert not asyncio.run(panel.run())
     assert trainer.step == 1
     assert len(checkpoints(trainer.folder)) == 1
-    again = Trainer(make_voice(), trainer.reader.clips, None, trainer.settings, trainer.audio, trainer.folder)
+    again = start(clips=trainer.reader.clips)
     assert again.step == 1 and again.run()
 
 
 def test_an_error_of_the_training_is_raised_in_the_cell(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object, **__: object) -> StepOutcome:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(TrainingStep, "__call__", fail)
+    error = OSError(28, "No space left on device")
+    monkeypatch.setattr(TrainingStep, "__call__", Mock(side_effect=error))
     with pytest.raises(OSError, match="No space left"):
         asyncio.run(TrainingPanel(trainer).run())
 
 
-def test_what_is_wrong_stands_in_a_box_until_it_is_over(trainer: Trainer) -> None:
-    panel, health = TrainingPanel(trainer), trainer.state.health
+def test_the_panel_trains_to_the_end_and_tells_what_is_wrong_the_best_voice_and_steps_left_out(
+    trainer: Trainer,
+) -> None:
+    panel, health, progress = TrainingPanel(trainer), trainer.state.health, trainer.progress
     for _ in range(WINDOW):
         health.update({"rms_db": -70.0, "real_rms_db": -25.0}, skipped=False)
-    box = health_html(health.active)
-    assert all(told in box for told in ("⚠", "almost silent", "learning_rate"))
-    asyncio.run(panel.run())
-    assert "almost silent" in shown(panel)
+    progress.best_step, progress.best_score, progress.skipped = 2, 1.5, 1
+    trainer.history.steps.append(StepReport(3, 0, {}, 0.1, skipped="loss mel is nan"))
+    for told in ("best voice at step 2 (mel distance 1.500)", "1 steps left out", "mel is nan"):
+        assert told in notes(trainer)
+    assert asyncio.run(panel.run()) and trainer.step == trainer.settings.steps
+    line, *rest = shown(panel).splitlines()
+    assert line.startswith("done: step 4 of 4") and notes(trainer) in line
+    assert all(told in "".join(rest) for told in ("⚠", "almost silent", "learning_rate"))
     for _ in range(WINDOW):
         health.update({"rms_db": -25.0, "real_rms_db": -25.0}, skipped=False)
     assert "almost silent" not in health_html(health.active)
+    trainer.settings, progress.stale = dataclasses.replace(trainer.settings, patience=2, steps=6), 2
+    asyncio.run(panel.run())
+    assert shown(panel).startswith("done, because the voice no longer became better: step 4 of 6")
 
 
 def test_the_line_tells_the_warm_up(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,17 +174,6 @@ def test_the_line_tells_the_warm_up(trainer: Trainer, monkeypatch: pytest.Monkey
     monkeypatch.setattr(TrainingStep, "__call__", wait_then_step)
     text = asyncio.run(look())
     assert text.startswith("the discriminator warms up: step 0 of 4") and "best" not in text.splitlines()[0]
-
-
-def test_the_line_tells_the_best_voice_and_the_steps_left_out(trainer: Trainer) -> None:
-    progress = trainer.progress
-    progress.best_step, progress.best_score, progress.skipped = 2, 1.5, 1
-    trainer.history.steps.append(StepReport(3, 0, {}, 0.1, skipped="loss mel is nan"))
-    for told in ("best voice at step 2 (mel distance 1.500)", "1 steps left out", "mel is nan"):
-        assert told in notes(trainer)
-    panel = TrainingPanel(trainer)
-    asyncio.run(panel.run())
-    assert notes(trainer) in shown(panel).splitlines()[0]
 
 
 def test_demo_strip_has_the_recording_the_base_voice_and_the_voice_at_each_validation(
