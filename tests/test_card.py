@@ -73,11 +73,13 @@ def test_the_cards_example_speaks(audible_voice, tmp_path):
     assert found["speech"]["audio"].std() > 0.01
 
 
-def test_a_voice_fine_tuned_from_a_fine_tuned_one_keeps_the_licence(tiny_voice, tmp_path):
-    voice = tiny_voice
-    voice.card = {"licence": "CC BY-NC 4.0", "base_voice": "facebook/mms-tts-kmr-script_latin"}
-    for generation in ("first", "second"):
-        save_voice(voice, tmp_path / generation, "")
-        voice = load_voice(tmp_path / generation)
-        voice.card = {"licence": finetune.licence_of(voice, str(tmp_path / generation))}
-    assert voice.card["licence"] == "CC BY-NC 4.0"
+def test_the_licence_is_inherited_from_the_base_also_over_two_generations(tiny_voice, tmp_path):
+    voice, mms = tiny_voice, "facebook/mms-tts-kmr-script_latin"
+    voice.card = {}
+    assert finetune.licence_of(voice, mms) == "CC BY-NC 4.0"
+    assert finetune.licence_of(voice, "somebody/voice").startswith("unknown")
+    for _ in range(2):
+        voice.card = {"licence": finetune.licence_of(voice, mms)}
+        save_voice(voice, tmp_path / "voice", "")
+        voice = load_voice(tmp_path / "voice")
+    assert finetune.licence_of(voice, str(tmp_path / "voice")) == "CC BY-NC 4.0"

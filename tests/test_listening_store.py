@@ -37,18 +37,14 @@ def store(tmp_path: Path, key: AnswerKey) -> ListeningStore:
 
 
 def test_what_was_answered_is_there_with_who_was_behind_it(store: ListeningStore, key: AnswerKey, code: str) -> None:
-    answer_all(store, key, code, WORTH)
+    answers = list(given(key, code, WORTH))
+    assert store.add(key.test, code, answers[:3]) == 3
+    assert store.answered(key.test, code) == [each.item for each in answers[:3]], "the listener goes on after them"
+    assert store.add(key.test, code, answers) == len(answers) - 3
+    assert store.answered(key.test, list(key.plans)[1]) == []
     again = ListeningStore(store.folder)  # as another program
     assert again.tests() == [key.test] and again.key() == again.key(key.test) == key
     assert again.answers(key.test) == [(code, place, WORTH("mos", place), 1) for place in key.plan(code)]
-
-
-def test_a_listener_goes_on_where_they_stopped(store: ListeningStore, key: AnswerKey, code: str) -> None:
-    answers = list(given(key, code, WORTH))
-    assert store.answered(key.test, code) == [] and store.add(key.test, code, answers[:3]) == 3
-    assert store.answered(key.test, code) == [each.item for each in answers[:3]]
-    assert store.add(key.test, code, answers) == len(answers) - 3
-    assert store.answered(key.test, list(key.plans)[1]) == []
 
 
 def test_the_same_moment_is_the_same_answer_and_another_one_is_another_listener(
@@ -147,21 +143,15 @@ def sent(key: AnswerKey, code: str, tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-def test_a_file_that_is_taken_twice_counts_once(
-    store: ListeningStore, key: AnswerKey, code: str, sent: Callable
-) -> None:
-    assert import_answers(store, sent()) == (key.test, code, 10, 10, 10)
-    before = store.answers(key.test)
-    assert import_answers(store, sent()) == (key.test, code, 10, 0, 10)
-    assert store.answers(key.test) == before and len(before) == 10
-
-
-def test_half_a_test_is_taken_and_the_rest_later(
+def test_half_a_test_is_taken_and_the_rest_later_and_nothing_twice(
     store: ListeningStore, key: AnswerKey, code: str, sent: Callable
 ) -> None:
     half = [dataclasses.asdict(each) for each in given(key, code, WORTH)][:5]
-    assert import_answers(store, sent(answers=half, headphones=[1] * 6))[2:] == (5, 5, 10)
+    assert import_answers(store, sent(answers=half, headphones=[1] * 6)) == (key.test, code, 5, 5, 10)
     assert import_answers(store, sent())[2:] == (10, 5, 10)
+    before = store.answers(key.test)
+    assert import_answers(store, sent())[2:] == (10, 0, 10)
+    assert store.answers(key.test) == before and len(before) == 10
 
 
 @pytest.mark.parametrize(

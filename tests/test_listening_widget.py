@@ -88,6 +88,7 @@ def test_the_folder_is_whole_and_takes_no_place_of_other_files(test: ListeningTe
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert '<html lang="kmr">' in page and "http" not in page and 'type="module"' not in page
     assert {path.stem for path in (folder / "audio").iterdir()} == set(test.sounds)
+    assert all(sound[:4] == b"RIFF" and sound[34] == 16 for sound in test.sounds.values()), "sixteen bits"
     assert (folder / "listening.js").read_bytes() == (STATIC / "listening.js").read_bytes()
     other = tmp_path / "other"
     other.mkdir()

@@ -123,46 +123,32 @@ def test_a_damaged_card_hides_one_voice_aloud_and_no_other(add: Callable[..., in
             assert versions() == [2]
 
 
-@pytest.mark.parametrize("name", ["2", "voice-0002-test", "second"])
-def test_a_voice_is_found_by_number_folder_name_and_name(add: Callable[..., int], name: str) -> None:
-    add()
-    add()
-    (models() / "voice-0002-test").rename(models() / "voice-0002-second")
-    name = name.replace("test", "second")
-    assert registry.folder_of(name) == str(models() / "voice-0002-second")
-    assert [entry.version for entry in registry.known([name, "somebody/voice", models()])] == [2]
-
-
-@pytest.mark.parametrize(
-    "name", ["./1", "../voice", "/no/voice", "a/b/c", "models\\voice", "C:\\voice", "somebody/voice"]
-)
-def test_what_looks_like_a_folder_or_a_hub_name_is_taken_as_one(add: Callable[..., int], name: str) -> None:
-    add()
-    assert registry.folder_of(name) == name
-
-
-def test_a_number_is_a_number_and_an_existing_folder_a_folder(
+def test_a_voice_is_found_by_number_folder_name_and_name_and_what_looks_like_a_place_is_taken_as_one(
     add: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("1", "test"):
-        (tmp_path / name).mkdir()
+    for folder in ("1", "test"):
+        (tmp_path / folder).mkdir()
     add()
-    assert registry.folder_of("1") == str(models() / "voice-0001-test") == registry.folder_of(None)
-    assert registry.folder_of("test") == "test" and registry.folder_of("./1") == "./1"
+    add()
+    (models() / "voice-0002-test").rename(models() / "voice-0002-second")
+    for name in ("2", "voice-0002-second", "second", None):
+        assert registry.folder_of(name) == str(models() / "voice-0002-second")
+    assert registry.folder_of("1") == str(models() / "voice-0001-test"), "a number is a number"
+    assert registry.folder_of("test") == "test" and registry.folder_of("./1") == "./1", "a folder is a folder"
+    for name in ("../voice", "/no/voice", "a/b/c", "models\\voice", "C:\\voice", "somebody/voice"):
+        assert registry.folder_of(name) == name
+    assert [entry.version for entry in registry.known(["second", "somebody/voice", models()])] == [2]
 
 
-@pytest.mark.parametrize(
-    ("name", "told"),
-    [
+def test_a_voice_that_cannot_be_meant_is_told(add: Callable[..., int]) -> None:
+    add()
+    add()
+    for name, told in (
         ("99", "no voice 99. There are: 1, 2"),
         ("", "no voice"),
         ("tune", "'tune'.*OWNER/NAME"),
         ("test", "number: 1, 2"),
-    ],
-)
-def test_a_voice_that_cannot_be_meant_is_told(add: Callable[..., int], name: str, told: str) -> None:
-    add()
-    add()
-    with pytest.raises(VoiceError, match=told):
-        registry.folder_of(name)
+    ):
+        with pytest.raises(VoiceError, match=told):
+            registry.folder_of(name)
