@@ -1,7 +1,5 @@
 """The bundled base voice is what its card says: small, plain transformers, and it speaks."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -24,13 +22,10 @@ def voice() -> Voice:
     return load_voice(FOLDER)
 
 
-def test_it_is_small_and_brings_its_discriminator(voice: Voice) -> None:
+def test_it_is_small_has_the_form_of_the_mms_voices_and_brings_its_discriminator(voice):
     assert sum(parameter.numel() for parameter in voice.model.parameters()) <= 5_000_000
     assert sum(path.stat().st_size for path in FOLDER.rglob("*.safetensors")) <= 12_000_000
     assert voice.discriminator is not None
-
-
-def test_it_has_the_form_of_the_mms_voices(voice: Voice) -> None:
     config = voice.model.config
     assert (config.sampling_rate, int(np.prod(config.upsample_rates)), config.spectrogram_bins) == (16_000, 256, 513)
     vocabulary = voice.tokenizer.get_vocab()
@@ -38,7 +33,7 @@ def test_it_has_the_form_of_the_mms_voices(voice: Voice) -> None:
     assert voice.tokenizer.pad_token == "n" and voice.tokenizer.add_blank and not voice.tokenizer.is_uroman
 
 
-def test_plain_transformers_speaks_with_it_as_we_do(voice: Voice) -> None:
+def test_plain_transformers_speaks_with_it_as_we_do(voice):
     model, tokenizer = VitsModel.from_pretrained(FOLDER), VitsTokenizer.from_pretrained(FOLDER)
     ids = torch.tensor([encode("roj baş", tokenizer)])
     torch.manual_seed(1)
@@ -47,25 +42,17 @@ def test_plain_transformers_speaks_with_it_as_we_do(voice: Voice) -> None:
     np.testing.assert_allclose(waveform, speak(voice, "roj baş"), atol=1e-6)
 
 
-def test_the_card_shows_that_it_says_the_right_sentences() -> None:
+def test_card_and_samples_show_that_it_says_the_right_sentences_and_who_taught_it():
     figures = read_json(FOLDER / "voice.json")["figures"]
     mcd = figures["mel_cepstral_distance"]
     assert figures["sentences"] == 100
-    assert mcd["right_below_wrong"] >= 95
-    assert mcd["ratio"] <= 0.55
+    assert mcd["right_below_wrong"] >= 95 and mcd["ratio"] <= 0.55
     assert mcd["right"] < mcd["floor_same_voice_other_sentence"] < mcd["floor_noise"]
-
-
-def test_its_samples_are_nearest_to_the_readings_of_the_same_sentences() -> None:
-    def sounds(kind: str) -> list[np.ndarray]:
-        return [decode(path, AUDIO.sampling_rate) for path in sorted((FOLDER / "samples").glob(f"*-{kind}.wav"))]
-
-    readings, spoken = sounds("machine-reader"), sounds("tiny-kmr")
+    readings, spoken = (
+        [decode(path, AUDIO.sampling_rate) for path in sorted((FOLDER / "samples").glob(f"*-{kind}.wav"))]
+        for kind in ("machine-reader", "tiny-kmr")
+    )
     distances = [[measures.mel_cepstral_distance(r, s, AUDIO)[0] for r in readings] for s in spoken]
-    assert len(distances) == 3
-    assert [int(np.argmin(row)) for row in distances] == [0, 1, 2]
-
-
-def test_the_readme_says_that_a_machine_taught_it() -> None:
-    readme = Path(FOLDER / "README.md").read_text(encoding="utf-8")
+    assert np.argmin(distances, axis=1).tolist() == [0, 1, 2]
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert "A machine taught this voice" in readme and "espeak-ng" in readme

@@ -5,7 +5,6 @@ import threading
 import time
 from collections import Counter
 from itertools import chain, islice
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -54,116 +53,68 @@ def test_whole_batches_come_in_the_plain_order(count, batch_size, seed, epoch):
     assert epoch_batches(lengths, batch_size, seed, epoch) == plain_order(lengths, batch_size, seed, epoch)
 
 
-@given(lengths, st.integers(1, 9), st.integers(0, 5), st.integers(0, 50))
-def test_the_same_seed_and_epoch_give_the_same_batches_whatever_was_drawn_before(lengths, batch_size, seed, epoch):
-    torch.manual_seed(1)
-    first = epoch_batches(lengths, batch_size, seed, epoch)
-    torch.manual_seed(2)
-    torch.rand(3)
-    assert epoch_batches(lengths, batch_size, seed, epoch) == first
-
-
-def test_epochs_and_seeds_differ():
-    orders = [epoch_batches(range(40), 4, seed, epoch) for seed in (1, 2) for epoch in range(4)]
-    assert len({str(order) for order in orders}) == len(orders)
-
-
-def test_drawing_an_order_leaves_the_global_random_state_alone():
-    before = torch.get_rng_state()
-    epoch_batches(range(40), 4, 1, 0)
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_batches_hold_clips_of_similar_length():
-    lengths = np.random.default_rng(0).integers(60, 750, size=640).tolist()
-
-    def padding(batches):
-        return sum(max(lengths[i] for i in b) * len(b) for b in batches) / sum(lengths)
-
-    in_order = [list(range(i, i + 16)) for i in range(0, 640, 16)]
-    assert padding(epoch_batches(lengths, 16, 1, 0)) < 1.15 < padding(in_order)
-
-
 @pytest.fixture
 def reader(tone_clips, tokenizer, audio) -> ClipReader:
     return ClipReader(tone_clips, tokenizer, audio, SEGMENT)
 
 
-def test_an_example_is_the_clip_itself(reader, tone_clips, tokenizer, audio):
-    for index, clip in enumerate(tone_clips):
-        example = reader[index]
-        samples, _ = soundfile.read(clip.path, dtype="float32")
-        frames = len(samples) // 256
-        assert example.input_ids.tolist() == encode(clip.text, tokenizer)
-        np.testing.assert_array_equal(example.waveform.numpy(), samples[: frames * 256])
-        assert torch.equal(example.spectrogram, linear_spectrogram(example.waveform[None], audio)[0])
-        assert example.spectrogram.shape == (513, frames)
-
-
-def test_collating_pads_with_zeros_and_nothing_else(reader):
-    examples = [reader[i] for i in (5, 0, 3)]
-    batch = collate(examples)
+def test_a_batch_holds_the_clips_themselves_and_pads_with_zeros_and_nothing_else(reader, tone_clips, tokenizer, audio):
+    indices = (5, 0, 3)
+    batch = collate([reader[index] for index in indices])
     assert batch.input_ids.dtype == batch.attention_mask.dtype == torch.int64
     assert batch.waveforms.shape[1] == batch.spectrograms.shape[2] * 256
-    for row, example in enumerate(examples):
-        positions, frames = len(example.input_ids), example.spectrogram.shape[1]
+    for row, index in enumerate(indices):
+        ids, (samples, _) = encode(tone_clips[index].text, tokenizer), soundfile.read(tone_clips[index].path)
+        positions, frames = len(ids), len(samples) // 256
+        waveform = torch.tensor(samples[: frames * 256], dtype=torch.float32)
         assert (batch.text_lengths[row], batch.frame_lengths[row]) == (positions, frames)
-        assert torch.equal(batch.input_ids[row, :positions], example.input_ids)
-        assert torch.equal(batch.spectrograms[row, :, :frames], example.spectrogram)
-        assert torch.equal(batch.waveforms[row, : frames * 256], example.waveform)
+        assert batch.input_ids[row, :positions].tolist() == ids
+        assert torch.equal(batch.spectrograms[row, :, :frames], linear_spectrogram(waveform[None], audio)[0])
+        assert torch.equal(batch.waveforms[row, : frames * 256], waveform)
         assert batch.attention_mask[row].tolist() == [1] * positions + [0] * (batch.input_ids.shape[1] - positions)
-        assert not batch.input_ids[row, positions:].any()
-        assert not batch.spectrograms[row, :, frames:].any()
-        assert not batch.waveforms[row, frames * 256 :].any()
+        rest = (
+            batch.input_ids[row, positions:],
+            batch.spectrograms[row, :, frames:],
+            batch.waveforms[row, frames * 256 :],
+        )
+        assert not any(values.any() for values in rest)
     assert len(set(batch.frame_lengths.tolist())) == len(set(batch.text_lengths.tolist())) == 3
 
 
-def test_no_clips_is_an_error_that_says_what_to_do(tokenizer, audio):
-    with pytest.raises(TrainingError, match=r"no clip to train on.*Prepare the data"):
-        ClipReader([], tokenizer, audio, SEGMENT)
-
-
-def bad_clip(path, samples: int = 16_000, rate: int = 16_000, channels: int = 1, text: str = "rojbaş") -> Clip:
-    soundfile.write(path, np.zeros((samples, channels)), rate, subtype="PCM_16")
-    return Clip(path, text)
-
-
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("samples", "rate", "channels", "text", "message"),
     [
-        ({"rate": 22_050}, "22050 Hz and 1 channel.*mono at 16000 Hz"),
-        ({"channels": 2}, "16000 Hz and 2 channel.*mono"),
-        ({"samples": 4095}, "0.26 s; training needs at least 0.26 s"),
-        ({"samples": 0}, "0.00 s; training needs at least"),
-        ({"text": "a" * 31}, r"62 frames of 16 ms for 63 text positions.*a{31}"),
+        (16_000, 22_050, 1, "rojbaş", "22050 Hz and 1 channel.*mono at 16000 Hz"),
+        (16_000, 16_000, 2, "rojbaş", "16000 Hz and 2 channel.*mono"),
+        (4095, 16_000, 1, "rojbaş", "0.26 s; training needs at least 0.26 s"),
+        (0, 16_000, 1, "rojbaş", "0.00 s; training needs at least"),
+        (16_000, 16_000, 1, "a" * 31, r"62 frames of 16 ms for 63 text positions.*a{31}"),
+        (16_000, 16_000, 1, "rojbaş ŵ", r"'ŵ'.*metadata\.csv"),
+        (SEGMENT, 16_000, 1, "rojbaşî", None),  # as short as a slice, with 15 positions in 16 frames
     ],
 )
 def test_a_clip_that_cannot_be_trained_on_is_an_error_that_names_the_file(
-    tone_clips, tokenizer, audio, tmp_path, changes, message
+    tone_clips, tokenizer, audio, tmp_path, samples, rate, channels, text, message
 ):
-    clip = bad_clip(tmp_path / "bad.wav", **changes)
-    with pytest.raises(TrainingError, match=message) as caught:
-        ClipReader([*tone_clips, clip], tokenizer, audio, SEGMENT)
-    assert str(clip.path) in str(caught.value)
+    path = tmp_path / "bad.wav"
+    soundfile.write(path, np.zeros((samples, channels)), rate, subtype="PCM_16")
+    clips = [*tone_clips, Clip(path, text)]
+    if message is None:
+        assert ClipReader(clips, tokenizer, audio, SEGMENT).frames[-1] == 16
+        return
+    with pytest.raises(TrainingError, match=rf"bad\.wav.*{message}"):
+        ClipReader(clips, tokenizer, audio, SEGMENT)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a sound"])
-def test_a_file_that_is_missing_or_no_sound_is_an_error_that_names_it(tokenizer, audio, tmp_path, content):
+def test_no_clip_or_a_file_that_is_missing_or_no_sound_is_an_error(tokenizer, audio, tmp_path, content):
+    with pytest.raises(TrainingError, match=r"no clip to train on.*Prepare the data"):
+        ClipReader([], tokenizer, audio, SEGMENT)
     path = tmp_path / "bad.wav"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(TrainingError, match=r"bad\.wav cannot be read"):
         ClipReader([Clip(path, "rojbaş")], tokenizer, audio, SEGMENT)
-
-
-def test_a_clip_as_short_as_a_slice_with_as_many_positions_as_frames_is_taken(tokenizer, audio, tmp_path):
-    clip = bad_clip(tmp_path / "short.wav", samples=SEGMENT, text="rojbaşî")  # 15 positions, 16 frames
-    assert ClipReader([clip], tokenizer, audio, SEGMENT).frames == [16]
-
-
-def test_text_that_the_voice_cannot_say_is_an_error_before_the_training(tokenizer, audio, tmp_path):
-    with pytest.raises(TrainingError, match=r"a\.wav.*'ŵ'.*metadata\.csv"):
-        ClipReader([bad_clip(tmp_path / "a.wav", text="rojbaş ŵ")], tokenizer, audio, SEGMENT)
 
 
 # --- what the loader gives ------------------------------------------------------------------------------------------
@@ -253,12 +204,12 @@ def eventually(condition) -> bool:
 
 def test_the_next_batches_are_made_while_the_step_runs_and_no_more(reader, monkeypatch):
     made = []
-    original = collate
-    monkeypatch.setattr(
-        batches_module,
-        "collate",
-        lambda examples: (made.append(threading.current_thread().name), original(examples))[1],
-    )
+
+    def noted(examples):
+        made.append(threading.current_thread().name)
+        return collate(examples)
+
+    monkeypatch.setattr(batches_module, "collate", noted)
     with BatchLoader(reader, settings()).read_ahead(0, 0) as batches:
         for taken in range(1, 5):
             next(batches)
@@ -267,24 +218,6 @@ def test_the_next_batches_are_made_while_the_step_runs_and_no_more(reader, monke
         assert len(made) == 4 + batches_module.BATCHES_AHEAD
         assert len(set(made)) == 1 and made[0] in threads()
     assert threads() == []
-
-
-def test_the_wait_is_the_time_that_the_step_stood_still(reader, monkeypatch):
-    now, asked, original = [0.0], threading.Event(), collate
-
-    def clock() -> float:
-        asked.set()
-        return now[0]
-
-    def first_is_slow(examples):
-        assert asked.wait(600)  # the step stands still and waits
-        now[0] = 3.0
-        return original(examples)
-
-    monkeypatch.setattr(batches_module, "collate", first_is_slow)
-    monkeypatch.setattr(batches_module, "time", SimpleNamespace(perf_counter=clock))
-    with BatchLoader(reader, settings()).read_ahead(0, 0) as batches:
-        assert [next(batches).wait_seconds for _ in range(3)] == [3.0, 0.0, 0.0]
 
 
 class Stopped(Exception):
@@ -300,17 +233,23 @@ def test_no_thread_is_left_after_a_training_that_fails(reader, taken):
     assert threads() == []
 
 
-def test_an_error_in_the_thread_is_raised_where_the_batch_is_taken(reader, tone_clips):
+@pytest.mark.parametrize(
+    ("gone", "said"), [(True, "could be read before"), (False, r"had \d+ samples and has \d+ now")]
+)
+def test_an_error_in_the_thread_is_raised_where_the_batch_is_taken(reader, tone_clips, gone, said):
     order = [index for (index,) in epoch_batches(reader.frames, 1, 1, 0)]
-    gone = tone_clips[order[3]].path
-    gone.unlink()
+    path = tone_clips[order[3]].path
+    samples, rate = soundfile.read(path)
+    path.unlink()
+    if not gone:
+        soundfile.write(path, samples[:-3000], rate, subtype="PCM_16")
     loader = BatchLoader(reader, settings(1))
     with loader.read_ahead(0, 0) as batches:
         for _ in range(3):
             next(batches)
-        with pytest.raises(TrainingError, match="could be read before") as caught:
+        with pytest.raises(TrainingError, match=said) as caught:
             next(batches)
-    assert str(gone) in str(caught.value)
+    assert path.name in str(caught.value)
     assert threads() == []
 
 
@@ -324,44 +263,19 @@ def test_reading_ahead_draws_no_random_numbers(reader):
 # --- the clips in memory --------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def reads(monkeypatch) -> list[str]:
-    """Names of the files that are read from now on."""
-    names, original = [], soundfile.read
+@pytest.mark.parametrize(("room_for", "times"), [(6, 1), (2, 3)])
+def test_each_clip_is_read_once_if_there_is_room_and_anew_if_not(
+    reader, tone_clips, tokenizer, audio, monkeypatch, room_for, times
+):
+    expected, names, original = [reader[index].spectrogram for index in range(6)], [], soundfile.read
     monkeypatch.setattr(
         soundfile, "read", lambda path, *args, **more: (names.append(path.name), original(path, *args, **more))[1]
     )
-    return names
-
-
-def bytes_of(reader: ClipReader, *indices: int) -> int:
-    return sum(reader.frames[index] * (513 + 256) * 4 for index in indices)
-
-
-def test_each_clip_is_read_once_if_there_is_room(reader, reads):
-    loader = BatchLoader(reader, settings())
-    first = take(loader, 3)
-    assert sorted(reads) == [f"{index}.wav" for index in range(6)]
-    again = take(loader, 3)
-    assert len(reads) == 6
-    assert all(same(a.batches[0], b.batches[0]) for a, b in zip(first, again, strict=True))
-
-
-def test_what_finds_no_room_is_read_anew(tone_clips, tokenizer, audio, reader, reads):
-    small = ClipReader(tone_clips, tokenizer, audio, SEGMENT, cache_bytes=bytes_of(reader, 0, 1) + 100)
+    room = sum(reader.frames[index] * (513 + 256) * 4 for index in range(room_for)) + 100
+    small = ClipReader(tone_clips, tokenizer, audio, SEGMENT, cache_bytes=room)
     for _ in range(3):
-        for index in range(6):
-            assert torch.equal(small[index].spectrogram, reader[index].spectrogram)
-    ours = Counter(reads) - Counter(f"{index}.wav" for index in range(6))  # `reader` read each once
-    assert ours == {"0.wav": 1, "1.wav": 1, **{f"{index}.wav": 3 for index in range(2, 6)}}
-
-
-def test_a_clip_that_was_shortened_since_it_was_checked_is_an_error(reader, tone_clips):
-    path = tone_clips[2].path
-    samples, rate = soundfile.read(path)
-    soundfile.write(path, samples[:-3000], rate, subtype="PCM_16")
-    with pytest.raises(TrainingError, match=r"2\.wav had \d+ samples and has \d+ now"):
-        reader[2]
+        assert all(torch.equal(small[index].spectrogram, expected[index]) for index in range(6))
+    assert Counter(names) == {f"{index}.wav": 1 if index < room_for else times for index in range(6)}
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="pinned memory needs a CUDA device")

@@ -1,6 +1,5 @@
 """The training pass: which loss teaches which weights, and that padding teaches nothing."""
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -40,22 +39,12 @@ def batch(reader) -> Batch:
     return collate([reader[i] for i in (0, 3, 5)])
 
 
-def reached(loss: Tensor, module: torch.nn.Module) -> set[str]:
-    """Names of the parameters that the loss depends on."""
+def taught(loss: Tensor, module: torch.nn.Module) -> tuple[set[str], set[str]]:
+    """Names of the parameters that the loss depends on, and of the parts with a gradient that is not zero."""
     names, parameters = zip(*module.named_parameters(), strict=True)
     gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-    return {name for name, gradient in zip(names, gradients, strict=True) if gradient is not None}
-
-
-def taught_parts(loss: Tensor, model: torch.nn.Module) -> set[str]:
-    """The model's parts in which at least one gradient is not zero."""
-    names, parameters = zip(*model.named_parameters(), strict=True)
-    gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-    return {name.split(".")[0] for name, g in zip(names, gradients, strict=True) if g is not None and g.any()}
-
-
-def names_under(model: torch.nn.Module, *parts: str) -> set[str]:
-    return {name for name, _ in model.named_parameters() if name.split(".")[0] in parts}
+    reached = {name: gradient for name, gradient in zip(names, gradients, strict=True) if gradient is not None}
+    return set(reached), {name.split(".")[0] for name, gradient in reached.items() if gradient.any()}
 
 
 def all_losses(generator: TrainableVits, voice: Voice, batch: Batch) -> dict[str, Tensor]:
@@ -86,59 +75,29 @@ def all_losses(generator: TrainableVits, voice: Voice, batch: Batch) -> dict[str
 )
 def test_each_loss_teaches_exactly_its_own_parts(generator, voice, batch, loss, parts):
     value = all_losses(generator, voice, batch)[loss]
-    assert reached(value, voice.model) == names_under(voice.model, *parts)
-    assert taught_parts(value, voice.model) == set(parts)
+    assert value.shape == () and value.isfinite()
+    reached = {name for name, _ in voice.model.named_parameters() if name.split(".")[0] in parts}
+    assert taught(value, voice.model) == (reached, set(parts))
 
 
-def test_all_losses_together_teach_every_weight(generator, voice, batch):
-    total = torch.stack(list(all_losses(generator, voice, batch).values())).sum()
-    assert reached(total, voice.model) == {name for name, _ in voice.model.named_parameters()}
-
-
-def test_all_losses_are_finite_single_numbers(generator, voice, batch):
-    for name, value in all_losses(generator, voice, batch).items():
-        assert value.shape == (), name
-        assert torch.isfinite(value), name
-
-
-@pytest.fixture
-def no_chance(generator, monkeypatch) -> None:
-    """No dropout, and no noise in the posterior and the stochastic predictor."""
-    generator.eval()
-    monkeypatch.setattr(torch, "randn_like", torch.zeros_like)
-    monkeypatch.setattr(torch, "randn", lambda *shape: torch.zeros(*shape))
-
-
-def test_padding_a_batch_never_changes_its_losses(generator, reader, no_chance):
-    examples = [reader[0], reader[5]]
-    together = generator(collate(examples))
-    alone = [generator(collate([example])) for example in examples]
-    frames = np.array([example.spectrogram.shape[1] for example in examples])
-    positions = np.array([len(example.input_ids) for example in examples])
-    assert frames[0] < frames[1] and positions[0] < positions[1]
-    for item, outputs in enumerate(alone):
-        assert together.durations[item, : positions[item]].tolist() == outputs.durations[0].tolist()
-    kl = np.average([outputs.kl.item() for outputs in alone], weights=frames)
-    duration = np.average([outputs.duration.item() for outputs in alone], weights=positions)
-    assert together.kl.item() == pytest.approx(kl, rel=1e-4)
-    assert together.duration.item() == pytest.approx(duration, rel=1e-4)
-
-
-def test_durations_fill_each_clip_and_leave_the_padding_empty(generator, batch):
-    durations = generator(batch).durations
-    assert durations.sum(1).tolist() == batch.frame_lengths.tolist()
-    inside = torch.arange(durations.shape[1]) < batch.text_lengths[:, None]
-    assert (durations[inside] >= 1).all()
-    assert (durations[~inside] == 0).all()
+def test_what_transformers_would_do_otherwise_is_put_right(voice, audio):
+    TrainableVits(voice.model, audio, SEGMENT)
+    # transformers' default would skip one text layer in ten, which the published VITS never does.
+    assert voice.model.config.layerdrop > 0 == voice.model.text_encoder.encoder.layerdrop
+    with pytest.raises(TrainingError, match="segment_samples=4100 must be a multiple of hop_length=256"):
+        TrainableVits(voice.model, audio, 4100)
 
 
 @pytest.mark.parametrize("draw", [0.0, 0.5, 1 - 2**-24])  # the largest number that torch.rand can give
-def test_slices_lie_inside_their_clips(generator, reader, batch, monkeypatch, draw):
+def test_slices_lie_inside_their_clips_and_durations_fill_them(generator, reader, batch, monkeypatch, draw):
     monkeypatch.setattr(torch, "rand", lambda count: torch.full((count,), draw))
     # Each sample holds its own place, and the padding -1.
     samples = batch.frame_lengths * 256
     places = torch.arange(batch.waveforms.shape[1]).float().expand(3, -1)
     outputs = generator(batch._replace(waveforms=torch.where(places < samples[:, None], places, -1.0)))
+    assert outputs.durations.sum(1).tolist() == batch.frame_lengths.tolist()
+    inside = torch.arange(outputs.durations.shape[1]) < batch.text_lengths[:, None]
+    assert (outputs.durations[inside] >= 1).all() and (outputs.durations[~inside] == 0).all()
     assert outputs.real.shape == outputs.generated.shape == (3, 1, SEGMENT)
     first = outputs.real[:, 0, 0]
     assert (first % 256 == 0).all() and (first >= 0).all()
@@ -162,23 +121,6 @@ def test_decoded_slices_are_those_of_the_recording(generator, voice, batch, monk
     real = generator(batch._replace(waveforms=places)).real
     assert torch.equal(decoded[0][:, 0] * 256, real[:, 0, ::256])
     assert len(set(real[:, 0, 0].tolist())) > 1
-
-
-def test_no_text_layer_is_dropped_at_random(generator, voice):
-    # transformers' default would skip one layer in ten, which the published VITS never does.
-    assert voice.model.config.layerdrop > 0
-    assert voice.model.text_encoder.encoder.layerdrop == 0
-
-
-def test_a_segment_that_is_not_whole_frames_is_an_error(voice, audio):
-    with pytest.raises(TrainingError, match="segment_samples=4100 must be a multiple of hop_length=256"):
-        TrainableVits(voice.model, audio, 4100)
-
-
-def test_identical_slices_have_no_mel_loss(generator, batch, audio):
-    outputs = generator(batch)
-    assert mel_term(outputs._replace(generated=outputs.real), audio).item() == 0
-    assert mel_term(outputs, audio).item() > 0
 
 
 def test_gradient_checkpointing_changes_memory_and_nothing_else(voice, reader, audio):
