@@ -97,7 +97,7 @@ class Table:
 
     def run(self, statement: str, *values: object) -> list[sqlite3.Row]:
         """The rows of an SQL statement. Lone surrogates in `values`, which some consoles pass on, become `?`."""
-        return self._connection.execute(statement, list(map(_encodable, values))).fetchall()
+        return self._connection.execute(statement, list(map(_plain, values))).fetchall()
 
     def listed(self, where: str = "TRUE", *values: object) -> list[Correction]:
         """The corrections that fulfil a condition, the oldest first."""
@@ -120,7 +120,7 @@ class Table:
     def insert(self, values: dict, what: str, detail: str = "") -> Correction:
         """A new row in state `submitted`, with its first event."""
         id = uuid.uuid4().hex
-        row = {"id": id, "state": "submitted", "created": now(), **_plain(values)}
+        row = {"id": id, "state": "submitted", "created": now(), **values}
         places = ", ".join("?" * len(row))
         self.run(f"INSERT INTO corrections ({', '.join(row)}) VALUES ({places})", *row.values())
         return self.change(id, {}, what, detail)
@@ -129,7 +129,7 @@ class Table:
         """Update a row, and add an event to its history."""
         if values:
             names = ", ".join(f"{name} = ?" for name in values)
-            self.run(f"UPDATE corrections SET {names} WHERE id = ?", *_plain(values).values(), id)
+            self.run(f"UPDATE corrections SET {names} WHERE id = ?", *values.values(), id)
         self.run("INSERT INTO events (id, time, what, detail) VALUES (?, ?, ?, ?)", id, now(), what, detail)
         return self.find(id)
 
@@ -198,13 +198,11 @@ def _explained(error: sqlite3.DatabaseError) -> str:
     return f"cannot be written or read ({error}). Nothing was changed; is the disk full?"
 
 
-def _encodable(value: object) -> Any:
+def _plain(value: object) -> Any:
+    """A value in a type that SQLite takes."""
+    if isinstance(value, list):
+        value = json.dumps(value, ensure_ascii=False)
     return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
-
-
-def _plain(values: dict) -> dict:
-    """Values in types that SQLite takes."""
-    return values | ({"checks": json.dumps(values["checks"], ensure_ascii=False)} if "checks" in values else {})
 
 
 def now() -> str:

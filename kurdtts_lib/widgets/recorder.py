@@ -102,18 +102,12 @@ class Recorder(ShownPage):
                 raise TakeError("The sentence changed meanwhile, so this take is not kept. Record again.", CHANGED)
             take = _received(message, b"".join(map(bytes, buffers)))
         except TakeError as error:
-            self._refuse(message["take"], error)
-        else:
-            self._keep(message["take"], take)
-
-    def _refuse(self, name: str, error: TakeError) -> None:
-        if error.code != CHANGED:  # it belongs to an earlier sentence; for the current one nothing has failed
-            self._clear(error)
-        self.send({"kind": "failed", "take": name, "code": error.code, "detail": str(error)})
-
-    def _keep(self, name: str, take: Take) -> None:
+            if error.code != CHANGED:  # it belongs to an earlier sentence; for the current one nothing has failed
+                self._clear(error)
+            self.send({"kind": "failed", "take": message["take"], "code": error.code, "detail": str(error)})
+            return
         self._take, self._error, self._kept_seconds = take, None, take.seconds
-        self.send({"kind": "received", "take": name, "seconds": take.seconds})
+        self.send({"kind": "received", "take": message["take"], "seconds": take.seconds})
         try:
             for callback in self._callbacks:
                 callback(take)

@@ -45,7 +45,9 @@ class SpeakerChooser(Shown):
         self._corpus, self._audio = settings, audio
         self.table = speaker_table(clips, survey, settings)
         self._choice = settings.speaker
-        self._numbers = _one_clip_each(survey)
+        usable = survey[survey["reason"] == ""].drop_duplicates("speaker")
+        self._numbers = dict(zip(usable["speaker"], map(int, usable["number"]), strict=True))
+        """Number of the clip to play, by speaker: the first one in which speech was found."""
         self._loaded: dict[str, Clip] = {}
         self._setting = False
         self.presets = {name: ipywidgets.Button(description=label) for name, label in PRESETS.items()}
@@ -58,7 +60,13 @@ class SpeakerChooser(Shown):
         rows = ipywidgets.VBox(
             [ipywidgets.HTML(_heads()), *map(self._row, shown)], layout={"max_height": "340px", "overflow": "auto"}
         )
-        more = ipywidgets.HTML(_more(len(self.table) - len(shown)))
+        others = len(self.table) - len(shown)
+        more = ipywidgets.HTML(
+            f"And {others} speakers with fewer minutes, whose pitch was not measured. <i>Everybody</i> takes them, "
+            "too; by name they can be chosen in notebook 3."
+            if others
+            else ""
+        )
         buttons = ipywidgets.HBox(list(self.presets.values()), layout={"flex_flow": "row wrap"})
         self.widget = ipywidgets.VBox([buttons, rows, more, self.sound, self.status, self.plot])
         self._show()
@@ -127,11 +135,9 @@ class SpeakerChooser(Shown):
     def _show(self) -> None:
         chosen = self.chosen
         self._setting = True
-        try:
-            for name, box in self.boxes.items():
-                box.value = name in chosen
-        finally:
-            self._setting = False
+        for name, box in self.boxes.items():
+            box.value = name in chosen
+        self._setting = False
         for name, button in self.presets.items():
             button.icon = "check" if name == self._choice else ""
         self.status.value = self._status(chosen)
@@ -148,12 +154,6 @@ class SpeakerChooser(Shown):
         )
 
 
-def _one_clip_each(survey: pandas.DataFrame) -> dict[str, int]:
-    """Number of the clip to play, by speaker: the first one in which speech was found."""
-    usable = survey[survey["reason"] == ""].drop_duplicates("speaker")
-    return dict(zip(usable["speaker"], map(int, usable["number"]), strict=True))
-
-
 def _cell(text: str) -> str:
     return f'<span style="display:inline-block;width:{CELL_WIDTH}px;line-height:1.4">{html.escape(text)}</span>'
 
@@ -163,12 +163,3 @@ def _heads() -> str:
     units = "".join(_cell(unit) for _, unit, _ in COLUMNS.values())
     name = f'<span style="display:inline-block;width:{NAME_WIDTH}px">{{}}</span>'
     return f'<div style="white-space:nowrap"><b>{name.format("Speaker")}{heads}</b><br>{name.format("")}{units}</div>'
-
-
-def _more(others: int) -> str:
-    if not others:
-        return ""
-    return (
-        f"And {others} speakers with fewer minutes, whose pitch was not measured. <i>Everybody</i> takes them, too; by "
-        "name they can be chosen in notebook 3."
-    )
