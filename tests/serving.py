@@ -94,11 +94,9 @@ def form(boundary: str, *fields: tuple[str, str, bytes], end: bool = True) -> by
     return body + (f"--{boundary}--\r\n".encode() if end else b"")
 
 
-def head(length: int | None, boundary: str = "xyz", path: str = "/feedback", extra: str = "") -> bytes:
-    """The head of a POST; without a length its body comes in chunks."""
+def head(length: int | None) -> bytes:
+    """The head of a form that is sent to `/feedback`; without a length its body comes in chunks."""
     size = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
-    lines = [
-        f"POST {path} HTTP/1.1", "Host: 127.0.0.1", "Connection: close", size,
-        f"Content-Type: multipart/form-data; boundary={boundary}",
-    ]  # fmt: skip
-    return ("\r\n".join(lines) + f"\r\n{extra}\r\n").encode()
+    kind = "Content-Type: multipart/form-data; boundary=xyz"
+    lines = ["POST /feedback HTTP/1.1", "Host: 127.0.0.1", "Connection: close", size, kind]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()

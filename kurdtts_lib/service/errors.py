@@ -117,7 +117,10 @@ def _as_response(error: Exception, id: str) -> ServiceError:
             return ServiceError(404, "not_found", "There is no correction with this id.")
         case FeedbackError(__cause__=sqlite3.Error() | OSError() as cause):
             log.error("request %s: the store: %s", id, error)  # names local files, but no client's data
-            return _store_problem(cause)
+            if getattr(cause, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                message = "Another program uses the store. Nothing was changed; try again soon."
+                return unavailable("store_locked", message)
+            return unavailable("store_unusable", "The store cannot be written or read. The service's log says why.")
         case VoiceError():
             log.error("request %s: a voice: %s", id, error)
             return unavailable("voice_unusable", "The voice cannot be loaded. The log says why.")
@@ -127,10 +130,3 @@ def _as_response(error: Exception, id: str) -> ServiceError:
         log.error("request %s: %s", id, type(error).__name__)
         return ServiceError(500, "failed", f"The service cannot do this now; its log says more at request {id}.")
     return ServiceError(500, "bug", f"Something went wrong inside the service; its log says more at request {id}.")
-
-
-def _store_problem(cause: sqlite3.Error | OSError) -> ServiceError:
-    busy = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-    if getattr(cause, "sqlite_errorcode", 0) & 0xFF in busy:
-        return unavailable("store_locked", "Another program uses the store. Nothing was changed; try again soon.")
-    return unavailable("store_unusable", "The store cannot be written or read. The service's log says why.")

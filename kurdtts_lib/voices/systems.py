@@ -9,6 +9,7 @@ import numpy as np
 from kurdtts_lib.audio.io import decode, resample
 from kurdtts_lib.core.cards import public_name
 from kurdtts_lib.core.errors import ListeningError
+from kurdtts_lib.core.files import read_text
 from kurdtts_lib.core.settings import Profile
 from kurdtts_lib.data.dataset import sampled
 from kurdtts_lib.data.training_set import corpus_settings, is_sample
@@ -72,11 +73,7 @@ def from_recordings(voices: Sequence[str], profile: Profile, count: int, kind: s
 
 def from_text(voices: Sequence[str], file: Path, count: int) -> Material:
     """The first `count` lines of a UTF-8 file, spoken by each of `voices`. Raises ListeningError if there are none."""
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ListeningError(f"{file} cannot be read as UTF-8 text ({error}).") from error
-    texts = list(dict.fromkeys(line.strip() for line in lines if line.strip()))[:count]
+    texts = list(dict.fromkeys(line.strip() for line in read_text(file).splitlines() if line.strip()))[:count]
     if not texts:
         raise ListeningError(f"{file} holds no sentence. Write one in each line.")
     systems, rate = _spoken(_load(_different(voices)), texts)
