@@ -79,20 +79,16 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     try:
         yield temporary
         with locked(target):
-            _replace(target, temporary)
+            try:
+                if target.exists():
+                    rename(target, target.with_name(f".{target.name}-{uuid.uuid4().hex[:12]}{ASIDE}"))
+                rename(temporary, target)
+            finally:
+                _put_back(target)
+            for old in _set_aside(target):
+                shutil.rmtree(old, ignore_errors=True)  # one that is held open is removed at the next write
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _replace(target: Path, temporary: Path) -> None:
-    try:
-        if target.exists():
-            rename(target, target.with_name(f".{target.name}-{uuid.uuid4().hex[:12]}{ASIDE}"))
-        rename(temporary, target)
-    finally:
-        _put_back(target)
-    for old in _set_aside(target):
-        shutil.rmtree(old, ignore_errors=True)  # one that another program holds open is removed at the next write
 
 
 def _put_back(target: Path) -> None:
