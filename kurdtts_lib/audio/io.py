@@ -2,7 +2,9 @@
 
 import io
 import wave
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import soundfile
@@ -10,6 +12,8 @@ import soxr
 
 from kurdtts_lib.core.errors import AudioError
 from kurdtts_lib.core.files import atomic_path
+
+Content = TypeVar("Content")
 
 
 def decode(source: bytes | Path, sampling_rate: int) -> np.ndarray:
@@ -37,42 +41,30 @@ def resample(waveform: np.ndarray, rate: int, sampling_rate: int) -> np.ndarray:
 
 def read(source: bytes | Path) -> tuple[np.ndarray, int]:
     """Decode to (samples, channels), float32, and the sampling rate in Hz. Raises AudioError as `decode` does."""
-    waveform, rate = _read(source)
+    waveform, rate = _with(source, lambda file: soundfile.read(file, dtype="float32", always_2d=True))
     if not np.isfinite(waveform).all():
         raise AudioError(f"{_name(source)} holds samples that are not numbers.")
     return waveform, rate
 
 
-def _read(source: bytes | Path) -> tuple[np.ndarray, int]:
-    if isinstance(source, Path) and not source.is_file():
-        raise AudioError(f"{source} does not exist.")
-    try:
-        return soundfile.read(
-            io.BytesIO(source) if isinstance(source, bytes) else source, dtype="float32", always_2d=True
-        )
-    except (soundfile.LibsndfileError, RuntimeError, ValueError, OverflowError, MemoryError) as error:
-        raise _undecodable(source, error) from error
-
-
 def header(source: bytes | Path) -> tuple[float, int, int]:
     """(seconds, sampling rate in Hz, channels) without decoding the samples. Raises AudioError as `decode` does."""
-    try:
-        info = soundfile.info(io.BytesIO(source) if isinstance(source, bytes) else source)
-    except (soundfile.LibsndfileError, RuntimeError, ValueError, OverflowError) as error:
-        raise _undecodable(source, error) from error
+    info = _with(source, soundfile.info)
     return info.frames / info.samplerate, info.samplerate, info.channels
 
 
-def _undecodable(source: bytes | Path, error: Exception) -> AudioError:
-    return AudioError(
-        f"{_name(source)} cannot be decoded ({_reason(error)}). MP3, FLAC, OGG and WAV can; m4a and webm cannot: "
-        "convert them to WAV first."
-    )
-
-
-def _reason(error: Exception) -> str:
-    # libsndfile's own message; str() would add a memory address, which differs at each run
-    return error.error_string.strip() if isinstance(error, soundfile.LibsndfileError) else str(error)
+def _with(source: bytes | Path, read: Callable[[Any], Content]) -> Content:
+    if isinstance(source, Path) and not source.is_file():
+        raise AudioError(f"{source} does not exist.")
+    try:
+        return read(io.BytesIO(source) if isinstance(source, bytes) else source)
+    except (soundfile.LibsndfileError, RuntimeError, ValueError, OverflowError, MemoryError) as error:
+        # libsndfile's own message; str() would add a memory address, which differs at each run
+        reason = error.error_string.strip() if isinstance(error, soundfile.LibsndfileError) else str(error)
+        raise AudioError(
+            f"{_name(source)} cannot be decoded ({reason}). MP3, FLAC, OGG and WAV can; m4a and webm cannot: convert "
+            "them to WAV first."
+        ) from error
 
 
 def _name(source: bytes | Path) -> str:
