@@ -358,7 +358,7 @@ def pip_settings(python: Path) -> "list[str]":
 
     command = [str(python), "-m", "pip", "config", "list"]
     answer = subprocess.run(command, timeout=60, capture_output=True, encoding="utf-8", errors="replace")
-    settings = {}
+    settings: dict[str, str] = {}
     for section in ("global", "install", ":env:"):  # the later one wins, as in pip
         settings.update(re.findall(rf"^{section}\.([\w-]+)=(.*)$", answer.stdout, re.MULTILINE))
     result = ["--no-index"] if settings.get("no-index", "").strip("'").lower() in ("1", "true", "yes", "on") else []
