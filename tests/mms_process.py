@@ -1,7 +1,4 @@
-"""One process of `test_mms.py`: begins three trainings of MMS voices without a trainer, and writes down what it got.
-
-accelerate launch --multi_gpu --num_processes 2 mms_process.py FOLDER
-"""
+"""One process of `test_mms.py`: begins three trainings of MMS voices without a trainer, and writes down what it got."""
 
 import dataclasses
 import json

@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import os
-import subprocess
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +13,8 @@ import pytest
 import torch
 from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError
 from safetensors.torch import load_file
-from test_distributed import LAUNCH
 from tiny import TINY_DISCRIMINATOR
+from two_processes import launch
 
 from kurdtts_lib.core.errors import VoiceError
 from kurdtts_lib.core.settings import load_profile
@@ -148,10 +146,8 @@ def test_a_training_of_an_mms_voice_begins_with_its_discriminator(hub, monkeypat
 
 
 def test_of_several_processes_one_fetches_and_all_have_it_or_none(tmp_path):
-    script = str(Path(mms_process.__file__))
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*LAUNCH, script, str(tmp_path)], env=environment, capture_output=True, timeout=600)
-    assert done.returncode == 0, done.stderr.decode("utf-8", "replace")[-3000:]
+    done = launch(mms_process.__file__, tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
     main, other = (json.loads((tmp_path / f"{number}.json").read_text(encoding="utf-8")) for number in (0, 1))
     assert (main["asked"], other["asked"]) == (["there", "offline", "unreadable"], [])
     assert main["found"] == other["found"]

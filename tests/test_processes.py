@@ -1,4 +1,4 @@
-"""Trainings in processes of their own: killed again and again, or two that work on one voice."""
+"""Trainings in processes of their own: killed again and again, or two that make the update of one."""
 
 import json
 import os
@@ -6,33 +6,29 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 import training_process
 import two_processes
-from test_distributed import LAUNCH
+from tiny import STILL
+from two_processes import launch
 
 from kurdtts_lib.core.files import locked
 from kurdtts_lib.data.dataset import Clip, write_metadata
 from kurdtts_lib.vits.checkpoint import load_latest
 from kurdtts_lib.vits.voice import Voice, save_voice
 
-SCRIPT = str(Path(training_process.__file__))
-SETTINGS = {
-    "batch_size": 2,
-    "segment_samples": 4096,
-    "learning_rate": 1e-3,
-    "validate_every": 3,
-    "checkpoint_every": 1,
-}
+SCRIPT = training_process.__file__
+SETTINGS = {"batch_size": 2, "segment_samples": 4096, "learning_rate": 1e-3}
+SETTINGS |= {"validate_every": 3, "checkpoint_every": 1}
 
 
 @pytest.fixture
 def folder(tone_clips: list[Clip], make_voice: Callable[..., Voice], tmp_path: Path) -> Path:
     """A voice without dropout, and a corpus."""
-    kinds = ("hidden", "attention", "activation", "duration_predictor", "wavenet")
-    save_voice(make_voice(**{f"{kind}_dropout": 0.0 for kind in kinds}), tmp_path / "base", "base\n")
+    save_voice(make_voice(**STILL), tmp_path / "base", "base\n")
     data = tmp_path / "data"
     (tmp_path / "clips").rename(data)
     write_metadata(data / "metadata.csv", [(clip.path.name, clip.text) for clip in tone_clips])
@@ -53,7 +49,7 @@ def logged_steps(run: Path) -> list[int]:
 
 
 @pytest.mark.slow
-def test_a_training_killed_three_times_ends_with_the_very_same_weights_as_one_left_alone(folder: Path) -> None:
+def test_a_training_killed_three_times_ends_with_the_very_same_weights_as_one_left_alone(folder):
     settings = {**SETTINGS, "steps": 24}
     whole = training_process.build(folder, "whole", settings)
     whole.run()
@@ -77,28 +73,22 @@ def test_a_training_killed_three_times_ends_with_the_very_same_weights_as_one_le
 
 
 @pytest.mark.slow
-def test_two_processes_train_the_voice_that_one_would_and_only_the_main_one_writes(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_processes_train_the_voice_that_one_would_and_only_the_main_one_writes(folder, monkeypatch):
     # A large eps keeps Adam's quotient from magnifying the rounding of gradients that are zero but for rounding.
     settings = {**SETTINGS, "batch_size": 5, "eps": 1e-2, "learning_rate": 1e-2}
-    for name in ("randn_like", "randn", "rand"):
-        monkeypatch.setattr(torch, name, getattr(torch, name))  # gives them back after the test
+    give_back_chance(monkeypatch)
     one = training_process.build(folder, "one", {**settings, "steps": 4})
     before = {f"generator.{name}": value.clone() for name, value in one.voice.model.state_dict().items()}
     two_processes.no_chance()
     one.run()
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     with locked(folder / "two"):  # another training has it: both end, and none waits for the other
-        arguments = [str(folder), "two", json.dumps(settings), "still"]
-        done = subprocess.run([*LAUNCH, SCRIPT, *arguments], env=environment, capture_output=True, timeout=600)
-        said = done.stderr.decode("utf-8", "replace")
-        assert done.returncode != 0 and f"TrainingError: Another training is running in {folder / 'two'}" in said
+        done = launch(SCRIPT, folder, "two", json.dumps(settings), "still")
+        said = f"TrainingError: Another training is running in {folder / 'two'}"
+        assert done.returncode != 0 and said in done.stderr
     assert not (folder / "two").exists()
     for steps in (2, 4):  # the second time they go on from the main one's checkpoint
-        arguments = [str(folder), "two", json.dumps({**settings, "steps": steps}), "still"]
-        done = subprocess.run([*LAUNCH, SCRIPT, *arguments], env=environment, capture_output=True, timeout=600)
-        assert done.returncode == 0, done.stderr.decode("utf-8", "replace")[-3000:]
+        done = launch(SCRIPT, folder, "two", json.dumps({**settings, "steps": steps}), "still")
+        assert done.returncode == 0, done.stderr[-3000:]
     expected, found = weights(folder / "one"), weights(folder / "two")
     for name, start in before.items():
         move = (expected[name] - start).norm()
@@ -110,3 +100,48 @@ def test_two_processes_train_the_voice_that_one_would_and_only_the_main_one_writ
     assert not torch.equal(*(numbers["torch"] for numbers in state["random"]))  # each draws for its own clips
     scores = [torch.load(folder / name / "best.pt")["score"] for name in ("one", "two")]
     assert scores[0] == pytest.approx(scores[1], rel=1e-3)
+
+
+def give_back_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the test, `no_chance` has changed nothing."""
+    for name in ("randn_like", "randn", "rand"):
+        monkeypatch.setattr(torch, name, getattr(torch, name))
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
+    """What each of the two processes wrote."""
+    folder = tmp_path_factory.mktemp("processes")
+    done = launch(two_processes.__file__, folder)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
+
+
+def test_two_processes_make_the_update_of_the_joint_batch(found, monkeypatch):
+    give_back_chance(monkeypatch)
+    cpu = SimpleNamespace(device=torch.device("cpu"), num_processes=1)
+    step = two_processes.new_step(seed=5, state=cpu)
+    before = two_processes.weights(step)
+    two_processes.no_chance()
+    expected = [step([two_processes.batch(0, 1, 2, 3, 4)]) for _ in range(two_processes.STEPS)]
+    after = two_processes.weights(step)
+    assert [process["processes"] for process in found] == [2, 2]
+    first, second = found
+    assert first["outcomes"] == second["outcomes"] and first["trained"].keys() == second["trained"].keys()
+    assert all(torch.equal(value, second["trained"][name]) for name, value in first["trained"].items())
+    for process in found:
+        for outcome, joint in zip(process["outcomes"], expected, strict=True):
+            for values in ("terms", "gradient_norms", "diagnostics"):
+                assert outcome[values] == pytest.approx(getattr(joint, values), rel=1e-3, abs=1e-6), values
+            assert outcome["skipped"] is joint.skipped is None
+        for name, start in before.items():
+            move = (after[name] - start).norm()
+            assert (process["trained"][name] - after[name]).norm() <= 2e-3 * move + 1e-7, name
+    assert sum(not torch.equal(after[name], start) for name, start in before.items()) > 100
+
+
+def test_what_is_not_finite_in_one_process_is_skipped_by_both(found):
+    assert found[0]["spoilt"] == found[1]["spoilt"]
+    assert found[0]["spoilt"].startswith("discriminator and generator: loss ")
+    for process in found:
+        assert all(torch.equal(value, process["trained"][name]) for name, value in process["after"].items())

@@ -33,6 +33,8 @@ TINY_CONFIG = {
     "spectrogram_bins": AUDIO.n_fft // 2 + 1,
     "sampling_rate": AUDIO.sampling_rate,
 }
+# Changes of that: no dropout.
+STILL = {f"{kind}_dropout": 0.0 for kind in ("hidden", "attention", "activation", "duration_predictor", "wavenet")}
 TINY_DISCRIMINATOR = DiscriminatorSettings(
     scale_channels=(4, 8, 8, 8, 8, 8), scale_groups=(1, 2, 2, 2, 2, 1), period_channels=(4, 8, 8, 8, 8)
 )

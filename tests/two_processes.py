@@ -1,14 +1,13 @@
-"""One process of `test_distributed.py`: trains a little, and writes down what it found.
+"""One process of `test_processes.py`: trains a little in FOLDER, and writes down what it found."""
 
-accelerate launch --multi_gpu --num_processes 2 two_processes.py FOLDER
-"""
-
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import torch
 from accelerate import PartialState
-from tiny import AUDIO, TINY_CONFIG, TINY_DISCRIMINATOR
+from tiny import AUDIO, STILL, TINY_CONFIG, TINY_DISCRIMINATOR
 from torch import Tensor
 from transformers import VitsConfig
 
@@ -26,6 +25,20 @@ STEPS = 2
 SETTINGS = TrainingSettings(segment_samples=SEGMENT, learning_rate=1e-2, eps=1e-2)
 
 
+def launch(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the script in two processes that train together."""
+    options = ("--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--main_process_port", "0")
+    options += ("--mixed_precision", "no", "--dynamo_backend", "no")
+    return subprocess.run(
+        [sys.executable, "-m", "accelerate.commands.launch", *options, script, *map(str, arguments)],
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=600,
+    )
+
+
 def no_chance() -> None:
     """No noise, and every slice from the middle of its clip: no process then needs the other's random numbers."""
     torch.randn_like = torch.zeros_like
@@ -35,9 +48,7 @@ def no_chance() -> None:
 
 def new_step(seed: int, state: PartialState) -> TrainingStep:
     torch.manual_seed(seed)
-    dropouts = ("hidden", "attention", "activation", "duration_predictor", "wavenet")
-    still = {f"{name}_dropout": 0.0 for name in dropouts}
-    model = new_model(VitsConfig(vocab_size=20, **{**TINY_CONFIG, **still}))
+    model = new_model(VitsConfig(vocab_size=20, **{**TINY_CONFIG, **STILL}))
     with torch.no_grad():
         for parameter in model.decoder.parameters():
             parameter.normal_(0.0, 0.15)
