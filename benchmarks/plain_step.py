@@ -1,15 +1,13 @@
 """The baseline: one adversarial VITS step in the usual form, full size, random weights and random clips.
 
 Real and generated slices pass the discriminator one after the other in the D step and the G step, the G step leaves
-gradients in the discriminator, weight norm is torch's own, and AdamW is torch's default.
+gradients in the discriminator, and AdamW is torch's default.
 """
 
 import dataclasses
 import time
 
 import torch
-from torch import nn
-from torch.nn.utils import parametrizations, parametrize
 from transformers import VitsConfig
 
 from kurdtts_lib.core.settings import AudioSettings
@@ -50,20 +48,11 @@ def random_batch(size: int) -> Batch:
     return Batch(ids, mask, text_lengths, spectrograms, frame_lengths, waveforms)
 
 
-def with_torch_weight_norm(discriminator: VitsDiscriminator) -> VitsDiscriminator:
-    """Replace the library's weight norm by torch's; same parameters."""
-    for module in list(discriminator.modules()):
-        if isinstance(module, nn.Conv1d | nn.Conv2d):
-            parametrize.remove_parametrizations(module, "weight")
-            parametrizations.weight_norm(module)
-    return discriminator
-
-
 class PlainStep:
     """Call with a batch; returns the seconds of each phase."""
 
     def __init__(self, generator: TrainableVits, discriminator: VitsDiscriminator) -> None:
-        self.generator, self.discriminator = generator, with_torch_weight_norm(discriminator)
+        self.generator, self.discriminator = generator, discriminator
         self.optimizers = [
             torch.optim.AdamW(module.parameters(), lr=2e-5, betas=(0.8, 0.99), eps=1e-9)
             for module in (generator, discriminator)

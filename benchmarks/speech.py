@@ -203,15 +203,15 @@ def _with_torch(form: str, folder: Path, threads: int) -> Speaker:
 
     from kurdtts_lib.text import encode, split
     from kurdtts_lib.vits import generation, inference
-    from kurdtts_lib.vits.optimised_ops import OptimisedOps
     from kurdtts_lib.vits.voice import load_voice
+    from kurdtts_lib.vits.winograd import Convolutions
 
     torch.set_num_threads(threads)
     voice = load_voice(folder)
     precision = torch.bfloat16 if form == "bf16" else torch.float32
 
     def decode(*arguments: Any) -> torch.Tensor:
-        with OptimisedOps():
+        with Convolutions():
             return inference.decode(*arguments)
 
     if form == "points":

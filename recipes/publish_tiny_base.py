@@ -20,7 +20,7 @@ from kurdtts_lib.audio.io import decode
 from kurdtts_lib.core.files import atomic_path
 from kurdtts_lib.core.settings import REPOSITORY
 from kurdtts_lib.evaluation.validation import validator
-from kurdtts_lib.speech.raw import speak
+from kurdtts_lib.speech import speak
 from kurdtts_lib.vits.checkpoint import checkpoints
 from kurdtts_lib.vits.log import History, read_log
 from kurdtts_lib.vits.trainer import Trainer
@@ -59,7 +59,7 @@ def measure(voice: Voice) -> dict:
     """Distances to the right and to a wrong sentence; two floors: noise, and the same reader's other sentence."""
     clips = load_clips()[2]
     recordings = [decode(clip.path, AUDIO.sampling_rate) for clip in clips]
-    speech = [speak(voice, clip.text) for clip in clips]
+    speech = [speak(voice, clip.text, level=False) for clip in clips]
     wrong = other_sentences(recordings)
     random = np.random.default_rng(1)
     metrics: dict = {"sentences": len(clips)}
@@ -197,7 +197,7 @@ def main() -> None:
     samples = {}
     for number, clip in enumerate(load_clips()[2][:SAMPLES], 1):
         samples[f"{number}-machine-reader.wav"] = decode(clip.path, AUDIO.sampling_rate)
-        samples[f"{number}-tiny-kmr.wav"] = speak(voice, clip.text)
+        samples[f"{number}-tiny-kmr.wav"] = speak(voice, clip.text, level=False)
     save_voice(voice, TARGET, readme(metrics, log, parameters), samples, half_precision=True)
     draw_curve(log, TARGET / "curve.png")
     # The metrics are of the unsaved voice: saving in 16 bits must not change those that the card shows.

@@ -207,7 +207,7 @@ def test_only_what_decides_is_measured_and_it_is_what_the_measures_say(
 
     def likeness(speech: Sequence[np.ndarray]) -> finetune.Likeness:
         spoken = iter(speech)
-        monkeypatch.setattr(finetune, "speak_spoken", lambda *_: next(spoken))
+        monkeypatch.setattr(finetune, "speak", lambda *_, **how: next(spoken))
         return task._likeness(task.trainer.voice, clips)
 
     found = likeness(speech)

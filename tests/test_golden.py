@@ -33,7 +33,7 @@ from kurdtts_lib.service.app import create_app
 from kurdtts_lib.service.state import ServiceSettings
 from kurdtts_lib.speech import synthesis
 from kurdtts_lib.text import normalize
-from kurdtts_lib.vits import precision
+from kurdtts_lib.vits import generation
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.initialisation import new_model, new_tokenizer
 from kurdtts_lib.vits.trainer import Trainer
@@ -93,7 +93,7 @@ def losses(folder: Path) -> list[dict[str, float]]:
 def spoken() -> np.ndarray:
     """In float32: processors with bfloat16 would take it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(precision, "best_precision", lambda model: torch.float32)
+        patch.setattr(generation, "best_precision", lambda model: torch.float32)
         return synthesis.speak(load_voice(REPOSITORY / "models" / "tiny-kmr"), SPEECH)
 
 

@@ -10,8 +10,8 @@ import torch
 from kurdtts_lib.cli import app, train
 from kurdtts_lib.cli.setting_arguments import types_of
 from kurdtts_lib.core.settings import TrainingSettings, load_profile
-from kurdtts_lib.vits.fingerprint import FREE
 from kurdtts_lib.vits.monitor import BEGIN_AGAIN, CONDITIONS, WINDOW, Monitor
+from kurdtts_lib.vits.state import FREE
 from kurdtts_lib.vits.step import TrainingStep
 
 HEALTHY = {"rms_db": -23.0, "real_rms_db": -22.0, "peak": 0.8, "clipped": 0.0, "dc": 0.001}

@@ -67,7 +67,7 @@ def test_without_names_the_base_and_the_current_voice_are_judged(
     prepared: Path, voices: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
     monkeypatch.setattr(
-        "kurdtts_lib.evaluation.evaluate.speak_spoken", lambda voice, text: np.full(8000, 0.1, np.float32)
+        "kurdtts_lib.evaluation.evaluate.speak", lambda voice, text, **how: np.full(8000, 0.1, np.float32)
     )
     assert app.main(["judge", "--data-dir", str(prepared), "--sentences", "1"]) == 1
     assert "Voice 1 does not say which profile" in capsys.readouterr().err

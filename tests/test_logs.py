@@ -22,13 +22,13 @@ EVENTS = [Event(0, "best", "Ş, ê and \u2028 stay as they are."), Event(2, "war
 def folder(tmp_path):
     """A log of three steps."""
     with TrainingLog(tmp_path, 0, tensorboard=False) as log:
-        log.write_validation(VALIDATIONS[0])
-        log.write_event(EVENTS[0])
+        log.write(VALIDATIONS[0])
+        log.write(EVENTS[0])
         for step in STEPS[:2]:
-            log.write_step(step)
-        log.write_validation(VALIDATIONS[1])
-        log.write_event(EVENTS[1])
-        log.write_step(STEPS[2])
+            log.write(step)
+        log.write(VALIDATIONS[1])
+        log.write(EVENTS[1])
+        log.write(STEPS[2])
     return tmp_path
 
 

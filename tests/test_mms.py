@@ -145,6 +145,7 @@ def test_a_training_of_an_mms_voice_begins_with_its_discriminator(hub, monkeypat
     torch.testing.assert_close(found.detach(), hub.weights["discriminators.0.convs.0.bias"], atol=0, rtol=0)
 
 
+@pytest.mark.slow
 def test_of_several_processes_one_fetches_and_all_have_it_or_none(tmp_path):
     done = launch(mms_process.__file__, tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -11,7 +11,7 @@ from kurdtts_lib.core.files import read_json
 from kurdtts_lib.core.settings import REPOSITORY, AudioSettings, describe, load_profile
 from kurdtts_lib.core.settings import home as home_folder
 from kurdtts_lib.core.training_settings import PRESETS, TrainingSettings, with_preset
-from kurdtts_lib.vits.fingerprint import FREE
+from kurdtts_lib.vits.state import FREE
 
 
 @pytest.mark.parametrize("name", ["big", "", " ", "Sample"])

@@ -408,6 +408,6 @@ def test_weights_that_are_not_finite_never_replace_a_checkpoint(start):
 
 def test_a_voice_whose_sound_is_not_a_number_ends_the_training(start, tone_clips, monkeypatch):
     broken = np.full(16_000, np.nan, np.float32)
-    monkeypatch.setattr("kurdtts_lib.evaluation.validation.speak_spoken", lambda voice, text: broken)
+    monkeypatch.setattr("kurdtts_lib.evaluation.validation.speak", lambda voice, text, **how: broken)
     with pytest.raises(TrainingError, match="sound is not a number"):
         start(held_out=tone_clips[5:]).run()

@@ -1,6 +1,7 @@
 """A saved voice is the same voice, for us and for plain transformers; a damaged one is an error."""
 
 import dataclasses
+import functools
 import json
 import random
 import re
@@ -15,11 +16,12 @@ from transformers import VitsModel, VitsTokenizer, pipeline
 from transformers.utils import logging
 
 from kurdtts_lib.core.errors import TextError, VoiceError
-from kurdtts_lib.speech.raw import speak
+from kurdtts_lib.speech import synthesis
 from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import Voice, apply_decoder_weight_norm, load_voice, save_voice
 
 SENTENCE = "ez diçim malê"
+speak = functools.partial(synthesis.speak, level=False)
 SAMPLE = np.full(800, 0.25, dtype=np.float32)
 
 

@@ -54,8 +54,8 @@ def test_a_fine_tuned_voice_is_the_best_one_and_carries_its_origin_figures_and_s
     monkeypatch.setattr("kurdtts_lib.evaluation.validation.validate", validate)
     trainer = finetune.prepare_training(profile)
     assert trainer.run()
-    spoken = evaluation.speak_spoken
-    monkeypatch.setattr(evaluation, "speak_spoken", lambda voice, text: (judged.append(text), spoken(voice, text))[1])
+    spoken = evaluation.speak
+    monkeypatch.setattr(evaluation, "speak", lambda _, text, **how: (judged.append(text), spoken(_, text, **how))[1])
     result = finetune.finish_training(trainer, profile, told.append)
 
     # The best voice is published, and its figures are of sentences that chose nothing.

@@ -21,7 +21,7 @@ from kurdtts_lib.evaluation.metrics import (
     recording_metrics,
     sentence_metrics,
 )
-from kurdtts_lib.speech.raw import speak_spoken
+from kurdtts_lib.speech import speak
 from kurdtts_lib.vits.mel import linear_spectrogram
 from kurdtts_lib.vits.voice import Voice
 
@@ -41,8 +41,8 @@ class System:
 
 
 def system_of(voice: Voice) -> System:
-    rate = voice.model.config.sampling_rate
-    return System(functools.partial(speak_spoken, voice), rate, functools.partial(resynthesise, voice))
+    say = functools.partial(speak, voice, level=False, normalized=True)
+    return System(say, voice.sampling_rate, functools.partial(resynthesise, voice))
 
 
 @torch.inference_mode()

@@ -12,7 +12,7 @@ from kurdtts_lib.audio.io import decode, write_wav
 from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.data.dataset import Clip, sampled
-from kurdtts_lib.speech.raw import speak_spoken
+from kurdtts_lib.speech import speak
 from kurdtts_lib.vits.checkpoint import write_error
 from kurdtts_lib.vits.log import Validation
 from kurdtts_lib.vits.voice import Voice
@@ -44,7 +44,8 @@ def validate(voice: Voice, step: int, clips: Sequence[Clip], audio: AudioSetting
     """
     mel_distances, loudness = [], []
     for number, clip in enumerate(clips, 1):
-        speech, recording = speak_spoken(voice, clip.text), decode(clip.path, audio.sampling_rate)
+        speech = speak(voice, clip.text, level=False, normalized=True)
+        recording = decode(clip.path, audio.sampling_rate)
         if not np.isfinite(speech).all():
             raise TrainingError(
                 f"After step {step} the voice's sound is not a number. The last checkpoint is whole: start again with "

@@ -22,7 +22,7 @@ from kurdtts_lib.evaluation.validation import validator
 from kurdtts_lib.feedback.database import now
 from kurdtts_lib.feedback.replay import REPLAY_CLIPS, hold_out, mix, ordinary_sentences
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.speech.raw import speak_spoken
+from kurdtts_lib.speech import speak
 from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices import registry
@@ -182,7 +182,8 @@ class FeedbackTraining:
         for text in ordinary_sentences(4 * RETENTION_SENTENCES):
             path = self.folder / "own-speech" / f"{hashlib.sha256(text.encode('utf-8')).hexdigest()[:12]}.wav"
             if not path.is_file():
-                write_wav(path, speak_spoken(voice, text, seed=2), self.profile.audio.sampling_rate)
+                waveform = speak(voice, text, seed=2, level=False, normalized=True)
+                write_wav(path, waveform, self.profile.audio.sampling_rate)
             clips.append(Clip(path, text))
         return Parts(clips[RETENTION_SENTENCES:], [], clips[:RETENTION_SENTENCES]), True
 
@@ -222,7 +223,7 @@ class FeedbackTraining:
         )
 
     def _likeness(self, voice: Voice, clips: Sequence[Clip]) -> Likeness:
-        audio, speech = self.profile.audio, [speak_spoken(voice, clip.text) for clip in clips]
+        audio, speech = self.profile.audio, [speak(voice, clip.text, level=False, normalized=True) for clip in clips]
         pairs = list(zip(load(clips, audio), speech, strict=True))
         return Likeness(
             mel_distance=float(np.mean([distances.mel_distance(*pair, audio) for pair in pairs])),

@@ -1,7 +1,6 @@
 """Text of any length to publishable speech: clause by clause, with timings, to a file or as a stream."""
 
-from kurdtts_lib.speech.audio_files import FORMATS, encode_sound, save_speech
-from kurdtts_lib.speech.subtitles import srt
+from kurdtts_lib.speech.audio_files import FORMATS, encode_sound, save_speech, srt
 from kurdtts_lib.speech.synthesis import SpokenClause, speak, stream
 
 __all__ = ["FORMATS", "SpokenClause", "encode_sound", "save_speech", "speak", "srt", "stream"]

@@ -1,8 +1,8 @@
-"""Speech as audio files in common formats, written while it is synthesised."""
+"""Speech as audio files in common formats, written while it is synthesised, with subtitles beside them."""
 
 import dataclasses
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,7 @@ import soundfile
 from kurdtts_lib.audio.io import resample, sixteen_bits
 from kurdtts_lib.core.errors import AudioError
 from kurdtts_lib.core.files import atomic_path, write_text
-from kurdtts_lib.speech.subtitles import srt
-from kurdtts_lib.speech.synthesis import Speaker, stream
+from kurdtts_lib.speech.synthesis import Speaker, SpokenClause, stream
 
 FORMATS = {
     "wav": ("WAV", "PCM_16"),
@@ -44,7 +43,11 @@ def save_speech(
     activity, and the number of all characters. Raises AudioError for another extension, TextError as `stream` does. An
     existing file is replaced only when the new one is complete.
     """
-    container, subtype = _format(target)
+    extension = target.suffix.lower().removeprefix(".")
+    if extension not in FORMATS:
+        endings = ", ".join(f".{ending}" for ending in FORMATS)
+        raise AudioError(f"{target} names no form of sound. Let the name end in one of: {endings}.")
+    container, subtype = FORMATS[extension]
     rate = voice.sampling_rate
     clauses = stream(voice, text, seed, speed, noise_scale)
     spoken, characters, seconds = [], 0, 0.0
@@ -63,14 +66,6 @@ def save_speech(
     return seconds
 
 
-def _format(target: Path) -> tuple[str, str]:
-    file_format = FORMATS.get(target.suffix.lower().removeprefix("."))
-    if file_format is None:
-        endings = ", ".join(f".{ending}" for ending in FORMATS)
-        raise AudioError(f"{target} names no form of sound. Let the name end in one of: {endings}.")
-    return file_format
-
-
 def _write(file: Any, waveform: np.ndarray, rate: int) -> None:
     samples = sixteen_bits(waveform)
     for begin in range(0, len(samples), rate):  # in pieces: a long waveform overflows the stack of the encoders
@@ -86,3 +81,29 @@ def encode_sound(waveform: np.ndarray, rate: int, file_format: str) -> bytes:
     with soundfile.SoundFile(buffer, "w", rate, 1, format=container, subtype=subtype) as file:
         _write(file, waveform, rate)
     return buffer.getvalue()
+
+
+def srt(clauses: Iterable[SpokenClause], words: bool = False) -> str:
+    """Subtitles in SubRip format (.srt): one for each sentence, or for each word."""
+    rows = [word for clause in clauses for word in clause.words] if words else _sentences(clauses)
+    return "\n".join(
+        f"{number}\n{_clock(start)} --> {_clock(end)}\n{' '.join(text.split())}\n"
+        for number, (text, start, end) in enumerate(rows, 1)
+    )
+
+
+def _sentences(clauses: Iterable[SpokenClause]) -> list[tuple[str, float, float]]:
+    rows: list[tuple[str, float, float]] = []
+    begins = True
+    for clause in clauses:
+        text, start = (clause.text, clause.start) if begins else (f"{rows[-1][0]} {clause.text}", rows.pop()[1])
+        rows.append((text, start, clause.end))
+        begins = clause.ends_sentence
+    return rows
+
+
+def _clock(seconds: float) -> str:
+    milliseconds = round(1000 * seconds)
+    minutes, rest = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02d}:{minutes:02d}:{rest // 1000:02d},{rest % 1000:03d}"

@@ -1,4 +1,4 @@
-"""Synthesises a text clause by clause, at a common loudness, with defined pauses and the times of the words."""
+"""Synthesises a text clause by clause, with defined pauses and the times of the words."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,9 +33,9 @@ class Speaker(Protocol):
         """The characters that it knows, as token ids."""
 
     def utterances(
-        self, clauses: Iterable[Sequence[int]], seed: int, speed: float, noise_scale: float
+        self, clauses: Iterable[Sequence[int]], seed: int, speed: float, noise_scale: float, exact: bool = False
     ) -> Iterator[Utterance]:
-        """Synthesise clauses from their token ids, each when it is requested."""
+        """Synthesise clauses from their token ids, each when it is requested. exact: in float32 on every machine."""
 
 
 @dataclass(frozen=True)
@@ -56,46 +56,63 @@ class SpokenClause:
     """Whether no clause of the same sentence follows."""
 
 
-def speak(voice: Speaker, text: str, seed: int = 1, speed: float = 1.0, noise_scale: float = 1.0) -> np.ndarray:
+def speak(
+    voice: Speaker,
+    text: str,
+    seed: int = 1,
+    speed: float = 1.0,
+    noise_scale: float = 1.0,
+    level: bool = True,
+    normalized: bool = False,
+) -> np.ndarray:
     """The clauses of `stream` as one waveform: (samples,), float32, at `voice.sampling_rate` Hz."""
-    return np.concatenate([spoken.waveform for spoken in stream(voice, text, seed, speed, noise_scale)])
+    spoken = stream(voice, text, seed, speed, noise_scale, level, normalized)
+    return np.concatenate([clause.waveform for clause in spoken])
 
 
 def stream(
-    voice: Speaker, text: str, seed: int = 1, speed: float = 1.0, noise_scale: float = 1.0
+    voice: Speaker,
+    text: str,
+    seed: int = 1,
+    speed: float = 1.0,
+    noise_scale: float = 1.0,
+    level: bool = True,
+    normalized: bool = False,
 ) -> Iterator[SpokenClause]:
     """Synthesise a text of any length clause by clause, each when it is requested; none is kept in memory.
 
     speed: 2 takes half the time, pauses too, at the same pitch. noise_scale: a factor on the voice's own noise scales,
     which vary melody and rhythm; 0 is the flattest. The same seed gives the same samples on the same processor, from
-    any number of threads at once. bfloat16 is used if the processor supports it and the voice's error is small.
-    Raises TextError at once, before anything is synthesised, for text that the voice cannot say.
+    any number of threads at once. level: every clause is trimmed and brought to one loudness, and bfloat16 is used if
+    the processor supports it and the voice's error is small; False gives what the model gives, in float32, as the
+    evaluation measures it. normalized: `text` is the already normalised text of a prepared clip, one clause, and the
+    user's lexicon is not applied.
+    Raises TextError, before anything is synthesised, for text that the voice cannot say.
     """
-    clauses = clauses_of(text, voice.tokenizer)
-    return _stream(voice, clauses, seed, speed, noise_scale)
-
-
-def _stream(
-    voice: Speaker, clauses: list[Clause], seed: int, speed: float, noise_scale: float
-) -> Iterator[SpokenClause]:
-    rate = voice.sampling_rate
+    clauses = [Clause(text, (text,), (), 0.0, True)] if normalized else clauses_of(text, voice.tokenizer)
     ids = (encode_spoken(chunk, voice.tokenizer, clause.text) for clause in clauses for chunk in clause.chunks)
-    raw = voice.utterances(ids, seed, speed, noise_scale)
+    utterances = voice.utterances(ids, seed, speed, noise_scale, exact=not level)
+    return _spoken(clauses, utterances, voice.sampling_rate, speed, level)
+
+
+def _spoken(
+    clauses: list[Clause], synthesised: Iterator[Utterance], rate: int, speed: float, levelled: bool
+) -> Iterator[SpokenClause]:
     samples = 0
     for clause in clauses:
-        utterances = list(itertools.islice(raw, len(clause.chunks)))
+        utterances = list(itertools.islice(synthesised, len(clause.chunks)))
         waveform = np.concatenate([utterance.waveform for utterance in utterances])
-        kept = voiced_part(frame_levels(waveform, rate), rate, SPEECH_EDGE_DB, PAD_SECONDS)
-        begins, ends = _character_times(utterances) - (kept.start or 0)
-        waveform = level(waveform[kept], rate)
-        words = tuple(
-            (word.text, *((samples + np.clip([begins[word.start], ends[word.end - 1]], 0, len(waveform))) / rate))
-            for word in clause.words
-        )
-        pause = round(clause.pause / speed * rate)
-        times = samples / rate, (samples + len(waveform)) / rate
-        samples += len(waveform) + pause
-        yield SpokenClause(clause.text, np.pad(waveform, (0, pause)), *times, words, clause.ends_sentence)
+        times = _character_times(utterances)
+        if levelled:
+            kept = voiced_part(frame_levels(waveform, rate), rate, SPEECH_EDGE_DB, PAD_SECONDS)
+            times -= kept.start or 0
+            waveform = level(waveform[kept], rate)
+        begins, ends = (samples + np.clip(times, 0, len(waveform))) / rate
+        words = tuple((word.text, begins[word.start], ends[word.end - 1]) for word in clause.words)
+        start, end = samples / rate, (samples + len(waveform)) / rate
+        waveform = np.pad(waveform, (0, round(clause.pause / speed * rate)))
+        samples += len(waveform)
+        yield SpokenClause(clause.text, waveform, start, end, words, clause.ends_sentence)
 
 
 def _character_times(utterances: list[Utterance]) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import pickle
 import random
-import re
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -46,21 +45,16 @@ def restore_random_state(state: dict[str, Any]) -> None:
 
 def checkpoints(folder: Path) -> list[Path]:
     """The checkpoints of the training in `folder`, the newest last."""
-    return sorted((folder / FOLDER).glob("step-*.pt"), key=_step_of)
+    return sorted((folder / FOLDER).glob("step-*.pt"), key=lambda path: int(path.stem.removeprefix("step-")))
 
 
 def newest_step(folder: Path) -> int:
     """The step of the newest checkpoint; 0 if there is none."""
-    return max(map(_step_of, checkpoints(folder)), default=0)
-
-
-def _step_of(path: Path) -> int:
-    return int(re.sub(r"\D", "", path.stem))
+    return max((int(path.stem.removeprefix("step-")) for path in checkpoints(folder)), default=0)
 
 
 def save_step(folder: Path, step: int, state: Mapping[str, Any], keep: int) -> None:
-    """Write the checkpoint of `step`, then delete all but the newest `keep`. Raises TrainingError
-    as `save_checkpoint` does."""
+    """`save_checkpoint` for `step`, then delete all but the newest `keep`."""
     save_checkpoint(folder / FOLDER / f"step-{step:06d}.pt", state)
     for old in checkpoints(folder)[:-keep]:
         _delete(old)

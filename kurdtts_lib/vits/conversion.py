@@ -15,12 +15,13 @@ from typing import Any
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
-from transformers import VitsConfig, VitsModel, VitsTokenizer
+from transformers import VitsConfig, VitsModel
 
 from kurdtts_lib.core.cards import render
 from kurdtts_lib.core.errors import VoiceError
-from kurdtts_lib.core.files import read_json, write_json
+from kurdtts_lib.core.files import read_json
 from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
+from kurdtts_lib.vits.initialisation import tokenizer_of
 from kurdtts_lib.vits.voice import WEIGHT_NORM_NAMES, Voice, apply_decoder_weight_norm, save_voice
 
 CONFIG = "config.json"
@@ -116,7 +117,8 @@ def read_generator(path: Path) -> Voice:
     apply_decoder_weight_norm(model)  # the original's decoder is saved with it; save_voice folds it
     durations = STOCHASTIC_DURATIONS if settings.use_stochastic_duration_prediction else DETERMINISTIC_DURATIONS
     _fill(model, _renamed(_read_weights(path), {**LAYERS, **durations}, path), path)
-    return Voice(model.eval(), _tokenizer(symbols, is_uroman))
+    with tempfile.TemporaryDirectory() as folder:
+        return Voice(model.eval(), tokenizer_of(symbols, Path(folder), is_uroman))
 
 
 def read_discriminator(path: Path) -> VitsDiscriminator:
@@ -155,11 +157,11 @@ def _renamed(weights: Mapping[str, Tensor], layers: Mapping[str, str], path: Pat
     renamed, unknown = {}, []
     patterns = {re.escape(old).replace("N", r"(\d+)").replace(r"\*", "(.+)"): new for old, new in layers.items()}
     for name, value in weights.items():
-        matches = ((re.fullmatch(pattern, name), new) for pattern, new in patterns.items())
-        match, new = next(((match, new) for match, new in matches if match), (None, ""))
-        if match is None:
+        found = [(match, new) for pattern, new in patterns.items() if (match := re.fullmatch(pattern, name))]
+        if not found:
             unknown.append(name)
             continue
+        (match, new), *_ = found
         *index, rest = match.groups()
         target = new.replace("N", "".join(index)).replace("*", _renamed_inner(rest))
         # A convolution with kernel size 1 is a linear layer: (out, in, 1) -> (out, in).
@@ -175,14 +177,13 @@ def _renamed_inner(name: str) -> str:
 
 def _fill(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
     """Load `weights`, which must be exactly those of `module`."""
-    expected = module.state_dict().keys()
-    for problem, names in (("lacks", expected - weights.keys()), ("has too many", weights.keys() - expected)):
-        if names:
-            raise VoiceError(f"{path.name} {problem} weights: {_first(sorted(names))}.")
     try:
-        module.load_state_dict(weights)
+        missing, unexpected = module.load_state_dict(weights, strict=False)
     except RuntimeError as error:  # a wrong shape, which torch names
         raise VoiceError(f"{path.name} does not fit: {' '.join(str(error).split())}") from error
+    for problem, names in (("lacks", missing), ("has too many", unexpected)):
+        if names:
+            raise VoiceError(f"{path.name} {problem} weights: {_first(names)}.")
 
 
 def _first(names: list[str]) -> str:
@@ -249,12 +250,3 @@ def _settings(data: Mapping[str, Any], model: Mapping[str, Any], symbols: int) -
         prior_encoder_num_flows=FLOWS,
         duration_predictor_num_flows=FLOWS,
     )
-
-
-def _tokenizer(symbols: list[str], is_uroman: bool) -> VitsTokenizer:
-    with tempfile.TemporaryDirectory() as folder:  # transformers reads a vocabulary only from a file
-        vocabulary = Path(folder) / "vocab.json"
-        write_json(vocabulary, {symbol: number for number, symbol in enumerate(symbols)})
-        return VitsTokenizer(
-            str(vocabulary), pad_token=symbols[0], add_blank=True, phonemize=False, is_uroman=is_uroman
-        )

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from kurdtts_lib.vits.optimised_ops import weight_norm
+from torch.nn.utils.parametrizations import weight_norm
 
 LEAKY_SLOPE = 0.1
 

@@ -1,8 +1,8 @@
 """A new voice without a base voice: initial weights and tokenizer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -49,14 +49,17 @@ def new_tokenizer(folder: Path) -> VitsTokenizer:
     Writes `vocab.json` into `folder`: transformers reads a vocabulary only from a file.
     """
     symbols = ["n", *sorted(set(LETTERS) - {"n"}), " ", "-", "'", "_"]
+    return tokenizer_of(symbols, folder, unk_token="<unk>", language="kmr-script_latin", normalize=True)
+
+
+def tokenizer_of(symbols: Sequence[str], folder: Path, is_uroman: bool = False, **options: Any) -> VitsTokenizer:
+    """Symbols by their token ids; the first is padding and blank too. Writes `vocab.json` into `folder`."""
     write_json(folder / "vocab.json", {symbol: index for index, symbol in enumerate(symbols)})
     return VitsTokenizer(
         str(folder / "vocab.json"),
-        pad_token="n",
-        unk_token="<unk>",
-        language="kmr-script_latin",
+        pad_token=symbols[0],
         add_blank=True,
-        normalize=True,
         phonemize=False,
-        is_uroman=False,
+        is_uroman=is_uroman,
+        **options,
     )

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from kurdtts_lib.core.errors import TrainingError
@@ -75,31 +74,28 @@ class TrainingLog:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._file.close()
         if self._board:
             with _writing(self._folder) if error is None else suppress(OSError):  # the error is reported already
                 self._board.close()
 
-    def write_step(self, report: StepReport) -> None:
-        self._write(dataclasses.asdict(report))
-        self._plot("loss", report.terms, report.step)
-        self._plot("gradient_norm", report.gradient_norms, report.step)
-        self._plot("signal", report.signals, report.step)
-        self._plot("time", {"seconds": report.seconds, "wait_seconds": report.wait_seconds}, report.step)
-
-    def write_validation(self, validation: Validation) -> None:
-        self._write({"event": "validation", **dataclasses.asdict(validation)})
-        metrics = {name: value for name, value in dataclasses.asdict(validation).items() if name != "step"}
-        self._plot("validation", metrics, validation.step)
-
-    def write_event(self, event: Event) -> None:
-        self._write({"event": event.kind, "step": event.step, "text": event.text})
-        if self._board:
-            with _writing(self._folder):
-                self._board.add_text(event.kind, event.text, event.step)
+    def write(self, entry: "StepReport | Validation | Event") -> None:
+        values = dataclasses.asdict(entry)
+        if isinstance(entry, Event):
+            self._write({"event": entry.kind, "step": entry.step, "text": entry.text})
+            if self._board:
+                with _writing(self._folder):
+                    self._board.add_text(entry.kind, entry.text, entry.step)
+        elif isinstance(entry, Validation):
+            self._write({"event": "validation", **values})
+            self._plot("validation", {name: value for name, value in values.items() if name != "step"}, entry.step)
+        else:
+            self._write(values)
+            self._plot("loss", entry.terms, entry.step)
+            self._plot("gradient_norm", entry.gradient_norms, entry.step)
+            self._plot("signal", entry.signals, entry.step)
+            self._plot("time", {"seconds": entry.seconds, "wait_seconds": entry.wait_seconds}, entry.step)
 
     def _write(self, line: Mapping[str, Any]) -> None:
         data = (json.dumps(_finite(line), ensure_ascii=False, allow_nan=False) + "\n").encode()
@@ -148,6 +144,10 @@ class History:
     validations: list[Validation] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
+    def add(self, entry: StepReport | Validation | Event) -> None:
+        lists: dict[type, list] = {StepReport: self.steps, Validation: self.validations, Event: self.events}
+        lists[type(entry)].append(entry)
+
 
 def read_log(folder: Path, until: float = math.inf) -> History:
     """The log of the training in `folder` up to the step `until`; empty if there is none."""
@@ -159,11 +159,9 @@ def read_log(folder: Path, until: float = math.inf) -> History:
         kind = entry.pop("event", None)
         if kind is None:
             values = {name: _null_to_nan(entry[name]) for name in ("terms", "gradient_norms", "signals")}
-            history.steps.append(StepReport(**{**entry, **values}))
-        elif kind == "validation":
-            history.validations.append(Validation(**entry))
+            history.add(StepReport(**{**entry, **values}))
         else:
-            history.events.append(Event(kind=kind, **entry))
+            history.add(Validation(**entry) if kind == "validation" else Event(kind=kind, **entry))
     return history
 
 

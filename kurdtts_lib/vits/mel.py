@@ -14,23 +14,15 @@ LOG_FLOOR = 1e-5
 
 
 @lru_cache(maxsize=8)
-def _mel_filters(audio: AudioSettings, device: torch.device) -> Tensor:
+def _window_and_filters(audio: AudioSettings, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Hann window (win_length,) and mel filters (n_mels, n_fft // 2 + 1)."""
     filters = librosa.filters.mel(
-        sr=audio.sampling_rate,
-        n_fft=audio.n_fft,
-        n_mels=audio.n_mels,
-        fmin=audio.mel_fmin,
-        fmax=audio.mel_fmax,
+        sr=audio.sampling_rate, n_fft=audio.n_fft, n_mels=audio.n_mels, fmin=audio.mel_fmin, fmax=audio.mel_fmax
     )
     # Cached between calls: a tensor created in inference mode could not be used in training later.
     with torch.inference_mode(False):
-        return torch.from_numpy(filters).to(device=device, dtype=torch.float32)
-
-
-@lru_cache(maxsize=8)
-def _window(win_length: int, device: torch.device) -> Tensor:
-    with torch.inference_mode(False):
-        return torch.hann_window(win_length, device=device)
+        window = torch.hann_window(audio.win_length, device=device)
+        return window, torch.from_numpy(filters).to(device=device, dtype=torch.float32)
 
 
 def linear_spectrogram(waveform: Tensor, audio: AudioSettings) -> Tensor:
@@ -51,7 +43,7 @@ def linear_spectrogram(waveform: Tensor, audio: AudioSettings) -> Tensor:
             audio.n_fft,
             hop_length=audio.hop_length,
             win_length=audio.win_length,
-            window=_window(audio.win_length, waveform.device),
+            window=_window_and_filters(audio, waveform.device)[0],
             center=False,
             return_complex=True,
         )
@@ -64,7 +56,7 @@ def log_mel(spectrogram: Tensor, audio: AudioSettings) -> Tensor:
     spectrogram: (batch, n_fft // 2 + 1, frames). Returns (batch, n_mels, frames), float32.
     """
     with torch.autocast(spectrogram.device.type, enabled=False):
-        mel = _mel_filters(audio, spectrogram.device) @ spectrogram.float()
+        mel = _window_and_filters(audio, spectrogram.device)[1] @ spectrogram.float()
         return torch.log(mel.clamp_min(LOG_FLOOR))
 
 

@@ -1,6 +1,9 @@
-"""The state of a training, as a checkpoint stores it."""
+"""The state of a training, as a checkpoint stores it, and its identity: clips, voice and settings."""
 
 import dataclasses
+import hashlib
+import json
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,23 +12,24 @@ from typing import Any
 
 from accelerate import PartialState
 from accelerate.utils import gather_object, set_seed
-from transformers import VitsModel
 
 from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.settings import AudioSettings, TrainingSettings, describe
 from kurdtts_lib.vits.batches import ClipReader
 from kurdtts_lib.vits.checkpoint import random_state, restore_random_state
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
-from kurdtts_lib.vits.fingerprint import (
-    check_same,
-    fingerprint_of_clips,
-    fingerprint_of_version_0_1,
-    fingerprint_of_voice,
-)
 from kurdtts_lib.vits.generator import TrainableVits
 from kurdtts_lib.vits.monitor import Monitor
 from kurdtts_lib.vits.step import TrainingStep
 from kurdtts_lib.vits.voice import Voice, apply_decoder_weight_norm
+
+FREE = {
+    *("steps", "validate_every", "validation_clips", "patience", "checkpoint_every", "keep_checkpoints", "tensorboard"),
+    *("learning_rate", "discriminator_learning_rate", "lr_decay"),  # set at every step
+    *("accumulation", "mixed_precision", "gradient_checkpointing"),  # the same training up to rounding
+    "discriminator_warmup",  # fixed at the first step and stored in the checkpoint
+}
+"""Settings that may change while a training is stopped."""
 
 
 @dataclass
@@ -79,24 +83,20 @@ class TrainingState:
         set_seed(settings.seed + process.process_index)  # each process draws its own noise for its own clips
         self.voice, self.settings, self.process = voice, settings, process
         self.progress, self.health = TrainingProgress(), Monitor()
-        self._identity = {
+        # What the training learns from: the clips' names, encoded texts and lengths. Version 0.1 took the texts.
+        clips = list(zip(reader.clips, reader.input_ids, reader.frames, strict=True))
+        self._identity: dict[str, Any] = {
             "settings": describe(settings),
-            "data": fingerprint_of_clips(reader),
+            "data": _fingerprint(json.dumps([(clip.path.name, ids.tolist(), frames) for clip, ids, frames in clips])),
             "origin": fingerprint_of_voice(voice),
         }
-        self._old_data = fingerprint_of_version_0_1(reader)
-        if voice.discriminator is None:
-            self._add_discriminator()
+        self._old_data = _fingerprint(json.dumps([(clip.path.name, clip.text, frames) for clip, _, frames in clips]))
+        voice.discriminator = voice.discriminator or self._new_discriminator()
         apply_decoder_weight_norm(voice.model)
         generator = TrainableVits(voice.model, audio, settings.segment_samples, settings.gradient_checkpointing)
-        self.training_step = TrainingStep(generator, self._discriminator, settings, process)
+        self.training_step = TrainingStep(generator, voice.discriminator, settings, process)
 
-    @property
-    def _discriminator(self) -> VitsDiscriminator:
-        assert self.voice.discriminator is not None
-        return self.voice.discriminator
-
-    def _add_discriminator(self) -> None:
+    def _new_discriminator(self) -> VitsDiscriminator:
         warmup = self.settings.discriminator_warmup
         if warmup >= self.settings.steps:
             raise TrainingError(
@@ -110,11 +110,12 @@ class TrainingState:
             stacklevel=4,
         )
         self.progress.warmup = warmup
-        self.voice.discriminator = VitsDiscriminator()
+        return VitsDiscriminator()
 
     def weights(self) -> dict[str, Any]:
         """Both models' weights. Raises TrainingError if they are not finite: a good checkpoint must not be replaced."""
-        weights = {"generator": self.voice.model.state_dict(), "discriminator": self._discriminator.state_dict()}
+        modules = {"generator": self.voice.model, "discriminator": self.training_step.discriminator}
+        weights = {name: module.state_dict() for name, module in modules.items()}
         for module, state in weights.items():
             bad = [name for name, tensor in state.items() if not tensor.isfinite().all()]
             if bad:
@@ -138,10 +139,10 @@ class TrainingState:
     def load_state_dict(self, state: Mapping[str, Any], folder: Path) -> None:
         """Restore what `state_dict` returned. Raises TrainingError, naming `folder`, if it is of another training."""
         old = state["data"] == self._old_data
-        check_same({**state, "data": self._identity["data"]} if old else state, self._identity, folder)
+        self._check_same({**state, "data": self._identity["data"]} if old else state, folder)
         self.voice.model.load_state_dict(state["generator"])
         try:
-            self._discriminator.load_state_dict(state["discriminator"])
+            self.training_step.discriminator.load_state_dict(state["discriminator"])
         except RuntimeError as error:
             raise TrainingError(f"{folder} holds a training with a discriminator of other sizes: {error}") from error
         self.training_step.load_state_dict(state["step"])
@@ -159,13 +160,43 @@ class TrainingState:
         else:  # more processes than before: none was saved for this one
             set_seed(self.settings.seed + self.process.process_index + self.progress.step)
 
+    def _check_same(self, saved: Mapping[str, Any], folder: Path) -> None:
+        settings = self._identity["settings"].items()
+        changed = [name for name, value in settings if name not in FREE and saved["settings"].get(name) != value]
+        if changed:
+            raise TrainingError(
+                f"{folder} holds a training with other settings ({', '.join(sorted(changed))}). Resume it with its own "
+                "settings, choose another folder, or delete this one to start anew."
+            )
+        for kind, described in (("data", "on other clips or texts"), ("origin", "of another voice")):
+            if saved[kind] != self._identity[kind]:
+                raise TrainingError(
+                    f"{folder} holds a training {described}. Delete it, or choose another folder, to start anew."
+                )
 
-def voice_with(weights: Mapping[str, Any], like: Voice) -> Voice:
-    """A new voice of the same sizes as `like`, with the `weights` of a checkpoint."""
-    assert like.discriminator is not None
-    model, discriminator = VitsModel(like.model.config), VitsDiscriminator(like.discriminator.settings)
-    apply_decoder_weight_norm(model)
-    model.load_state_dict(weights["generator"])
-    discriminator.load_state_dict(weights["discriminator"])
-    model.to(like.model.device)  # type: ignore[arg-type]
-    return Voice(model.eval(), like.tokenizer, discriminator.to(like.model.device), dict(like.card))
+
+def _fingerprint(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def fingerprint_of_voice(voice: Voice) -> str:
+    """Hash of all weights of the voice that the training began with.
+
+    Without the discriminator's: where that is downloaded from the hub, a training can be resumed without a network.
+    """
+    digest = hashlib.sha256()
+    for tensor in voice.model.state_dict().values():
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def check_fit(voice: Voice, audio: AudioSettings) -> None:
+    """Raise TrainingError if the voice was not made for these audio settings."""
+    config = voice.model.config
+    expected = (config.sampling_rate, math.prod(config.upsample_rates), config.spectrogram_bins)
+    given = (audio.sampling_rate, audio.hop_length, audio.n_fft // 2 + 1)
+    if expected != given:
+        raise TrainingError(
+            f"The voice works with (sampling rate, hop length, spectrogram bins) = {expected}, the settings with "
+            f"{given}. Change the audio settings to the voice's."
+        )

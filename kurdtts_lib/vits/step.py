@@ -1,5 +1,6 @@
 """One training step: the D step, then the G step against the updated discriminator."""
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from torch.nn.utils import parametrize
 
 from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.settings import TrainingSettings
-from kurdtts_lib.vits import losses
+from kurdtts_lib.vits import losses, winograd
 from kurdtts_lib.vits.batches import Batch
 from kurdtts_lib.vits.checkpoint import random_state, restore_random_state
 from kurdtts_lib.vits.diagnostics import in_decibels, path_diagnostics, slice_diagnostics
@@ -73,6 +74,8 @@ class TrainingStep:
         _check_precision(self._autocast_type, state.device)
         in_fp16 = self._autocast_type is torch.float16
         self.scaler = torch.amp.GradScaler(state.device.type, init_scale=FIRST_LOSS_SCALE, enabled=in_fp16)
+        pays = winograd.pays(state.device, self.generator, self.discriminator)
+        self._convolutions = winograd.Convolutions if pays else contextlib.nullcontext
         rate_g, rate_d = settings.learning_rate, settings.discriminator_learning_rate
         self.base_rates = (rate_g, rate_g if rate_d is None else rate_d)
         self.optimizer_g = self._optimizer(self.generator, self.base_rates[0])
@@ -105,7 +108,7 @@ class TrainingStep:
         if not (adversarial or generator_learns):
             raise ValueError("adversarial and generator_learns are both False: nothing would learn")
         self.generator.train()
-        with OptimisedOps():
+        with OptimisedOps(), self._convolutions():
             return self._step(micro_batches_of(batches, self.state), adversarial, generator_learns)
 
     def _step(self, micro_batches: Sequence[MicroBatch], adversarial: bool, generator_learns: bool) -> StepOutcome:
@@ -118,7 +121,10 @@ class TrainingStep:
                 restore_random_state(before)  # the forward passes are repeated with the same slices and noise
         if generator_learns and not any(update.not_finite for update in updates.values()):
             updates["generator"] = self._generator_step(micro_batches, kept, adversarial)
-        skipped = _describe_skipped(updates, generator_learns)
+        faults = {name: update.not_finite for name, update in updates.items() if update.not_finite}
+        skipped = next((f"{name}: {', '.join(found)}" for name, found in faults.items()), None)
+        if skipped and "discriminator" in faults and generator_learns:
+            skipped = skipped.replace("discriminator:", "discriminator and generator:", 1)
         return StepOutcome(
             terms={name: value for update in reversed(updates.values()) for name, value in update.terms.items()},
             gradient_norms={name: update.gradient_norm for name, update in reversed(updates.items())},
@@ -283,14 +289,6 @@ class TrainingStep:
 def _diagnostics(micro_batch: MicroBatch, outputs: GeneratorOutputs) -> dict[str, Tensor]:
     slices = slice_diagnostics(outputs.real, outputs.generated)
     return slices | path_diagnostics(outputs.durations, micro_batch.batch)
-
-
-def _describe_skipped(updates: Mapping[str, UpdateOutcome], generator_learns: bool) -> str | None:
-    for name, update in updates.items():
-        if update.not_finite:
-            also = " and generator" if name == "discriminator" and generator_learns else ""
-            return f"{name}{also}: {', '.join(update.not_finite)}"
-    return None
 
 
 def _check_precision(autocast_type: torch.dtype | None, device: torch.device) -> None:

@@ -29,10 +29,9 @@ from kurdtts_lib.vits.checkpoint import (
     save_step,
     write_error,
 )
-from kurdtts_lib.vits.fingerprint import check_fit
 from kurdtts_lib.vits.log import Event, History, StepReport, TrainingLog, Validation, cut_log, read_log
-from kurdtts_lib.vits.state import TrainingState, voice_with
-from kurdtts_lib.vits.voice import Voice
+from kurdtts_lib.vits.state import TrainingState, check_fit
+from kurdtts_lib.vits.voice import Voice, voice_with
 
 MAX_SKIPPED_IN_A_ROW = 10
 """fp16 halves its loss scale at each skipped step: ten times is a thousandth, which no ordinary overflow needs."""
@@ -71,28 +70,19 @@ class Trainer:
         self.process = this_process()
         check_fit(voice, audio)
         self.reader = ClipReader(train_clips, voice.tokenizer, audio, settings.segment_samples)
-        self.loader = BatchLoader(
-            self.reader,
-            settings,
-            self.process.process_index,
-            self.process.num_processes,
-            pin_memory=self.process.device.type == "cuda",
-        )
+        place = self.process.process_index, self.process.num_processes
+        self.loader = BatchLoader(self.reader, settings, *place, pin_memory=self.process.device.type == "cuda")
         self.validate = validate
         self.state = TrainingState(voice, self.reader, settings, audio, self.process)
-        self.progress, self.history = self.state.progress, History()
         saved = load_latest(folder)
         if saved:
-            self._resume(saved)
+            self.state.load_state_dict(saved, folder)
+        self.progress = self.state.progress
+        self.history = read_log(folder, self.step) if saved else History()
+        if not (folder / BEST).is_file():
+            self.progress.best_step = self.progress.best_score = None  # deleted: the next validation sets a new one
         # Restored by `run`, so that random numbers drawn in between by other code have no effect.
         self._random_state: dict[str, Any] | None = random_state()
-
-    def _resume(self, saved: dict[str, Any]) -> None:
-        self.state.load_state_dict(saved, self.folder)
-        self.progress = self.state.progress
-        if self.progress.best_step is not None and not (self.folder / BEST).is_file():
-            self.progress.best_step = self.progress.best_score = None  # deleted: the next validation sets a new one
-        self.history = read_log(self.folder, self.step)
 
     @property
     def step(self) -> int:
@@ -156,25 +146,24 @@ class Trainer:
         return self.finished
 
     def _lock_folder(self, stack: ExitStack) -> None:
-        """The main process locks the folder. Raises TrainingError, in all processes, if another training holds it."""
+        """The main process locks the folder.
+
+        Raises TrainingError, in all processes, if another training holds it or has saved later steps in it.
+        """
         refused: list[str] = []
         if self.process.is_main_process:
             running = f"Another training is running in {self.folder}. Wait until it is done, or give this one a --name."
             try:
                 stack.enter_context(locked(self.folder, TrainingError(running)))
-                self._check_newest()
+                if (found := newest_step(self.folder)) > self.step:
+                    raise TrainingError(
+                        f"{self.folder} holds step {found} of another training; this one stands at {self.step}. Build "
+                        "it anew: it goes on from there."
+                    )
             except TrainingError as error:
                 refused = [str(error)]
         if refused := gather_object(refused):
             raise TrainingError(refused[0])
-
-    def _check_newest(self) -> None:
-        """Raise TrainingError if another training saved later steps after this Trainer was created."""
-        if (found := newest_step(self.folder)) > self.step:
-            raise TrainingError(
-                f"{self.folder} holds step {found} of another training; this one stands at {self.step}. Build it anew: "
-                "it goes on from there."
-            )
 
     def _steps(self, batches: Iterator[LoadedBatch], stop: threading.Event | None) -> None:
         saved_at = self.step
@@ -224,9 +213,7 @@ class Trainer:
 
     def _record_step(self, entry: StepReport) -> None:
         """Log the step, count it if it was skipped, and report conditions that it begins or ends."""
-        self.history.steps.append(entry)
-        if self._log:
-            self._log.write_step(entry)
+        self._record(entry)
         self.progress.count_skipped(entry.skipped is not None)
         for alert in self.state.health.update(entry.signals, entry.skipped is not None):
             self._notify("warning" if alert.began else "recovered", alert.text)
@@ -253,8 +240,7 @@ class Trainer:
         score = [0.0]
         if self._log:
             validation = self.validate(self.voice, self.step, self.folder / "demos")
-            self.history.validations.append(validation)
-            self._log.write_validation(validation)
+            self._record(validation)
             score = [validation.mel_distance]
         if self.process.num_processes > 1:  # the others wait here
             broadcast_object_list(score)
@@ -283,11 +269,15 @@ class Trainer:
             raise write_error(self.folder, error) from error
         return stack.enter_context(TrainingLog(self.folder, self.step, self.settings.tensorboard))
 
+    def _record(self, entry: StepReport | Validation | Event) -> None:
+        self.history.add(entry)
+        if self._log:
+            self._log.write(entry)
+
     def _notify(self, kind: str, text: str) -> None:
         if self._log:
             event = Event(self.step, kind, text)
-            self.history.events.append(event)
-            self._log.write_event(event)
+            self._record(event)
             if self._on_event:
                 self._on_event(event)
 

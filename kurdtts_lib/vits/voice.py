@@ -62,13 +62,13 @@ class Voice:
         return self.model.config.sampling_rate
 
     def utterances(
-        self, clauses: Iterable[Sequence[int]], seed: int, speed: float, noise_scale: float
+        self, clauses: Iterable[Sequence[int]], seed: int, speed: float, noise_scale: float, exact: bool = False
     ) -> Iterator[Utterance]:
-        """`generation.speak_ids` in the `best_precision` for this voice on this machine."""
-        from kurdtts_lib.vits.generation import speak_ids
-        from kurdtts_lib.vits.precision import best_precision
+        """`generation.speak_ids` in the `best_precision` for this voice on this machine. exact: in float32."""
+        from kurdtts_lib.vits import generation
 
-        return speak_ids(self, clauses, seed, speed, noise_scale, best_precision(self.model))
+        precision = torch.float32 if exact else generation.best_precision(self.model)
+        return generation.speak_ids(self, clauses, seed, speed, noise_scale, precision)
 
 
 def load_voice(source: str | Path) -> Voice:
@@ -97,7 +97,11 @@ def _load(name: str) -> Voice:
         ) from error
     if model.config.num_speakers > 1:
         raise VoiceError(f"{name} holds {model.config.num_speakers} speakers; choose a voice with one.")
-    return Voice(model.eval(), tokenizer, _load_discriminator(folder), _load_card(folder))
+    try:
+        card = read_json(folder / CARD) if (folder / CARD).is_file() else {}
+    except ValueError as error:
+        raise VoiceError(f"{folder / CARD} cannot be read: {error}") from error
+    return Voice(model.eval(), tokenizer, _load_discriminator(folder), card)
 
 
 @contextlib.contextmanager
@@ -179,14 +183,6 @@ def _load_discriminator(folder: Path) -> VitsDiscriminator | None:
     return discriminator.float()
 
 
-def _load_card(folder: Path) -> dict:
-    card = folder / CARD
-    try:
-        return read_json(card) if card.is_file() else {}
-    except ValueError as error:
-        raise VoiceError(f"{card} cannot be read: {error}") from error
-
-
 def save_voice(
     voice: Voice,
     folder: Path,
@@ -229,6 +225,17 @@ def apply_decoder_weight_norm(model: VitsModel) -> None:
     """Split the decoder's weights into magnitude and direction for training, as in the published VITS."""
     if not parametrize.is_parametrized(model.decoder.upsampler[0]):
         model.decoder.apply_weight_norm()
+
+
+def voice_with(weights: Mapping[str, Any], like: Voice) -> Voice:
+    """A new voice of the same sizes as `like`, with the `weights` of a checkpoint."""
+    assert like.discriminator is not None
+    model, discriminator = VitsModel(like.model.config), VitsDiscriminator(like.discriminator.settings)
+    apply_decoder_weight_norm(model)
+    model.load_state_dict(weights["generator"])
+    discriminator.load_state_dict(weights["discriminator"])
+    model.to(like.model.device)  # type: ignore[arg-type]
+    return Voice(model.eval(), like.tokenizer, discriminator.to(like.model.device), dict(like.card))
 
 
 def folded_state(model: VitsModel) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from kurdtts_lib.data.dataset import sampled
 from kurdtts_lib.data.training_set import corpus_settings, is_sample
 from kurdtts_lib.evaluation.evaluate import RECORDING, System, system_of
 from kurdtts_lib.evaluation.listening.design import ANCHORS
-from kurdtts_lib.speech.raw import speak
+from kurdtts_lib.speech import speak
 from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices import registry
 from kurdtts_lib.voices.finetune import clips_of
@@ -92,6 +92,6 @@ def _spoken(voices: Mapping[str, Voice], texts: Sequence[str]) -> tuple[dict[str
     """Waveforms (samples,) by voice and text, and their sampling rate, which is the highest of the voices."""
     rate = max(voice.sampling_rate for voice in voices.values())
     return {
-        name: {text: resample(speak(voice, text), voice.sampling_rate, rate) for text in texts}
+        name: {text: resample(speak(voice, text, level=False), voice.sampling_rate, rate) for text in texts}
         for name, voice in voices.items()
     }, rate

@@ -61,7 +61,12 @@ def _sum_and_difference(a: np.ndarray, b: np.ndarray, total: np.ndarray, differe
 def _transpose_block(typing: Any, source: Any, source_step: Any, target: Any, target_step: Any) -> Any:
     """Transpose BLOCK rows of BLOCK floats. Addresses in bytes, steps from row to row in floats.
 
-    Written in LLVM's intermediate representation: from a loop LLVM makes scalar loads, which take five times as long.
+    In registers: the rows are loaded as vectors, shuffled, and stored. A shuffle builds a vector from chosen elements
+    of two others; here it zips one half of row i and of row i + 4: a0 b0 a1 b1 a2 b2 a3 b3. In the resulting list of
+    rows an element's row and column numbers, written in binary one after the other (three bits each), have moved by one
+    bit; after three such rounds row and column have changed places. numba has no word for a shuffle, so these few
+    instructions are given to its compiler, LLVM, directly: `row` is the address of row i as a pointer to a vector. From
+    an ordinary loop LLVM makes scalar loads, which take five times as long.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -74,7 +79,7 @@ def _transpose_block(typing: Any, source: Any, source_step: Any, target: Any, ta
 
         source, source_step, target, target_step = arguments
         rows = [builder.load(row(source, source_step, i), align=4) for i in range(BLOCK)]
-        for _ in range(BLOCK.bit_length() - 1):  # each round moves one bit of an element's index from column to row
+        for _ in range(BLOCK.bit_length() - 1):
             rows = [builder.shuffle_vector(rows[i // 2], rows[i // 2 + half], zipped[i % 2]) for i in range(BLOCK)]
         for i in range(BLOCK):
             builder.store(rows[i], row(target, target_step, i), align=4)

@@ -10,7 +10,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
 from kurdtts_lib.core.errors import VoiceError
 from kurdtts_lib.core.files import read_json
-from kurdtts_lib.text import Piece, encode, split
+from kurdtts_lib.speech import stream
 from kurdtts_lib.vits.utterance import Utterance
 
 MODEL, VOCABULARY, CARD = "model.onnx", "vocab.json", "export.json"
@@ -80,17 +80,12 @@ class OnnxVoice:
         """The same, clause by clause, each with the pause after it, so that playback can start with the first."""
         if not speed > 0:
             raise VoiceError(f"A speed of {speed} cannot be spoken. 1 is the voice's own, 2 takes half the time.")
-        pieces = split(text) or [Piece(text, 0.0)]  # encode refuses an empty text
-        ids = [encode(piece.text, self.tokenizer) for piece in pieces]
-        return (
-            np.pad(utterance.waveform, (0, round(piece.pause / speed * self.sampling_rate)))
-            for utterance, piece in zip(self.utterances(ids, seed, speed, noise_scale), pieces, strict=True)
-        )
+        return (spoken.waveform for spoken in stream(self, text, seed, speed, noise_scale, level=False))
 
     def utterances(
-        self, clauses: Iterable[Sequence[int]], seed: int, speed: float, noise_scale: float
+        self, clauses: Iterable[Sequence[int]], seed: int, speed: float, noise_scale: float, exact: bool = False
     ) -> Iterator[Utterance]:
-        """Synthesise each clause, given as token ids, when it is asked for."""
+        """Synthesise each clause, given as token ids, when it is asked for; always in the precision of the export."""
         rng = np.random.default_rng(seed)
         for ids in clauses:
             inputs = graph_inputs(ids, rng, self._flow_size, speed, noise_scale)

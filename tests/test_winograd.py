@@ -1,15 +1,22 @@
 """Convolution through points: the same numbers as the direct sum, for every shape, in both directions."""
 
-from fractions import Fraction
-
 import numpy as np
 import pytest
 import torch
+from accelerate import PartialState
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
+from transformers import VitsConfig, VitsModel
 
+from kurdtts_lib.core.settings import REPOSITORY, TrainingSettings
+from kurdtts_lib.vits import winograd
+from kurdtts_lib.vits.discriminator import VitsDiscriminator
+from kurdtts_lib.vits.generator import TrainableVits
+from kurdtts_lib.vits.step import TrainingStep
+from kurdtts_lib.vits.voice import load_voice
 from kurdtts_lib.vits.winograd import transform as toom_cook
-from kurdtts_lib.vits.winograd.transform import POINTS, Shape, ToomCook, best_tile_size, transform
+from kurdtts_lib.vits.winograd.transform import POINTS, Shape, ToomCook, transform
 
 
 def direct(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, shape: Shape) -> np.ndarray:
@@ -59,13 +66,6 @@ def test_opposite_points_differ_in_the_signs_of_odd_places(n, kernel):
     assert not matrices.inputs[1][::-1][1::2].any()
 
 
-def test_points_are_all_different():
-    for n, points in POINTS.items():
-        numbers = {Fraction(point) for point in points.split()}
-        assert len(numbers) == len(points.split()) == (n - 2) // 2
-        assert all(number > 0 for number in numbers)
-
-
 @given(
     n=st.sampled_from(list(POINTS)),
     kernel=st.sampled_from([2, 3, 5, 7, 11]),
@@ -97,7 +97,7 @@ def test_gradients_are_those_of_the_direct_convolution_in_float64(n, columns, ru
     shape = Shape(3, 6, 4, kernel, 40, columns, padding)
     monkeypatch.setattr(toom_cook, "ROWS_AT_ONCE", -(-3 // runs) * shape._replace(batch=1).rows(n))
     monkeypatch.setattr(toom_cook, "WEIGHTS_AT_ONCE", outputs_at_once * shape.channels * kernel)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3 if runs == 1 else 1)
     assert len(shape.batch_slices(n)) == runs
     x, weight, bias = (value.requires_grad_() for value in values(1, shape))
     gradient = torch.randn(3, 4, shape.out_length, generator=torch.Generator().manual_seed(2))
@@ -105,21 +105,6 @@ def test_gradients_are_those_of_the_direct_convolution_in_float64(n, columns, ru
     doubles = [value.detach().double().requires_grad_() for value in (x, weight, bias)]
     y = torch.nn.functional.conv1d(*doubles, padding=padding * columns, dilation=columns)
     expected = torch.autograd.grad(y, doubles, gradient.double())
-    for ours, theirs in zip(found, expected, strict=True):
-        assert (ours - theirs).norm() < 5e-5 * theirs.norm()
-
-
-def test_a_weight_of_two_batches_gets_the_gradient_of_both():
-    shape = Shape(2, 6, 4, 5, 40, 1, 2)
-    first, weight, bias = (value.requires_grad_() for value in values(7, shape))
-    second = values(8, shape)[0].requires_grad_()
-    found, expected = (
-        torch.autograd.grad(sum(f(x).square().sum() for x in (first, second)), (first, second, weight, bias))
-        for f in (
-            lambda x: ToomCook.apply(x, weight, bias, shape, 8),
-            lambda x: torch.nn.functional.conv1d(x, weight, bias, padding=2),
-        )
-    )
     for ours, theirs in zip(found, expected, strict=True):
         assert (ours - theirs).norm() < 5e-5 * theirs.norm()
 
@@ -132,26 +117,84 @@ def test_rounding_stays_small_with_many_channels(n, bound):
     assert (ToomCook.apply(x, weight, None, shape, n) - exact).norm() < bound * exact.norm()
 
 
-def test_several_threads_give_the_very_same_numbers():
-    shape = Shape(5, 8, 8, 5, 60, 2, 2)
-    x, weight, bias = (value.requires_grad_() for value in values(4, shape))
-
-    def run(threads: int) -> list[torch.Tensor]:
-        before = torch.get_num_threads()
-        torch.set_num_threads(threads)
-        try:
-            y = ToomCook.apply(x, weight, bias, shape, 8)
-            return [y, *torch.autograd.grad(y.square().sum(), (x, weight, bias))]
-        finally:
-            torch.set_num_threads(before)
-
-    for one, three in zip(run(1), run(3), strict=True):
-        torch.testing.assert_close(one, three, rtol=1e-6, atol=1e-6)
+# --- in place of torch's convolutions ---------------------------------------------------------------------------------
 
 
-def test_wide_layers_go_through_points_and_narrow_ones_do_not():
-    # The widest layers of the published discriminator and of the flow, and the decoder's narrowest.
-    assert best_tile_size(Shape(8, 1024, 1024, 5, 102, 2, 2)) is not None
-    assert best_tile_size(Shape(4, 192, 384, 5, 375, 1, 2)) is not None
-    assert best_tile_size(Shape(4, 32, 32, 11, 8192, 1, 5)) is None
-    assert best_tile_size(Shape(4, 192, 192, 1, 375, 1, 0)) is None
+@pytest.fixture
+def taken(monkeypatch) -> list:
+    """Shapes of the convolutions that went through points."""
+    shapes = []
+    apply = ToomCook.apply
+    monkeypatch.setattr(ToomCook, "apply", lambda *a: (shapes.append(a[3]), apply(*a))[1])
+    return shapes
+
+
+@pytest.mark.parametrize(
+    ("make", "size"),
+    [
+        (lambda: nn.Conv1d(192, 384, 5, padding=2), (4, 192, 375)),
+        (lambda: nn.Conv1d(256, 256, 7, padding=9, dilation=3), (4, 256, 256)),
+        (lambda: nn.Conv1d(192, 768, 3, bias=False), (4, 192, 203)),
+        (lambda: nn.Conv2d(256, 256, (5, 1), padding=(2, 0)), (4, 256, 51, 5)),
+    ],
+    ids=["filter", "dilated", "no padding, no bias", "period"],
+)
+def test_wide_filters_give_the_direct_convolutions_values_and_gradients(make, size, taken):
+    conv, x = make(), torch.randn(size, requires_grad=True)
+    with winograd.Convolutions():
+        y = conv(x)
+        found = torch.autograd.grad(y.square().mean(), [x, *conv.parameters()])
+    assert len(taken) == 1
+    conv(x)
+    assert len(taken) == 1  # outside of the context nothing is changed
+    doubles = make().double()
+    doubles.load_state_dict(conv.state_dict())
+    exact_x = x.detach().double().requires_grad_()
+    exact = doubles(exact_x)
+    assert y.shape == exact.shape
+    assert (y - exact).norm() < 3e-5 * exact.norm()
+    expected = torch.autograd.grad(exact.square().mean(), [exact_x, *doubles.parameters()])
+    for ours, theirs in zip(found, expected, strict=True):
+        assert (ours - theirs).norm() < 5e-5 * theirs.norm()
+
+
+@pytest.mark.parametrize(
+    ("conv", "size"),
+    [
+        (nn.Conv1d(192, 384, 5, stride=2), (4, 192, 375)),
+        (nn.Conv1d(192, 384, 5, groups=2), (4, 192, 375)),
+        (nn.Conv1d(192, 384, 1), (4, 192, 375)),
+        (nn.Conv1d(192, 384, 5, padding="same"), (4, 192, 375)),
+        (nn.Conv1d(192, 384, 5, padding=1, dilation=2), (4, 192, 375)),
+        (nn.Conv2d(192, 384, (5, 3)), (4, 192, 75, 5)),
+        (nn.Conv2d(192, 384, (5, 1), padding=(2, 1)), (4, 192, 75, 5)),
+        (nn.Conv2d(192, 384, (5, 1), dilation=(2, 1)), (4, 192, 75, 5)),
+        (nn.Conv1d(4, 4, 5), (2, 4, 60)),
+    ],
+)
+def test_other_convolutions_are_computed_as_always(conv, size, taken):
+    x = torch.randn(size)
+    with winograd.Convolutions():
+        y = conv(x)
+    assert taken == [] and torch.equal(y, conv(x))
+
+
+def test_other_precisions_are_computed_as_always(taken):
+    conv, x = nn.Conv1d(192, 384, 5, padding=2), torch.randn(4, 192, 375)
+    with winograd.Convolutions(), torch.autocast("cpu", dtype=torch.bfloat16):
+        assert conv(x).dtype == torch.bfloat16
+    with winograd.Convolutions():
+        conv.double()(x.double())
+    assert taken == []
+
+
+def test_the_full_voice_on_a_processor_is_trained_with_them_and_nothing_else(audio):
+    small = load_voice(REPOSITORY / "models" / "tiny-kmr")
+    with torch.device("meta"):  # sizes without memory
+        full = VitsModel(VitsConfig(vocab_size=40)), VitsDiscriminator()
+    processor, card = torch.device("cpu"), torch.device("cuda")
+    assert winograd.pays(processor, *full) and not winograd.pays(card, *full)
+    assert not winograd.pays(processor, small.model, small.discriminator)
+    generator = TrainableVits(small.model, audio, 8192)
+    step = TrainingStep(generator, small.discriminator, TrainingSettings(), PartialState(cpu=True))
+    assert step._convolutions is not winograd.Convolutions

@@ -1,0 +1,157 @@
+"""What the model says: as transformers does, at any speed, from several threads, in bfloat16, touching nothing."""
+
+import functools
+import random
+import threading
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import pytest
+import torch
+
+from kurdtts_lib.core.errors import TextError
+from kurdtts_lib.core.settings import REPOSITORY
+from kurdtts_lib.speech import synthesis
+from kurdtts_lib.text import encode
+from kurdtts_lib.vits import generation
+from kurdtts_lib.vits.generation import best_precision, bfloat16_snr_db, has_bfloat16, speak_ids
+from kurdtts_lib.vits.voice import Voice, load_voice
+
+SENTENCE = "ez diçim malê"
+speak = functools.partial(synthesis.speak, level=False)
+
+
+@pytest.fixture(params=[False, True], ids=["deterministic", "stochastic"])
+def voice(request, make_audible_voice) -> Voice:
+    return make_audible_voice(use_stochastic_duration_prediction=request.param)
+
+
+def test_we_say_what_transformers_says(voice):
+    ids = torch.tensor([encode(SENTENCE, voice.tokenizer)])
+    voice.model.eval()
+    torch.manual_seed(3)
+    with torch.inference_mode():
+        expected = voice.model(input_ids=ids, attention_mask=torch.ones_like(ids)).waveform[0].numpy()
+    found = speak(voice, SENTENCE, seed=3)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert expected.std() > 0.01 and found.dtype == np.float32 and np.abs(found).max() <= 1
+    np.testing.assert_array_equal(speak(voice, SENTENCE, seed=3, normalized=True), found)
+
+
+def test_the_same_seed_says_the_same_samples_from_several_threads_and_another_seed_others(voice):
+    voice.model.eval()  # only one thread may speak with a voice that is being trained
+    jobs = [(seed, speed) for seed in range(3) for speed in (1.0, 0.5)]
+    expected = [speak(voice, SENTENCE, seed, speed) for seed, speed in jobs]
+    found = {}
+
+    def work(thread: int) -> None:
+        found[thread] = [speak(voice, SENTENCE, seed, speed) for seed, speed in jobs]
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == [0, 1, 2, 3]
+    for waveforms in found.values():
+        for waveform, reference in zip(waveforms, expected, strict=True):
+            np.testing.assert_array_equal(waveform, reference)
+    assert not np.array_equal(expected[0], expected[2])
+
+
+@pytest.mark.parametrize("speed", [0.25, 2.0])
+def test_durations_scale_with_the_speed_and_the_voice_stays_as_it_was(audible_voice, monkeypatch, speed):
+    # An untrained voice gives every letter one frame, which cannot become shorter: it speaks at a tenth.
+    monkeypatch.setattr(audible_voice.model, "speaking_rate", 0.1)
+    ordinary = speak(audible_voice, SENTENCE)
+    changed = speak(audible_voice, SENTENCE, speed=speed)
+    letters = len(encode(SENTENCE, audible_voice.tokenizer))
+    rounding = letters * 256 * (1 + 1 / speed)  # each letter ends on a whole frame
+    assert abs(len(changed) - len(ordinary) / speed) <= rounding and len(ordinary) > 5 * letters * 256
+    assert audible_voice.model.speaking_rate == 0.1
+    np.testing.assert_array_equal(speak(audible_voice, SENTENCE), ordinary)
+
+
+def test_clauses_are_spoken_one_after_the_other_with_pauses_that_scale_with_the_speed(audible_voice):
+    parts = ("Roj baş", "hevalno", "Erê")
+    for speed in (1.0, 0.5):
+        spoken = speak(audible_voice, "Roj baş, hevalno. Erê", speed=speed)
+        first = speak(audible_voice, parts[0], speed=speed)
+        silent = round(0.15 / speed * audible_voice.sampling_rate)
+        assert np.array_equal(spoken[: len(first)], first) and spoken[-1] != 0
+        assert not spoken[len(first) : len(first) + silent].any() and spoken[len(first) + silent] != 0
+        longest = max(len(run) for run in "".join("0" if x == 0 else "1" for x in spoken).split("1"))
+        assert longest == round(0.3 / speed * audible_voice.sampling_rate)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_speaking_leaves_random_numbers_gradients_and_the_models_mode_alone(audible_voice, monkeypatch, training):
+    def numbers() -> str:
+        return str((torch.get_rng_state(), np.random.get_state()[1:3], random.getstate()))
+
+    model, before = audible_voice.model, numbers()
+    expected = speak(audible_voice, SENTENCE)
+    model.train(training)
+    np.testing.assert_array_equal(speak(audible_voice, SENTENCE), expected)  # without dropout
+    monkeypatch.setattr(model.decoder, "forward", lambda *arguments: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        speak(audible_voice, SENTENCE)
+    assert model.training is training and model.decoder.training is training and numbers() == before
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [("ev ŵ e", "'ŵ'"), ("Мы", "'ы'"), ("☺", "'☺'"), ("Baş e. Ev س", "'س'"), (" … ", "nothing to say")],
+)
+def test_text_that_the_voice_cannot_say_is_an_error_that_names_the_characters(audible_voice, text, named):
+    with pytest.raises(TextError, match=named):
+        speak(audible_voice, text)
+
+
+# --- bfloat16 -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sample_voice() -> Voice:
+    return load_voice(REPOSITORY / "models" / "tiny-kmr")
+
+
+def test_rounded_speech_has_the_same_rhythm_and_an_error_of_eight_bits(sample_voice):
+    ids = encode("Roj baş, heval!", sample_voice.tokenizer)
+    assert 25 < bfloat16_snr_db(sample_voice.model, ids) < 55
+    (plain,), (rounded,) = (
+        list(speak_ids(sample_voice, [ids], precision=kind)) for kind in (torch.float32, torch.bfloat16)
+    )
+    np.testing.assert_array_equal(plain.durations, rounded.durations)
+    error = np.square(plain.waveform - rounded.waveform).sum() / np.square(plain.waveform).sum()
+    assert 0 < error < 10 ** (-25 / 10)
+
+
+@pytest.mark.parametrize(("supported", "snr_db"), [(True, 39.0), (True, 29.0), (False, 39.0)])
+def test_published_speech_takes_it_where_it_is_good_and_the_evaluation_never(
+    sample_voice, monkeypatch, supported, snr_db
+):
+    asked, taken, original = [], [], speak_ids
+    monkeypatch.setattr(generation, "_PRECISIONS", WeakKeyDictionary())
+    monkeypatch.setattr(generation, "has_bfloat16", lambda: supported)
+    monkeypatch.setattr(generation, "bfloat16_snr_db", lambda model, ids: asked.append(1) or snr_db)
+    monkeypatch.setattr(generation, "speak_ids", lambda *given: (taken.append(given[-1]), original(*given))[1])
+    for level in (True, True, False):
+        speak(sample_voice, "roj baş", level=level)
+    best = torch.bfloat16 if supported and snr_db > 30 else torch.float32
+    assert taken == [best, best, torch.float32] and len(asked) == supported
+    sample_voice.model.train()
+    assert best_precision(sample_voice.model) == torch.float32
+    sample_voice.model.eval()
+
+
+def test_a_processor_has_it_by_any_of_its_kinds(monkeypatch):
+    for abilities, expected in (
+        ({"avx512_bf16": True}, True),
+        ({"amx_bf16": True, "avx512_bf16": False}, True),
+        ({"bf16": True, "neon": True}, True),
+        ({"avx2": True, "avx512_f": True}, False),
+    ):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda abilities=abilities: abilities)
+        assert has_bfloat16() is expected
