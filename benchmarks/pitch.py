@@ -13,7 +13,7 @@ from pathlib import Path
 import librosa
 import numpy as np
 
-from kurdtts_lib.audio.distances import pitch_track
+from kurdtts_lib.audio.features import pitch_track
 from kurdtts_lib.audio.io import decode
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.data.sources import corpus_table, read_corpus

@@ -3,7 +3,7 @@
 The rooms of this library. A module imports from its own room and from the rooms above it, never from one below:
 
     core        settings, errors, atomic files, progress bars, cards
-    audio       decoding, resampling, levels; distances between speech and a recording
+    audio       decoding, resampling, levels, spectrograms, pitch
     text        what is written becomes what is spoken, and token ids
     data        corpora, filters, preprocessing, training sets
     vits        the network, its losses, the training step, the trainer, checkpoints

@@ -15,10 +15,12 @@ import numpy as np
 import torch
 from train_tiny_base import AUDIO, STAGES, WORK, load_clips, make_voice
 
-from kurdtts_lib.audio import distances, levels
+from kurdtts_lib.audio import levels
+from kurdtts_lib.audio.features import pitch_track, trim
 from kurdtts_lib.audio.io import decode
 from kurdtts_lib.core.files import atomic_path
 from kurdtts_lib.core.settings import REPOSITORY
+from kurdtts_lib.evaluation import metrics
 from kurdtts_lib.evaluation.validation import validator
 from kurdtts_lib.speech import speak
 from kurdtts_lib.vits.checkpoint import checkpoints
@@ -30,8 +32,8 @@ TARGET = REPOSITORY / "models" / "tiny-kmr"
 SAMPLES = 3
 Measure = Callable[[np.ndarray, np.ndarray], float]
 MEASURES: dict[str, Measure] = {
-    "mel_cepstral_distance": lambda reference, speech: distances.mel_cepstral_distance(reference, speech, AUDIO)[0],
-    "mel_distance": lambda reference, speech: distances.mel_distance(reference, speech, AUDIO),
+    "mel_cepstral_distance": lambda reference, speech: metrics.mel_cepstral_distance(reference, speech, AUDIO)[0],
+    "mel_distance": lambda reference, speech: metrics.mel_distance(reference, speech, AUDIO),
 }
 
 
@@ -49,7 +51,7 @@ def load_trained() -> Voice:
 
 def other_sentences(recordings: Sequence[np.ndarray]) -> list[int]:
     """For each recording, the index of that of another sentence with the most similar length."""
-    lengths = np.array([len(distances.trim(recording)) for recording in recordings], dtype=float)
+    lengths = np.array([len(trim(recording)) for recording in recordings], dtype=float)
     differences = np.abs(lengths[:, None] - lengths[None, :])
     np.fill_diagonal(differences, np.inf)
     return differences.argmin(axis=1).tolist()
@@ -76,7 +78,7 @@ def measure(voice: Voice) -> dict:
             "floor_noise": float(np.mean(noise)),
             "floor_same_voice_other_sentence": float(np.mean(other)),
         }
-    ratios = [distances.duration_ratio(*pair) for pair in zip(recordings, speech, strict=True)]
+    ratios = [metrics.duration_ratio(*pair) for pair in zip(recordings, speech, strict=True)]
     metrics["duration_ratio"] = {"mean": float(np.mean(ratios)), "standard_deviation": float(np.std(ratios))}
     loudness = [levels.rms_db(b) - levels.rms_db(a) for a, b in zip(recordings, speech, strict=True)]
     metrics["loudness_difference_db"] = float(np.mean(loudness))
@@ -86,7 +88,7 @@ def measure(voice: Voice) -> dict:
 
 def _median_pitch(waveforms: Sequence[np.ndarray]) -> float:
     """Median F0 in Hertz of the first 20 waveforms only: pYIN is slow."""
-    tracks = [distances.pitch_track(waveform, AUDIO) for waveform in waveforms[:20]]
+    tracks = [pitch_track(waveform, AUDIO) for waveform in waveforms[:20]]
     return float(np.nanmedian(np.concatenate(tracks)))
 
 

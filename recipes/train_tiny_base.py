@@ -26,7 +26,7 @@ import soxr
 import torch
 from transformers import VitsConfig
 
-from kurdtts_lib.audio import distances
+from kurdtts_lib.audio.features import trim
 from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.core.files import atomic_path
 from kurdtts_lib.core.settings import REPOSITORY, AudioSettings
@@ -125,7 +125,7 @@ def _read_aloud(text: str, target: Path) -> float:
     command = ["espeak-ng", *READER, "--stdout", text]
     spoken = subprocess.run(command, check=True, capture_output=True).stdout
     waveform, rate = soundfile.read(io.BytesIO(spoken), dtype="float32")
-    waveform = distances.trim(soxr.resample(waveform, rate, AUDIO.sampling_rate))
+    waveform = trim(soxr.resample(waveform, rate, AUDIO.sampling_rate))
     waveform *= 0.6 / abs(waveform).max()
     with atomic_path(target) as temporary:
         soundfile.write(temporary, waveform, AUDIO.sampling_rate, subtype="PCM_16")

@@ -5,10 +5,10 @@ import pytest
 import torch
 from transformers import VitsModel, VitsTokenizer
 
-from kurdtts_lib.audio import distances as measures
 from kurdtts_lib.audio.io import decode
 from kurdtts_lib.core.files import read_json
 from kurdtts_lib.core.settings import REPOSITORY, AudioSettings
+from kurdtts_lib.evaluation import metrics
 from kurdtts_lib.speech import speak
 from kurdtts_lib.text import LETTERS, encode
 from kurdtts_lib.vits.voice import Voice, load_voice
@@ -52,7 +52,7 @@ def test_card_and_samples_show_that_it_says_the_right_sentences_and_who_taught_i
         [decode(path, AUDIO.sampling_rate) for path in sorted((FOLDER / "samples").glob(f"*-{kind}.wav"))]
         for kind in ("machine-reader", "tiny-kmr")
     )
-    distances = [[measures.mel_cepstral_distance(r, s, AUDIO)[0] for r in readings] for s in spoken]
+    distances = [[metrics.mel_cepstral_distance(r, s, AUDIO)[0] for r in readings] for s in spoken]
     assert np.argmin(distances, axis=1).tolist() == [0, 1, 2]
     readme = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert "A machine taught this voice" in readme and "espeak-ng" in readme

@@ -14,12 +14,12 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from speechlike import common_voice, syllables
 
-from kurdtts_lib.audio import distances
 from kurdtts_lib.cli import app
 from kurdtts_lib.core.errors import TrainingError, VoiceError
 from kurdtts_lib.core.settings import REPOSITORY, CorpusSettings, FeedbackSettings, Profile, TrainingSettings
 from kurdtts_lib.data.dataset import Clip, part_of
 from kurdtts_lib.data.prepare import prepare
+from kurdtts_lib.evaluation import metrics
 from kurdtts_lib.evaluation.validation import validate
 from kurdtts_lib.feedback import finetune
 from kurdtts_lib.feedback.finetune import FeedbackTraining
@@ -198,7 +198,7 @@ def test_only_what_decides_is_measured_and_it_is_what_the_measures_say(
         raise AssertionError("this is measured and not used")
 
     for name in ("pitch_track", "mel_cepstral_distance", "duration_ratio"):
-        monkeypatch.setattr(distances, name, slow)
+        monkeypatch.setattr(metrics, name, slow)
     task = FeedbackTraining(profile, store)
     task.trainer.run()
     assert task.finish(lambda line: None).better

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributions import MultivariateNormal, kl_divergence
 
-from kurdtts_lib.audio import distances as measures
-from kurdtts_lib.audio import levels
+from kurdtts_lib.audio import features, levels
 from kurdtts_lib.core.settings import AudioSettings
+from kurdtts_lib.evaluation import metrics as measures
 
 RATE = 16_000
 
@@ -77,10 +77,10 @@ def test_mel_cepstra_do_not_hear_loudness():
 
 
 def test_log_mel_rises_by_the_logarithm_of_the_gain_and_stops_at_the_floor(audio):
-    quiet, loud = (measures.log_mel(vowels((700, 1200, 2600), 1) * gain, audio) for gain in (0.5, 1.0))
+    quiet, loud = (features.log_mel(vowels((700, 1200, 2600), 1) * gain, audio) for gain in (0.5, 1.0))
     assert loud.shape[1] == 80
     np.testing.assert_allclose(loud - quiet, math.log(2), atol=1e-3)
-    np.testing.assert_allclose(measures.log_mel(np.zeros(4000, np.float32), audio), math.log(1e-5))
+    np.testing.assert_allclose(features.log_mel(np.zeros(4000, np.float32), audio), math.log(1e-5))
 
 
 def test_distances_of_identical_speech_are_zero(audio):
@@ -135,8 +135,8 @@ def test_duration_ratio_counts_the_speech_and_not_the_silence_around_it():
 @pytest.mark.parametrize("pitch", [110.0, 150.0])
 def test_a_pitch_track_has_the_frames_of_the_mel_and_says_where_nothing_is_voiced(audio, pitch):
     sound = np.concatenate([tone(pitch, 0.6), np.zeros(8000, np.float32)])
-    track = measures.pitch_track(sound, audio)
-    assert len(track) == len(measures.log_mel(sound, audio))
+    track = features.pitch_track(sound, audio)
+    assert len(track) == len(features.log_mel(sound, audio))
     assert np.nanmedian(track) == pytest.approx(pitch, abs=2)
     assert np.isfinite(track).sum() > 30 and np.isnan(track[-20:]).all()
 

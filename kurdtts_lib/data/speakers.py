@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 
-from kurdtts_lib.audio.distances import pitch_track, trim
+from kurdtts_lib.audio.features import pitch_track, trim
 from kurdtts_lib.audio.io import decode
 from kurdtts_lib.audio.levels import frame_levels, level_range_db, rms_db
 from kurdtts_lib.core.errors import AudioError, CorpusError

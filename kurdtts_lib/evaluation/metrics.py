@@ -1,4 +1,4 @@
-"""Metrics of speech against recordings of the same sentences: per sentence, and their means."""
+"""Metrics of speech against recordings of the same sentences: their formulas, per sentence, and their means."""
 
 import dataclasses
 import functools
@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import librosa
 import numpy as np
 import pandas
+import scipy.fft
+import scipy.spatial.distance
 
-from kurdtts_lib.audio import distances, levels
+from kurdtts_lib.audio import levels
+from kurdtts_lib.audio.features import log_mel, pitch_track, trim
 from kurdtts_lib.audio.io import decode
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.settings import AudioSettings
@@ -54,7 +58,7 @@ class Metrics:
     mel_distance: float
     """Nepers, lower is closer."""
     speaker_distance: float
-    """Around 0 for the speaker, lower is more similar; see `distances.speaker_distances`."""
+    """Around 0 for the speaker, lower is more similar; see `speaker_distances`."""
     pitch: float
     """Median F0 of a sentence in Hertz, averaged over the sentences; 0 if nothing is voiced."""
     loudness_difference_db: float
@@ -91,16 +95,16 @@ class Reference:
 
     @functools.cached_property
     def pitch_tracks(self) -> list[np.ndarray]:
-        """F0 of the trimmed recordings (`distances.pitch_track`), computed once for all voices, because it is slow."""
-        return [distances.pitch_track(distances.trim(recording), self.audio) for recording in self.recordings]
+        """F0 of the trimmed recordings (`pitch_track`), computed once for all voices, because it is slow."""
+        return [pitch_track(trim(recording), self.audio) for recording in self.recordings]
 
     def speaker_distances(self, speech: Sequence[np.ndarray]) -> np.ndarray:
-        """Contribution of each waveform to the distance from the speaker (`distances.speaker_distances`)."""
-        return distances.speaker_distances(self._speaker_moments, distances.cepstral_moments(speech, self.audio))
+        """Contribution of each waveform to the distance from the speaker (`speaker_distances`)."""
+        return speaker_distances(self._speaker_moments, cepstral_moments(speech, self.audio))
 
     @functools.cached_property
     def _speaker_moments(self) -> np.ndarray:
-        return distances.cepstral_moments(self.speaker, self.audio)
+        return cepstral_moments(self.speaker, self.audio)
 
 
 def load(clips: Sequence[Clip], audio: AudioSettings) -> list[np.ndarray]:
@@ -115,15 +119,15 @@ def sentence_metrics(
     rows = []
     pairs = zip(reference.recordings, speech, reference.pitch_tracks, strict=True)
     for recording, waveform, recorded in pairs:
-        track = distances.pitch_track(distances.trim(waveform), reference.audio)
-        mel_cepstral_distance, path = distances.mel_cepstral_distance(recording, waveform, reference.audio)
-        pitch_error, voicing_error = distances.pitch_errors(recorded, track, path)
+        track = pitch_track(trim(waveform), reference.audio)
+        cepstral_distance, path = mel_cepstral_distance(recording, waveform, reference.audio)
+        pitch_error, voicing_error = pitch_errors(recorded, track, path)
         rows.append(
             {
-                "mel_cepstral_distance": mel_cepstral_distance,
-                "mel_distance": distances.mel_distance(recording, waveform, reference.audio),
+                "mel_cepstral_distance": cepstral_distance,
+                "mel_distance": mel_distance(recording, waveform, reference.audio),
                 "loudness_difference_db": levels.rms_db(waveform) - levels.rms_db(recording),
-                "duration_ratio": distances.duration_ratio(recording, waveform),
+                "duration_ratio": duration_ratio(recording, waveform),
                 "pitch_error": pitch_error,
                 "voicing_error": voicing_error,
                 **_without_reference(waveform, track, reference.audio),
@@ -164,3 +168,109 @@ def means(table: pandas.DataFrame) -> Metrics:
 def compare(speech: Sequence[np.ndarray], reference: Reference) -> Metrics:
     """Mean metrics of `speech`: one waveform (samples,) for each of the recordings."""
     return means(sentence_metrics(speech, reference))
+
+
+# --- formulas
+
+
+def mel_cepstra(log_mels: np.ndarray, order: int = 13) -> np.ndarray:
+    """Mel cepstral coefficients 1 to `order`, (frames, order), of (frames, n_mels); 0, the loudness, is left out.
+
+    With log P the natural log of the mel *power*, c_d = 1/N sum_n log P_n cos(pi d (n + 1/2) / N).
+    """
+    bands = log_mels.shape[1]
+    return scipy.fft.dct(2 * log_mels, type=2, axis=1)[:, 1 : order + 1] / (2 * bands)
+
+
+def dtw(distances: np.ndarray) -> tuple[float, np.ndarray]:
+    """(mean of `distances` along the path, the path) of dynamic time warping: the cheapest monotonic path.
+
+    distances: (frames, frames). The path: pairs of matching frames, (steps, 2), from the last pair to the first.
+    """
+    path = librosa.sequence.dtw(C=distances)[1]
+    return float(distances[path[:, 0], path[:, 1]].mean()), path
+
+
+def mel_cepstral_distance(reference: np.ndarray, speech: np.ndarray, audio: AudioSettings) -> tuple[float, np.ndarray]:
+    """(MCD in dB, the DTW path that matches the frames of the trimmed waveforms).
+
+    MCD after Kubichek 1993: 10 / ln 10 * sqrt(2 * sum of squared differences), the mean over the pairs of frames.
+    Sensitive to the shape of the vocal tract: the phones and the speaker. Invariant to loudness, largely to pitch
+    and, through the warping, to rhythm. 0 is identical; compare only values computed by this code.
+    """
+    cepstra = [mel_cepstra(log_mel(trim(waveform), audio)) for waveform in (reference, speech)]
+    mean, path = dtw(scipy.spatial.distance.cdist(*cepstra))
+    return 10 / np.log(10) * np.sqrt(2) * mean, path
+
+
+def mel_distance(reference: np.ndarray, speech: np.ndarray, audio: AudioSettings) -> float:
+    """Mean absolute log-mel difference in nepers (1 neper = 8.7 dB), frames matched by DTW.
+
+    Sensitive to all of the spectrogram: phones, loudness, noise, slightly pitch. Invariant to rhythm and phase.
+    """
+    mels = [log_mel(trim(waveform), audio) for waveform in (reference, speech)]
+    return dtw(scipy.spatial.distance.cdist(*mels, metric="cityblock") / audio.n_mels)[0]
+
+
+def duration_ratio(reference: np.ndarray, speech: np.ndarray) -> float:
+    """Length of the speech over length of the reference, edges trimmed. 1 is the same speaking rate."""
+    return len(trim(speech)) / len(trim(reference))
+
+
+def pitch_errors(reference: np.ndarray, speech: np.ndarray, path: np.ndarray) -> tuple[float, float]:
+    """(root mean square difference in cents, share of pairs in which only one of the two is voiced).
+
+    reference, speech: pitch tracks of the trimmed waveforms; path: from `mel_cepstral_distance`. 100 cents are a
+    semitone. The difference is over the pairs in which both are voiced, NaN if there is none.
+    """
+    cents = 1200 * np.log2(speech[path[:, 1]] / reference[path[:, 0]])
+    both = ~np.isnan(cents)
+    one = np.isnan(reference[path[:, 0]]) != np.isnan(speech[path[:, 1]])
+    return float(np.sqrt(np.mean(cents[both] ** 2))) if both.any() else float("nan"), float(one.mean())
+
+
+def cepstral_moments(waveforms: Sequence[np.ndarray], audio: AudioSettings) -> np.ndarray:
+    """Sums over each waveform's frames of (1, c) (1, c)^T, c their mel cepstra: (waveforms, order + 1, order + 1)."""
+    frames = [mel_cepstra(log_mel(trim(waveform), audio)).astype(np.float64) for waveform in waveforms]
+    extended = [np.column_stack([np.ones(len(cepstra)), cepstra]) for cepstra in frames]
+    return np.stack([rows.T @ rows for rows in extended])
+
+
+def speaker_distance(reference: np.ndarray, speech: np.ndarray) -> float:
+    """Distance between two voices: the divergence of their mel cepstra, in nats per coefficient.
+
+    reference, speech: their `cepstral_moments`. A Gaussian is fitted to all frames of each side; the distance is the
+    symmetric Kullback-Leibler divergence of the two (Campbell 1997, "Speaker recognition: a tutorial", section VII),
+    over the number of coefficients. 0 is the same distribution. Sensitive to the speaker's timbre, largely invariant to
+    pitch and to what is said. Give each side several sentences; interpret it with baselines (the same speaker's other
+    sentences, other speakers).
+    """
+    (mean_r, covariance_r), (mean_s, covariance_s) = _statistics(reference), _statistics(speech)
+    precisions = np.linalg.inv(covariance_r), np.linalg.inv(covariance_s)
+    covariance_term = np.trace((covariance_r - covariance_s) @ (precisions[1] - precisions[0]))
+    difference = mean_r - mean_s
+    mean_term = difference @ (precisions[0] + precisions[1]) @ difference
+    return float(0.5 * (covariance_term + mean_term) / len(mean_r))
+
+
+def speaker_distances(reference: np.ndarray, speech: np.ndarray) -> np.ndarray:
+    """Contribution of each sentence of `speech` to `speaker_distance`, (sentences,): the jackknife's pseudo-values.
+
+    Sentence i has n d - (n - 1) d_i, with d the distance of all n sentences and d_i that of all but this one (Tukey
+    1958). Their mean is the distance without the bias of few sentences, whose frames never have exactly the speaker's
+    statistics. The same speaker is around 0, so values slightly below 0 are possible.
+    """
+    distance, count = speaker_distance(reference, speech), len(speech)
+    if count == 1:
+        return np.array([distance])
+    leave_one_out = [speaker_distance(reference, np.delete(speech, index, axis=0)) for index in range(count)]
+    return count * distance - (count - 1) * np.array(leave_one_out)
+
+
+def _statistics(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance of all frames of `cepstral_moments`."""
+    sums = moments.sum(axis=0)
+    frames, total = sums[0, 0], sums[0, 1:]
+    covariance = (sums[1:, 1:] - np.outer(total, total) / frames) / (frames - 1)
+    # A silent voice has a singular covariance; a millionth on the diagonal keeps the metric finite (and very large).
+    return total / frames, covariance + 1e-6 * np.eye(len(total))

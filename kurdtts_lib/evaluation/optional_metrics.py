@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kurdtts_lib.audio import distances
+from kurdtts_lib.audio.features import log_mel
 from kurdtts_lib.audio.io import resample
 from kurdtts_lib.core.errors import CorpusError, EvaluationError, TextError
 from kurdtts_lib.core.settings import AudioSettings
@@ -58,7 +58,7 @@ def _copied(speech: SystemSpeech, index: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _frame_distance(recording: np.ndarray, copy: np.ndarray, audio: AudioSettings) -> float:
     """Mean absolute difference of the log-mel frames: recording and copy are aligned, so no DTW is needed."""
-    return float(np.abs(distances.log_mel(recording, audio) - distances.log_mel(copy, audio)).mean())
+    return float(np.abs(log_mel(recording, audio) - log_mel(copy, audio)).mean())
 
 
 def stoi(recording: np.ndarray, copy: np.ndarray, rate: int) -> float:

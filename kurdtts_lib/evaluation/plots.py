@@ -8,7 +8,7 @@ import pandas
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kurdtts_lib.audio.distances import log_mel
+from kurdtts_lib.audio.features import log_mel
 from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.data.plots import BLUE, GREEN, ORANGE, PURPLE, literal
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from kurdtts_lib.audio import distances, levels
+from kurdtts_lib.audio import levels
 from kurdtts_lib.audio.io import decode, write_wav
 from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.data.dataset import Clip, sampled
+from kurdtts_lib.evaluation.metrics import mel_distance
 from kurdtts_lib.speech import speak
 from kurdtts_lib.vits.checkpoint import write_error
 from kurdtts_lib.vits.log import Validation
@@ -57,7 +58,7 @@ def validate(voice: Voice, step: int, clips: Sequence[Clip], audio: AudioSetting
                 write_wav(path, speech, audio.sampling_rate)
             except (OSError, soundfile.LibsndfileError) as error:
                 raise write_error(path, error, 2 * len(speech)) from error
-        mel_distances.append(distances.mel_distance(recording, speech, audio))
+        mel_distances.append(mel_distance(recording, speech, audio))
         loudness.append(levels.rms_db(speech) - levels.rms_db(recording))
     return Validation(step, float(np.mean(mel_distances)), float(np.mean(loudness)))
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kurdtts_lib import __version__
-from kurdtts_lib.audio import distances, levels
+from kurdtts_lib.audio import levels
 from kurdtts_lib.audio.io import write_wav
 from kurdtts_lib.core.cards import render
 from kurdtts_lib.core.errors import CorpusError, TrainingError
@@ -18,6 +18,7 @@ from kurdtts_lib.core.settings import Profile, describe, home
 from kurdtts_lib.data.dataset import Clip, Parts, sampled
 from kurdtts_lib.data.preprocess import Preprocessing, preprocess
 from kurdtts_lib.evaluation import load
+from kurdtts_lib.evaluation.metrics import mel_distance
 from kurdtts_lib.evaluation.validation import validator
 from kurdtts_lib.feedback.database import now
 from kurdtts_lib.feedback.replay import REPLAY_CLIPS, hold_out, mix, ordinary_sentences
@@ -226,7 +227,7 @@ class FeedbackTraining:
         audio, speech = self.profile.audio, [speak(voice, clip.text, level=False, normalized=True) for clip in clips]
         pairs = list(zip(load(clips, audio), speech, strict=True))
         return Likeness(
-            mel_distance=float(np.mean([distances.mel_distance(*pair, audio) for pair in pairs])),
+            mel_distance=float(np.mean([mel_distance(*pair, audio) for pair in pairs])),
             loudness_difference_db=float(np.mean([levels.rms_db(b) - levels.rms_db(a) for a, b in pairs])),
             speech=speech,
         )

@@ -44,7 +44,7 @@ class Validation:
 
     step: int
     mel_distance: float
-    """The score, in nepers: `distances.mel_distance`. The best voice is the one with the lowest score."""
+    """The score, in nepers: `metrics.mel_distance`. The best voice is the one with the lowest score."""
     loudness_difference_db: float
 
 

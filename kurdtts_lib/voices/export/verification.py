@@ -11,9 +11,9 @@ import numpy as np
 import onnxruntime
 import torch
 
-from kurdtts_lib.audio import distances
 from kurdtts_lib.core.errors import VoiceError
 from kurdtts_lib.core.settings import AudioSettings
+from kurdtts_lib.evaluation import metrics
 from kurdtts_lib.voices.export.graph import SherpaGraph, SpeakingGraph
 from kurdtts_lib.voices.export.onnx_voice import graph_inputs
 from kurdtts_lib.voices.export.sherpa import speak_with_sherpa
@@ -182,9 +182,9 @@ def measure_loss(
         measured.append(
             (
                 snr_db(expected, waveform),
-                distances.mel_distance(expected, waveform, audio),
-                distances.mel_cepstral_distance(expected, waveform, audio)[0],
-                distances.mel_cepstral_distance(expected, again, audio)[0],
+                metrics.mel_distance(expected, waveform, audio),
+                metrics.mel_cepstral_distance(expected, waveform, audio)[0],
+                metrics.mel_cepstral_distance(expected, again, audio)[0],
             )
         )
     snr, mel, cepstral, readings = (round(float(np.mean(values)), 3) for values in zip(*measured, strict=True))
