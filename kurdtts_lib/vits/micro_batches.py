@@ -60,6 +60,10 @@ class MicroBatch(NamedTuple):
         """Weight of this micro-batch in the whole batch's loss or diagnostic `name`."""
         return self.shares[MEAN_OVER.get(name, "clips")]
 
+    def weighted(self, terms: Losses, weights: Mapping[str, float]) -> Tensor:
+        """The scalar to differentiate: this micro-batch's share of the whole batch's weighted loss."""
+        return torch.stack([weights[name] * self.share(name) * term for name, term in terms.items()]).sum()
+
 
 def micro_batches_of(batches: Sequence["Batch"], state: PartialState) -> list[MicroBatch]:
     """This process's micro-batches, with their shares of the whole batch over all processes."""

@@ -187,7 +187,7 @@ class TrainingStep:
         def backward(micro_batch: MicroBatch) -> tuple[Losses, Losses]:
             outputs = kept.pop() if kept else self._outputs(micro_batch)
             terms = {"mel": mel_term(outputs, self.generator.audio), "kl": outputs.kl, "duration": outputs.duration}
-            total = self.scaler.scale(self._weighted(micro_batch, terms))
+            total = self.scaler.scale(micro_batch.weighted(terms, self._weights))
             if not adversarial:
                 total.backward()
                 return terms, _diagnostics(micro_batch, outputs)
@@ -217,7 +217,7 @@ class TrainingStep:
             with self._autocast():
                 real_scores, scores = sub_discriminator(both)[-1].chunk(2)
             terms = {"discriminator": losses.discriminator_loss([real_scores], [scores])}
-            self.scaler.scale(self._weighted(micro_batch, terms)).backward()
+            self.scaler.scale(micro_batch.weighted(terms, self._weights)).backward()
             means.append(torch.stack([real_scores.detach().float().mean(), scores.detach().float().mean()]))
             computed.append(terms["discriminator"].detach())
         real_mean, generated_mean = torch.stack(means).mean(0)
@@ -244,16 +244,12 @@ class TrainingStep:
                     "generator": losses.generator_loss(features[-1:]),
                     "feature_matching": losses.feature_matching_loss(real_features, features),
                 }
-                self.scaler.scale(self._weighted(micro_batch, terms)).backward()
+                self.scaler.scale(micro_batch.weighted(terms, self._weights)).backward()
                 computed.append({name: term.detach() for name, term in terms.items()})
         finally:
             self.discriminator.requires_grad_(True)
         assert generated.grad is not None
         return {name: torch.stack([terms[name] for terms in computed]).sum() for name in computed[0]}, generated.grad
-
-    def _weighted(self, micro_batch: MicroBatch, terms: Mapping[str, Tensor]) -> Tensor:
-        """The loss to differentiate: this micro-batch's share of the whole batch's weighted loss."""
-        return torch.stack([self._weights[name] * micro_batch.share(name) * term for name, term in terms.items()]).sum()
 
     def _update(self, module: nn.Module, optimizer: torch.optim.Optimizer, sums: Sums) -> UpdateOutcome:
         """Update the module from its gradients; if a loss or gradient is not finite, only drop them."""
