@@ -29,12 +29,6 @@ OLDEST_DRIVER = 580  # the first NVIDIA driver that runs CUDA 13
 OLDEST_CAPABILITY = 7.5  # CUDA 13 dropped the cards before Turing; an RTX 2070 has 7.5
 LONGEST_WINDOWS_ROOT = 120
 STAMP, LOG = "kurdtts-setup.json", "install.log"
-UV_OPTIONS = {
-    "index-url": "--default-index",
-    "extra-index-url": "--index",
-    "find-links": "--find-links",
-    "trusted-host": "--allow-insecure-host",
-}
 
 HELP = """\
 Set up the Kurmanji voice course and start it. The first start installs all that is needed into the folder .venv,
@@ -356,23 +350,35 @@ def pip_settings(python: Path) -> "list[str]":
     """pip's own settings of where packages come from, as options of uv, which does not read them."""
     import ast
 
-    command = [str(python), "-m", "pip", "config", "list"]
-    answer = subprocess.run(command, timeout=60, capture_output=True, encoding="utf-8", errors="replace")
+    def pip(*words: str) -> str:
+        command = [str(python), "-m", "pip", *words]
+        return subprocess.run(command, timeout=60, capture_output=True, encoding="utf-8", errors="replace").stdout
+
+    told = pip("config", "list")
     settings: dict[str, str] = {}
     for section in ("global", "install", ":env:"):  # the later one wins, as in pip
-        settings.update(re.findall(rf"^{section}\.([\w-]+)=(.*)$", answer.stdout, re.MULTILINE))
-    result = ["--no-index"] if settings.get("no-index", "").strip("'").lower() in ("1", "true", "yes", "on") else []
-    result += ["--cert", ast.literal_eval(settings["cert"])] if "cert" in settings else ["--system-certs"]
-    for name, option in UV_OPTIONS.items():
-        for value in ast.literal_eval(settings.get(name, "''")).split():
-            result += [option, value]
+        found = re.findall(rf"^{section}\.([\w-]+)=(.*)$", told, re.MULTILINE)
+        settings.update((name, ast.literal_eval(value)) for name, value in found)
+    index, extra = settings.get("index-url"), settings.get("extra-index-url", "").split()
+    if extra:  # uv takes a version's files from one index only, the first: it must be the usual one
+        index = index or re.findall(r"\(default\s+(\w+:\S+)\)", pip("install", "--help"))[0]
+    result = ["--no-index"] if settings.get("no-index", "").lower() in ("1", "true", "yes", "on") else []
+    result += ["--cert", settings["cert"]] if "cert" in settings else ["--system-certs"]
+    result += ["--default-index", index] if index and not extra else []
+    for option, values in (
+        ("--index", [index, *extra] if extra else []),
+        ("--find-links", settings.get("find-links", "").split()),
+        ("--allow-insecure-host", settings.get("trusted-host", "").split()),
+    ):
+        for value in values:
+            result += [option, str(value)]
     return result
 
 
 def uv_installer(venv: Path, pip: "list[str]") -> "list[str]":
     """The start of a command that installs with uv; empty where uv cannot be had, which is said."""
     python = python_of(venv)
-    with contextlib.suppress(Problem, OSError, subprocess.TimeoutExpired, ValueError):
+    with contextlib.suppress(Problem, OSError, subprocess.TimeoutExpired, ValueError, IndexError):
         step("Getting the installer uv", [*pip, "uv"], venv)
         command = [str(python), "-m", "uv", "pip", "install", "--python", str(python), "-c", "lock.txt"]
         # Of several indexes the best version, as pip takes it.

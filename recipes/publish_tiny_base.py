@@ -20,7 +20,7 @@ from kurdtts_lib.audio.features import pitch_track, trim
 from kurdtts_lib.audio.io import decode
 from kurdtts_lib.core.files import atomic_path
 from kurdtts_lib.core.settings import REPOSITORY
-from kurdtts_lib.evaluation import metrics
+from kurdtts_lib.evaluation.metrics import duration_ratio, mel_cepstral_distance, mel_distance
 from kurdtts_lib.evaluation.validation import validator
 from kurdtts_lib.speech import speak
 from kurdtts_lib.vits.checkpoint import checkpoints
@@ -32,8 +32,8 @@ TARGET = REPOSITORY / "models" / "tiny-kmr"
 SAMPLES = 3
 Measure = Callable[[np.ndarray, np.ndarray], float]
 MEASURES: dict[str, Measure] = {
-    "mel_cepstral_distance": lambda reference, speech: metrics.mel_cepstral_distance(reference, speech, AUDIO)[0],
-    "mel_distance": lambda reference, speech: metrics.mel_distance(reference, speech, AUDIO),
+    "mel_cepstral_distance": lambda reference, speech: mel_cepstral_distance(reference, speech, AUDIO)[0],
+    "mel_distance": lambda reference, speech: mel_distance(reference, speech, AUDIO),
 }
 
 
@@ -78,7 +78,7 @@ def measure(voice: Voice) -> dict:
             "floor_noise": float(np.mean(noise)),
             "floor_same_voice_other_sentence": float(np.mean(other)),
         }
-    ratios = [metrics.duration_ratio(*pair) for pair in zip(recordings, speech, strict=True)]
+    ratios = [duration_ratio(*pair) for pair in zip(recordings, speech, strict=True)]
     metrics["duration_ratio"] = {"mean": float(np.mean(ratios)), "standard_deviation": float(np.std(ratios))}
     loudness = [levels.rms_db(b) - levels.rms_db(a) for a, b in zip(recordings, speech, strict=True)]
     metrics["loudness_difference_db"] = float(np.mean(loudness))

@@ -155,7 +155,12 @@ CERTS = "--system-certs"
     ("told", "options"),
     [
         ("global.index-url='https://a/simple'\n:env:.index-url='https://b'", [CERTS, "--default-index", "https://b"]),
-        ("global.extra-index-url='\\nhttps://a\\nhttps://b'", [CERTS, "--index", "https://a", "--index", "https://b"]),
+        (
+            "global.extra-index-url='\\nhttps://a\\nhttps://b'\n"
+            " -i <url>  Base URL (default\n     https://usual). Seconds (default 15).",
+            [CERTS, "--index", "https://usual", "--index", "https://a", "--index", "https://b"],
+        ),
+        ("global.extra-index-url='E'\nglobal.index-url='I'", [CERTS, "--index", "I", "--index", "E"]),
         (
             "global.cert='C:\\\\my certs\\\\a.pem'\ninstall.find-links='F G'\n:env:.no-index='1'",
             ["--no-index", "--cert", "C:\\my certs\\a.pem", "--find-links", "F", "--find-links", "G"],
