@@ -1,4 +1,7 @@
-"""All filters: each reason for leaving out a clip, with its setting. Reasons of its text are `errors.TextReason`."""
+"""All filters: each reason for leaving out a clip, with its setting. Reasons of its text are `errors.TextReason`.
+
+`filtering` applies them; what a figure such as `clipped_share` is stands at the fields of `dataset.Clip`.
+"""
 
 from collections.abc import Callable
 from enum import StrEnum

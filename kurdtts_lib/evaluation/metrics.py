@@ -1,4 +1,7 @@
-"""Metrics of speech against recordings of the same sentences: their formulas, per sentence, and their means."""
+"""Metrics of speech against recordings of the same sentences: their formulas, per sentence, and their means.
+
+Those that need another package, a speech recogniser or a resynthesised recording are in `optional_metrics`.
+"""
 
 import dataclasses
 import functools
