@@ -112,7 +112,7 @@ def _checked_ids(clip: Clip, tokenizer: VitsTokenizer) -> Tensor:
     try:
         return torch.tensor(encode_spoken(clip.text, tokenizer, clip.text))
     except TextError as error:
-        raise TrainingError(f"{clip.path}: {error} Take its line out of metadata.csv.") from error
+        raise TrainingError(f"{clip.path}: {error} Leave the clip out of the source and prepare again.") from error
 
 
 def _checked_frames(clip: Clip, positions: int, audio: AudioSettings, segment_samples: int) -> int:
