@@ -295,7 +295,9 @@ def test_a_set_up_killed_in_the_middle_is_made_again(project: Project, capfd: py
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends Ctrl-C to a group of processes, as POSIX can")
-def test_ctrl_c_lets_the_course_save_and_gives_130(project: Project) -> None:
+def test_ctrl_c_lets_the_course_save_and_gives_130(project: Project, request: pytest.FixtureRequest) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     command = [sys.executable, str(project.root / "start.py")]
     environment = {**os.environ, "KURDTTS_TRY": "wait"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
