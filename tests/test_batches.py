@@ -89,7 +89,7 @@ def test_a_batch_holds_the_clips_themselves_and_pads_with_zeros_and_nothing_else
         (4095, 16_000, 1, "rojbaş", "0.26 s; training needs at least 0.26 s"),
         (0, 16_000, 1, "rojbaş", "0.00 s; training needs at least"),
         (16_000, 16_000, 1, "a" * 31, r"62 frames of 16 ms for 63 text positions.*a{31}"),
-        (16_000, 16_000, 1, "rojbaş ŵ", r"'ŵ'.*metadata\.csv"),
+        (16_000, 16_000, 1, "rojbaş ŵ", r"'ŵ'.*prepare again"),
         (SEGMENT, 16_000, 1, "rojbaşî", None),  # as short as a slice, with 15 positions in 16 frames
     ],
 )
