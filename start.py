@@ -412,12 +412,12 @@ def install(
     pip = [str(python_of(venv)), "-m", "pip", "--disable-pip-version-check", "install", "--progress-bar=off"]
     pip += ["-c", "lock.txt"]
     title = "Installing the course and its packages" + (", and those of the tests" if extra == "test" else "")
-    before: set[tuple[str, int]] | None = None
+    before = installed(venv)
     try:
         if not found:
             step("Making the Python environment", [sys.executable, "-m", "venv", str(venv)], venv)
         uv = uv_installer(venv, pip)
-        before = installed(venv)
+        before = installed(venv)  # uv itself is no change
         for part, packages in ("Installing PyTorch", torch), (title, ["-e", f".[{extra}]"]):
             if packages:
                 uv = install_part(part, packages, venv, uv, pip)
