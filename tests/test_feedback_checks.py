@@ -20,16 +20,6 @@ GAP = np.zeros(2 * RATE)
 def test_a_good_take_has_neither_errors_nor_warnings() -> None:
     checks = check_take((VOICE, RATE), TEXT)
     assert (checks.errors, checks.warnings, checks.seconds) == ([], [], 2.0)
-    assert -25 < checks.loudness < -15
-
-
-@pytest.mark.parametrize("form", ["WAV", "FLAC", "OGG", "MP3"])
-def test_every_form_of_a_take_is_read_alike(form: str, tmp_path: Path) -> None:
-    path = tmp_path / f"dengê min ş.{form.lower()}"
-    path.write_bytes(encoded(syllables(2.0, rate=32_000), 32_000, form))
-    for audio in (path, path.read_bytes()):
-        checks = check_take(audio, TEXT)
-        assert (checks.errors, checks.warnings) == ([], []) and checks.seconds == pytest.approx(2.0, abs=0.1)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from corrections import OTHER, RATE, TEXT, store, submit, take
 from speechlike import encoded
 
 from kurdtts_lib.core.errors import FeedbackError, KurdTTSError
+from kurdtts_lib.feedback.exchange import export, import_folder
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.feedback.takes import decode_take
 
@@ -21,11 +22,11 @@ def test_export_and_import_give_the_same_texts_and_samples(store: FeedbackStore,
     stereo = np.stack([take(8)[0], take(9)[0]], 1)
     store.submit((stereo, 22_050), TEXT, consent=True)
     store.withdraw(submit(store, 7).id)
-    assert store.export(tmp_path / "derxistin ş") == 5
+    assert export(store, tmp_path / "derxistin ş") == 5
     lines = (tmp_path / "derxistin ş" / "metadata.csv").read_text(encoding="utf-8").splitlines()
     assert [line.partition("|")[2] for line in lines][1:4] == [texts[1], "Roj baş heval", "Şev baş"]
     other = FeedbackStore(tmp_path / "other")
-    imported = other.import_folder(tmp_path / "derxistin ş", contributor="Azad", consent=True)
+    imported = import_folder(other, tmp_path / "derxistin ş", contributor="Azad", consent=True)
     assert imported.refused == {} and {each.contributor for each in imported} == {"Azad"}
 
     def content(of: FeedbackStore) -> list:
@@ -33,7 +34,7 @@ def test_export_and_import_give_the_same_texts_and_samples(store: FeedbackStore,
         return sorted((each.text, each.digest, decode_take(of.sound(each))[0].tolist()) for each in alive)
 
     assert content(other) == content(store) and "Roj | baş\nheval" in [text for text, *_ in content(store)]
-    again = other.import_folder(tmp_path / "derxistin ş", contributor="Azad", consent=True)
+    again = import_folder(other, tmp_path / "derxistin ş", contributor="Azad", consent=True)
     assert all(each.repeated for each in again) and len(other.corrections()) == 5
 
 
@@ -42,10 +43,10 @@ def test_an_export_overwrites_nothing_and_needs_every_sound(store: FeedbackStore
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "metadata.csv").write_text("mine", encoding="utf-8")
     with pytest.raises(KurdTTSError, match="holds other files"):
-        store.export(tmp_path / "mine")
+        export(store, tmp_path / "mine")
     store.sound(correction).unlink()
     with pytest.raises(FeedbackError, match="is missing; run `kurdtts feedback verify`"):
-        store.export(tmp_path / "new")
+        export(store, tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
@@ -67,7 +68,7 @@ def test_what_cannot_be_imported_is_listed_and_the_rest_is_taken(
         (tmp_path / "lonely.txt").write_text(TEXT, encoding="utf-8")
     else:
         (tmp_path / form).write_bytes(b"\n".join(lines))
-    imported = store.import_folder(tmp_path, contributor="", consent=True)
+    imported = import_folder(store, tmp_path, contributor="", consent=True)
     assert {each.text for each in imported} == {TEXT, OTHER}
     expected = {"long.wav": "letters and spaces", "bad.mp3": "cannot be decoded", "latin.wav": "not UTF-8"}
     expected |= (
@@ -83,5 +84,5 @@ def test_an_import_needs_consent_and_something_to_import(store: FeedbackStore, t
     (tmp_path / "empty").mkdir()
     for folder, consent, said in (("empty", False, "Consent"), ("empty", True, "no corpus"), ("none", True, "no fold")):
         with pytest.raises(KurdTTSError, match=said):
-            store.import_folder(tmp_path / folder, contributor="", consent=consent)
+            import_folder(store, tmp_path / folder, contributor="", consent=consent)
     assert not store.folder.exists()

@@ -4,8 +4,6 @@ import concurrent.futures
 import contextlib
 import errno
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -14,13 +12,12 @@ import numpy as np
 import pytest
 import soundfile
 from corrections import OTHER, RATE, TEXT, files, samples, store, submit, take
-from speechlike import encoded, syllables
+from speechlike import syllables
 
 from kurdtts_lib.core.errors import AudioError, FeedbackError, NotFoundError, TakeError, TextError
 from kurdtts_lib.feedback import database
 from kurdtts_lib.feedback.database import NAME
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.feedback.takes import decode_take
 
 __all__ = ["store"]  # the fixture
 
@@ -41,16 +38,6 @@ def test_a_submission_is_kept_with_everything_that_was_given(store: FeedbackStor
     info = soundfile.info(store.sound(correction))
     assert (info.samplerate, info.format, info.subtype) == (44_100, "FLAC", "PCM_16")
     assert [event.what for event in store.history(correction.id)] == ["submitted"]
-
-
-def test_the_samples_are_kept_exactly(store: FeedbackStore, tmp_path: Path) -> None:
-    stereo = np.stack([take(1)[0], take(2)[0]], 1)
-    (tmp_path / "dengê ş.wav").write_bytes(encoded(stereo, 48_000, "WAV"))
-    for audio in (tmp_path / "dengê ş.wav", (tmp_path / "dengê ş.wav").read_bytes(), (stereo, 48_000)):
-        correction = store.submit(audio, "Roj baş heval", consent=True)
-        kept, rate = decode_take(store.sound(correction))
-        assert rate == 48_000 and (kept == stereo).all()
-    assert len(store.corrections()) == 1
 
 
 @pytest.mark.parametrize(
@@ -88,7 +75,7 @@ def test_a_text_that_was_edited_after_the_voice_read_it_is_not_used(store: Feedb
     read_at = database.now()
     store.edit_text(after, OTHER)
     for _ in range(2):  # the marking of a voice is repeated before every training
-        assert store.mark_used([before, after, never], "v2", read_at) == []
+        store.mark_used([before, after, never], "v2", read_at)
         assert [store.get(id).state for id in (before, after, never)] == ["used", "accepted", "used"]
         assert [event.what for event in store.history(never)] == ["submitted", "accepted", "used"]
     assert store.withdraw(after) == ["v2"], "the voice knows the sound"
@@ -103,23 +90,12 @@ def test_changes_that_the_state_does_not_allow_say_why(store: FeedbackStore) -> 
     for change, error, said in (
         (lambda: store.corrections("lost"), FeedbackError, "no state 'lost'"),
         (lambda: store.mark_used([id], "v"), FeedbackError, "not accepted yet"),
-        (lambda: store.mark_used([], ""), FeedbackError, "needs a name"),
         (lambda: store.edit_text(id, "..."), TextError, "nothing to say"),
         (lambda: store.edit_text(id, "Roj baş " * 20), TakeError, "letters and spaces"),
     ):
         with pytest.raises(error, match=said):
             change()
     assert store.get(id).text == TEXT
-
-
-def test_marking_is_for_all_or_for_none(store: FeedbackStore) -> None:
-    accepted, submitted = submit(store, 1).id, submit(store, 2).id
-    store.accept(accepted)
-    with pytest.raises(FeedbackError, match="not accepted yet"):
-        store.mark_used([accepted, submitted], "v2")
-    assert store.get(accepted).state == "accepted"
-    store.withdraw(accepted)
-    assert store.tainted_voices() == {}
 
 
 def test_a_withdrawal_removes_sound_text_and_name_and_names_the_voices(store: FeedbackStore) -> None:
@@ -150,14 +126,6 @@ def test_a_withdrawal_removes_sound_text_and_name_and_names_the_voices(store: Fe
         store.sound(gone)
 
 
-def test_withdrawn_during_a_training_taints_the_voice_all_the_same(store: FeedbackStore) -> None:
-    first, second = submit(store, 1).id, submit(store, 2).id
-    store.accept(first), store.accept(second)
-    store.withdraw(second)
-    assert store.mark_used([first, second], "v2") == [second]
-    assert store.tainted_voices() == {"v2": [second]} and store.get(first).state == "used"
-
-
 def test_a_sound_in_use_is_told_and_verify_removes_it(store: FeedbackStore, monkeypatch: pytest.MonkeyPatch) -> None:
     id = submit(store).id
 
@@ -170,7 +138,6 @@ def test_a_sound_in_use_is_told_and_verify_removes_it(store: FeedbackStore, monk
             store.withdraw(id)
         assert "cannot be deleted" in store.verify().left[0]
     assert store.get(id).state == "withdrawn" and len(files(store)) == 1
-    assert not store.verify(mend=False).ok and len(files(store)) == 1
     assert store.verify().ok and files(store) == []
 
 
@@ -212,37 +179,16 @@ def test_a_full_database_leaves_no_row_and_the_next_try_completes_it(
     assert store.corrections() == [kept, second] and store.verify().ok
 
 
-HOLD = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-connection.execute("BEGIN IMMEDIATE")
-print("locked", flush=True)
-sys.stdin.read()
-"""
-
-
-@pytest.fixture
-def locked(store: FeedbackStore):
-    """The database with one row, locked by another process until the fixture's function is called."""
+def test_a_locked_database_is_told_and_nothing_is_lost(store: FeedbackStore, monkeypatch: pytest.MonkeyPatch) -> None:
     submit(store, 1)
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(store.folder / NAME)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert holder.stdout and holder.stdin and holder.stdout.readline().strip() == b"locked"
-    yield lambda: holder.communicate()
-    holder.kill()
-    holder.communicate()
-
-
-def test_a_locked_database_is_told_and_nothing_is_lost(
-    store: FeedbackStore, locked, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    other = sqlite3.connect(store.folder / NAME, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
     with monkeypatch.context() as patch:
         patch.setattr(database, "TIMEOUT_SECONDS", 0.1)
         with pytest.raises(FeedbackError, match=r"in use by another program\. Nothing was lost; try again"):
             submit(store, 2)
     assert len(store.corrections()) == len(files(store)) == 1
-    timer = threading.Timer(0.3, locked)
+    timer = threading.Timer(0.3, other.close)
     timer.start()
     assert submit(store, 2).state == "submitted", "it waits"
     timer.join()
@@ -271,6 +217,7 @@ def test_submitting_withdrawing_and_verifying_at_a_time_loses_no_sound(store: Fe
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
-    assert store.verify(mend=False).ok and kept
+    result = store.verify()
+    assert result.ok and result.mended == [] and kept
     for id in kept:
         assert samples(store, store.get(id)) in (take(0)[0].tolist(), take(1)[0].tolist())

@@ -165,7 +165,7 @@ def test_a_voice_that_forgot_is_kept_and_not_current(
     for distance, may_be_current in ((1.051, False), (1.049, True)):
         task = FeedbackTraining(profile, store)
         task.trainer.run()
-        figures = iter([finetune.Likeness(at, 0.0, []) for at in (1.0, distance, *[1.0] * 4)])
+        figures = iter([finetune.Likeness(at, 0.0, []) for at in (*[1.0] * 4, 1.0, distance)])
         monkeypatch.setattr(task, "_likeness", lambda *_, found=figures: next(found))
         result = task.finish(lambda line: None)
         assert result.better and ("did not become" in result.message) == (not may_be_current)

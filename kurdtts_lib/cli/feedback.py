@@ -5,6 +5,7 @@ import dataclasses
 import sys
 
 from kurdtts_lib.core.training_settings import with_preset
+from kurdtts_lib.feedback import exchange
 from kurdtts_lib.feedback.database import Correction
 from kurdtts_lib.feedback.job import JobReport, only_training, reported
 from kurdtts_lib.feedback.store import FeedbackStore
@@ -83,11 +84,12 @@ def verify(_: argparse.Namespace) -> int:
 
 
 def export(options: argparse.Namespace) -> None:
-    print(f"{FeedbackStore().export(options.folder)} corrections in {options.folder}")
+    print(f"{exchange.export(FeedbackStore(), options.folder)} corrections in {options.folder}")
 
 
 def import_folder(options: argparse.Namespace) -> int:
-    imported = FeedbackStore().import_folder(options.folder, contributor=options.contributor, consent=options.consent)
+    about = {"contributor": options.contributor, "consent": options.consent}
+    imported = exchange.import_folder(FeedbackStore(), options.folder, **about)
     _print(*imported)
     for name, reason in imported.refused.items():
         print(f"{name}: {reason}", file=sys.stderr)

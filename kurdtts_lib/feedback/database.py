@@ -152,15 +152,12 @@ def transaction(folder: Path, write: bool = True) -> Iterator[Table]:
     path = folder / NAME
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FeedbackError(f"The folder {folder} cannot be made: {error.strerror}. Choose another one.") from error
-    try:
         with contextlib.closing(sqlite3.connect(path, timeout=TIMEOUT_SECONDS, isolation_level=None)) as connection:
             _set_up(connection, path)
             connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
             yield Table(connection)
             connection.execute("COMMIT")  # after an error, closing the connection rolls back
-    except sqlite3.DatabaseError as error:
+    except (OSError, sqlite3.DatabaseError) as error:
         raise FeedbackError(f"{path} {_explained(error)}") from error
 
 
@@ -186,7 +183,7 @@ def _version(connection: sqlite3.Connection) -> int:
     return connection.execute("PRAGMA user_version").fetchone()[0]
 
 
-def _explained(error: sqlite3.DatabaseError) -> str:
+def _explained(error: Exception) -> str:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the upper bits only refine it
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return "is in use by another program. Nothing was lost; try again in a moment."

@@ -1,6 +1,5 @@
 """Export and import of corrections as a folder of WAV and TXT files with a `metadata.csv`."""
 
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import soundfile
@@ -11,6 +10,7 @@ from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data.dataset import KEPT
 from kurdtts_lib.data.sources.folders import open_folder, open_pairs
 from kurdtts_lib.feedback.database import Correction
+from kurdtts_lib.feedback.store import FeedbackStore, need_consent
 from kurdtts_lib.feedback.takes import decode_take
 
 
@@ -21,8 +21,8 @@ class ImportedCorrections(list[Correction]):
     """The files that were not imported, and why."""
 
 
-def export(corrections: Iterable[tuple[Correction, Path]], folder: Path) -> int:
-    """Write corrections and their audio to a new or empty folder; returns how many.
+def export(store: FeedbackStore, folder: Path) -> int:
+    """Write the store's corrections and their audio to a new or empty folder; returns how many.
 
     - `<id>.wav`: the audio, 16 bit, sample for sample
     - `<id>.txt`: the text as it was written
@@ -34,8 +34,10 @@ def export(corrections: Iterable[tuple[Correction, Path]], folder: Path) -> int:
     lines = []
     try:
         with atomic_folder(folder) as temporary:
-            for correction, path in corrections:
-                samples, rate = decode_take(path)
+            for correction in store.corrections():
+                if correction.state == "withdrawn":
+                    continue
+                samples, rate = decode_take(store.sound(correction))
                 name = f"{correction.id}.wav"
                 soundfile.write(temporary / name, samples, rate, subtype="PCM_16")
                 _write(temporary / f"{correction.id}.txt", correction.text)
@@ -52,13 +54,14 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def import_folder(folder: Path, submit: Callable[[Path | bytes, str], Correction]) -> ImportedCorrections:
-    """Submit every audio file of a folder with its text, read as a corpus is.
+def import_folder(store: FeedbackStore, folder: Path, *, contributor: str, consent: bool) -> ImportedCorrections:
+    """Submit every audio file of a folder with its text, read as a corpus is. Repeated, it stores nothing twice.
 
     `name.txt` beside `name.wav` is preferred to a table: an exported table has lost line ends and `|`. Raises
-    FeedbackError or CorpusError if there is nothing to import, and where `submit` does. AudioError and TextError of a
-    file are not raised: they are in `refused` of the result.
+    FeedbackError or CorpusError if there is nothing to import, and FeedbackError as `submit` does. AudioError and
+    TextError of a file are not raised: they are in `refused` of the result.
     """
+    need_consent(consent)
     if not folder.is_dir():
         raise FeedbackError(f"{folder} is no folder. Give the one with the WAV and TXT files.")
     files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -69,7 +72,7 @@ def import_folder(folder: Path, submit: Callable[[Path | bytes, str], Correction
         try:
             if clip.reason != KEPT:
                 raise AudioError(f"This is left out: {clip.reason}.")
-            imported.append(submit(clip.audio, clip.sentence))
+            imported.append(store.submit(clip.audio, clip.sentence, contributor=contributor, consent=consent))
         except (AudioError, TextError) as error:
             imported.refused[clip.name] = str(error)
     return imported

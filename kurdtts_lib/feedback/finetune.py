@@ -1,7 +1,6 @@
 """Fine-tune the current voice on the store's corrections, and publish it as a new version if it forgot nothing."""
 
 import dataclasses
-import datetime
 import hashlib
 import warnings
 from collections.abc import Callable, Sequence
@@ -9,12 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kurdtts_lib import __version__
 from kurdtts_lib.audio import levels
 from kurdtts_lib.audio.io import write_wav
 from kurdtts_lib.core.cards import render
 from kurdtts_lib.core.errors import CorpusError, TrainingError
-from kurdtts_lib.core.settings import Profile, describe, home
+from kurdtts_lib.core.settings import Profile, home
 from kurdtts_lib.data.dataset import Clip, Parts, sampled
 from kurdtts_lib.data.preprocess import Preprocessing, preprocess
 from kurdtts_lib.evaluation import load
@@ -28,7 +26,7 @@ from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices import registry
 from kurdtts_lib.voices.card import VoiceCard
-from kurdtts_lib.voices.finetune import check_machine, clips_of, licence_of
+from kurdtts_lib.voices.finetune import check_machine, clips_of, licence_of, trained_card
 from kurdtts_lib.voices.lineage import check_profile, origin_of
 from kurdtts_lib.voices.registry import RegisteredVoice
 
@@ -37,7 +35,7 @@ CHANGES = {
     "held_out": "the corrections held out",
     "elsewhere": "the sentences that must not get worse",
 }
-"""What is measured before and after a training."""
+"""What is measured before and after a training; the last one decides whether the voice becomes the current one."""
 RETENTION_SENTENCES = 12
 """Ordinary sentences on which forgetting is measured."""
 OWN_SPEECH_NEPERS = 0.25
@@ -200,28 +198,36 @@ class FeedbackTraining:
         parent.model.to(device=best.model.device)  # type: ignore[call-arg]
         voices = [parent, best] if step else [parent]  # step 0 is the validation of the parent itself
         clips = (self.learned, self.held_out, sampled(self.base.test, RETENTION_SENTENCES))
-        likeness: dict[str, list[Likeness]] = {}
         changes: dict[str, Any] = {}
-        for name, some in reversed(list(zip(CHANGES, clips, strict=True))):
+        for name, some in zip(CHANGES, clips, strict=True):
             notify(f"Measuring {CHANGES[name]} ...")
-            likeness[name] = found = [self._likeness(voice, some) for voice in voices if some]
+            found = [self._likeness(voice, some) for voice in voices if some]
             changes[name] = MetricChange(len(some), found[0].mel_distance, found[-1].mel_distance) if found else None
         result = FeedbackResult(self.parent, bool(step), **changes)
         if step:
-            faults = self._faults(*likeness["elsewhere"])
-            best.card = dataclasses.replace(self._card(parent, step), **result.changes, faults=faults).content()
+            was, after = result.elsewhere.before, found[-1]
+            allowed = was + (OWN_SPEECH_NEPERS if self.rehearsal else was * self.profile.feedback.tolerance)
+            faults = registry.faults_of(after.speech, after.loudness_difference_db, was, after.mel_distance, allowed)
+            best.card = trained_card(
+                self.trainer,
+                step,
+                name=f"kurdtts {self.profile.name}",
+                base_voice=parent.card.get("base_voice", self.parent.name),
+                parent=self.parent.version,
+                licence=licence_of(parent, self.parent.folder.name),
+                data=f"{len(self.corrections)} corrections",
+                faults=faults,
+                corrections=[one.id for one in self.corrections],
+                corrections_read_at=self.read_at,
+                corrections_left_out=self.left_out,
+                rehearsal=self.rehearsal,
+                **result.changes,
+            ).content()
             origin = origin_of(self.profile, self.parent)
             entry = registry.publish(best, self.parent.name, readme, origin=origin, notify=notify)
             mark_voices(self.store)
             result = result._replace(entry=entry)
         return result
-
-    def _faults(self, was: Likeness, after: Likeness) -> list[str]:
-        tolerated = OWN_SPEECH_NEPERS if self.rehearsal else was.mel_distance * self.profile.feedback.tolerance
-        allowed = was.mel_distance + tolerated
-        return registry.faults_of(
-            after.speech, after.loudness_difference_db, was.mel_distance, after.mel_distance, allowed
-        )
 
     def _likeness(self, voice: Voice, clips: Sequence[Clip]) -> Likeness:
         audio, speech = self.profile.audio, [speak(voice, clip.text, level=False, normalized=True) for clip in clips]
@@ -230,26 +236,6 @@ class FeedbackTraining:
             mel_distance=float(np.mean([mel_distance(*pair, audio) for pair in pairs])),
             loudness_difference_db=float(np.mean([levels.rms_db(b) - levels.rms_db(a) for a, b in pairs])),
             speech=speech,
-        )
-
-    def _card(self, parent: Voice, step: int) -> VoiceCard:
-        """The voice's card, without its metrics."""
-        return VoiceCard(
-            name=f"kurdtts {self.profile.name}",
-            base_voice=parent.card.get("base_voice", self.parent.name),
-            licence=licence_of(parent, self.parent.folder.name),
-            parent=self.parent.version,
-            data=f"{len(self.corrections)} corrections",
-            corrections=[one.id for one in self.corrections],
-            corrections_read_at=self.read_at,
-            corrections_left_out=self.left_out,
-            date=datetime.datetime.now(datetime.UTC).date().isoformat(),
-            kurdtts=__version__,
-            steps=step,
-            steps_trained=self.trainer.step,
-            training_seconds=self.trainer.seconds,
-            rehearsal=self.rehearsal,
-            settings=describe(self.trainer.settings),
         )
 
 

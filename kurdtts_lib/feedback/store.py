@@ -2,16 +2,14 @@
 
 import dataclasses
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 
 from kurdtts_lib.core.errors import FeedbackError, TakeError
 from kurdtts_lib.core.files import atomic_path
 from kurdtts_lib.core.settings import home
-from kurdtts_lib.feedback import exchange
 from kurdtts_lib.feedback.database import BLANK, STATES, Correction, Event, Table, transaction
 from kurdtts_lib.feedback.takes import Audio, Checks, Take, check_take, speakable, take_of
-from kurdtts_lib.feedback.verification import Verification, delete, read, verify
+from kurdtts_lib.feedback.verification import Verification, delete, verify
 
 REPEATED = "This recording with this text was submitted before; it is kept once."
 EDITED = "text edited"
@@ -42,7 +40,7 @@ class FeedbackStore:
         `checks`. Raises, with nothing written: FeedbackError without consent, TextError for a text without a reading,
         AudioError for audio that cannot be decoded, TakeError for a recording that cannot be used.
         """
-        _need_consent(consent)
+        need_consent(consent)
         text = _tidy(text)
         spoken, take = speakable(text).text, take_of(audio)
         checks = _checked(take, text)
@@ -90,7 +88,7 @@ class FeedbackStore:
                 raise FeedbackError(
                     f"Correction {id} has no text. Submit its sound again with the text, or withdraw it."
                 )
-            _need_consent(correction.consent)
+            need_consent(correction.consent)
             self.sound(correction)
             return table.change(id, {"state": "accepted"}, "accepted")
 
@@ -100,13 +98,12 @@ class FeedbackStore:
         Raises as `submit` does, and FeedbackError if another correction has the same audio with that text.
         """
         text = _tidy(text)
-        spoken, correction = speakable(text).text, self.get(id)
-        checks = _checked(Take(read(self.sound(correction)), correction.seconds), text)
+        spoken = speakable(text).text
         with transaction(self.folder) as table:
             correction = table.find(id)
-            self.sound(correction)  # not withdrawn in the meantime
             if correction.text == text:
                 return correction
+            checks = _checked(take_of(self.sound(correction)), text)
             for other in table.alive(correction.digest):
                 if other.text == text:
                     raise FeedbackError(f"Correction {other.id} is this sound with this text. Withdraw one of the two.")
@@ -114,18 +111,15 @@ class FeedbackStore:
             values = {"text": text, "spoken": spoken, "state": state, "checks": checks.warnings}
             return table.change(id, values, EDITED)
 
-    def mark_used(self, ids: Iterable[str], voice: str, read_at: str | None = None) -> list[str]:
+    def mark_used(self, ids: Iterable[str], voice: str, read_at: str | None = None) -> None:
         """Record that `voice` was trained with these accepted or used corrections: all of them are marked, or none.
 
         read_at: when the training read their texts (`database.now`); one whose text was edited since then stays
-        accepted, because `voice` has learned the old text. Returns the ids of those that were withdrawn during the
-        training; they make the voice a tainted one.
+        accepted, because `voice` has learned the old text. Those that were withdrawn during the training make the
+        voice a tainted one.
         """
-        if not voice:
-            raise FeedbackError("The voice that learned from the corrections needs a name.")
         with transaction(self.folder) as table:
-            corrections = [table.find(id) for id in dict.fromkeys(ids)]
-            for correction in corrections:
+            for correction in [table.find(id) for id in dict.fromkeys(ids)]:
                 id, state = correction.id, correction.state
                 if state == "submitted":
                     raise FeedbackError(f"Correction {id} is not accepted yet, so no voice may learn from it.")
@@ -135,7 +129,6 @@ class FeedbackStore:
                 if state != correction.state or voice not in table.voices_of(id):
                     table.run("INSERT OR IGNORE INTO uses VALUES (?, ?)", id, voice)
                     table.change(id, {"state": state}, "used", voice)
-        return [correction.id for correction in corrections if correction.state == "withdrawn"]
 
     def withdraw(self, id: str, why: str = "") -> list[str]:
         """Remove a correction's text, contributor and audio; returns the voices that were trained with it.
@@ -156,27 +149,14 @@ class FeedbackStore:
         """The voices that were trained with corrections withdrawn since, and the ids of these corrections."""
         found: dict[str, list[str]] = {}
         with transaction(self.folder, write=False) as table:
-            for voice, id in table.run("SELECT voice, id FROM uses ORDER BY rowid"):
-                if table.find(id).state == "withdrawn":
-                    found.setdefault(voice, []).append(id)
+            rows = "uses JOIN corrections USING (id) WHERE state = 'withdrawn' ORDER BY uses.rowid"
+            for voice, id in table.run(f"SELECT uses.voice, id FROM {rows}"):
+                found.setdefault(voice, []).append(id)
         return found
 
-    def verify(self, mend: bool = True) -> Verification:
-        """Find rows and audio files that do not match; with `mend`, repair what can be repaired. See `verification`."""
-        return verify(self.folder, self.sounds, mend)
-
-    def export(self, folder: Path) -> int:
-        """Write WAV, TXT and `metadata.csv` to a new or empty folder; returns how many corrections. See `exchange`."""
-        alive = [each for each in self.corrections() if each.state != "withdrawn"]
-        return exchange.export([(each, self.sound(each)) for each in alive], folder)
-
-    def import_folder(self, folder: Path, *, contributor: str, consent: bool) -> exchange.ImportedCorrections:
-        """Submit what `export` or a recording program wrote; `refused` of the result has the files not imported.
-
-        May be repeated after an error: nothing is stored twice.
-        """
-        _need_consent(consent)
-        return exchange.import_folder(folder, partial(self.submit, contributor=contributor, consent=consent))
+    def verify(self) -> Verification:
+        """Find rows and audio files that do not match, and repair what can be repaired. See `verification`."""
+        return verify(self.folder, self.sounds)
 
     def _path(self, digest: str) -> Path:
         return self.sounds / f"{digest}.flac"
@@ -222,6 +202,6 @@ def _checked(take: Take, text: str) -> Checks:
     return checks
 
 
-def _need_consent(consent: bool) -> None:
+def need_consent(consent: bool) -> None:
     if not consent:
         raise FeedbackError("Consent is needed: the speaker must agree that voices learn from the recording.")

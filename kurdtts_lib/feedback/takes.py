@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 
 from kurdtts_lib.audio.io import header, read
-from kurdtts_lib.audio.levels import LOWEST_DB, frame_levels, voiced_frames
+from kurdtts_lib.audio.levels import frame_levels, voiced_frames
 from kurdtts_lib.core.errors import AudioError, TakeError, TextError
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.data.dataset import alignment_sizes
@@ -168,8 +168,6 @@ class Checks:
 
     seconds: float
     """Duration as recorded; 0 if it cannot be decoded."""
-    loudness: float
-    """LUFS, as recorded; -120 for silence."""
     errors: list[Finding]
     """Why it cannot be used at all."""
     warnings: list[Finding]
@@ -184,7 +182,7 @@ def check_take(audio: Audio, text: str) -> Checks:
         if processed.waveform is None or processed.figures is None:
             raise AudioError(f"This recording cannot be used: {processed.fault} ({processed.detail}). Record again.")
     except AudioError as error:
-        return Checks(0.0, LOWEST_DB, [_finding("unusable", str(error))], [])
+        return Checks(0.0, [_finding("unusable", str(error))], [])
     errors, warnings = _audio_findings(processed.waveform, processed.figures)
     try:
         normalized = speakable(text)
@@ -197,7 +195,7 @@ def check_take(audio: Audio, text: str) -> Checks:
         # A voice would learn wrong pronunciations where the speaker's reading differs from the rules'.
         names = ", ".join(repr(change.before.strip()) for change in normalized.uncertain())
         warnings += _findings({"uncertain": bool(names)}, {"names": names})
-    return Checks(take.seconds, processed.figures["source_lufs"], errors, warnings)
+    return Checks(take.seconds, errors, warnings)
 
 
 def speakable(text: str) -> Normalized:

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -123,19 +124,15 @@ def finish_training(trainer: Trainer, profile: Profile, notify: Callable[[str], 
         after.mel_distance,
         registry.MUCH_WORSE * before.mel_distance,
     )
-    voice.card = VoiceCard(
+    voice.card = trained_card(
+        trainer,
+        step,
         name=f"kurdtts {profile.name}",
         base_voice=public_name(profile.base_voice),
         parent=parent.version if parent else None,
         licence=licence_of(voice, profile.base_voice),
         data=public_name(corpus_settings(profile.prepared_dir).source),
-        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        kurdtts=__version__,
         faults=faults,
-        steps=step,
-        steps_trained=trainer.step,
-        training_seconds=trainer.seconds,
-        settings=describe(profile.training),
         training_clips=len(parts.train),
         validation_clips=len(parts.validation),
         test_clips=len(sentences.texts),
@@ -148,6 +145,19 @@ def finish_training(trainer: Trainer, profile: Profile, notify: Callable[[str], 
     origin = origin_of(profile, parent)
     entry = registry.publish(voice, profile.name, _readme, _samples(evaluation), as_files(evaluation), origin, notify)
     return FineTuningResult(entry.folder, before, after, evaluation, entry.faults)
+
+
+def trained_card(trainer: Trainer, step: int, **facts: Any) -> VoiceCard:
+    """The card of the voice at `step` of a training that ends now. facts: its other fields."""
+    return VoiceCard(
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        kurdtts=__version__,
+        steps=step,
+        steps_trained=trainer.step,
+        training_seconds=trainer.seconds,
+        settings=describe(trainer.settings),
+        **facts,
+    )
 
 
 def _stage_notifier(notify: Callable[[str], None]) -> Callable[[int, str, int], None]:
