@@ -39,8 +39,9 @@ def name(row: Row) -> str:
 
 
 @pytest.mark.parametrize("row", SPOKEN, ids=name)
-def test_what_is_written_is_read_as_the_table_says(row: Row) -> None:
+def test_what_is_written_is_read_as_the_table_says_and_what_is_spoken_as_itself(row: Row) -> None:
     assert normalize(row.written, lexicon={}).text == row.spoken, row.source
+    assert normalize(row.spoken, lexicon={}).text == row.spoken
 
 
 @pytest.mark.parametrize("row", NOT_SPOKEN, ids=name)
@@ -56,11 +57,6 @@ def test_what_has_no_reading_is_refused_by_name(row: Row) -> None:
         assert named or (letters and all(letter in row.written and letter in message for letter in letters)), message
     else:
         assert "nothing to say" in message.lower()
-
-
-@pytest.mark.parametrize("row", SPOKEN, ids=name)
-def test_what_is_spoken_is_read_as_itself(row: Row) -> None:
-    assert normalize(row.spoken, lexicon={}).text == row.spoken
 
 
 def test_the_table_is_large_and_every_row_is_new_and_has_a_source() -> None:

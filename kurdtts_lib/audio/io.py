@@ -1,7 +1,6 @@
 """Audio files: decodes what libsndfile reads to mono float32 at one sampling rate, and writes WAV."""
 
 import io
-import wave
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -76,12 +75,8 @@ def write_wav(target: Path, waveform: np.ndarray, sampling_rate: int, durable: b
 
     `durable` as in `core.files.atomic_path`.
     """
-    samples = sixteen_bits(waveform)
-    with atomic_path(target, durable) as temporary, wave.open(str(temporary), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(sampling_rate)
-        file.writeframes(samples.tobytes())
+    with atomic_path(target, durable) as temporary:
+        temporary.write_bytes(wav_bytes(waveform, sampling_rate))
 
 
 def wav_bytes(waveform: np.ndarray, sampling_rate: int) -> bytes:

@@ -60,12 +60,6 @@ class AudioSettings:
     mel_fmax: float | None = None
     """Hertz; None: half the sampling rate."""
 
-    def __post_init__(self) -> None:
-        if not 0 < self.hop_length <= self.win_length <= self.n_fft:
-            raise ValueError(
-                f"hop_length={self.hop_length} <= win_length={self.win_length} <= n_fft={self.n_fft} must hold"
-            )
-
 
 @dataclass(frozen=True)
 class CorpusSettings:

@@ -22,14 +22,6 @@ def load_table(path: Path) -> dict[str, Any]:
     return table
 
 
-def small_letters(text: str) -> str:
-    """`text.lower()`, except for letters whose lowercase form is longer than one character: they stay unchanged."""
-    small = text.lower()
-    if len(small) == len(text):
-        return small
-    return "".join(letter.lower() if len(letter.lower()) == 1 else letter for letter in text)
-
-
 def _with_capitals(rows: dict[str, str]) -> dict[str, str]:
     capitals = {key.upper(): value.upper() for key, value in rows.items() if len(key.upper()) == 1}
     return {**capitals, **rows}
@@ -46,20 +38,13 @@ LETTERS: str = TABLE["alphabet"]
 CAPITALS = LETTERS.upper()
 VOWELS: str = TABLE["vowels"]
 CONSONANTS = "".join(letter for letter in LETTERS if letter not in VOWELS)
-SCRIPT_RULE = f"{TABLE['script']['name']} letters"
-"""The rule that reads letters of the table's other script."""
-_FOLDS = {
-    "foreign letter": _with_capitals(TABLE["letters"]),
-    SCRIPT_RULE: _with_capitals({key: value for key, value in TABLE["script"].items() if len(key) == 1}),
-    "apostrophe": dict.fromkeys(TABLE["apostrophes"]["signs"], "'"),
-    "digits of another script": {
-        sign: digit for row in TABLE["digits"].items() for sign, digit in zip(*row, strict=True)
-    },
-}
-FOLD = {sign: plain for rows in _FOLDS.values() for sign, plain in rows.items() if sign not in LETTERS}
+_LETTERS = _with_capitals({"İ": "I", **TABLE["letters"]})  # İ always: its lowercase form is two characters long
+_SCRIPT = _with_capitals({key: value for key, value in TABLE["script"].items() if len(key) == 1})
+RULE_OF = {**dict.fromkeys(_LETTERS, "foreign letter"), **dict.fromkeys(_SCRIPT, "Cyrillic letters")}
+"""Name of the rule that replaces a letter."""
+_DIGITS = {sign: digit for row in TABLE["digits"].items() for sign, digit in zip(*row, strict=True)}
+FOLD = {**_LETTERS, **_SCRIPT, **dict.fromkeys(TABLE["apostrophes"]["signs"], "'"), **_DIGITS}
 """Single characters to single characters, so that positions in the text stay valid."""
-RULE_OF = {sign: rule for rule, rows in _FOLDS.items() for sign in rows if sign not in LETTERS}
-"""Name of the rule by which `FOLD` replaces a character."""
 _TRANSLATION = str.maketrans(FOLD)
 
 
@@ -70,4 +55,4 @@ def folded(text: str) -> str:
 
 def lower(text: str) -> str:
     """`text` in the language's own lowercase letters, of the same length."""
-    return small_letters(folded(text))
+    return folded(text).lower()

@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 
 from kurdtts_lib.core.errors import TextError, TextReason
 from kurdtts_lib.text.language import (
@@ -12,11 +13,9 @@ from kurdtts_lib.text.language import (
     FOLD,
     LETTERS,
     RULE_OF,
-    SCRIPT_RULE,
     TABLE,
     alternatives,
     folded,
-    small_letters,
 )
 from kurdtts_lib.text.lexicon import user_lexicon
 from kurdtts_lib.text.rules import RULES, VOWELLESS
@@ -26,10 +25,13 @@ SILENT_RULES = frozenset(("lower case", "mark", "spaces"))
 """Rules that most sentences need and that need no explanation."""
 UNCERTAIN = frozenset(TABLE["uncertain"])
 """Rules whose readings differ between people."""
-JOINED_MARKS: str = TABLE["joined_marks"]
-SILENT_MARKS = TABLE["silent"]["signs"] + "'-" + "".join(TABLE["pauses"])
+JOINED_MARKS = "-'"
+"""Part of a word when letters stand beside them."""
+SILENT_MARKS = TABLE["silent"]["signs"] + JOINED_MARKS + "".join(TABLE["pauses"])
 
-SCRIPT_PAIRS = re.compile(alternatives(key for key in TABLE["script"] if len(key) == 2))
+SCRIPT_PAIRS = re.compile(
+    rf"({alternatives(key[0] for key in TABLE['script'] if len(key) == 2)})['{TABLE['apostrophes']['signs']}]", re.I
+)
 CHANGING_LETTERS = re.compile(
     f"[{re.escape(CAPITALS + ''.join(letter for letter, plain in FOLD.items() if plain.lower() in LETTERS))}]+"
 )
@@ -80,15 +82,16 @@ def normalize(text: str, lexicon: Mapping[str, str] | None = None) -> Normalized
         lexicon = user_lexicon()
     composed, origin = _compose(text)
     plain = folded(composed)
-    small = small_letters(plain)
+    small = plain.lower()
     spans = _read_spans(text, composed, plain, small, lexicon)
     edges = [0, *(edge for span in spans for edge in (span.start, span.end)), len(composed)]
     changes = list(spans)
     for start, end in zip(edges[::2], edges[1::2], strict=True):
-        changes += _letter_changes(composed, small, start, end)
-        changes += _run_changes(text, composed, small, start, end)
+        changes += _letters_and_runs(text, composed, small, start, end)
     changes.sort(key=lambda change: (change.start, change.end))
-    spoken = _join(composed, changes)
+    ends = [0, *(change.end for change in changes)]
+    parts = [composed[end : change.start] + change.after for end, change in zip(ends, changes, strict=False)]
+    spoken = "".join([*parts, composed[ends[-1] :]])
     if not any(letter in LETTERS for letter in spoken):
         raise TextError(f"There is nothing to say in {_short(text)}. Write at least one word.", TextReason.NOTHING)
     if silent := VOWELLESS.search(spoken):
@@ -101,28 +104,13 @@ def normalize(text: str, lexicon: Mapping[str, str] | None = None) -> Normalized
     return Normalized(spoken, tuple(changes))
 
 
-def _join(text: str, changes: list[TextChange]) -> str:
-    parts, place = [], 0
-    for change in changes:
-        parts += [text[place : change.start], change.after]
-        place = change.end
-    return "".join([*parts, text[place:]])
-
-
 def _compose(text: str) -> tuple[str, list[int]]:
     """`text` in Unicode form NFC, and the position in `text` of each of its characters; none if they are equal."""
     if unicodedata.is_normalized("NFC", text):
         return text, []
-    parts: list[str] = []
-    origin: list[int] = []
-    start = 0
-    for place in range(1, len(text) + 1):
-        if place < len(text) and _joins(text[place]):
-            continue
-        part = unicodedata.normalize("NFC", text[start:place])
-        parts.append(part)
-        origin += [start] * len(part)
-        start = place
+    starts = [place for place, character in enumerate(text) if not place or not _joins(character)]
+    parts = [unicodedata.normalize("NFC", text[a:b]) for a, b in pairwise([*starts, len(text)])]
+    origin = [start for start, part in zip(starts, parts, strict=True) for _ in part]
     return "".join(parts), [*origin, len(text)]
 
 
@@ -135,18 +123,17 @@ def _joins(character: str) -> bool:
 
 def _to_original(text: str, composed: str, origin: list[int], changes: list[TextChange]) -> list[TextChange]:
     """`changes` of `composed` as changes of `text`, plus one for each character that was only composed."""
-    result: list[TextChange] = []
-    place = 0
-    for change in [*changes, TextChange(len(composed), len(composed), "", "", "")]:
-        for index in range(place, change.start):
-            start, end = origin[index], origin[index + 1]
-            if text[start:end] != composed[index]:
-                result.append(TextChange(start, end, text[start:end], composed[index], "Unicode form"))
-        if change.rule:
-            start, end = origin[change.start], origin[change.end]
-            result.append(TextChange(start, end, text[start:end], change.after, change.rule))
-        place = change.end
-    return result
+    written = [text[start:end] for start, end in pairwise(origin)]
+    changed = {place for change in changes for place in range(change.start, change.end)}
+    only_composed = [
+        TextChange(place, place + 1, character, character, "Unicode form")
+        for place, character in enumerate(composed)
+        if character != written[place] and place not in changed
+    ]
+    return [
+        TextChange(origin[one.start], origin[one.end], "".join(written[one.start : one.end]), one.after, one.rule)
+        for one in sorted([*changes, *only_composed], key=lambda change: change.start)
+    ]
 
 
 def _read_spans(text: str, composed: str, plain: str, small: str, lexicon: Mapping[str, str]) -> list[TextChange]:
@@ -164,8 +151,8 @@ def _read_spans(text: str, composed: str, plain: str, small: str, lexicon: Mappi
         for match in _lexicon_pattern(tuple(lexicon)).finditer(small):
             take(match, lexicon[match.group()], "your lexicon")
     if "'" in plain:
-        for match in SCRIPT_PAIRS.finditer(_lower_with_plain_apostrophes(composed, plain)):
-            take(match, TABLE["script"][match.group()], SCRIPT_RULE)
+        for match in SCRIPT_PAIRS.finditer(composed):
+            take(match, TABLE["script"][f"{match[1].lower()}'"], "Cyrillic letters")
     for name, pattern in TABLE["refused"].items():
         if address := re.search(pattern, composed):
             raise TextError(
@@ -173,20 +160,13 @@ def _read_spans(text: str, composed: str, plain: str, small: str, lexicon: Mappi
                 next(reason for reason in TextReason if reason == name),
             )
     digit = re.search("[0-9]", plain) is not None
-    for rule in RULES:
-        if digit or not rule.needs_digit:
-            for match in rule.pattern.finditer(plain):
-                reading = rule.read(match)
-                if reading:
+    for pattern, read, needs_digit in RULES:
+        if digit or not needs_digit:
+            for match in pattern.finditer(plain):
+                if reading := read(match):
                     take(match, _corrected(reading[0], lexicon), reading[1])
     spans.sort(key=lambda span: span.start)
     return [_set_apart(span, small, taken) for span in spans]
-
-
-def _lower_with_plain_apostrophes(composed: str, plain: str) -> str:
-    """`composed` in lowercase, of the same length, with all apostrophes replaced by the plain one."""
-    pairs = zip(composed, plain, strict=True)
-    return "".join("'" if sign == "'" else letter.lower()[0] for letter, sign in pairs)
 
 
 def _corrected(words: str, lexicon: Mapping[str, str]) -> str:
@@ -196,7 +176,7 @@ def _corrected(words: str, lexicon: Mapping[str, str]) -> str:
 
 def _set_apart(span: TextChange, small: str, taken: bytearray) -> TextChange:
     """Add a space where the span touches a letter: 30salî is two words."""
-    if span.rule == SCRIPT_RULE:
+    if span.rule == "Cyrillic letters":
         return span
     before = span.start > 0 and (small[span.start - 1] in LETTERS or taken[span.start - 1])
     after = span.end < len(small) and not taken[span.end] and small[span.end] in LETTERS
@@ -208,25 +188,19 @@ def _lexicon_pattern(words: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w)(?:{alternatives(list(words))})(?!\w)")
 
 
-def _letter_changes(composed: str, small: str, start: int, end: int) -> list[TextChange]:
-    changes = []
+def _letters_and_runs(text: str, composed: str, small: str, start: int, end: int) -> Iterator[TextChange]:
+    """The changes of a part that no rule reads: of its letters, and of what stands between them."""
     for match in CHANGING_LETTERS.finditer(composed, start, end):
         named = sorted({RULE_OF[letter] for letter in match.group() if letter in RULE_OF})
         after = small[match.start() : match.end()]
-        changes.append(TextChange(*match.span(), match.group(), after, ", ".join(named) or "lower case"))
-    return changes
-
-
-def _run_changes(text: str, composed: str, small: str, start: int, end: int) -> list[TextChange]:
-    changes = []
+        yield TextChange(*match.span(), match.group(), after, ", ".join(named) or "lower case")
     for match in RUNS.finditer(small, start, end):
         a, b = match.span()
         before = a > start and small[a - 1] in LETTERS
-        after = b < end and small[b] in LETTERS
-        kept, rule = _replacement(match.group(), before, after, a == 0, b == len(small), text)
+        after_it = b < end and small[b] in LETTERS
+        kept, rule = _replacement(match.group(), before, after_it, a == 0, b == len(small), text)
         if kept != composed[a:b]:
-            changes.append(TextChange(a, b, composed[a:b], kept, rule))
-    return changes
+            yield TextChange(a, b, composed[a:b], kept, rule)
 
 
 def _replacement(run: str, before: bool, after: bool, first: bool, last: bool, text: str) -> tuple[str, str]:
@@ -243,9 +217,8 @@ def _replacement(run: str, before: bool, after: bool, first: bool, last: bool, t
         return "", "invisible character"
     if len(run) == 1 and run in JOINED_MARKS and before and after:
         return run, "apostrophe"
-    apostrophe = "'" in JOINED_MARKS
-    head = "'" if apostrophe and before and run[0] == "'" else ""
-    tail = "'" if apostrophe and after and run[-1] == "'" and len(run) > len(head) else ""
+    head = "'" if before and run[0] == "'" else ""
+    tail = "'" if after and run[-1] == "'" and len(run) > len(head) else ""
     space = "" if (first and not head) or (last and not tail) or len(run) == len(head + tail) == 1 else " "
     rule = "spaces" if not run.strip() else "mark"
     if any(_is_symbol(character) for character in run):

@@ -3,7 +3,6 @@
 import datetime
 import re
 from collections.abc import Callable
-from typing import NamedTuple
 
 from kurdtts_lib.core.errors import TextError, TextReason
 from kurdtts_lib.text.language import CAPITALS, CONSONANTS, LETTERS, TABLE, VOWELS, alternatives, lower
@@ -13,6 +12,7 @@ from kurdtts_lib.text.table_checks import RuleName
 Reading = tuple[str, RuleName]
 """The spoken words, and the name of the rule."""
 Reader = Callable[[re.Match[str]], Reading | None]
+"""None leaves the match to the rules after it."""
 
 FRACTIONS = {"½": "1/2", "¼": "1/4", "¾": "3/4", "⅓": "1/3", "⅔": "2/3"}
 MINUS = r"(?P<minus>(?<![\w.,)\]-])[-−])?"
@@ -28,23 +28,15 @@ VOWELLESS = re.compile(rf"(?<![\w'])[{CONSONANTS}]{{2,}}(?![\w'])")
 """A word of two consonants or more, which cannot be pronounced."""
 
 
-class ReadingRule(NamedTuple):
-    """Where a rule applies, and how it reads a match; None leaves the match to the rules after it."""
-
-    pattern: re.Pattern[str]
-    read: Reader
-    needs_digit: bool
-
-
-RULES: list[ReadingRule] = []
-"""The more specific ones first."""
+RULES: list[tuple[re.Pattern[str], Reader, bool]] = []
+"""Where a rule applies, how it reads a match, and whether it needs a digit. The more specific ones first."""
 
 
 def _reads(*patterns: str, needs_digit: bool = True) -> Callable[[Reader], Reader]:
     """Make a function the rule that reads each match of `patterns`."""
 
     def append(reader: Reader) -> Reader:
-        RULES.extend(ReadingRule(re.compile(pattern), reader, needs_digit) for pattern in patterns)
+        RULES.extend((re.compile(pattern), reader, needs_digit) for pattern in patterns)
         return reader
 
     return append
@@ -109,21 +101,6 @@ def _percent(match: re.Match[str]) -> Reading:
     return add_suffix(TABLE["percent"]["reading"].format(number=_signed(match)[0]), match["suffix"]), "percent"
 
 
-def _measured(signs: str) -> tuple[str, str]:
-    """Patterns for a number before one of `signs`: alone, or with a suffix attached (5 kmyan)."""
-    number = rf"{SIGNED_NUMBER}[ \u00a0]?(?P<sign>{signs})"
-    return rf"{number}(?![\w²³]){SUFFIX}", rf"{number}{SUFFIX}(?!\w)"
-
-
-CURRENCY, UNITS = alternatives(TABLE["currency"]), alternatives(TABLE["units"])
-MONEY_FIRST = rf"{MINUS}(?<!\w)(?P<sign>{CURRENCY})[ \u00a0]?(?P<number>{NUMBER}){SUFFIX}"
-
-
-@_reads(*_measured(CURRENCY), MONEY_FIRST)
-def _currency(match: re.Match[str]) -> Reading:
-    return add_suffix(f"{_signed(match)[0]} {TABLE['currency'][match['sign']]}", match["suffix"]), "currency"
-
-
 MEASURES = {**TABLE["units"], **TABLE["currency"]}
 ONES = "".join(FRACTIONS)
 
@@ -159,27 +136,31 @@ def _part(count: int, whole: int) -> str | None:
     return table["part"].format(whole=add_suffix(spell(whole), table["whole_suffix"]), count=spell(count))
 
 
-@_reads(*_measured(UNITS))
-def _unit(match: re.Match[str]) -> Reading:
-    return add_suffix(f"{_signed(match)[0]} {TABLE['units'][match['sign']]}", match["suffix"]), "unit"
+CURRENCY = alternatives(TABLE["currency"])
+MONEY_FIRST = rf"{MINUS}(?<!\w)(?P<sign>{CURRENCY})[ \u00a0]?(?P<number>{NUMBER}){SUFFIX}"
 
 
-ROMAN = rf"(?P<numeral>[IVXLC]+){SUFFIX}(?!\w)"
+def _measured(signs: str) -> tuple[str, str]:
+    """Patterns for a number before one of `signs`: alone, or with a suffix attached (5 kmyan)."""
+    number = rf"{SIGNED_NUMBER}[ \u00a0]?(?P<sign>{signs})"
+    return rf"{number}(?![\w²³]){SUFFIX}", rf"{number}{SUFFIX}(?!\w)"
 
 
-def _roman(match: re.Match[str], ending: str) -> Reading | None:
+@_reads(*_measured(CURRENCY), MONEY_FIRST, *_measured(alternatives(TABLE["units"])))
+def _measure(match: re.Match[str]) -> Reading:
+    words = f"{_signed(match)[0]} {MEASURES[match['sign']]}"
+    return add_suffix(words, match["suffix"]), "currency" if match["sign"] in TABLE["currency"] else "unit"
+
+
+@_reads(
+    rf"(?:(?P<century>{_after(TABLE['roman']['centuries'])})|{_after(TABLE['roman']['rulers'])})"
+    rf"(?P<numeral>[IVXLC]+){SUFFIX}(?!\w)",
+    needs_digit=False,
+)
+def _roman(match: re.Match[str]) -> Reading | None:
     number = roman_number(match["numeral"])
+    ending = TABLE["suffixes"]["ordinal"] if match["century"] is None else TABLE["roman"]["century_suffix"]
     return (add_suffix(spell(number), match["suffix"] or ending), "Roman numeral") if number else None
-
-
-@_reads(_after(TABLE["roman"]["centuries"]) + ROMAN, needs_digit=False)
-def _century(match: re.Match[str]) -> Reading | None:
-    return _roman(match, TABLE["roman"]["century_suffix"])
-
-
-@_reads(_after(TABLE["roman"]["rulers"]) + ROMAN, needs_digit=False)
-def _ruler(match: re.Match[str]) -> Reading | None:
-    return _roman(match, TABLE["suffixes"]["ordinal"])
 
 
 def roman_number(numeral: str) -> int | None:
