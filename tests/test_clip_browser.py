@@ -100,7 +100,7 @@ def test_a_clip_has_its_sentence_its_speakers_name_and_a_picture_with_words(brow
 
 
 def test_a_saved_notebook_keeps_the_list_and_the_chosen_clip(browser: ClipBrowser) -> None:
-    bundle = browser._repr_mimebundle_()
+    bundle, _ = browser._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in bundle
     static = str(bundle["text/html"])
     assert static.count("<li>") == 10 and browser.view.value in static and "<b>Mala" not in static

@@ -184,7 +184,7 @@ def test_a_damaged_store_is_told_by_refresh(table: CorrectionsTable, store: Feed
 
 
 def test_a_saved_notebook_has_the_number_and_no_text(table: CorrectionsTable) -> None:
-    shown = table._repr_mimebundle_()
+    shown, _ = table._repr_mimebundle_()
     assert shown["application/vnd.jupyter.widget-view+json"]["model_id"] == table.widget.model_id
     assert shown["text/html"] == "<p>2 corrections, page 1 of 1</p>"
     assert not re.search("Roj|Şîlan", str(shown))

@@ -2,12 +2,29 @@
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from lab import Lab, needs_browser, shot
-from microphone import RATE, as_samples, begin, button, is_whole, new_page, played, pretend, said_for
+from microphone import (
+    ENGLISH,
+    RATE,
+    alert,
+    as_samples,
+    begin,
+    button,
+    contrast,
+    is_whole,
+    new_page,
+    played,
+    pretend,
+    record,
+    said_for,
+    state,
+)
 
 from kurdtts_lib.core.settings import REPOSITORY
 from kurdtts_lib.feedback.store import FeedbackStore
@@ -16,6 +33,7 @@ from kurdtts_lib.vits.voice import load_voice
 from kurdtts_lib.voices import registry
 
 pytestmark = needs_browser
+slow = pytest.mark.slow
 
 OFFERED = "Roj baş, heval!"
 SENTENCE = "Navê min Şîlan e û ez li Diyarbekirê dijîm."
@@ -26,7 +44,8 @@ from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.widgets.corrections_table import CorrectionsTable
 from kurdtts_lib.widgets.feedback_desk import FeedbackDesk
 store = FeedbackStore()
-FeedbackDesk(store, registry.current(), ["{OFFERED}"])
+desk = FeedbackDesk(store, registry.current(), ["{OFFERED}"])
+desk
 """,
     "CorrectionsTable(store)",
 )
@@ -69,6 +88,18 @@ def press(page: Any, name: str) -> None:
     button_of(page, name).click()
 
 
+def execute(page: Any, code: str) -> None:
+    """Run code in the notebook's kernel, as a later cell would."""
+    page.evaluate(
+        """async code => {
+            const { kernel } = jupyterapp.shell.currentWidget.sessionContext.session;
+            const { content } = await kernel.requestExecute({ code }).done;
+            if (content.status !== 'ok') throw new Error(content.evalue);
+        }""",
+        code,
+    )
+
+
 def sounding(page: Any) -> float:
     """Seconds of the newest player, as soon as it knows them."""
     page.wait_for_function(f"() => {LAST_SOUND}?.readyState >= 1")
@@ -84,10 +115,11 @@ def test_a_sentence_is_heard_recorded_checked_and_handed_in(page: Any, store: Fe
     press(page, "Hear the voice")
     assert 1 < sounding(page) < 10
     page.get_by_placeholder("for example").fill("Şîlan sounds like Silan")
-    begin(page)
-    said_for(page, 6)
-    button(page, "stop").click()
+    record(page, 6)
     page.get_by_text("The recording sounds well").wait_for()
+    button(page, "play").click()
+    button(page, "stop_playing").click()
+    button(page, "play").wait_for()
     submit = button_of(page, "Submit")
     assert submit.is_disabled(), "consent is missing"
     page.get_by_role("checkbox", name="I speak here myself").check()
@@ -102,7 +134,7 @@ def test_a_sentence_is_heard_recorded_checked_and_handed_in(page: Any, store: Fe
     assert rate == RATE and is_whole(samples[:, 0], as_samples(voice()))
 
 
-@pytest.mark.slow
+@slow
 def test_a_recording_is_heard_whole_from_the_table(page: Any, store: FeedbackStore) -> None:
     press(page, "Refresh")
     page.get_by_text("1 correction, page 1 of 1").wait_for()
@@ -118,7 +150,7 @@ def test_a_recording_is_heard_whole_from_the_table(page: Any, store: FeedbackSto
     page.wait_for_function(f"() => Math.abs({LAST_SOUND}.duration - 59) < 0.2")
 
 
-@pytest.mark.slow
+@slow
 def test_nothing_of_a_recording_or_of_the_texts_is_saved_in_the_notebook(page: Any, lab: Lab) -> None:
     page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
     saved = (lab.folder / "notebooks" / "desk.ipynb").read_text(encoding="utf-8")
@@ -126,12 +158,50 @@ def test_nothing_of_a_recording_or_of_the_texts_is_saved_in_the_notebook(page: A
     assert "Şîlan" not in saved and not re.search("[A-Za-z0-9+/]{200}", saved)
 
 
-@pytest.mark.slow
+@slow
+def test_the_keyboard_records_and_jupyter_does_not_take_its_keys(page: Any) -> None:
+    page.locator(".kurdtts-recorder").focus()
+    page.keyboard.press("r")
+    state(page, "recording")
+    said_for(page, 1)
+    page.keyboard.press("Space")
+    state(page, "kept")
+    kinds = "() => [...jupyterapp.shell.currentWidget.content.model.cells].map(cell => cell.type)"
+    assert page.evaluate(kinds) == ["code", "code"], "in Jupyter the key R makes a cell raw"
+
+
+@slow
+def test_a_large_file_arrives_and_what_does_not_arrive_says_why(page: Any, tmp_path: Path) -> None:
+    file = tmp_path / "voice.wav"
+    soundfile.write(file, np.stack([voice()] * 2, 1), RATE, subtype="PCM_24")
+    assert 8 * 2**20 < file.stat().st_size < 9 * 2**20, "nearly what a notebook's socket takes in one message"
+    page.get_by_label(ENGLISH["upload"]).set_input_files(file)
+    page.get_by_text(ENGLISH["kept"].format(seconds="30.0")).wait_for()
+    file.write_bytes(b"this is no sound")
+    page.get_by_label(ENGLISH["upload"]).set_input_files(file)
+    page.locator(".kurdtts-error").get_by_text("cannot be decoded").wait_for()
+    state(page, "idle")
+    execute(page, "receive = desk.recorder._receive; desk.recorder.on_msg(receive, remove=True)")
+    begin(page)
+    button(page, "stop").click()
+    alert(page, "no_answer")
+    execute(page, "cut = lambda _, message, buffers: receive(_, message, [bytes(b)[2:] for b in buffers])")
+    execute(page, "desk.recorder.on_msg(cut)")
+    begin(page)
+    button(page, "stop").click()
+    alert(page, "incomplete")
+    state(page, "idle")
+    execute(page, "desk.recorder.on_msg(cut, remove=True); desk.recorder.on_msg(receive)")
+    record(page)
+
+
+@slow
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
 def test_desk_and_table_fit_the_page_in_both_themes(page: Any, theme: str) -> None:
     page.evaluate(f"jupyterapp.commands.execute('apputils:change-theme', {{ theme: 'JupyterLab {theme}' }})")
     page.wait_for_function(f"() => document.body.dataset.jpThemeLight === '{str(theme == 'Light').lower()}'")
     page.locator("#jupyterlab-splash").wait_for(state="detached")
     shot(page, f"feedback-{theme.lower()}")
+    assert contrast(page, ".kurdtts-sentence") > 7 and contrast(page, ".kurdtts-keys") > 4.5
     parts = "[...document.querySelectorAll('.jp-OutputArea-output')]"
     assert page.evaluate(f"() => {parts}.filter(e => e.scrollWidth > e.clientWidth + 1).length") == 0

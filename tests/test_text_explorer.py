@@ -120,6 +120,6 @@ def test_a_lexicon_damaged_by_hand_is_named_and_the_explorer_still_opens(home: P
 
 
 def test_a_saved_notebook_keeps_the_view_without_a_kernel() -> None:
-    bundle = TextExplorer("Di 2024an de")._repr_mimebundle_()
+    bundle, _ = TextExplorer("Di 2024an de")._repr_mimebundle_()
     assert bundle["text/html"] == explanation_html("Di 2024an de")
     assert "application/vnd.jupyter.widget-view+json" in bundle

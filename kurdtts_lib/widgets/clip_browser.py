@@ -1,7 +1,6 @@
 """Search the sentences of a corpus by word; play any clip and see its spectrogram."""
 
 import html
-import math
 
 import ipywidgets
 import pandas
@@ -15,11 +14,12 @@ from kurdtts_lib.data.exploration import find_words, words
 from kurdtts_lib.data.sources import find_clips
 from kurdtts_lib.data.speakers import speaker_name
 from kurdtts_lib.evaluation.plots import spectrograms
-from kurdtts_lib.widgets.markup import WRAPPED, Shown, box_html, kurmanji, make_button
+from kurdtts_lib.widgets.markup import WRAPPED, Shown, box_html, kurmanji, page_buttons
 from kurdtts_lib.widgets.players import player_row
 
 PAGE = 10
 """Clips per page; one pass reads them all from the corpus, because each pass starts at its first clip."""
+NOTHING = "No clip has this word. Write another one, or a part of it with the box ticked."
 
 
 class ClipBrowser(Shown):
@@ -32,7 +32,6 @@ class ClipBrowser(Shown):
         self.settings, self.audio, self.clips = settings, audio, clips
         self._words = [words(sentence) for sentence in clips["sentence"]]
         self._loaded: dict[int, Clip] = {}
-        self._filling = False
         self.query = ipywidgets.Text(
             query,
             description="Word",
@@ -47,26 +46,18 @@ class ClipBrowser(Shown):
         self.list = ipywidgets.Select(
             description="Clips", rows=PAGE, layout={"width": "min(760px, 98%)", "height": f"{22 * PAGE}px"}
         )
-        self.back = make_button("Back", "arrow-left", "The page before this one")
-        self.forward = make_button("Next", "arrow-right", "The page after this one")
+        self.back, self.forward = page_buttons(self._turn)
         self.page = ipywidgets.BoundedIntText(
             min=1, description="Page", style={"description_width": "90px"}, layout={"width": "170px"}
         )
-        self.view = ipywidgets.HTML()
-        self.widget = ipywidgets.VBox(
-            [
-                ipywidgets.HBox([self.query, self.beginnings], layout=WRAPPED),
-                self.list,
-                ipywidgets.HBox([self.page, self.back, self.forward, self.count], layout=WRAPPED),
-                self.view,
-            ]
-        )
+        self.view = ipywidgets.HTML(NOTHING)
+        search = ipywidgets.HBox([self.query, self.beginnings], layout=WRAPPED)
+        pages = ipywidgets.HBox([self.page, self.back, self.forward, self.count], layout=WRAPPED)
+        self.widget = ipywidgets.VBox([search, self.list, pages, self.view])
         self.query.observe(lambda _: self._search(), "value")
         self.beginnings.observe(lambda _: self._search(), "value")
         self.page.observe(lambda _: self._show_page(), "value")
         self.list.observe(lambda _: self._show_clip(), "value")
-        self.back.on_click(lambda _: self._turn(-1))
-        self.forward.on_click(lambda _: self._turn(1))
         self._search()
 
     def static_html(self) -> str:
@@ -76,43 +67,33 @@ class ClipBrowser(Shown):
 
     def _search(self) -> None:
         self.found = find_words(self._words, self.query.value, self.beginnings.value)
-        pages = max(1, math.ceil(len(self.found) / PAGE))
+        pages = max(1, -(-len(self.found) // PAGE))
         self.page.description = f"Page of {pages}"
         self.count.value = f'<div role="status">{len(self.found)} of {len(self.clips)} clips</div>'
-        self._filling = True
-        self.page.value, self.page.max = 1, pages
-        self._filling = False
+        self.page.value = 1  # before `max`, which would turn to the last page that is left
+        self.page.max = pages
         self._show_page()
 
     def _turn(self, by: int) -> None:
         self.page.value = min(max(1, self.page.value + by), self.page.max)
 
     def _show_page(self) -> None:
-        """Fill the list; `_filling` prevents intermediate changes from drawing a clip."""
-        if self._filling:
-            return
+        """Fill the list and choose its first clip, which shows it."""
         start = (self.page.value - 1) * PAGE
         rows = self.clips.iloc[self.found[start : start + PAGE]]
         # One line per clip; its number distinguishes clips of the same sentence.
-        options = [(f"{row.number}: {row.sentence}", int(row.number)) for row in rows.itertuples()]
+        self.list.options = [(f"{row.number}: {row.sentence}", int(row.number)) for row in rows.itertuples()]
+        self.list.index = 0 if len(rows) else None
         self.back.disabled, self.forward.disabled = self.page.value == 1, self.page.value == self.page.max
-        self._filling = True
-        self.list.options = options
-        self.list.value = options[0][1] if options else None
-        self._filling = False
-        self._show_clip()
 
     def _show_clip(self) -> None:
-        if self._filling:
-            return
         number = self.list.value
         if number is None:
-            self.view.value = "No clip has this word. Write another one, or a part of it with the box ticked."
+            self.view.value = NOTHING
             return
         if number not in self._loaded:
-            self._loaded = {
-                clip.number: clip for clip in find_clips(self.settings, [number for _, number in self.list.options])
-            }
+            listed = [number for _, number in self.list.options]
+            self._loaded = {clip.number: clip for clip in find_clips(self.settings, listed)}
         row = self.clips[self.clips["number"] == number].iloc[0]
         self.view.value = clip_html(self._loaded[number], row, self.settings, self.audio)
 
@@ -131,8 +112,7 @@ def clip_html(clip: Clip, row: pandas.Series, settings: CorpusSettings, audio: A
         waveform = decode(clip.audio, audio.sampling_rate)
     except AudioError as error:
         return head + box_html(str(error))
-    player = player_row({f"{row['seconds']:.1f} s": waveform}, audio.sampling_rate).data
-    picture = plots.as_html(
-        spectrograms({"": waveform}, audio), f"Mel spectrogram of clip {clip.number}, {row['seconds']:.1f} s"
-    )
-    return head + player + picture
+    seconds = f"{row['seconds']:.1f} s"
+    player = player_row({seconds: waveform}, audio.sampling_rate).data
+    picture = spectrograms({"": waveform}, audio)
+    return head + player + plots.as_html(picture, f"Mel spectrogram of clip {clip.number}, {seconds}")

@@ -1,6 +1,5 @@
 """All corrections: play them, accept them, edit their text, withdraw them."""
 
-import functools
 import html
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +10,19 @@ import ipywidgets
 from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.feedback.database import Correction
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.widgets.markup import WRAPPED, Shown, box_html, close_all, done_html, kurmanji, make_button
+from kurdtts_lib.widgets.markup import (
+    WRAPPED,
+    Shown,
+    box_html,
+    done_html,
+    kurmanji,
+    make_button,
+    page_buttons,
+    replace_rows,
+)
 
 PAGE = 8
+ASKED = box_html("Its sound and text will be deleted for ever. Click once more to do it.")
 
 
 class PrivatePlayer(anywidget.AnyWidget):
@@ -40,16 +49,11 @@ class CorrectionsTable(Shown):
         self._drafts: dict[str, str] = {}
         """Texts of the fields that were changed and not saved, by correction id."""
         self.player = PrivatePlayer()
-        self.message, self.count = ipywidgets.HTML(), ipywidgets.HTML()
-        self.rows = ipywidgets.VBox()
-        self.back = make_button("Back", "arrow-left", "The page before this one")
-        self.forward = make_button("Next", "arrow-right", "The page after this one")
-        self.accept_all = make_button("Accept all", "check", "Let voices learn from all that were submitted")
-        self.refresh = make_button("Refresh", "refresh", "Look into the store again")
-        self.back.on_click(lambda _: self._change(lambda: self._turn(-1)))
-        self.forward.on_click(lambda _: self._change(lambda: self._turn(1)))
-        self.accept_all.on_click(lambda _: self._change(self._accept_all))
-        self.refresh.on_click(lambda _: self._change(lambda: ""))
+        self.message, self.count, self.rows = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.VBox()
+        self.back, self.forward = page_buttons(lambda by: self._change(lambda: self._turn(by)))
+        learn = "Let voices learn from all that were submitted"
+        self.accept_all = self._button("Accept all", "check", learn, self._accept_all)
+        self.refresh = self._button("Refresh", "refresh", "Look into the store again", lambda: "")
         buttons = ipywidgets.HBox([self.accept_all, self.refresh, self.back, self.forward, self.count], layout=WRAPPED)
         # The message is above the rows: below them it would be out of sight.
         self.widget = ipywidgets.VBox([buttons, self.message, self.player, self.rows])
@@ -64,12 +68,9 @@ class CorrectionsTable(Shown):
         everything = self.store.corrections()
         listed = [one for one in everything if one.state != "withdrawn"]
         pages = max(1, -(-len(listed) // PAGE))
-        self.page = min(self.page, pages - 1)
-        old = self.rows.children
-        shown = listed[self.page * PAGE : (self.page + 1) * PAGE]
-        self.rows.children = [self._row(one) for one in shown]
-        close_all(old)
-        self.back.disabled, self.forward.disabled = self.page == 0, self.page >= pages - 1
+        self.page = min(max(0, self.page), pages - 1)
+        replace_rows(self.rows, [self._row(one) for one in listed[self.page * PAGE : (self.page + 1) * PAGE]])
+        self.back.disabled, self.forward.disabled = self.page == 0, self.page == pages - 1
         self.accept_all.disabled = not any(one.state == "submitted" for one in listed)
         withdrawn = len(everything) - len(listed)
         number = "1 correction" if len(listed) == 1 else f"{len(listed)} corrections"
@@ -78,50 +79,38 @@ class CorrectionsTable(Shown):
         )
 
     def _row(self, one: Correction) -> ipywidgets.HBox:
-        about = " · ".join(filter(None, (one.state, one.contributor, f"{one.seconds:.1f} s", one.mark)))
-        warnings = "".join(map(box_html, one.checks))
         text = ipywidgets.Text(self._drafts.get(one.id, one.text), layout={"width": "min(440px, 98%)"})
         text.observe(lambda change: self._drafts.update({one.id: change["new"]}), "value")
-        text.add_class("kurdtts-correction")
-        play = make_button("Play", "play", f"Hear: {one.text}", layout={"width": "auto"})
-        play.on_click(lambda _: self._play(one))
-        parts: list[ipywidgets.Widget] = [
-            text,
-            play,
-            self._button("Save text", "pencil", "Keep the changed text", functools.partial(self._save, one)),
-        ]
+        play = make_button("Play", "play", f"Hear: {one.text}", lambda: self._play(one), layout={"width": "auto"})
+        parts = [text, play, self._button("Save text", "pencil", "Keep the changed text", lambda: self._save(one))]
         if one.state == "submitted":
-            accept = functools.partial(self._accept, one)
-            parts.append(self._button("Accept", "check", "Let voices learn from it", accept))
+            parts.append(self._button("Accept", "check", "Let voices learn from it", lambda: self._accept(one)))
         if self._asked == one.id:
-            withdraw = functools.partial(self._withdraw, one)
-            parts.append(self._button("Really withdraw?", "trash", "Delete its sound and text for ever", withdraw))
+            forever = "Delete its sound and text for ever"
+            parts.append(self._button("Really withdraw?", "trash", forever, lambda: self._withdraw(one)))
         else:
-            parts.append(self._button("Withdraw", "trash", "Delete its sound and text", _ask, asks=one.id))
+            parts.append(self._button("Withdraw", "trash", "Delete its sound and text", lambda: self._ask(one)))
+        about = " · ".join(filter(None, (one.state, one.contributor, f"{one.seconds:.1f} s", one.mark)))
+        warnings = "".join(map(box_html, one.checks))
         parts.append(ipywidgets.HTML(f"<small>{html.escape(about)}</small>{warnings}"))
         line = {"border_bottom": "1px solid var(--jp-border-color2, #bbb)", "padding": "4px 0"}
         return ipywidgets.HBox(parts, layout={**WRAPPED, **line})
 
-    def _button(self, label: str, icon: str, tooltip: str, act: Callable[[], str], asks: str = "") -> ipywidgets.Button:
-        made = make_button(label, icon, tooltip, layout={"width": "auto"})
-        made.on_click(lambda _: self._change(act, asks))
-        return made
+    def _button(self, label: str, icon: str, tooltip: str, act: Callable[[], str]) -> ipywidgets.Button:
+        return make_button(label, icon, tooltip, lambda: self._change(act), layout={"width": "auto"})
 
-    def _change(self, act: Callable[[], str], asks: str = "") -> None:
-        """Change the store by `act`, show the markup that it returns and the new rows; a KurdTTSError is shown.
-
-        asks: id of the correction that the next click may withdraw.
-        """
+    def _change(self, act: Callable[[], str]) -> None:
+        """Change the store by `act`, show the markup that it returns and the new rows; a KurdTTSError is shown."""
+        self._asked = ""
         try:
             said = act()
-            self._asked = asks
             self.show()
         except KurdTTSError as error:
             said = box_html(str(error))
         self.message.value = said
 
     def _play(self, one: Correction) -> None:
-        """The rows are not redrawn here: playing must not discard a text that is being edited."""
+        """The rows are not redrawn here: the button would lose the focus."""
         try:
             self.player.play(self.store.sound(one), one.text)
         except KurdTTSError as error:
@@ -151,6 +140,10 @@ class CorrectionsTable(Shown):
                 refused.append(box_html(str(error)))
         return done_html(f"{len(waiting) - len(refused)} accepted.") + "".join(refused)
 
+    def _ask(self, one: Correction) -> str:
+        self._asked = one.id
+        return ASKED
+
     def _withdraw(self, one: Correction) -> str:
         voices = self.store.withdraw(one.id)
         self._drafts.pop(one.id, None)
@@ -159,9 +152,5 @@ class CorrectionsTable(Shown):
         return done_html(f"Withdrawn.{learned}")
 
     def _turn(self, pages: int) -> str:
-        self.page = max(0, self.page + pages)
+        self.page += pages
         return ""
-
-
-def _ask() -> str:
-    return box_html("Its sound and text will be deleted for ever. Click once more to do it.")

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import ipywidgets
 
 from kurdtts_lib.core.errors import KurdTTSError
-from kurdtts_lib.feedback.database import Correction
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.feedback.takes import Take, check_take
 from kurdtts_lib.speech import speak
@@ -17,7 +16,7 @@ from kurdtts_lib.widgets.recorder import Recorder
 
 
 class FeedbackDesk(Shown):
-    """Displayed as the last expression of a cell. `submitted` contains the corrections submitted here."""
+    """Displayed as the last expression of a cell."""
 
     def __init__(
         self, store: FeedbackStore, entry: RegisteredVoice, sentences: Sequence[str], language: str = "en"
@@ -25,9 +24,8 @@ class FeedbackDesk(Shown):
         """entry: the voice to be corrected; sentences: suggestions, any other one can be typed."""
         self.store, self.entry = store, entry
         self.voice = load_voice(str(entry.folder))
-        self.submitted: list[Correction] = []
-        self.usable = False
-        """Whether the newest take that arrived can be used for training."""
+        self._take: Take | None = None
+        """The newest take, if it can be used for training."""
         line = {"layout": {"width": "min(640px, 98%)"}, "style": {"description_width": "110px"}}
         self.sentence = ipywidgets.Combobox(
             value=sentences[0] if sentences else "",
@@ -37,18 +35,18 @@ class FeedbackDesk(Shown):
             placeholder="type a sentence, or pick one",
             **line,
         )
-        self.hear_button = make_button("Hear the voice", "volume-up", "Let the current voice say this sentence")
+        hear = "Let the current voice say this sentence"
+        self.hear_button = make_button("Hear the voice", "volume-up", hear, self._hear)
         self.mark = ipywidgets.Text(description="What is wrong?", placeholder="for example: ê sounds like i", **line)
-        self.recorder = Recorder(self.sentence.value, language, self._check)
+        self.recorder = Recorder(self.sentence.value, language, self._check, self._forget)
         self.contributor = ipywidgets.Text(description="Who speaks", placeholder="a name, or nothing", **line)
         self.consent = ipywidgets.Checkbox(
             description="I speak here myself, and voices may learn from this recording.",
             indent=False,
             layout={"width": "auto"},
         )
-        self.submit_button = make_button(
-            "Submit", "check", "Keep this recording as a correction", button_style="primary", disabled=True
-        )
+        keep = "Keep this recording as a correction"
+        self.submit_button = make_button("Submit", "check", keep, self._submit, button_style="primary", disabled=True)
         self.speech, self.findings, self.message = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
         self.widget = ipywidgets.VBox(
             [
@@ -58,9 +56,6 @@ class FeedbackDesk(Shown):
         )
         self.sentence.observe(lambda _: self._new_sentence(), "value")
         self.consent.observe(lambda _: self._allow(), "value")
-        self.recorder.on_clear(self._forget)
-        self.hear_button.on_click(lambda _: self._hear())
-        self.submit_button.on_click(lambda _: self._submit())
 
     def static_html(self) -> str:
         return "<p>Here you hear a sentence, record it and hand it in. It works while the notebook runs.</p>"
@@ -80,34 +75,27 @@ class FeedbackDesk(Shown):
 
     def _check(self, take: Take) -> None:
         checks = check_take(take, self.sentence.value)
-        self.usable = not checks.errors
         lines = [box_html(line) for line in [*checks.errors, *checks.warnings]]
         self.findings.value = "".join(lines) or done_html("The recording sounds well.")
+        self._take = None if checks.errors else take
         self._allow()
 
     def _forget(self) -> None:
         """Clear the findings of a take that was discarded."""
-        self.usable, self.findings.value = False, ""
+        self._take, self.findings.value = None, ""
         self._allow()
 
     def _allow(self) -> None:
         """Enable the button Submit if there is a usable take and consent."""
-        self.submit_button.disabled = not (self._take() and self.usable and self.consent.value)
-
-    def _take(self) -> Take | None:
-        try:
-            return self.recorder.take
-        except KurdTTSError:  # the recorder itself shows it
-            return None
+        self.submit_button.disabled = not (self._take and self.consent.value)
 
     def _submit(self) -> None:
-        take = self._take()
-        if take is None:  # recorded again, and not arrived yet or incomplete
+        if self._take is None:  # recorded again, and not arrived yet or incomplete
             self.message.value = box_html("There is no recording to hand in. Record the sentence first.")
             return
         try:
             correction = self.store.submit(
-                take,
+                self._take,
                 self.sentence.value,
                 contributor=self.contributor.value.strip(),
                 consent=self.consent.value,
@@ -117,7 +105,6 @@ class FeedbackDesk(Shown):
         except KurdTTSError as error:
             self.message.value = box_html(str(error))
             return
-        self.submitted.append(correction)
         said = "It was there already" if correction.repeated else "Thank you, it is kept"
         self.recorder.text = self.sentence.value  # clears the take: a second click must not submit it again
         self.mark.value = ""

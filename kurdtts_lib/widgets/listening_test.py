@@ -3,16 +3,17 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import anywidget
 import traitlets
 
 from kurdtts_lib.core.errors import KurdTTSError, ListeningError
 from kurdtts_lib.evaluation.listening.design import ListeningTest
 from kurdtts_lib.evaluation.listening.store import ListeningStore, SubmittedAnswer
 from kurdtts_lib.widgets.listening_page import LABELS, STATIC
-from kurdtts_lib.widgets.markup import ShownPage
+from kurdtts_lib.widgets.markup import Shown
 
 
-class ListeningWidget(ShownPage):
+class ListeningWidget(Shown, anywidget.AnyWidget):
     """Tests one listener after the other; each answer is on disk before the next stimulus. The same code continues.
 
     The page never receives the system of a stimulus. Neither audio nor answers are stored in the notebook's file.

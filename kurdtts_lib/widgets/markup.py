@@ -1,8 +1,8 @@
 """What the widgets share: pieces of markup, buttons, and what a saved notebook shows in a widget's place."""
 
+from collections.abc import Callable
 from typing import Any
 
-import anywidget
 import ipywidgets
 from markupsafe import escape
 
@@ -12,7 +12,10 @@ BOX = "border-left:4px solid #D55E00;background:#fdf0e6;color:#222;padding:4px 8
 
 
 class Shown:
-    """Widgets that are displayed together, as the last expression of a cell."""
+    """Displayed as the last expression of a cell: `widget`, or without one the object, which is a widget itself.
+
+    What is in a widget's state may be saved with the notebook: no audio is.
+    """
 
     widget: ipywidgets.Box
 
@@ -20,31 +23,28 @@ class Shown:
         """What a saved notebook without a kernel shows."""
         raise NotImplementedError
 
-    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        return {**self.widget._repr_mimebundle_(**options), "text/html": self.static_html()}
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        shown: Any = getattr(self, "widget", self)
+        view = {"version_major": 2, "version_minor": 0, "model_id": shown.model_id}
+        return {"application/vnd.jupyter.widget-view+json": view, "text/html": self.static_html()}, {}
 
 
-class ShownPage(anywidget.AnyWidget):
-    """A widget with JavaScript of its own. What is in its state would be saved with the notebook: no audio is."""
-
-    def static_html(self) -> str:
-        """What a saved notebook without a kernel shows."""
-        raise NotImplementedError
-
-    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        live = super()._repr_mimebundle_(**options)
-        assert live is not None  # it is None only for a widget without a view
-        data, metadata = live
-        return {**data, "text/html": self.static_html()}, metadata
+def make_button(label: str, icon: str, tooltip: str, act: Callable[[], None], **more: Any) -> ipywidgets.Button:
+    button = ipywidgets.Button(description=label, icon=icon, tooltip=tooltip, **more)
+    button.on_click(lambda _: act())
+    return button
 
 
-def make_button(label: str, icon: str, tooltip: str, **more: Any) -> ipywidgets.Button:
-    return ipywidgets.Button(description=label, icon=icon, tooltip=tooltip, **more)
+def page_buttons(turn: Callable[[int], None]) -> tuple[ipywidgets.Button, ipywidgets.Button]:
+    """Back and Next; `turn` gets the number of pages to go."""
+    back = make_button("Back", "arrow-left", "The page before this one", lambda: turn(-1))
+    return back, make_button("Next", "arrow-right", "The page after this one", lambda: turn(1))
 
 
-def close_all(rows: tuple[ipywidgets.Box, ...]) -> None:
-    """Close rows that are no longer shown, with their parts: the kernel would keep them."""
-    for part in [part for row in rows for part in (*row.children, row)]:
+def replace_rows(box: ipywidgets.Box, rows: list[ipywidgets.Box]) -> None:
+    """Show other rows in `box`, and close the old ones with their parts: the kernel would keep them."""
+    old, box.children = box.children, rows
+    for part in [part for row in old for part in (*row.children, row)]:
         part.close()
 
 
@@ -54,7 +54,7 @@ def kurmanji(text: str) -> str:
 
 
 def box_html(message: str) -> str:
-    """An alert box for an error or a warning."""
+    """An alert box for an error or a warning, a text or `Markup`."""
     return f'<div role="alert" style="{BOX}">⚠ {escape(message)}</div>'
 
 

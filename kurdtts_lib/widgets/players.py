@@ -17,16 +17,14 @@ from kurdtts_lib.evaluation.validation import DEMOS, Validator, demo_path
 from kurdtts_lib.vits.trainer import Trainer
 
 
-def player(waveform: np.ndarray, sampling_rate: int) -> Audio:
-    """A player without normalisation: a voice that became quiet must sound quiet. waveform: (samples,) in [-1, 1]."""
-    return Audio(data=wav_bytes(waveform, sampling_rate), normalize=False)
-
-
 def player_row(waveforms: Mapping[str, np.ndarray], sampling_rate: int, title: str = "") -> HTML:
-    """Players side by side with a label above each. `waveforms` maps label to (samples,) in [-1, 1]."""
+    """Players side by side with a label above each. `waveforms` maps label to (samples,) in [-1, 1].
+
+    Without normalisation: a voice that became quiet must sound quiet.
+    """
     cells = "".join(
         f'<figure style="margin:0 1em 0.5em 0"><figcaption>{html.escape(label)}</figcaption>'
-        f"{player(waveform, sampling_rate)._repr_html_()}</figure>"
+        f"{Audio(wav_bytes(waveform, sampling_rate), normalize=False)._repr_html_()}</figure>"
         for label, waveform in waveforms.items()
     )
     heading = f'<div lang="kmr" style="font-weight:600">{html.escape(title)}</div>' if title else ""

@@ -1,8 +1,8 @@
 """Listen to the speakers of a corpus and choose those to train on."""
 
 import dataclasses
-import functools
 import html
+from collections.abc import Iterable
 
 import ipywidgets
 import pandas
@@ -15,19 +15,19 @@ from kurdtts_lib.data.speakers import MOST_SURVEYED, choice_line, choose_speaker
 from kurdtts_lib.widgets.markup import Shown, make_button
 from kurdtts_lib.widgets.players import clip_row
 
-PRESETS = {"one": "One speaker", "group": "A group", "all": "Everybody"}
+PRESETS = {"One speaker": "one", "A group": "group", "Everybody": "all"}
 COLUMNS = {
-    "minutes": ("Minutes", "usable", "{:.1f}"),
-    "pitch": ("Pitch", "Hz", "{:.0f}"),
-    "pitch_spread": ("Melody", "semitones", "{:.1f}"),
-    "loudness": ("Loudness", "dB", "{:.0f}"),
-    "level_range_db": ("Range", "dB", "{:.0f}"),
-    "gender": ("Gender", "", "{}"),
-    "age": ("Age", "", "{}"),
+    "minutes": ("Minutes<br>usable", "{:.1f}"),
+    "pitch": ("Pitch<br>Hz", "{:.0f}"),
+    "pitch_spread": ("Melody<br>semitones", "{:.1f}"),
+    "loudness": ("Loudness<br>dB", "{:.0f}"),
+    "level_range_db": ("Range<br>dB", "{:.0f}"),
+    "gender": ("Gender", "{}"),
+    "age": ("Age", "{}"),
 }
-"""Title, unit and number format of each column."""
-NAME_WIDTH, CELL_WIDTH = 190, 86
-"""Pixels."""
+"""Title with unit, and number format of each column."""
+NAME = {"width": "190px", "margin": "0", "flex": "0 0 auto"}
+CELLS = f"display:grid;grid-template-columns:repeat({len(COLUMNS)},86px);line-height:1.4"
 STATIC_VOICES = 4
 """Speakers with a player in a saved notebook; each makes its file 0.1 MB larger."""
 
@@ -50,25 +50,27 @@ class SpeakerChooser(Shown):
         """Number of the clip to play, by speaker: the first one in which speech was found."""
         self._loaded: dict[str, Clip] = {}
         self._setting = False
-        self.presets = {name: ipywidgets.Button(description=label) for name, label in PRESETS.items()}
-        for name, button in self.presets.items():
-            button.on_click(functools.partial(self._preset, name))
+        self.presets = ipywidgets.ToggleButtons(options=PRESETS, value=None)
+        self.presets.observe(lambda change: self._choose(change["new"]), "value")
         shown = self.table.index[:MOST_SURVEYED]
         self.boxes = {name: self._box(name) for name in shown}
-        self.listen = {name: self._listen_button(name) for name in shown if name in self._numbers}
+        self.listen = {name: self._listen(name) for name in shown if name in self._numbers}
         self.sound, self.plot, self.status = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
-        rows = ipywidgets.VBox(
-            [ipywidgets.HTML(_heads()), *map(self._row, shown)], layout={"max_height": "340px", "overflow": "auto"}
-        )
+        heads = [ipywidgets.HTML("<b>Speaker</b>", layout=NAME), _cells(head for head, _ in COLUMNS.values())]
+        rows = [ipywidgets.HBox(heads, layout={"flex": "0 0 auto"}), *map(self._row, shown)]
         others = len(self.table) - len(shown)
-        more = ipywidgets.HTML(
+        more = (
             f"And {others} speakers with fewer minutes, whose pitch was not measured. <i>Everybody</i> takes them, "
             "too; by name they can be chosen in notebook 3."
-            if others
-            else ""
         )
-        buttons = ipywidgets.HBox(list(self.presets.values()), layout={"flex_flow": "row wrap"})
-        self.widget = ipywidgets.VBox([buttons, rows, more, self.sound, self.status, self.plot])
+        self.widget = ipywidgets.VBox(
+            [
+                self.presets,
+                ipywidgets.VBox(rows, layout={"max_height": "340px", "overflow": "auto"}),
+                *([ipywidgets.HTML(more)] if others else []),
+                *(self.sound, self.status, self.plot),
+            ]
+        )
         self._show()
 
     @property
@@ -89,41 +91,34 @@ class SpeakerChooser(Shown):
     def static_html(self) -> str:
         """Table, choice, plot and some players."""
         shown = self.table[:MOST_SURVEYED].copy()
-        chosen = self.chosen
-        shown.insert(0, "chosen", ["✓" if name in chosen else "" for name in shown.index])
+        shown.insert(0, "chosen", ["✓" if box.value else "" for box in self.boxes.values()])
         table = shown.to_html(float_format="%.1f", na_rep="?", escape=True)
         voices = "".join(map(self._voice, list(self.listen)[:STATIC_VOICES]))
         return table + self.status.value + self.plot.value + voices
 
     def _box(self, name: str) -> ipywidgets.Checkbox:
-        box = ipywidgets.Checkbox(description=name, indent=False, layout={"width": f"{NAME_WIDTH}px", "margin": "0"})
-        box.observe(lambda _: self._picked(), "value")
+        box = ipywidgets.Checkbox(description=name, indent=False, layout=NAME)
+        # Speakers without a box cannot be unticked one by one, so the first click leaves them out.
+        box.observe(lambda _: self._choose(",".join(name for name, box in self.boxes.items() if box.value)), "value")
         return box
 
-    def _listen_button(self, name: str) -> ipywidgets.Button:
-        listen = make_button("Listen", "play", f"Hear a clip of {name}", layout={"width": "90px"})
-        listen.on_click(functools.partial(self._play, name))
-        return listen
+    def _listen(self, name: str) -> ipywidgets.Button:
+        def play() -> None:
+            self.sound.value = self._voice(name)
+
+        return make_button("Listen", "play", f"Hear a clip of {name}", play, layout={"width": "90px"})
 
     def _row(self, name: str) -> ipywidgets.HBox:
-        cells = [_cell(text.format(self.table.at[name, column])) for column, (_, _, text) in COLUMNS.items()]
-        parts = [self.boxes[name], ipywidgets.HTML("".join(cells).replace("nan", "?"))]
+        texts = (text.format(self.table.at[name, column]) for column, (_, text) in COLUMNS.items())
+        parts = [self.boxes[name], _cells("?" if text == "nan" else html.escape(text) for text in texts)]
         parts += [self.listen[name]] if name in self.listen else []
         return ipywidgets.HBox(parts, layout={"flex": "0 0 auto", "align_items": "center"})
 
-    def _preset(self, name: str, _: ipywidgets.Button) -> None:
-        self._choice = name
-        self._show()
-
-    def _picked(self) -> None:
-        """A box was clicked: from now on the choice is the list of ticked names."""
+    def _choose(self, choice: str) -> None:
+        """Make a preset or a list of names the choice, unless `_show` itself changes boxes and presets."""
         if not self._setting:
-            # Speakers without a box cannot be unticked one by one, so the first click leaves them out.
-            self._choice = ",".join(name for name, box in self.boxes.items() if box.value)
+            self._choice = choice
             self._show()
-
-    def _play(self, name: str, _: ipywidgets.Button) -> None:
-        self.sound.value = self._voice(name)
 
     def _voice(self, name: str) -> str:
         """A player with one clip of the speaker."""
@@ -137,9 +132,8 @@ class SpeakerChooser(Shown):
         self._setting = True
         for name, box in self.boxes.items():
             box.value = name in chosen
+        self.presets.value = self._choice if self._choice in PRESETS.values() else None
         self._setting = False
-        for name, button in self.presets.items():
-            button.icon = "check" if name == self._choice else ""
         self.status.value = self._status(chosen)
         picture = plots.speakers(self.table, chosen)
         self.plot.value = plots.as_html(picture, "Pitch and minutes of each speaker, as in the table above")
@@ -154,12 +148,6 @@ class SpeakerChooser(Shown):
         )
 
 
-def _cell(text: str) -> str:
-    return f'<span style="display:inline-block;width:{CELL_WIDTH}px;line-height:1.4">{html.escape(text)}</span>'
-
-
-def _heads() -> str:
-    heads = "".join(_cell(head) for head, _, _ in COLUMNS.values())
-    units = "".join(_cell(unit) for _, unit, _ in COLUMNS.values())
-    name = f'<span style="display:inline-block;width:{NAME_WIDTH}px">{{}}</span>'
-    return f'<div style="white-space:nowrap"><b>{name.format("Speaker")}{heads}</b><br>{name.format("")}{units}</div>'
+def _cells(texts: Iterable[str]) -> ipywidgets.HTML:
+    spans = "".join(f"<span>{text}</span>" for text in texts)
+    return ipywidgets.HTML(f'<div style="{CELLS}">{spans}</div>', layout={"flex": "0 0 auto"})

@@ -30,7 +30,6 @@ function build(labels, language) {
     status: make("p", { class: "kurdtts-status", role: "status", "aria-live": "polite" }),
     warning: make("p", { class: "kurdtts-box kurdtts-warning", role: "status", "aria-live": "polite" }),
     error: make("p", { class: "kurdtts-box kurdtts-error", role: "alert" }),
-    message: make("p", { class: "kurdtts-box kurdtts-message", role: "status", "aria-live": "polite" }),
   };
   const range = { "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": 0, "aria-valuetext": labels.level_silent };
   parts.meter = make("div", { class: "kurdtts-meter", role: "meter", "aria-label": labels.level, ...range }, parts.bar);
@@ -46,7 +45,6 @@ function build(labels, language) {
     parts.status,
     parts.error,
     parts.warning,
-    parts.message,
     parts.upload,
     make("p", { class: "kurdtts-keys" }, labels.keys),
   );
@@ -58,7 +56,7 @@ function clock(seconds) {
   return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 }
 
-/** Put a recorder into `el`. Gives {show({text, keptSeconds}), tell(message), translate(labels, language), close()}. */
+/** Put a recorder into `el`. Gives {show({text, keptSeconds}), translate(labels, language), close()}. */
 export function mountPanel(el, options) {
   const panel = new Panel(options);
   el.append(panel.parts.root);
@@ -112,10 +110,6 @@ class Panel {
     this.#time(keptSeconds);
     this.#enter(keptSeconds ? "kept" : "idle");
     this.#error(obstacle() ?? (busy ? "text_changed" : ""));
-  }
-
-  tell(message) {
-    this.parts.message.textContent = message;
   }
 
   close() {

@@ -66,13 +66,10 @@ function render({ model, el }) {
     maxUploadBytes: model.get("_max_upload_bytes"),
   });
   const show = () => panel.show({ text: model.get("_sentence"), keptSeconds: model.get("_kept_seconds") });
-  const tell = () => panel.tell(model.get("message"));
-  const changes = { "change:_round": show, "change:message": tell };
-  for (const [name, callback] of Object.entries(changes)) model.on(name, callback);
+  model.on("change:_round", show);
   show();
-  tell();
   return () => {
-    for (const [name, callback] of Object.entries(changes)) model.off(name, callback);
+    model.off("change:_round", show);
     panel.close();
     channel.close();
   };
