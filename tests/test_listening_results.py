@@ -14,7 +14,7 @@ from kurdtts_lib.core.errors import ListeningError
 from kurdtts_lib.evaluation.confidence import Estimate
 from kurdtts_lib.evaluation.listening.design import HIDDEN_REFERENCE, LOW_ANCHOR, SCALES, AnswerKey, Trial
 from kurdtts_lib.evaluation.listening.results import Results, results
-from kurdtts_lib.evaluation.listening.statistics import Rating, alpha, interval, share
+from kurdtts_lib.evaluation.listening.statistics import Ratings, alpha, interval, share
 from kurdtts_lib.evaluation.listening.store import ListeningStore, SubmittedAnswer
 
 # Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", section E: four observers, twelve units, gaps.
@@ -26,9 +26,9 @@ PUBLISHED = (
 )
 
 
-def table(values: np.ndarray) -> list[Rating]:
+def table(values: np.ndarray) -> Ratings:
     """(listeners, sentences) as ratings."""
-    return [Rating(f"l{i}", f"s{j}", float(value)) for (i, j), value in np.ndenumerate(values)]
+    return {(f"l{i}", f"s{j}"): float(value) for (i, j), value in np.ndenumerate(values)}
 
 
 @given(listeners=st.integers(3, 8), sentences=st.integers(3, 8), seed=st.integers(0, 999))
@@ -60,7 +60,7 @@ def test_too_few_to_know_is_said_and_not_guessed() -> None:
     for values in (np.arange(10.0).reshape(2, 5), np.arange(10.0).reshape(5, 2), np.full((4, 4), 3.0)):
         found = interval(table(values))
         assert np.isclose(found.mean, values.mean()) and found.low is None and found.high is None
-    assert interval([]) == Estimate(0, None, None, None)
+    assert interval({}) == Estimate(0, None, None, None)
 
 
 def brute_alpha(units: list[list[float]]) -> float:

@@ -4,7 +4,6 @@ import concurrent.futures
 import dataclasses
 import json
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -66,12 +65,10 @@ def test_the_same_moment_is_the_same_answer_and_another_one_is_another_listener(
         ({"answer": 0}, "from 1 to 5, not 0"),
         ({"answer": 6}, "from 1 to 5, not 6"),
         ({"answer": True}, "not True"),
-        ({"answer": "5"}, "not '5'"),
         ({"answer": 4.5}, "not 4.5"),
         ({"plays": 0}, "must be heard once"),
         ({"plays": 10**9}, "cannot be"),
         ({"time": "yesterday"}, "no time such as"),
-        ({"time": "2026-05-01T12:00:00"}, "time zone"),
     ],
 )
 def test_an_answer_that_cannot_be_is_refused_and_with_it_all_that_came_along(
@@ -81,13 +78,6 @@ def test_an_answer_that_cannot_be_is_refused_and_with_it_all_that_came_along(
     with pytest.raises(ListeningError, match=message):
         store.add(key.test, code, [good, dataclasses.replace(other, **change)])
     assert store.answers(key.test) == []
-
-
-def test_unknown_codes_and_tests_are_refused(store: ListeningStore, key: AnswerKey, code: str) -> None:
-    with pytest.raises(ListeningError, match="no code 'AAAA'"):
-        store.add(key.test, "AAAA", [])
-    with pytest.raises(ListeningError, match=f"no listening test 'x' here. There are: {key.test}"):
-        store.add("x", code, [])
 
 
 def test_many_listeners_at_a_time_lose_nothing(store: ListeningStore, key: AnswerKey) -> None:
@@ -129,29 +119,23 @@ def test_a_database_of_an_earlier_version_is_converted_once_also_after_an_interr
     assert again.new == 0 and again.answers > 0 and old.answers(test) == answers
 
 
-@pytest.fixture
-def sent(key: AnswerKey, code: str, tmp_path: Path) -> Callable[..., Path]:
-    """Write a listener's file; keywords change its fields."""
-
-    def write(**changes: Any) -> Path:
-        answers = [dataclasses.asdict(each) for each in given(key, code, WORTH)]
-        content = {"format": FORMAT, "test": key.test, "code": code, "answers": answers}
-        path = tmp_path / "bersiv ş.json"
-        path.write_text(json.dumps({**content, **changes}), encoding="utf-8")
-        return path
-
-    return write
+def sent(folder: Path, key: AnswerKey, code: str, /, count: int | None = None, **changes: Any) -> Path:
+    """A listener's file with `count` answers, by default all; `changes` replace its fields."""
+    answers = [dataclasses.asdict(each) for each in given(key, code, WORTH)][:count]
+    content = {"format": FORMAT, "test": key.test, "code": code, "answers": answers}
+    path = folder / "bersiv ş.json"
+    path.write_text(json.dumps({**content, **changes}), encoding="utf-8")
+    return path
 
 
 def test_half_a_test_is_taken_and_the_rest_later_and_nothing_twice(
-    store: ListeningStore, key: AnswerKey, code: str, sent: Callable
+    store: ListeningStore, key: AnswerKey, code: str, tmp_path: Path
 ) -> None:
-    half = [dataclasses.asdict(each) for each in given(key, code, WORTH)][:5]
-    assert import_answers(store, sent(answers=half, headphones=[1] * 6)) == (key.test, code, 5, 5, 10)
-    assert import_answers(store, sent())[2:] == (10, 5, 10)
-    before = store.answers(key.test)
-    assert import_answers(store, sent())[2:] == (10, 0, 10)
-    assert store.answers(key.test) == before and len(before) == 10
+    old = sent(tmp_path, key, code, 5, headphones=[1] * 6)  # as pages of version 0.1.0 wrote it
+    assert import_answers(store, old) == (key.test, code, 5, 5, 10)
+    for new in (5, 0):
+        assert import_answers(store, sent(tmp_path, key, code))[2:] == (10, new, 10)
+        assert [each.trial for each in store.answers(key.test)] == key.plan(code)
 
 
 @pytest.mark.parametrize(
@@ -159,31 +143,29 @@ def test_half_a_test_is_taken_and_the_rest_later_and_nothing_twice(
     [
         ({"format": "kurdtts-listening-answers-9"}, "another version"),
         ({"test": "0123456789ab"}, "no listening test '0123456789ab' here"),
+        ({"test": None}, "no whole file of answers"),
         ({"code": "AAAA"}, "no code 'AAAA'"),
-        ({"code": 7}, "code is '7'"),
-        ({"code": "A" * 10_000}, "code is 'A{100}'"),
-        ({"answers": {}}, r"answers is '\{\}'"),
-        ({"answers": [{"item": "x"}]}, "item, answer, plays, time"),
-        ({"answers": [{"item": "x", "answer": True, "plays": 1, "time": NOW}]}, "answer is 'True'"),
+        ({"code": []}, "no whole file of answers"),
+        ({"code": "A" * 10_000}, "no code 'A{99}. "),
+        ({"answers": 7}, "no whole file of answers"),
+        ({"answers": [{"item": "x"}]}, "'answer', 'plays', and 'time'"),
         ({"answers": [{"item": "x", "answer": 1, "plays": 1, "time": NOW}]}, "no item 'x'"),
-        ({"more": 1}, "no whole file of answers"),
     ],
 )
 def test_a_foreign_file_is_refused_by_name(
-    store: ListeningStore, key: AnswerKey, sent: Callable, changes: dict[str, Any], message: str
+    store: ListeningStore, key: AnswerKey, code: str, tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
-    path = sent(**changes)
+    path = sent(tmp_path, key, code, **changes)
     with pytest.raises(ListeningError, match=message) as error:
         import_answers(store, path)
     assert str(path) in str(error.value)
     assert store.answers(key.test) == []
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b" " * 2_000_001])
-def test_a_damaged_file_is_refused_by_name(store: ListeningStore, tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", [None, b"", b"[]", b"null", b"\xff\xfe", b"[" * 100_000])
+def test_a_damaged_file_is_refused_by_name(store: ListeningStore, tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "answers.json"
-    path.write_bytes(content)
+    if content is not None:
+        path.write_bytes(content)
     with pytest.raises(ListeningError, match=r"answers\.json"):
         import_answers(store, path)
-    with pytest.raises(ListeningError, match="cannot be read"):
-        import_answers(store, tmp_path / "there is none.json")

@@ -4,17 +4,18 @@ import argparse
 import sys
 
 from kurdtts_lib.core.errors import ListeningError
+from kurdtts_lib.core.files import check_own
 from kurdtts_lib.evaluation.listening.design import make_test
 from kurdtts_lib.evaluation.listening.results import results
 from kurdtts_lib.evaluation.listening.store import ListeningStore, import_answers
 from kurdtts_lib.voices import registry
 from kurdtts_lib.voices.lineage import common_profile
 from kurdtts_lib.voices.systems import from_recordings, from_text
-from kurdtts_lib.widgets.listening_page import check_folder, write_folder
+from kurdtts_lib.widgets.listening_page import MARK, write_folder
 
 
 def make(options: argparse.Namespace) -> None:
-    check_folder(options.folder)  # before minutes of synthesis
+    check_own(options.folder, MARK)  # before minutes of synthesis
     if options.text:
         material = from_text(options.voices, options.text, options.sentences)
     else:

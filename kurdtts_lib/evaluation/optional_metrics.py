@@ -10,9 +10,9 @@ import numpy as np
 
 from kurdtts_lib.audio.features import log_mel
 from kurdtts_lib.audio.io import resample
-from kurdtts_lib.core.errors import CorpusError, EvaluationError, TextError
+from kurdtts_lib.core.errors import EvaluationError, TextError
 from kurdtts_lib.core.settings import AudioSettings
-from kurdtts_lib.data.dnsmos import load_dnsmos, predicted_cleanliness
+from kurdtts_lib.data.dnsmos import predicted_cleanliness
 from kurdtts_lib.evaluation.evaluate import OptionalMetric, SystemSpeech
 from kurdtts_lib.text import normalize
 
@@ -25,29 +25,21 @@ Recogniser = Callable[[np.ndarray, int], str]
 def optional_metrics(
     audio: AudioSettings, recogniser: Recogniser | None = None
 ) -> tuple[list[OptionalMetric], dict[str, str]]:
-    """The optional metrics that can be computed here, and for the others the reason, by name."""
-    optional, left_out = [], {}
+    """The optional metrics that can be computed, and for the others the reason, by name."""
     rate = audio.sampling_rate
-    try:
-        load_dnsmos()  # fail now rather than after minutes of synthesis
-    except CorpusError as error:
-        left_out["dnsmos"] = str(error)
-    else:
-        optional.append(OptionalMetric("dnsmos", True, lambda one, n: predicted_cleanliness(one.waveforms[n], rate)))
+    optional = [
+        OptionalMetric("dnsmos", True, lambda one, n: predicted_cleanliness(one.waveforms[n], rate)),
+        OptionalMetric("copy_mel_distance", False, lambda one, n: _frame_distance(*_copied(one, n), audio)),
+        OptionalMetric("copy_stoi", False, lambda one, n: stoi(*_copied(one, n), rate)),
+    ]
     if recogniser is None:
-        left_out["character_error_rate"] = (
-            "It needs a recogniser, and none was named. `kurdtts judge --recogniser NAME` takes a folder or a name on "
-            "the hub."
-        )
-    else:
+        reason = "It needs a recogniser: `kurdtts judge --recogniser NAME` takes a folder or a name on the hub."
+        return optional, {"character_error_rate": reason}
 
-        def error_rate(speech: SystemSpeech, index: int) -> float:
-            return character_error_rate(speech.held_out.texts[index], recogniser(speech.waveforms[index], rate))
+    def error_rate(speech: SystemSpeech, index: int) -> float:
+        return character_error_rate(speech.held_out.texts[index], recogniser(speech.waveforms[index], rate))
 
-        optional.append(OptionalMetric("character_error_rate", True, error_rate))
-    optional.append(OptionalMetric("copy_mel_distance", False, lambda one, n: _frame_distance(*_copied(one, n), audio)))
-    optional.append(OptionalMetric("copy_stoi", False, lambda one, n: stoi(*_copied(one, n), rate)))
-    return optional, left_out
+    return [*optional, OptionalMetric("character_error_rate", True, error_rate)], {}
 
 
 def _copied(speech: SystemSpeech, index: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from kurdtts_lib.audio.features import log_mel
 from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.data.plots import BLUE, GREEN, ORANGE, PURPLE, literal
+from kurdtts_lib.evaluation.confidence import Estimate
+from kurdtts_lib.evaluation.metrics import METRIC_DESCRIPTIONS
 
 
 def spectrograms(waveforms: Mapping[str, np.ndarray], audio: AudioSettings) -> Figure:
@@ -63,27 +65,32 @@ def before_after(metrics: pandas.DataFrame) -> Figure:
     return figure
 
 
-Interval = tuple[Sequence[float], float, float, float]
-"""Values of the sentences, their mean, and the lower and upper end of its confidence interval."""
-
-
-def intervals(panels: Mapping[str, Mapping[str, Interval]], title: str, zero: bool = False) -> Figure:
+def intervals(
+    values: Mapping[str, pandas.DataFrame], found: Mapping[str, Mapping[str, Estimate]], title: str, zero: bool = False
+) -> Figure:
     """One small panel per metric with one row per voice: sentences as grey points, mean and interval in black.
 
-    panels: title of the metric -> voice -> `Interval`. zero: draw a line at 0, for differences.
+    values, found: by voice, see `Evaluation`; a mean without an interval is drawn without a line.
+    zero: draw a line at 0, for differences.
     """
-    voices = max(map(len, panels.values()), default=1)
-    figure, grid = _grid(len(panels), 3, 1.1 + 0.3 * voices, title)
-    for axes, (name, found) in zip(grid, panels.items(), strict=True):
-        for row, (values, mean, low, high) in enumerate(found.values()):
-            axes.plot(values, [row] * len(values), marker="o", linestyle="", color="grey", alpha=0.4, markersize=4)
+    panels = {
+        name: own
+        for name in METRIC_DESCRIPTIONS
+        if (own := {voice: known[name] for voice, known in found.items() if name in known and known[name].n})
+    }
+    figure, grid = _grid(len(panels), 3, 1.1 + 0.3 * len(found), title)
+    for axes, (name, own) in zip(grid, panels.items(), strict=True):
+        for row, (voice, known) in enumerate(own.items()):
+            points = values[voice][name]
+            axes.plot(points, [row] * len(points), marker="o", linestyle="", color="grey", alpha=0.4, markersize=4)
+            low, mean, high = np.array([known.low, known.mean, known.high], dtype=np.float64)
             axes.plot([low, high], [row, row], color="black", linewidth=2)
             axes.plot(mean, row, marker="D", color=BLUE, markeredgecolor="black")
         if zero:
             axes.axvline(0, color=ORANGE, linewidth=1.5)
-        axes.set_yticks(range(len(found)), literal(pandas.Index(list(found))), fontsize=7)
-        axes.set_ylim(len(found) - 0.4, -0.6)
-        axes.set_title(name, fontsize=8)
+        axes.set_yticks(range(len(own)), literal(pandas.Index(list(own))), fontsize=7)
+        axes.set_ylim(len(own) - 0.4, -0.6)
+        axes.set_title(METRIC_DESCRIPTIONS[name].title, fontsize=8)
         axes.tick_params(axis="x", labelsize=7)
     return figure
 

@@ -3,21 +3,18 @@
 import base64
 import dataclasses
 import datetime
-import itertools
 import json
-import math
 from pathlib import Path
 
 import matplotlib
 import numpy as np
-import pandas
 from matplotlib.figure import Figure
 
 from kurdtts_lib import __version__
 from kurdtts_lib.audio.io import wav_bytes
 from kurdtts_lib.core.cards import render
 from kurdtts_lib.core.errors import EvaluationError
-from kurdtts_lib.core.files import read_json, write_text
+from kurdtts_lib.core.files import write_text
 from kurdtts_lib.data.report import image
 from kurdtts_lib.evaluation import confidence, plots
 from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation
@@ -39,27 +36,20 @@ def write_report(evaluation: Evaluation, folder: Path) -> Path:
 
     Raises EvaluationError if `folder` has a file of one of these names that is not from an evaluation.
     """
-    values = folder / VALUES
-    if values.is_file() != (folder / PAGE).is_file() or (values.is_file() and not _is_own(values)):
+    page_path, values = folder / PAGE, folder / VALUES
+    ours = values.is_file() and b'"kurdtts":' in values.read_bytes()
+    if not ours and (values.is_file() or page_path.is_file()):
         raise EvaluationError(
             f"{folder} holds another {PAGE} or {VALUES}, which would be replaced. Choose a new folder."
         )
     for name, text in as_files(evaluation).items():
         write_text(folder / name, text)
-    return folder / PAGE
-
-
-def _is_own(path: Path) -> bool:
-    try:
-        return "kurdtts" in read_json(path)
-    except (ValueError, TypeError):
-        return False
+    return page_path
 
 
 def as_dict(evaluation: Evaluation) -> dict:
     """The content of the page as JSON-serialisable values; None where a metric is not defined."""
     held_out = evaluation.held_out
-    tables = evaluation.values.items()
     return {
         "kurdtts": __version__,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -77,17 +67,14 @@ def as_dict(evaluation: Evaluation) -> dict:
         "meanings": {name: dataclasses.asdict(METRIC_DESCRIPTIONS[name]) for name in evaluation.names},
         "texts": held_out.texts,
         "each_sentence": {
-            voice: {str(name): [_finite(value) for value in table[name]] for name in table} for voice, table in tables
+            voice: table.astype(object).where(np.isfinite(table), None).to_dict("list")
+            for voice, table in evaluation.values.items()
         },
     }
 
 
 def _plain(found: dict[str, confidence.Estimate]) -> dict:
     return {name: dataclasses.asdict(value) for name, value in found.items()}
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
 
 
 def page(evaluation: Evaluation) -> str:
@@ -170,31 +157,15 @@ def missing(evaluation: Evaluation) -> list[str]:
 
 def interval_plots(evaluation: Evaluation) -> list[Figure]:
     """Plots of the metrics of each voice and, if there are several voices, of the differences to the first."""
-    panels = _panels(evaluation.names, evaluation.values, evaluation.estimates)
-    drawn = [plots.intervals(panels, "Each voice and the recordings")]
-    return [*drawn, differences_plot(evaluation)] if evaluation.differences else drawn
+    own = plots.intervals(evaluation.values, evaluation.estimates, "Each voice and the recordings")
+    return [own, differences_plot(evaluation)] if evaluation.differences else [own]
 
 
 def differences_plot(evaluation: Evaluation) -> Figure:
     """Plot of the paired differences of each voice to the first one."""
     first = evaluation.voices[0]
     values = {voice: evaluation.values[voice] - evaluation.values[first] for voice in evaluation.differences}
-    panels = _panels(evaluation.names, values, evaluation.differences)
-    return plots.intervals(panels, f"Difference to {first}, sentence by sentence", True)
-
-
-def _panels(
-    names: list[str], values: dict[str, pandas.DataFrame], found: dict[str, dict[str, confidence.Estimate]]
-) -> dict[str, dict[str, plots.Interval]]:
-    """By title of the metric and voice; a mean without an interval is drawn as an interval of no width."""
-    panels: dict[str, dict[str, plots.Interval]] = {}
-    for name, voice in itertools.product(names, found):
-        known = found[voice].get(name)
-        if known and known.mean is not None:
-            points = values[voice][name].to_numpy(dtype=np.float64)
-            ends = [known.mean if end is None else end for end in (known.low, known.high)]
-            panels.setdefault(METRIC_DESCRIPTIONS[name].title, {})[voice] = (points, known.mean, ends[0], ends[1])
-    return panels
+    return plots.intervals(values, evaluation.differences, f"Difference to {first}, sentence by sentence", zero=True)
 
 
 def _players(evaluation: Evaluation, sentence: int) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """The listening test as a folder: `index.html` opens from disk or from any web server, without other resources."""
 
-import json
 from pathlib import Path
 
+from kurdtts_lib.core.cards import render
 from kurdtts_lib.core.files import atomic_folder, check_own, read_json
 from kurdtts_lib.evaluation.listening.design import ListeningTest
 from kurdtts_lib.evaluation.listening.store import FORMAT
@@ -16,29 +16,6 @@ ABOUT = """A blind listening test. Give this whole folder, and a code, to each l
 and send back the file answers-CODE.json, which their browser saves at the end. The folder does not tell which voice is
 behind a sound.
 """
-PAGE = """<!doctype html>
-<html lang="{language}">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>{title}</title>
-<link rel="stylesheet" href="listening.css">
-<style>:root {{ color-scheme: light dark; }} body {{ margin: 3vh auto; padding: 0 12px; max-width: 784px; }}</style>
-</head>
-<body>
-<p id="kurdtts-storage" role="alert" hidden>{storage}</p>
-<main id="kurdtts-test"></main>
-<script>window.kurdttsListening = {data};</script>
-<script src="listening.js"></script>
-<script src="listening_page.js"></script>
-</body>
-</html>
-"""
-
-
-def check_folder(folder: Path) -> None:
-    """Raise KurdTTSError if `folder` contains other files, which a test would replace."""
-    check_own(folder, MARK)
 
 
 def write_folder(test: ListeningTest, folder: Path, language: str = "en") -> None:
@@ -46,19 +23,12 @@ def write_folder(test: ListeningTest, folder: Path, language: str = "en") -> Non
 
     Their answers come back as files, see `evaluation.listening.store`. Raises KurdTTSError for other files.
     """
-    check_folder(folder)
+    check_own(folder, MARK)
     key = test.key
-    data = {
-        "test": key.test,
-        "format": FORMAT,
-        "language": language,
-        "labels": LABELS,
-        "tests": {code: key.public(code) for code in key.plans},
-    }
-    # "</script>" in a text would end the script
-    written = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
-    labels = LABELS[language]
-    page = PAGE.format(language=language, title=labels["test"], storage=labels["storage"], data=written)
+    tests = {code: key.public(code) for code in key.plans}
+    page = render(
+        "widgets/listening_page.html", language=language, labels=LABELS, test=key.test, format=FORMAT, tests=tests
+    )
     with atomic_folder(folder) as temporary:
         (temporary / "audio").mkdir()
         for name, sound in test.sounds.items():

@@ -1,12 +1,12 @@
 """A blind listening test in a notebook; `listening_page` writes the same test as a folder."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import anywidget
 import traitlets
 
-from kurdtts_lib.core.errors import KurdTTSError, ListeningError
+from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.evaluation.listening.design import ListeningTest
 from kurdtts_lib.evaluation.listening.store import ListeningStore, SubmittedAnswer
 from kurdtts_lib.widgets.listening_page import LABELS, STATIC
@@ -38,35 +38,24 @@ class ListeningWidget(Shown, anywidget.AnyWidget):
 
     def _receive(self, _: object, message: dict[str, Any], __: Sequence[Any]) -> None:
         """Answer a request of the page: {kind, request, ...} gets {request, result}, a buffer, or {request, error}."""
-        replies: dict[str, Callable[[dict[str, Any]], Any]] = {
-            "open": self._open,
-            "sound": self._sound,
-            "answer": self._answer,
-        }
         reply: dict[str, Any] = {"request": message["request"]}
+        sounds: list[bytes] = []
         try:
-            result = replies[message["kind"]](message)
+            match message["kind"]:
+                case "open":
+                    reply["result"] = self._open(message["code"])
+                case "sound":
+                    sounds = [self._test.sounds[message["sound"]]]
+                case "answer":
+                    given = SubmittedAnswer(**message["given"])
+                    reply["result"] = self._store.add(self._test.key.test, message["code"], [given])
         except KurdTTSError as error:
-            self.send({**reply, "error": str(error)})
-            return
-        if isinstance(result, bytes):
-            self.send(reply, buffers=[result])
-        else:
-            self.send({**reply, "result": result})
+            reply["error"] = str(error)
+        self.send(reply, buffers=sounds)
 
-    def _open(self, message: dict[str, Any]) -> dict[str, Any] | None:
-        key, code = self._test.key, message["code"]
-        if code not in key.plans:
-            return None
-        return key.public(code) | {"answered": self._store.answered(key.test, code)}
-
-    def _sound(self, message: dict[str, Any]) -> bytes:
-        if message["sound"] not in self._test.sounds:
-            raise ListeningError("This sound is of another test. Run the cell again.")
-        return self._test.sounds[message["sound"]]
-
-    def _answer(self, message: dict[str, Any]) -> None:
-        self._store.add(self._test.key.test, message["code"], [SubmittedAnswer(**message["given"])])
+    def _open(self, code: str) -> dict[str, Any] | None:
+        key = self._test.key
+        return key.public(code) | {"answered": self._store.answered(key.test, code)} if code in key.plans else None
 
     def static_html(self) -> str:
         return "<p>The listening test works while the notebook runs: run this cell.</p>"

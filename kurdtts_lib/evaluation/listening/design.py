@@ -2,10 +2,9 @@
 
 import hashlib
 import itertools
-import json
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import scipy.signal
@@ -33,7 +32,8 @@ DESIGN = "2"
 
 Item = tuple[tuple[str, ...], str]
 """What one answer is about: a system, or a pair of systems, and a sentence."""
-Name = TypeVar("Name", bound=Hashable)
+Stimulus = tuple[str, str]
+"""A system and a sentence."""
 
 
 @dataclass(frozen=True)
@@ -60,20 +60,17 @@ class AnswerKey:
     note: str = ""
     """A remark for the results, for example that the recordings are synthetic speech."""
 
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), ensure_ascii=False)
-
     @classmethod
-    def from_json(cls, text: str) -> "AnswerKey":
-        values = json.loads(text)
-        values.pop("trials", None)  # the headphone check that version 0.1.0 had
-        values["plans"] = {code: [Trial(**trial) for trial in trials] for code, trials in values["plans"].items()}
-        return cls(**values)
+    def from_json(cls, values: dict[str, Any]) -> "AnswerKey":
+        """The inverse of `dataclasses.asdict`."""
+        plans = {code: [Trial(**trial) for trial in trials] for code, trials in values["plans"].items()}
+        names = ("test", "kind", "systems", "sentences", "note")  # version 0.1.0 wrote more
+        return cls(plans=plans, **{name: values[name] for name in names})
 
     def plan(self, code: str) -> list[Trial]:
         """The trials of a listener. Raises ListeningError for a code that this test does not have."""
         if code not in self.plans:
-            raise ListeningError(f"The listening test {self.test} has no code {code!r}. Look at the list of its codes.")
+            raise ListeningError(f"The test {self.test} has no code {code!r:.100}. Look at the list of its codes.")
         return self.plans[code]
 
     def public(self, code: str) -> dict[str, Any]:
@@ -107,13 +104,22 @@ def make_test(
     anchor; by default the first system's. All stimuli are normalised to the same loudness.
     Raises ListeningError for fewer than two systems, no sentence, different sentences, or silence.
     """
-    _check(kind, systems, listeners)
-    names, sentences = list(systems), list(next(iter(systems.values())))
+    if kind not in SCALES:
+        raise ListeningError(f"There is no kind of test {kind!r}. There are: {', '.join(SCALES)}.")
+    names, sentences = list(systems), list(next(iter(systems.values()), []))
+    if len(names) < 2 or not sentences or any(set(systems[name]) != set(sentences) for name in names):
+        raise ListeningError(
+            "A listening test compares: give two voices at least, or a voice and recordings, which all say the same "
+            "sentences, one at least."
+        )
     plain = {(name, text): systems[name][text] for name in names for text in sentences}
     chosen = dict(itertools.islice((anchors or systems[names[0]]).items(), ANCHORS))
-    digest = _digest(DESIGN, kind, str(listeners), str(sampling_rate), note, plain, chosen)
+    about = DESIGN, kind, listeners, sampling_rate, note, list(plain), list(chosen)
+    digest = hashlib.sha256(repr(about).encode("utf-8"))
+    for waveform in (*plain.values(), *chosen.values()):
+        digest.update(np.asarray(waveform, dtype="<f4").tobytes())
     # The test's name is public, so the seed of the random names must not be derivable from it.
-    test, rng = digest[:12], np.random.default_rng(int(digest[12:], 16))
+    test, rng = digest.hexdigest()[:12], np.random.default_rng(int(digest.hexdigest()[12:], 16))
     plain |= {(HIDDEN_REFERENCE, text): waveform for text, waveform in chosen.items()}
     plain |= {(LOW_ANCHOR, text): low_anchor(waveform, sampling_rate, rng) for text, waveform in chosen.items()}
     levelled = same_loudness(plain, sampling_rate)
@@ -125,49 +131,24 @@ def make_test(
     return ListeningTest(AnswerKey(test, kind, names, sentences, plans, note), dict(sorted(sounds.items())))
 
 
-def _check(kind: str, systems: Mapping[str, Mapping[str, np.ndarray]], listeners: int) -> None:
-    if kind not in SCALES:
-        raise ListeningError(f"There is no kind of test {kind!r}. There are: {', '.join(SCALES)}.")
-    if len(systems) < 2:
-        raise ListeningError("A listening test compares: give two voices at least, or a voice and recordings.")
-    if reserved := {HIDDEN_REFERENCE, LOW_ANCHOR, ""} & set(systems):
-        raise ListeningError(f"No system can have the name {reserved.pop()!r}. Choose another one.")
-    all_sentences = set().union(*systems.values())
-    if not all_sentences:
-        raise ListeningError("A listening test needs a sentence at least.")
-    for name, spoken in systems.items():
-        if missing := sorted(all_sentences - set(spoken)):
-            raise ListeningError(f"{name} does not say {missing[0]!r}, which another one says. All must say the same.")
-    if listeners < 1:
-        raise ListeningError("A listening test needs a listener at least.")
-
-
-def _digest(*parts: str | dict[Any, np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        for name, waveform in part.items() if isinstance(part, dict) else [(part, np.zeros(0))]:
-            digest.update(repr(name).encode("utf-8") + np.asarray(waveform, dtype="<f4").tobytes())
-    return digest.hexdigest()
-
-
 def _random_name(rng: np.random.Generator) -> str:
     return rng.bytes(8).hex()  # 64 bits: no two are alike
 
 
-def same_loudness(waveforms: Mapping[Name, np.ndarray], sampling_rate: int) -> dict[Name, np.ndarray]:
+def same_loudness(waveforms: Mapping[Stimulus, np.ndarray], sampling_rate: int) -> dict[Stimulus, np.ndarray]:
     """All (samples,) at the same integrated loudness (EBU R128, `levels.loudness`): the louder of two seems better.
 
     No limiter: if a peak would exceed `PEAK` at `LOUDNESS_LUFS`, all waveforms get the same lower loudness. Raises
-    ListeningError for a waveform that is empty, silent, not mono or not finite.
+    ListeningError for a waveform that is empty, silent or not finite.
     """
-    levels = {}
-    for name, waveform in waveforms.items():
-        if waveform.ndim != 1 or not len(waveform) or not np.isfinite(waveform).all():
-            raise ListeningError(f"The sound of {name} is empty, has channels, or holds samples that are not numbers.")
-        levels[name] = loudness(waveform, sampling_rate)
-        if levels[name] == LOWEST_DB:
-            raise ListeningError(f"The sound of {name} is silent. Leave this sentence out, or look at the voice.")
-    headroom = [levels[name] + decibels(PEAK / np.abs(waveform).max()) for name, waveform in waveforms.items()]
+    levels = {stimulus: loudness(waveform, sampling_rate) for stimulus, waveform in waveforms.items()}
+    for (system, text), waveform in waveforms.items():
+        if levels[system, text] == LOWEST_DB or not np.isfinite(waveform).all():
+            raise ListeningError(
+                f"The sound of {text!r} by {system} is empty, silent, or holds samples that are not numbers. "
+                "Leave this sentence out, or look at the voice."
+            )
+    headroom = (levels[name] + decibels(PEAK / np.abs(waveform).max()) for name, waveform in waveforms.items())
     target = min(LOUDNESS_LUFS, *headroom)
     return {name: waveform * amplitude(target - levels[name]) for name, waveform in waveforms.items()}
 

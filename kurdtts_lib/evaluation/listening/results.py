@@ -8,9 +8,9 @@ import numpy as np
 import pandas
 
 from kurdtts_lib.core.errors import ListeningError
-from kurdtts_lib.evaluation.confidence import FEWEST, Estimate
+from kurdtts_lib.evaluation.confidence import FEWEST
 from kurdtts_lib.evaluation.listening.design import HIDDEN_REFERENCE, LOW_ANCHOR, AnswerKey
-from kurdtts_lib.evaluation.listening.statistics import Rating, alpha, interval, share
+from kurdtts_lib.evaluation.listening.statistics import Ratings, alpha, interval, share
 from kurdtts_lib.evaluation.listening.store import Answer, ListeningStore
 
 SIGNIFICANCE = 0.05
@@ -19,7 +19,6 @@ RATED = """\
 Intervals hold for other listeners and other sentences (Clark 1973, min F'). Those of differences are wider where more
 than one pair is compared, so that all together are wrong one time in twenty (Bonferroni)."""
 METHOD = {"mos": RATED, "cmos": RATED, "abx": "Intervals and p are exact (Clopper and Pearson 1934; binomial test)."}
-ANCHOR_RESULTS = {True: "passed", False: "failed", None: "not reached"}
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,14 @@ class Summary:
     verdicts: list[str]
     """For each pair of systems a sentence on whether the difference is significant."""
 
+    def __str__(self) -> str:
+        if not self.codes:
+            return "Nobody is left."
+        formats = {"float_format": "{:.2f}".format, "formatters": {"p": "{:.2g}".format}}
+        agreement = f"Agreement (Krippendorff's alpha): {self.agreement:.2f}"
+        lines = [self.table.to_string(na_rep="unknown", **formats), *([] if np.isnan(self.agreement) else [agreement])]
+        return "\n".join([*lines, *self.verdicts])
+
 
 @dataclass(frozen=True)
 class Results:
@@ -47,13 +54,17 @@ class Results:
     """Only listeners who rated every low anchor below its hidden reference."""
 
     def __str__(self) -> str:
-        key, failed = self.key, int((self.listeners["anchors"] == "failed").sum())
+        key, anchors = self.key, self.listeners["anchors"].tolist()
         head = f"Listening test {key.test} ({key.kind}), {len(key.sentences)} sentences: {', '.join(key.systems)}."
-        lines = [head, *filter(None, [key.note]), "", self.listeners.to_string(), ""]
-        lines += [f"All {len(self.everybody.codes)} listeners:", *_lines(self.everybody), ""]
-        rest = len(self.everybody.codes) - len(self.attentive.codes) - failed
-        without = f"Without {failed} who failed the hidden anchors and {rest} who did not reach them:"
-        return "\n".join([*lines, without, *_lines(self.attentive), "", METHOD[key.kind]])
+        failed, rest = anchors.count("failed"), anchors.count("not reached")
+        parts = [
+            "\n".join(filter(None, [head, key.note])),
+            self.listeners.to_string(),
+            f"All {len(anchors)} listeners:\n{self.everybody}",
+            f"Without {failed} who failed the hidden anchors and {rest} who did not reach them:\n{self.attentive}",
+            METHOD[key.kind],
+        ]
+        return "\n\n".join(parts)
 
 
 def results(store: ListeningStore, test: str | None = None) -> Results:
@@ -62,136 +73,89 @@ def results(store: ListeningStore, test: str | None = None) -> Results:
     answers = store.answers(key.test)
     if not answers:
         raise ListeningError(f"Nobody has answered the listening test {key.test} yet. Import the listeners' files.")
-    codes = list(dict.fromkeys(answer.code for answer in answers))
-    passed = {code: passes([answer for answer in answers if answer.code == code], key.kind) for code in codes}
+    by_listener = {code: list(own) for code, own in itertools.groupby(answers, lambda answer: answer.code)}
     rows = [
-        {
-            "code": code,
-            "answers": sum(answer.code == code for answer in answers),
-            "of": len(key.plan(code)),
-            "anchors": ANCHOR_RESULTS[passed[code]],
-        }
-        for code in codes
+        {"code": code, "answers": len(own), "of": len(key.plan(code)), "anchors": _anchors(key.kind, own)}
+        for code, own in by_listener.items()
     ]
-    attentive = [code for code in codes if passed[code]]
-    table = pandas.DataFrame(rows).set_index("code")
-    return Results(key, table, summarize(key, answers, codes), summarize(key, answers, attentive))
+    listeners = pandas.DataFrame(rows).set_index("code")
+    attentive = [row["code"] for row in rows if row["anchors"] == "passed"]
+    return Results(key, listeners, summarize(key, answers, list(by_listener)), summarize(key, answers, attentive))
 
 
-def passes(answers: Sequence[Answer], kind: str) -> bool | None:
-    """Whether one listener put each low anchor below its hidden reference; None without an answered pair.
+def _anchors(kind: str, answers: Sequence[Answer]) -> str:
+    """Whether a listener put each low anchor below its hidden reference: passed, failed or not reached.
 
     With two pairs, random answers pass one time in six (mos, cmos) or in four (abx).
     """
-    anchors = [answer for answer in answers if _is_anchor(answer)]
-    if kind == "abx":
-        right = [_is_right(answer) for answer in anchors]
-    else:
-        right = [rating.value > 0 for rating in _compared(kind, anchors, HIDDEN_REFERENCE, LOW_ANCHOR)]
-    return all(right) if right else None
+    scores = _scores(kind, answers, HIDDEN_REFERENCE, LOW_ANCHOR).values()
+    return "not reached" if not scores else "passed" if min(scores) > 0 else "failed"
 
 
-def summarize(key: AnswerKey, answers: Sequence[Answer], codes: Sequence[str]) -> Summary:
-    """The results of these listeners, without anchors."""
-    heard = [answer for answer in answers if answer.code in codes and not _is_anchor(answer)]
-    return (_abx if key.kind == "abx" else _rated)(key, heard, list(codes))
-
-
-def _rated(key: AnswerKey, answers: list[Answer], codes: list[str]) -> Summary:
-    """mos and cmos. Each pair's interval has the Bonferroni-corrected confidence level."""
-    pairs = list(itertools.combinations(key.systems, 2))
-    level = 1 - SIGNIFICANCE / len(pairs)
-    of_pairs = {pair: _compared(key.kind, answers, *pair) for pair in pairs}
+def summarize(key: AnswerKey, answers: Sequence[Answer], codes: list[str]) -> Summary:
+    """The results of these listeners, without anchors. Several pairs share `SIGNIFICANCE` (Bonferroni)."""
+    own = [answer for answer in answers if answer.code in codes]
+    pairs = {pair: _scores(key.kind, own, *pair) for pair in itertools.combinations(key.systems, 2)}
+    verdicts = [_verdict(key.kind, *pair, scores, SIGNIFICANCE / len(pairs)) for pair, scores in pairs.items()]
+    if key.kind == "abx":
+        rows = {", ".join(pair): _shares(scores) for pair, scores in pairs.items()}
+        return Summary(codes, pandas.DataFrame.from_dict(rows, orient="index"), np.nan, verdicts)
     if key.kind == "mos":
-        rows = {system: _row("MOS", interval(_ratings(answers, system))) for system in key.systems}
-        agreement = alpha((answer.trial.item, answer.answer) for answer in answers)
+        rated = {system: _ratings(own, system) for system in key.systems}
     else:
-        rows = {" over ".join(pair): _row("CMOS", interval(ratings)) for pair, ratings in of_pairs.items()}
-        agreement = alpha((answer.trial.item, _preference(answer, min(answer.trial.heard))) for answer in answers)
-    measure = "the difference of their MOS is" if key.kind == "mos" else "the CMOS is"
-    verdicts = [_verdict(*pair, ratings, level, measure) for pair, ratings in of_pairs.items()]
-    return Summary(codes, pandas.DataFrame.from_dict(rows, orient="index"), agreement, verdicts)
+        rated = {" over ".join(pair): scores for pair, scores in pairs.items()}
+    found = pandas.DataFrame([interval(ratings) for ratings in rated.values()], list(rated))
+    table = found[["mean", "low", "high"]].astype(float).rename(columns={"mean": key.kind.upper()})
+    agreement = alpha(((name, text), value) for name in rated for (_, text), value in rated[name].items())
+    return Summary(codes, table.assign(ratings=found["n"]), agreement, verdicts)
 
 
-def _ratings(answers: list[Answer], system: str) -> list[Rating]:
-    own = [answer for answer in answers if answer.trial.heard == [system]]
-    return [Rating(answer.code, answer.trial.sentence, answer.answer) for answer in own]
+def _ratings(answers: Sequence[Answer], system: str) -> Ratings:
+    return {(code, trial.sentence): value for code, trial, value, _ in answers if trial.heard == [system]}
 
 
-def _compared(kind: str, answers: list[Answer], first: str, second: str) -> list[Rating]:
-    """By how much the first system was rated better. mos: where a listener rated both of them in one sentence."""
-    if kind == "cmos":
-        own = [answer for answer in answers if set(answer.trial.heard) == {first, second}]
-        return [Rating(answer.code, answer.trial.sentence, _preference(answer, first)) for answer in own]
-    other = {rating[:2]: rating.value for rating in _ratings(answers, second)}
-    both = [rating for rating in _ratings(answers, first) if rating[:2] in other]
-    return [rating._replace(value=rating.value - other[rating[:2]]) for rating in both]
+def _scores(kind: str, answers: Sequence[Answer], first: str, second: str) -> Ratings:
+    """By how much `first` was rated better, where a listener rated both. abx: 1 for a right answer, else 0."""
+    if kind == "mos":
+        ratings, others = _ratings(answers, first), _ratings(answers, second)
+        return {place: ratings[place] - others[place] for place in ratings if place in others}
+    scores = {}
+    for code, trial, value, _ in answers:
+        if set(trial.heard) == {first, second}:
+            if kind == "abx":
+                value = int(trial.heard[value] == trial.heard[2])
+            scores[code, trial.sentence] = -value if kind == "cmos" and trial.heard[0] == first else value
+    return scores
 
 
-def _abx(key: AnswerKey, answers: list[Answer], codes: list[str]) -> Summary:
-    rows: dict[str, dict[str, float]] = {}
-    verdicts = []
-    pairs = list(itertools.combinations(key.systems, 2))
-    for first, second in pairs:
-        right = [_is_right(answer) for answer in answers if set(answer.trial.heard) == {first, second}]
-        row = rows[f"{first}, {second}"] = {"right": sum(right), "answers": len(right)}
-        if not right:
-            verdicts.append(f"Nobody has compared {first} and {second} yet.")
-            continue
-        low, high, p_value = share(sum(right), len(right))
-        row |= {"share": sum(right) / len(right), "low": low, "high": high, "p": p_value}
-        real = p_value < SIGNIFICANCE / len(pairs)
-        verdicts.append(
-            f"With {_count(len(codes), 'listener')}, {first} and {second} {'can' if real else 'cannot'} be told "
-            f"apart: {sum(right)} of {len(right)} answers were right; guessing would be as good with a probability "
-            f"of {p_value:.2g}."
-        )
-    return Summary(codes, pandas.DataFrame.from_dict(rows, orient="index"), float("nan"), verdicts)
+def _shares(scores: Ratings) -> dict[str, float]:
+    """One row of the table of an abx test."""
+    right, answers = int(sum(scores.values())), len(scores)
+    row: dict[str, float] = {"right": right, "answers": answers}
+    if scores:
+        low, high, p_value = share(right, answers)
+        row |= {"share": right / answers, "low": low, "high": high, "p": p_value}
+    return row
 
 
-def _is_anchor(answer: Answer) -> bool:
-    return answer.trial.heard[0] in (LOW_ANCHOR, HIDDEN_REFERENCE)
-
-
-def _preference(answer: Answer, system: str) -> int:
-    """How much better `system` was rated than the other one, -3 to 3."""
-    return answer.answer if answer.trial.heard[1] == system else -answer.answer
-
-
-def _is_right(answer: Answer) -> bool:
-    return answer.trial.heard[answer.answer] == answer.trial.heard[2]
-
-
-def _row(name: str, found: Estimate) -> dict[str, float]:
-    values = {name: found.mean, "low": found.low, "high": found.high}
-    return {key: np.nan if value is None else value for key, value in values.items()} | {"ratings": found.n}
-
-
-def _verdict(first: str, second: str, ratings: list[Rating], level: float, measure: str) -> str:
-    found = interval(ratings, level)
-    counts = len({rating.listener for rating in ratings}), len({rating.sentence for rating in ratings})
-    with_ = f"With {_count(counts[0], 'listener')} and {_count(counts[1], 'sentence')}"
-    if found.mean is None:
+def _verdict(kind: str, first: str, second: str, scores: Ratings, error: float) -> str:
+    if not scores:
         return f"Nobody has compared {first} and {second} yet."
-    if found.low is None or found.high is None:
-        why = "all answers are alike" if min(counts) >= FEWEST else "these are too few"
+    listeners, sentences = (len({place[axis] for place in scores}) for axis in (0, 1))
+    text = f"With {listeners} listener{'s' * (listeners > 1)} and {sentences} sentence{'s' * (sentences > 1)}"
+    if kind == "abx":
+        row = _shares(scores)
         return (
-            f"{with_}, {measure} {found.mean:+.2f} between {first} and {second}; {why} to know what others would say."
+            f"{text}, {first} and {second} {'can' if row['p'] < error else 'cannot'} be told apart: {row['right']} of "
+            f"{row['answers']} answers were right; guessing would be as good with a probability of {row['p']:.2g}."
         )
-    range_ = f"{measure} {found.mean:+.2f} ({level:.1%} interval {found.low:+.2f} to {found.high:+.2f})"
+    found = interval(scores, 1 - error)
+    measured = f"the {'CMOS' if kind == 'cmos' else 'difference of their MOS'} is {found.mean:+.2f}"
+    if found.low is None:
+        why = "all answers are alike" if min(listeners, sentences) >= FEWEST else "these are too few"
+        return f"{text}, {measured} between {first} and {second}; {why} to know what others would say."
+    measured += f" ({1 - error:.1%} interval {found.low:+.2f} to {found.high:+.2f})"
     if not found.differs:
-        return f"{with_}, {first} and {second} cannot be told apart: {range_}."
-    better, worse = (first, second) if found.mean > 0 else (second, first)
-    return f"{with_}, listeners prefer {better} to {worse}: {range_}."
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _lines(summary: Summary) -> list[str]:
-    if not summary.codes:
-        return ["Nobody is left."]
-    agreement = [] if np.isnan(summary.agreement) else [f"Agreement (Krippendorff's alpha): {summary.agreement:.2f}"]
-    table = summary.table.to_string(na_rep="unknown", float_format="{:.2f}".format, formatters={"p": "{:.2g}".format})
-    return [table, *agreement, *summary.verdicts]
+        return f"{text}, {first} and {second} cannot be told apart: {measured}."
+    better, worse = (first, second) if found.low > 0 else (second, first)
+    return f"{text}, listeners prefer {better} to {worse}: {measured}."

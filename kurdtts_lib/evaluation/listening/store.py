@@ -7,10 +7,10 @@ the form of the file that listeners send back.
 import contextlib
 import dataclasses
 import datetime
-import json
+import itertools
 import sqlite3
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,10 +22,6 @@ from kurdtts_lib.evaluation.listening.design import SCALES, AnswerKey, Trial
 
 KEY = "key.json"
 FORMAT = "kurdtts-listening-answers-1"
-FIELDS = {"format": str, "test": str, "code": str, "answers": list}
-ANSWER_FIELDS = {"item": str, "answer": int, "plays": int, "time": str}
-LARGEST_BYTES = 2_000_000
-LONGEST_TEXT = 100
 DATABASE = "listening.sqlite"
 """Where version 0.1.0 kept the tests and answers."""
 
@@ -75,7 +71,7 @@ class ListeningStore:
     def keep(self, key: AnswerKey) -> None:
         """Store a test; storing it again changes nothing."""
         if key.test not in self.tests():
-            write_text(self.folder / key.test / KEY, key.to_json())
+            write_json(self.folder / key.test / KEY, dataclasses.asdict(key))
 
     def tests(self) -> list[str]:
         """Names of all tests, the newest last."""
@@ -90,8 +86,8 @@ class ListeningStore:
         if not tests:
             raise ListeningError("There is no listening test yet. Make one: `kurdtts listen make`.")
         if test is not None and test not in tests:
-            raise ListeningError(f"There is no listening test {test!r} here. There are: {', '.join(tests)}.")
-        return AnswerKey.from_json(json.dumps(_read(self.folder / (test or tests[-1]) / KEY)))
+            raise ListeningError(f"There is no listening test {test!r:.100} here. There are: {', '.join(tests)}.")
+        return AnswerKey.from_json(_read(self.folder / (test or tests[-1]) / KEY))
 
     def add(self, test: str, code: str, answers: Sequence[SubmittedAnswer]) -> int:
         """Store answers of one listener, all or none; return how many are new.
@@ -102,11 +98,11 @@ class ListeningStore:
         key = self.key(test)
         plan = {trial.item: trial for trial in key.plan(code)}
         with locked(self._path(test, code)):
-            kept = {answer.item: answer for answer in self._submitted(test, code)}
+            kept = self._submitted(test, code)
             before = len(kept)
             for answer in answers:
                 answer = dataclasses.replace(answer, time=_utc(answer.time))
-                _check(key, plan, answer)
+                _check(key, plan.get(answer.item), answer)
                 # Same time, same listener: the response got lost and the page sent the answer again, perhaps changed.
                 if answer.item in kept and kept[answer.item].time != answer.time:
                     raise ListeningError(
@@ -114,58 +110,57 @@ class ListeningStore:
                         "Nothing was changed. Give each listener a code of their own."
                     )
                 kept[answer.item] = answer
-            content = [dataclasses.asdict(answer) for answer in kept.values()]
-            write_json(self._path(test, code), {"format": FORMAT, "test": test, "code": code, "answers": content})
+            self._write(test, code, kept.values())
         return len(kept) - before
 
     def answers(self, test: str) -> list[Answer]:
-        """All answers to a test, by listener, in the order in which they were given."""
-        found = []
-        for code, trials in sorted(self.key(test).plans.items()):
-            plan = {trial.item: trial for trial in trials}
-            for one in sorted(self._submitted(test, code), key=lambda answer: (answer.time, answer.item)):
-                found.append(Answer(code, plan[one.item], one.answer, one.plays))
-        return found
+        """All answers of a test: listener by listener, each in the order of the trials."""
+        return [
+            Answer(code, trial, kept[trial.item].answer, kept[trial.item].plays)
+            for code, trials in self.key(test).plans.items()
+            for kept in [self._submitted(test, code)]
+            for trial in trials
+            if trial.item in kept
+        ]
 
     def answered(self, test: str, code: str) -> list[str]:
         """The items that a listener has answered: the test goes on after them."""
-        self.key(test).plan(code)
-        return [answer.item for answer in self._submitted(test, code)]
+        return list(self._submitted(test, code))
 
     def _path(self, test: str, code: str) -> Path:
         return self.folder / test / f"answers-{code}.json"
 
-    def _submitted(self, test: str, code: str) -> list[SubmittedAnswer]:
+    def _submitted(self, test: str, code: str) -> dict[str, SubmittedAnswer]:
+        """By item, in the order in which they were given."""
         path = self._path(test, code)
-        return [SubmittedAnswer(**answer) for answer in _read(path)["answers"]] if path.is_file() else []
+        answers = _read(path)["answers"] if path.is_file() else []
+        return {answer["item"]: SubmittedAnswer(**answer) for answer in answers}
+
+    def _write(self, test: str, code: str, answers: Iterable[SubmittedAnswer]) -> None:
+        content = [dataclasses.asdict(answer) for answer in answers]
+        write_json(self._path(test, code), {"format": FORMAT, "test": test, "code": code, "answers": content})
 
     def _convert(self) -> None:
-        """Write the tests and answers of version 0.1.0's database as files; once, and again if that was interrupted."""
-        with locked(self.folder / DATABASE):
-            if not (self.folder / DATABASE).is_file():
+        """Write the tests and answers of version 0.1.0's database as files; again if that was interrupted."""
+        old = self.folder / DATABASE
+        with locked(old):
+            if not old.is_file():
                 return  # another program was quicker
-            with contextlib.closing(sqlite3.connect(self.folder / DATABASE)) as database:
-                database.row_factory = sqlite3.Row
-                try:
-                    keys = [row["key"] for row in database.execute("SELECT key FROM tests ORDER BY number")]
-                    rows = database.execute("SELECT * FROM answers ORDER BY time, item").fetchall()
-                except sqlite3.DatabaseError as error:
-                    raise ListeningError(
-                        f"{self.folder / DATABASE} is damaged or in use ({error}). Try again, put back a copy of this "
-                        "file, or move it elsewhere and import the listeners' files again."
-                    ) from error
-            for key in map(AnswerKey.from_json, keys):
-                for code in key.plans:
-                    own = [
-                        {name: row[name] for name in ANSWER_FIELDS}
-                        for row in rows
-                        if (row["test"], row["code"]) == (key.test, code)
-                    ]
-                    if own:
-                        content = {"format": FORMAT, "test": key.test, "code": code, "answers": own}
-                        write_json(self._path(key.test, code), content)
-                write_text(self.folder / key.test / KEY, key.to_json())
-            (self.folder / DATABASE).replace(self.folder / f"{DATABASE}.converted")
+            try:
+                with contextlib.closing(sqlite3.connect(old)) as database:
+                    tests = database.execute("SELECT test, key FROM tests ORDER BY number").fetchall()
+                    columns = "test, code, item, answer, plays, time"
+                    answers = database.execute(f"SELECT {columns} FROM answers ORDER BY test, code, time").fetchall()
+            except sqlite3.DatabaseError as error:
+                raise ListeningError(
+                    f"{old} is damaged or in use ({error}). Try again, put back a copy of this file, or move it "
+                    "elsewhere and import the listeners' files again."
+                ) from error
+            for (test, code), own in itertools.groupby(answers, lambda row: row[:2]):
+                self._write(test, code, [SubmittedAnswer(*row[2:]) for row in own])
+            for test, key in tests:
+                write_text(self.folder / test / KEY, key)
+            old.replace(old.with_name(f"{DATABASE}.converted"))
         warnings.warn(
             f"The listening tests in {self.folder} are files now, a folder for each test. The old file is kept as "
             f"{DATABASE}.converted; delete it when you like.",
@@ -180,27 +175,19 @@ def import_answers(store: ListeningStore, path: Path) -> ImportedAnswers:
     page, for a test that is not in the store, or for a code that already has other answers.
     """
     try:
-        content = _fields(_sent(path), FIELDS)
+        content = _read(path)
         if content["format"] != FORMAT:
             raise ListeningError("It is of another version of the course, or not of a listening test at all.")
-        answers = [SubmittedAnswer(**_fields(answer, ANSWER_FIELDS)) for answer in content["answers"]]
+        answers = [SubmittedAnswer(**answer) for answer in content["answers"]]
         new = store.add(content["test"], content["code"], answers)
+        expected = len(store.key(content["test"]).plan(content["code"]))
+    except OSError as error:
+        raise ListeningError(f"{path} cannot be read ({error.strerror}).") from error
+    except (TypeError, KeyError) as error:
+        raise ListeningError(f"{path} is no whole file of answers ({error}). Ask the listener for it again.") from error
     except ListeningError as error:
         raise ListeningError(f"{path}: {error}") from error
-    expected = len(store.key(content["test"]).plan(content["code"]))
     return ImportedAnswers(content["test"], content["code"], len(answers), new, expected)
-
-
-def _sent(path: Path) -> object:
-    try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise ListeningError("It is too large for a file of answers.")
-        content = _read(path)
-    except OSError as error:
-        raise ListeningError(f"It cannot be read ({error.strerror}).") from error
-    if isinstance(content, dict):
-        content.pop("headphones", None)  # pages of version 0.1.0 asked for them
-    return content
 
 
 def _read(path: Path) -> Any:
@@ -210,21 +197,10 @@ def _read(path: Path) -> Any:
         raise ListeningError(f"{path.name} is damaged or no file of answers. Put back a good copy of it.") from error
 
 
-def _fields(value: object, fields: Mapping[str, type]) -> dict[str, Any]:
-    """`value` as a dict with exactly these fields of these types. Raises ListeningError otherwise."""
-    if not isinstance(value, dict) or set(value) != set(fields):
-        raise ListeningError(f"It is no whole file of answers: it should hold {', '.join(fields)}.")
-    for name, kind in fields.items():
-        found = value[name]
-        if type(found) is not kind or (isinstance(found, str) and len(found) > LONGEST_TEXT):
-            raise ListeningError(f"It is no whole file of answers: {name} is {str(found)[:LONGEST_TEXT]!r}.")
-    return value
-
-
-def _check(key: AnswerKey, plan: Mapping[str, Trial], answer: SubmittedAnswer) -> None:
-    if answer.item not in plan:
-        raise ListeningError(f"The test {key.test} has no item {answer.item!r} for this listener.")
-    scale, count = SCALES[key.kind], len(plan[answer.item].sounds)
+def _check(key: AnswerKey, trial: Trial | None, answer: SubmittedAnswer) -> None:
+    if trial is None:
+        raise ListeningError(f"The test {key.test} has no item {answer.item!r:.100} for this listener.")
+    scale, count = SCALES[key.kind], len(trial.sounds)
     if type(answer.answer) is not int or answer.answer not in scale:
         raise ListeningError(f"An answer must be a whole number from {scale[0]} to {scale[-1]}, not {answer.answer!r}.")
     if type(answer.plays) is not int or answer.plays not in range(count, 10_000):
@@ -233,9 +209,6 @@ def _check(key: AnswerKey, plan: Mapping[str, Trial], answer: SubmittedAnswer) -
 
 def _utc(time: str) -> str:
     try:
-        moment = datetime.datetime.fromisoformat(time)
-    except (TypeError, ValueError) as error:
-        raise ListeningError(f"{time!r} is no time such as 2026-05-01T12:00:00+00:00.") from error
-    if moment.tzinfo is None:
-        raise ListeningError(f"The time {time!r} lacks its time zone.")
-    return moment.astimezone(datetime.UTC).isoformat()
+        return datetime.datetime.fromisoformat(time).astimezone(datetime.UTC).isoformat()
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ListeningError(f"{time!r:.100} is no time such as 2026-05-01T12:00:00+00:00.") from error
