@@ -31,7 +31,7 @@ from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.core.files import atomic_path
 from kurdtts_lib.core.settings import REPOSITORY, AudioSettings
 from kurdtts_lib.core.training_settings import LossWeights, TrainingSettings
-from kurdtts_lib.data.dataset import Clip, read_metadata, write_metadata
+from kurdtts_lib.data.dataset import Clip, write_metadata
 from kurdtts_lib.evaluation.validation import validator
 from kurdtts_lib.text import normalize
 from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
@@ -134,7 +134,8 @@ def _read_aloud(text: str, target: Path) -> float:
 
 def load_clips() -> tuple[list[Clip], list[Clip], list[Clip]]:
     """Training, validation and test clips. File names are hashes, so their order is random but fixed."""
-    clips = read_metadata(WORK)
+    lines = (WORK / "metadata.csv").read_text(encoding="utf-8").splitlines()
+    clips = [Clip(WORK / file, text) for file, text in (line.split("|") for line in lines)]
     return clips[HELD_OUT + VALIDATION :], clips[HELD_OUT : HELD_OUT + VALIDATION], clips[:HELD_OUT]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 from datasets import Audio, Dataset
-from speechlike import encoded, syllables
+from speechlike import common_voice, encoded, syllables
 
 from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data.dataset import Clip
@@ -19,27 +19,18 @@ SENTENCES = [row[1] for row in ROWS]
 RATES = (32_000, 48_000, 32_000)
 
 
-def mp3(seconds: float = 1.5, rate: int = 32_000, seed: int = 0) -> bytes:
-    return encoded(syllables(seconds, rate=rate, seed=seed), rate)
-
-
-SOUNDS = [mp3(rate=rate, seed=seed) for seed, rate in enumerate(RATES)]
+SOUNDS = [encoded(syllables(1.5, rate=rate, seed=seed), rate) for seed, rate in enumerate(RATES)]
 
 
 def write_sounds(folder: Path, names: tuple[str, ...] = ("0.mp3", "1.mp3", "2.mp3")) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     for name, sound in zip(names, SOUNDS, strict=True):
-        (folder / name).write_bytes(sound)
+        write(folder / name, sound)
 
 
 def write_common_voice(folder: Path) -> Path:
-    write_sounds(folder / "clips")
-    with (folder / "validated.tsv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter="\t")
-        writer.writerow(["client_id", "path", "sentence", "up_votes", "down_votes", "age", "gender"])
-        for number, (client_id, sentence, up, down) in enumerate(ROWS):
-            writer.writerow([client_id, f"{number}.mp3", sentence, up, down, "", ""])
-    return folder
+    columns = ("client_id", "sentence", "up_votes", "down_votes", "audio")
+    rows = [(*row, sound) for row, sound in zip(ROWS, SOUNDS, strict=True)]
+    return common_voice(folder, [dict(zip(columns, row, strict=True)) for row in rows])
 
 
 def write_parquet(folder: Path) -> Path:

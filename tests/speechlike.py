@@ -25,7 +25,7 @@ def encoded(waveform: np.ndarray, rate: int, form: str = "MP3") -> bytes:
 
 def common_voice(folder: Path, rows: Iterable[dict]) -> Path:
     """An official folder. Rows: `sentence`, `seconds`, and what else the table says; every sound is another one."""
-    (folder / "clips").mkdir(parents=True)
+    (folder / "clips").mkdir(parents=True, exist_ok=True)
     columns = ["client_id", "path", "sentence", "up_votes", "down_votes", "age", "gender"]
     with (folder / "validated.tsv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE)

@@ -78,16 +78,14 @@ def test_a_search_shows_its_clips_from_the_first_page_on(browser: ClipBrowser) -
     assert "23 of 23 clips" in browser.count.value
 
 
-def test_a_damaged_clip_shows_its_reason_and_the_next_one_plays(
-    browser: ClipBrowser, audio: AudioSettings, settings: CorpusSettings
-) -> None:
+def test_a_damaged_clip_shows_its_reason_and_the_next_one_plays(browser: ClipBrowser, audio: AudioSettings) -> None:
     browser.list.value = 4
     assert 'role="alert"' in browser.view.value and "cannot be decoded" in browser.view.value
     assert "<audio" not in browser.view.value
     browser.list.value = 3
     assert 'role="alert"' not in browser.view.value and heard(browser) == 3
-    clip = Clip(name="../a.wav", client_id="id0", sentence="Roj baş", reason="path outside the corpus")
-    markup = clip_browser.clip_html(clip, browser.clips.iloc[0], settings, audio)
+    clip = Clip(name="../a.wav", sentence="Roj baş", reason="path outside the corpus")
+    markup = clip_browser.clip_html(clip, browser.clips.iloc[0], audio)
     assert "path outside the corpus" in markup and "<audio" not in markup
 
 

@@ -87,7 +87,7 @@ def test_a_query_finds_its_own_sentence_however_it_is_written(text: str) -> None
 
 def clips(**columns: list) -> pandas.DataFrame:
     count = len(next(iter(columns.values())))
-    plain = {"client_id": "x", "up_votes": 2, "down_votes": 0, "reason": "kept", "seconds": 36.0}
+    plain = {"speaker": "x", "up_votes": 2, "down_votes": 0, "reason": "kept", "seconds": 36.0}
     return pandas.DataFrame({name: [value] * count for name, value in plain.items()} | columns)
 
 
@@ -99,7 +99,7 @@ def test_votes_are_counted_with_three_and_more_in_one() -> None:
 
 def test_hours_of_all_of_the_usable_and_of_the_damaged() -> None:
     table = hours(
-        clips(client_id=["a", "a", "b", "c"], seconds=[36.0, 9.0, 9.0, math.nan], down_votes=[0, 0, 1, 0]),
+        clips(speaker=["a", "a", "b", "c"], seconds=[36.0, 9.0, 9.0, math.nan], down_votes=[0, 0, 1, 0]),
         CorpusSettings(max_seconds=None),
     )
     assert table["clips"].to_dict() == {"all": 4, "usable": 2, "unknown length": 1}

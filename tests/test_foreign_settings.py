@@ -1,6 +1,5 @@
 """What other libraries have set for the whole process stays as it was found."""
 
-import csv
 import os
 from pathlib import Path
 
@@ -38,13 +37,6 @@ def bars_of_datasets() -> bool:
 def set_bars(transformers: bool, of_datasets: bool) -> None:
     (transformers_logging.enable_progress_bar if transformers else transformers_logging.disable_progress_bar)()
     (datasets.enable_progress_bars if of_datasets else datasets.disable_progress_bars)()
-
-
-def test_a_long_text_is_read_and_the_limit_of_the_csv_module_stays(tmp_path):
-    (tmp_path / "metadata.csv").write_text(f'file_name,text\n0.wav,"{"e" * 200_000}"\n', encoding="utf-8")
-    (tmp_path / "0.wav").write_bytes(b"")
-    (clip,) = read_corpus(CorpusSettings(source=str(tmp_path)))
-    assert len(clip.sentence) == 200_000 and csv.field_size_limit() == 131_072
 
 
 def test_a_voice_whose_writer_died_is_loaded_from_where_it_is(tiny_voice, tmp_path):

@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import matplotlib
@@ -20,11 +21,11 @@ from kurdtts_lib.core.files import locked
 from kurdtts_lib.core.settings import REPOSITORY, AudioSettings, CorpusSettings, load_profile
 from kurdtts_lib.data import audio_cache, training_set
 from kurdtts_lib.data import prepare as preparation
-from kurdtts_lib.data.dataset import COLUMNS, read_metadata, read_parts
+from kurdtts_lib.data.dataset import COLUMNS, part_of, read_parts
 from kurdtts_lib.data.prepare import prepare
 from kurdtts_lib.data.preprocess import Preprocessing, preprocess
 from kurdtts_lib.data.sources import read_corpus
-from kurdtts_lib.data.speakers import other_speakers, speaker_name
+from kurdtts_lib.data.speakers import other_speakers
 from kurdtts_lib.data.training_set import corpus_settings
 
 AUDIO = AudioSettings()
@@ -152,9 +153,9 @@ def test_the_files_say_the_same_things(tmp_path: Path) -> None:
         part: (tmp_path / "out" / f"{part}.csv").read_text(encoding="utf-8") for part in ("train", "validation", "test")
     }
     assert sorted("".join(parts.values()).splitlines()) == sorted(lines)
-    assert [clip.path.is_file() for clip in read_metadata(tmp_path / "out")] == [True] * len(lines)
     for part, clips in read_parts(tmp_path / "out")._asdict().items():
         assert [f"{clip.file}|{clip.text}" for clip in clips] == parts[part].splitlines()
+        assert all(clip.path.is_file() for clip in clips)
         assert {clip.part for clip in clips} == {part} and {clip.speaker for clip in clips} == set(result.speakers)
     assert {path.name for path in (tmp_path / "out" / "wavs").iterdir()} == {Path(file).name for file in table["file"]}
     records = pandas.read_csv(tmp_path / "out" / "clips.csv", keep_default_na=False, encoding="utf-8")
@@ -217,8 +218,9 @@ def test_whatever_is_lost_is_made_again_to_the_same_bytes(tmp_path: Path) -> Non
     (tmp_path / "out" / ".new").mkdir()
     with pytest.raises(CorpusError, match="did not finish"):
         corpus_settings(tmp_path / "out")
-    with pytest.raises(CorpusError, match="kurdtts prepare"):
-        corpus_settings(tmp_path / "never")
+    for reading in (corpus_settings, read_parts):
+        with pytest.raises(CorpusError, match="kurdtts prepare"):
+            reading(tmp_path / "never")
     assert again() == 0
 
 
@@ -239,22 +241,20 @@ def test_more_data_and_other_rules_need_only_new_work_and_another_treatment_all(
     assert louder.processed == 14 and np.allclose(louder.kept["lufs"], -20.0, atol=0.01)
 
 
-def test_missing_unreadable_and_large_files_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_and_unreadable_files_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = common_voice(tmp_path / "corpus", rows(6))
     (corpus / "clips" / "3.mp3").unlink()
-    read = Path.read_bytes
+    real = Path.open
 
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path, *arguments: str, **options: str) -> object:
         if path.name == "2.mp3":
             raise PermissionError(13, "Permission denied")
-        return read(path)
+        return real(path, *arguments, **options)  # type: ignore[call-overload]
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     result = prepare(CorpusSettings(source=str(corpus)), AUDIO, tmp_path / "out")
     assert (result.clips["reason"][2], result.clips["detail"][2]) == ("cannot be read", "Permission denied")
     assert result.clips["reason"][3] == "no audio" and len(result.kept) == 4
-    monkeypatch.setattr(audio_cache, "LARGE_BYTES", 1)  # each is read by its worker then, to the same digests
-    assert prepare(CorpusSettings(source=str(corpus)), AUDIO, tmp_path / "out").processed == 1
 
 
 @pytest.mark.parametrize("change", ["one more", "one less", "another text"])
@@ -308,6 +308,16 @@ def test_a_table_that_another_program_holds_open_stops_before_anything_is_replac
     assert len(prepare(settings, AUDIO, tmp_path / "out").clips) == 8
 
 
+def test_the_split_keeps_about_the_share_and_moves_no_held_out_sentence() -> None:
+    texts = [f"gotin {number}" for number in range(2000)]
+    before = {text: part_of(text, 0.1) for text in texts}
+    counts = Counter(before.values())
+    assert 0.88 < counts["train"] / len(texts) < 0.92
+    assert 0.4 < counts["test"] / (counts["test"] + counts["validation"]) < 0.6
+    assert {part_of(text, 0.3) for text in texts if before[text] == "train"} == {"train", "validation", "test"}
+    assert all(part_of(text, 0.3) == part for text, part in before.items() if part != "train")
+
+
 RUN = """
 import os, sys
 from pathlib import Path
@@ -356,7 +366,7 @@ def test_other_speakers_are_usable_clips_of_other_people(tmp_path: Path) -> None
     assert len(speech) == 4 and not set(result.speakers) & set(speech)
     treatment = Preprocessing.of(SAMPLE, AUDIO)
     for name, heard in speech.items():
-        clips = [clip for clip in read_corpus(SAMPLE) if speaker_name(clip.client_id, keep=False) == name]
+        clips = [clip for clip in read_corpus(SAMPLE) if clip.speaker == name]
         known = [sound for clip in clips if (sound := preprocess(clip.audio, treatment).waveform) is not None]
         assert len(heard) == 5 and all(any(np.array_equal(one, other) for other in known) for one in heard)
 

@@ -99,6 +99,6 @@ def test_the_recipe_makes_the_same_corpus_again(tmp_path: Path) -> None:
 
     def rows(folder: Path) -> list[tuple]:
         corpus = dataclasses.replace(PROFILE.corpus, source=str(folder))
-        return [(clip.name, clip.client_id, clip.sentence, clip.up_votes) for clip in read_corpus(corpus)]
+        return [(clip.name, clip.speaker, clip.sentence, clip.up_votes) for clip in read_corpus(corpus)]
 
     assert rows(tmp_path / "sample") == rows(SAMPLE)

@@ -148,7 +148,7 @@ def test_the_table_counts_what_is_usable(corpus: CorpusSettings, audio: AudioSet
 def clips_table(**columns: list) -> pandas.DataFrame:
     count = len(next(iter(columns.values())))
     plain = {
-        "client_id": "x",
+        "speaker": "x",
         "up_votes": 2,
         "down_votes": 0,
         "age": "",
@@ -181,7 +181,7 @@ def test_each_rule_of_usable_clips_can_be_switched_off(
 
 def test_equal_minutes_are_sorted_by_name_and_the_answer_given_most_often_counts() -> None:
     clips = clips_table(
-        client_id=["b", "c", "a", "a", "a", "a"],
+        speaker=["b", "c", "a", "a", "a", "a"],
         gender=["", "", "", "", "", "male"],
         age=["", "", "teens", "fourties", "fourties", ""],
         seconds=[4.0, 4.0, 1.0, 1.0, 1.0, 1.0],

@@ -17,7 +17,7 @@ import torch
 from two_processes import no_chance
 
 from kurdtts_lib.core.settings import AudioSettings, TrainingSettings
-from kurdtts_lib.data.dataset import read_metadata
+from kurdtts_lib.data.dataset import Clip
 from kurdtts_lib.evaluation.validation import validator
 from kurdtts_lib.vits.log import StepReport
 from kurdtts_lib.vits.trainer import Trainer
@@ -26,7 +26,8 @@ from kurdtts_lib.vits.voice import load_voice
 
 def build(folder: Path, run: str, settings: dict) -> Trainer:
     """The last clip validates."""
-    *training, validation = read_metadata(folder / "data")
+    lines = (folder / "data" / "metadata.csv").read_text(encoding="utf-8").splitlines()
+    *training, validation = (Clip(folder / "data" / file, text) for file, text in (line.split("|") for line in lines))
     return Trainer(
         load_voice(folder / "base"),
         training,

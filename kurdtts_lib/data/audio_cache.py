@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import io
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -10,18 +11,16 @@ from pathlib import Path
 
 from kurdtts_lib.core.files import write_text
 from kurdtts_lib.core.settings import CorpusSettings
-from kurdtts_lib.data.dataset import KEPT, Clip, kept
+from kurdtts_lib.data.dataset import Clip, kept
 from kurdtts_lib.data.dnsmos import dnsmos
 from kurdtts_lib.data.filters import Reason
 from kurdtts_lib.data.preprocess import Preprocessing, ProcessedAudio, process_file
-from kurdtts_lib.data.sources import changed, read_corpus
+from kurdtts_lib.data.sources import read_again
 from kurdtts_lib.data.workers import cores, in_parallel
 
 TABLE = "work.jsonl"
 OLD_TABLE = "work.sqlite"
 """Of version 0.1.0; it is not read."""
-LARGE_BYTES = 2_000_000
-"""Larger files are read by the worker process alone; smaller ones are hashed and passed on from a single read."""
 OWN_NAME = re.compile(r"\.?[0-9a-f]{24}(-[0-9a-f]{12})?\.wav")
 """WAV files of this cache: named by digest, and half-written ones of a killed run."""
 
@@ -100,32 +99,23 @@ class AudioCache:
         """Yield (audio, WAV) of each clip that must be preprocessed; sets each clip's digest."""
         wanted = {clip.number: clip for clip in clips}
         started: set[str] = set()
-        passed = 0
-        for found in read_corpus(self._settings, wanted) if wanted else ():
+        again = read_again(self._settings, {number: clip.sentence for number, clip in wanted.items()})
+        for passed, found in enumerate(again if wanted else (), 1):
             clip = wanted[found.number]
-            if (found.name, found.sentence, found.reason) != (clip.name, clip.sentence, KEPT):
-                raise changed(self._settings)  # its audio would get another clip's text
-            content = _content(found.audio, clip)
-            if content is not None:
-                clip.digest = self._digest(content)
+            try:
+                clip.digest = self._digest(found.audio)
+            except OSError as error:
+                clip.leave_out(Reason.CANNOT_READ, error.strerror or type(error).__name__)
+            else:
                 if clip.digest not in started and (cached_too or clip.digest not in self._known):
                     started.add(clip.digest)
-                    yield content, self._path(clip.digest)
-            passed += 1
+                    yield found.audio, self._path(clip.digest)
             self._progress(passed, name, len(wanted))
-        if passed < len(wanted):
-            raise changed(self._settings)
 
-    def _digest(self, content: bytes | Path) -> str:
+    def _digest(self, audio: bytes | Path) -> str:
         """Of cache key and audio, 24 hexadecimal digits: also the name of the WAV file."""
-        digest = hashlib.sha256(self._key + b"\0")
-        if isinstance(content, bytes):
-            digest.update(content)
-        else:
-            with content.open("rb") as file:
-                while block := file.read(2**20):
-                    digest.update(block)
-        return digest.hexdigest()[:24]
+        with io.BytesIO(audio) if isinstance(audio, bytes) else audio.open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.sha256(self._key + b"\0")).hexdigest()[:24]
 
     def _remember(self, rows: Iterator[dict]) -> None:
         with self._table.open("a", encoding="utf-8", newline="\n") as file:
@@ -145,17 +135,3 @@ class AudioCache:
             return False
         with path.open("rb") as file:
             return file.read(4) == b"RIFF"
-
-
-def _content(audio: bytes | Path, clip: Clip) -> bytes | Path | None:
-    """The audio's bytes, or the path of a large file (many jobs wait in memory); None if it cannot be read."""
-    if isinstance(audio, bytes):
-        return audio
-    try:
-        if audio.stat().st_size <= LARGE_BYTES:
-            return audio.read_bytes()
-        with audio.open("rb"):  # raises here if it cannot be read
-            return audio
-    except OSError as error:
-        clip.leave_out(Reason.CANNOT_READ, error.strerror or type(error).__name__)
-    return None

@@ -33,8 +33,6 @@ class Clip:
     """Mono WAV at the voice's sampling rate; set for the clips of a training set."""
     audio: bytes | Path = field(default=b"", repr=False)
     """As the corpus has it, not yet decoded; empty in tables, and where `reason` is a fault of the source."""
-    client_id: str = ""
-    """The corpus's own id of the speaker."""
     digest: str = field(default="", compare=False)
     """Of the audio and of how it is preprocessed."""
     number: Annotated[int, "row of the clip in the source, from 0"] = 0
@@ -140,27 +138,12 @@ def write_metadata(target: Path, rows: Iterable[tuple[str, str]]) -> None:
         csv.writer(file, delimiter="|", quoting=csv.QUOTE_NONE, lineterminator="\n").writerows(rows)
 
 
-def read_metadata(folder: Path) -> list[Clip]:
-    """The clips of `metadata.csv`. Raises CorpusError for a missing file or a malformed line."""
-    clips = []
-    with _existing(folder / "metadata.csv").open(encoding="utf-8", newline="") as file:
-        for number, row in enumerate(csv.reader(file, delimiter="|", quoting=csv.QUOTE_NONE), 1):
-            if len(row) != 2:
-                raise CorpusError(f"{file.name}, line {number}: expected `file|text`, got {len(row)} columns.")
-            clips.append(Clip(folder / row[0], row[1]))
-    return clips
-
-
 def read_parts(folder: Path) -> Parts:
     """The clips of a training set in its three parts, as `metadata.parquet` has them. Raises CorpusError without it."""
-    table = pandas.read_parquet(_existing(folder / "metadata.parquet"))
+    if not (folder / "metadata.parquet").is_file():
+        raise CorpusError(f"{folder} is not prepared. Prepare the data first: notebook 3, or `kurdtts prepare`.")
+    table = pandas.read_parquet(folder / "metadata.parquet")
     parts = Parts([], [], [])
     for row in table[[name for name in COLUMNS if name in table]].to_dict("records"):
         getattr(parts, row["part"]).append(Clip(folder / row["file"], **row))
     return parts
-
-
-def _existing(table: Path) -> Path:
-    if not table.is_file():
-        raise CorpusError(f"{table} does not exist. Prepare the data first: notebook 3, or `kurdtts prepare`.")
-    return table

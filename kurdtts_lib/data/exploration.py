@@ -77,7 +77,7 @@ def hours(clips: pandas.DataFrame, settings: CorpusSettings) -> pandas.DataFrame
         {
             "clips": {name: len(part) for name, part in rows.items()},
             "hours": {name: part["seconds"].sum() / 3600 for name, part in rows.items()},
-            "speakers": {name: part["client_id"].nunique() for name, part in rows.items()},
+            "speakers": {name: part["speaker"].nunique() for name, part in rows.items()},
         }
     )
 

@@ -16,7 +16,7 @@ from kurdtts_lib.data.dataset import KEPT, Clip, kept, part_of, table_of
 from kurdtts_lib.data.filters import Reason
 from kurdtts_lib.data.preprocess import Preprocessing
 from kurdtts_lib.data.sources import clips_with_lengths, source_table
-from kurdtts_lib.data.speakers import choose_speakers, speaker_name, speaker_table, survey
+from kurdtts_lib.data.speakers import choose_speakers, speaker_table, survey
 from kurdtts_lib.data.training_set import RECORD, write_training_set
 
 Progress = Callable[..., None]
@@ -66,7 +66,6 @@ def prepare(
     _check_apart(Path(settings.source), folder)
     clips = []
     for clip in clips_with_lengths(settings):
-        clip.speaker = speaker_name(clip.client_id, settings.keep_client_ids)
         filtering.filter_text(clip, settings)
         clips.append(clip)
         progress(len(clips), "votes and text")

@@ -1,6 +1,5 @@
 """The speakers of a corpus: their amount of speech, their acoustic statistics, and the choice for training."""
 
-import hashlib
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from kurdtts_lib.data.dataset import KEPT, Clip, sentence_hash
 from kurdtts_lib.data.filtering import filter_audio
 from kurdtts_lib.data.filters import LENGTH, VOTES, Reason
 from kurdtts_lib.data.preprocess import Preprocessing, preprocess
-from kurdtts_lib.data.sources import changed, corpus_table, read_corpus
+from kurdtts_lib.data.sources import corpus_table, read_again, speaker_name
 from kurdtts_lib.data.training_set import corpus_settings
 
 MOST_SURVEYED = 40
@@ -41,17 +40,6 @@ AGES = {
     "": NOT_SAID,
 }
 MEASURED = ("pitch", "pitch_spread", "loudness", "level_range_db")
-
-
-def speaker_name(client_id: str, keep: bool) -> str:
-    """A name made from the id, such as `speaker-3f9a1c20b7`; the id itself with `keep`.
-
-    The same id gives the same name in every corpus and on every machine. The name can be recomputed from a known or
-    guessed id, but the id cannot be recovered from the name.
-    """
-    if keep:
-        return client_id
-    return "speaker-" + hashlib.sha256(f"kurdtts speaker {client_id}".encode()).hexdigest()[:10]
 
 
 def usable_clips(clips: pandas.DataFrame, settings: CorpusSettings) -> pandas.Series:
@@ -85,25 +73,21 @@ def survey(
     """
     clips = corpus_table(settings) if clips is None else clips
     usable = clips[usable_clips(clips, settings)]
-    minutes = usable.groupby("client_id")["seconds"].sum().sort_values(ascending=False, kind="stable")
-    fitting = usable[
-        usable["client_id"].isin(minutes.index[:MOST_SURVEYED]) & usable["seconds"].between(*SURVEY_SECONDS)
-    ]
-    drawn = fitting.sort_values("sentence", key=lambda texts: texts.map(sentence_hash), kind="stable")
-    seconds = drawn.groupby("client_id", sort=False).head(clips_per_speaker).set_index("number")["seconds"]
+    minutes = usable.groupby("speaker")["seconds"].sum().sort_values(ascending=False, kind="stable")
+    fitting = usable[usable["speaker"].isin(minutes.index[:MOST_SURVEYED]) & usable["seconds"].between(*SURVEY_SECONDS)]
+    drawn = _drawn(fitting, clips_per_speaker)
     rows = []
-    for clip in read_corpus(settings, seconds.index):
-        name = speaker_name(clip.client_id, settings.keep_client_ids)
-        about = {"number": clip.number, "speaker": name, "seconds": seconds[clip.number], "reason": ""}
-        rows.append(about | _measure(clip, audio))
-        progress(len(rows), "pitch and loudness", len(seconds))
-    if len(rows) < len(seconds):
-        raise changed(settings)
+    for clip in read_again(settings, drawn["sentence"].to_dict()):
+        about = {"number": clip.number, "speaker": clip.speaker, "seconds": drawn.at[clip.number, "seconds"]}
+        rows.append({**about, "reason": ""} | _measure(clip, audio))
+        progress(len(rows), "pitch and loudness", len(drawn))
     return pandas.DataFrame(rows, columns=["number", "speaker", "seconds", *MEASURED, "reason"])
 
 
-def _by_hash(clips: pandas.DataFrame) -> pandas.DataFrame:
-    return clips.sort_values("sentence", key=lambda texts: texts.map(sentence_hash), kind="stable")
+def _drawn(clips: pandas.DataFrame, per_speaker: int) -> pandas.DataFrame:
+    """So many clips of each speaker by the hash of their sentences, indexed by number."""
+    ordered = clips.sort_values("sentence", key=lambda texts: texts.map(sentence_hash), kind="stable")
+    return ordered.groupby("speaker").head(per_speaker).set_index("number")
 
 
 def _measure(clip: Clip, audio: AudioSettings) -> dict[str, float | str]:
@@ -137,14 +121,11 @@ def speaker_table(
     surveyed clips; NaN where there are none.
     """
     usable = usable_clips(clips, settings)
-    rows = pandas.DataFrame(
-        {
-            "speaker": clips["client_id"].map(lambda client_id: speaker_name(client_id, settings.keep_client_ids)),
-            "usable": usable,
-            "minutes": clips["seconds"].where(usable, 0.0) / 60,
-            "age": clips["age"].map(lambda age: AGES.get(age, age)),
-            "gender": clips["gender"].map(lambda gender: GENDERS.get(gender, gender)),
-        }
+    rows = clips.assign(
+        usable=usable,
+        minutes=clips["seconds"].where(usable, 0.0) / 60,
+        age=clips["age"].replace(AGES),
+        gender=clips["gender"].replace(GENDERS),
     )
     totals = {"clips": ("usable", "size"), "usable": ("usable", "sum"), "minutes": ("minutes", "sum")}
     table = rows.groupby("speaker").agg(**totals, age=("age", _most_common), gender=("gender", _most_common))
@@ -255,18 +236,15 @@ def _other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) 
     table = pandas.read_csv(
         folder / "clips.csv", keep_default_na=False, dtype=columns, encoding="utf-8", usecols=list(columns)
     )
-    others = table[table["reason"] == Reason.ANOTHER_SPEAKER].set_index("number")
+    others = table[table["reason"] == Reason.ANOTHER_SPEAKER]
     speech: dict[str, list[np.ndarray]] = {name: [] for name in others["speaker"].value_counts().index[:4]}
-    others = _by_hash(others[others["speaker"].isin(speech)]).groupby("speaker").head(2 * clips_per_speaker)
+    others = _drawn(others[others["speaker"].isin(speech)], 2 * clips_per_speaker)
     preprocessing = Preprocessing.of(settings, audio)
-    for clip in read_corpus(settings, others.index) if speech else ():
-        row = others.loc[clip.number]
-        if clip.sentence != row["sentence"]:
-            raise changed(settings)
-        waveforms = speech[row["speaker"]]
+    for clip in read_again(settings, others["sentence"].to_dict()) if speech else ():
+        waveforms = speech[others.at[clip.number, "speaker"]]
         if len(waveforms) < clips_per_speaker:
             processed = preprocess(clip.audio, preprocessing)
-            clip.text, clip.reason = row["text"], processed.fault or KEPT
+            clip.text, clip.reason = others.at[clip.number, "text"], processed.fault or KEPT
             vars(clip).update(processed.figures or {})
             filter_audio([clip], settings, audio.hop_length, audio.sampling_rate)
             if clip.reason == KEPT and processed.waveform is not None:

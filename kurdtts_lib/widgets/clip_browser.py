@@ -12,7 +12,6 @@ from kurdtts_lib.data import plots
 from kurdtts_lib.data.dataset import KEPT, Clip
 from kurdtts_lib.data.exploration import find_words, words
 from kurdtts_lib.data.sources import find_clips
-from kurdtts_lib.data.speakers import speaker_name
 from kurdtts_lib.evaluation.plots import spectrograms
 from kurdtts_lib.widgets.markup import WRAPPED, Shown, box_html, kurmanji, page_buttons
 from kurdtts_lib.widgets.players import player_row
@@ -95,16 +94,17 @@ class ClipBrowser(Shown):
             listed = [number for _, number in self.list.options]
             self._loaded = {clip.number: clip for clip in find_clips(self.settings, listed)}
         row = self.clips[self.clips["number"] == number].iloc[0]
-        self.view.value = clip_html(self._loaded[number], row, self.settings, self.audio)
+        self.view.value = clip_html(self._loaded[number], row, self.audio)
 
 
-def clip_html(clip: Clip, row: pandas.Series, settings: CorpusSettings, audio: AudioSettings) -> str:
+def clip_html(clip: Clip, row: pandas.Series, audio: AudioSettings) -> str:
     """HTML of one clip: its sentence, facts, player and mel spectrogram; the reason if it cannot be decoded.
 
     row: its row of the `corpus_table`.
     """
-    name = html.escape(speaker_name(clip.client_id, settings.keep_client_ids))
-    facts = f"{name}, {clip.up_votes} votes for, {clip.down_votes} against, {html.escape(clip.name)}"
+    facts = (
+        f"{html.escape(clip.speaker)}, {clip.up_votes} votes for, {clip.down_votes} against, {html.escape(clip.name)}"
+    )
     head = f'<div style="line-height:1.5"><b>{kurmanji(clip.sentence)}</b><br>{facts}</div>'
     if clip.reason != KEPT:
         return head + box_html(f"{clip.name}: {clip.reason}")

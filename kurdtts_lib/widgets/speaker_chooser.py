@@ -11,7 +11,7 @@ from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.data import plots
 from kurdtts_lib.data.dataset import Clip
 from kurdtts_lib.data.sources import find_clips
-from kurdtts_lib.data.speakers import MOST_SURVEYED, choice_line, choose_speakers, speaker_name, speaker_table
+from kurdtts_lib.data.speakers import MOST_SURVEYED, choice_line, choose_speakers, speaker_table
 from kurdtts_lib.widgets.markup import Shown, make_button
 from kurdtts_lib.widgets.players import clip_row
 
@@ -124,7 +124,7 @@ class SpeakerChooser(Shown):
         """A player with one clip of the speaker."""
         if not self._loaded:  # one pass over the corpus loads all of them
             found = find_clips(self._corpus, self._numbers.values())
-            self._loaded = {speaker_name(clip.client_id, self._corpus.keep_client_ids): clip for clip in found}
+            self._loaded = {clip.speaker: clip for clip in found}
         return clip_row(name, self._loaded[name], self._audio.sampling_rate).data
 
     def _show(self) -> None:

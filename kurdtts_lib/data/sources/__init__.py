@@ -19,9 +19,10 @@ same on every system.
 An unusable row is a clip with a `reason`, which is counted. Only a source that cannot be used at all is an error.
 """
 
+import hashlib
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -32,7 +33,7 @@ from kurdtts_lib.audio.io import header
 from kurdtts_lib.core.cards import CC0, UNKNOWN_LICENCE
 from kurdtts_lib.core.errors import AudioError, CorpusError
 from kurdtts_lib.core.settings import CorpusSettings
-from kurdtts_lib.data.dataset import KEPT, Clip
+from kurdtts_lib.data.dataset import KEPT, Clip, table_of
 from kurdtts_lib.data.sources.archives import is_archive, unpack
 from kurdtts_lib.data.sources.folders import open_folder
 from kurdtts_lib.data.sources.hub import open_hub
@@ -40,7 +41,8 @@ from kurdtts_lib.data.sources.source import Source, readable
 
 CC0_NAMES = ("amedcj/kurmanji-commonvoice",)
 """Data sets on the hub that are copies of Common Voice."""
-SOURCE_COLUMNS = ("number", "name", "client_id", "sentence", "up_votes", "down_votes", "age", "gender", "reason")
+SOURCE_COLUMNS = ["number", "name", "speaker", "sentence", "up_votes", "down_votes", "age", "gender", "reason"]
+SOURCE_COLUMNS += ["source_seconds", "channels"]
 
 
 def read_corpus(settings: CorpusSettings, numbers: Collection[int] | None = None) -> Iterator[Clip]:
@@ -49,10 +51,22 @@ def read_corpus(settings: CorpusSettings, numbers: Collection[int] | None = None
     numbers: only the clips with these numbers, in the source's order; those beyond its end are ignored.
     Raises CorpusError if the source cannot be read or lacks the needed columns.
     """
-    if numbers is None:
-        return islice(_open(settings).clips(), settings.max_samples)
     end = math.inf if settings.max_samples is None else settings.max_samples
-    return _open(settings).clips({int(number) for number in numbers if 0 <= number < end})
+    wanted = None if numbers is None else {int(number) for number in numbers if 0 <= number < end}
+    for clip in islice(_open(settings).clips(wanted), settings.max_samples):
+        clip.speaker = speaker_name(clip.speaker, settings.keep_client_ids)
+        yield clip
+
+
+def speaker_name(client_id: str, keep: bool) -> str:
+    """A name made from the id, such as `speaker-3f9a1c20b7`; the id itself with `keep`.
+
+    The same id gives the same name in every corpus and on every machine. The name can be recomputed from a known or
+    guessed id, but the id cannot be recovered from the name.
+    """
+    if keep:
+        return client_id
+    return "speaker-" + hashlib.sha256(f"kurdtts speaker {client_id}".encode()).hexdigest()[:10]
 
 
 def _open(settings: CorpusSettings) -> Source:
@@ -98,8 +112,7 @@ def clips_with_lengths(settings: CorpusSettings) -> Iterator[Clip]:
 
 def source_table(clips: Iterable[Clip]) -> pandas.DataFrame:
     """One row per clip: what the corpus says of it, the length of its audio in seconds, and the channels."""
-    rows = [[getattr(clip, name) for name in [*SOURCE_COLUMNS, "source_seconds", "channels"]] for clip in clips]
-    return pandas.DataFrame(rows, columns=[*SOURCE_COLUMNS, "seconds", "channels"])
+    return table_of(clips)[SOURCE_COLUMNS].rename(columns={"source_seconds": "seconds"})
 
 
 def corpus_table(settings: CorpusSettings) -> pandas.DataFrame:
@@ -110,11 +123,21 @@ def corpus_table(settings: CorpusSettings) -> pandas.DataFrame:
     return table
 
 
-def changed(settings: CorpusSettings) -> CorpusError:
-    """The error for a source whose content changed between two passes."""
-    return CorpusError(
+def read_again(settings: CorpusSettings, sentences: Mapping[int, str]) -> Iterator[Clip]:
+    """The clips with these numbers, in the source's order.
+
+    sentences: what an earlier pass found at each number; CorpusError if it is not there any more.
+    """
+    changed = CorpusError(
         f"{settings.source} changed while it was read. Wait until nobody writes to it, then run the same again."
     )
+    left = dict(sentences)
+    for clip in read_corpus(settings, sentences):
+        if (KEPT, left.pop(clip.number)) != (clip.reason, clip.sentence):
+            raise changed  # its audio would get another clip's text
+        yield clip
+    if left:
+        raise changed
 
 
 def find_clips(settings: CorpusSettings, numbers: Iterable[int]) -> list[Clip]:

@@ -1,7 +1,7 @@
 """Corpora in a folder with audio files: one table of texts, or a text file beside each audio file.
 
-Tables are read as lines of bytes that end at a line feed only, so that a damaged line (invalid UTF-8, NUL, a lone
-carriage return, an unmatched quotation mark) does not affect its neighbours. Empty lines are skipped.
+Lines of tables end at a line feed only, so that a damaged one (invalid UTF-8, NUL, a lone carriage return, an unmatched
+quotation mark) does not affect its neighbours. Empty lines are skipped.
 """
 
 import csv
@@ -17,14 +17,13 @@ from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data.filters import Reason
 from kurdtts_lib.data.sources.hub import open_parquet
-from kurdtts_lib.data.sources.source import FILE_NAMES, TEXT_NAMES, Row, Source, find_columns, readable
+from kurdtts_lib.data.sources.source import FILE_NAMES, NO_CHARACTER, TEXT_NAMES, Row, Source, find_columns, readable
 
 # The second line cannot be decoded: such clips are listed too, so that they are counted as undecodable, not missed.
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".aif", ".aiff", ".au", ".caf", ".w64"}
     | {".m4a", ".mp4", ".aac", ".webm", ".wma", ".amr"}
 )
-BOM = b"\xef\xbb\xbf"
 
 
 def open_folder(folder: Path, settings: CorpusSettings) -> Source:
@@ -100,13 +99,15 @@ def open_table(table: Path, settings: CorpusSettings) -> Source:
             raise CorpusError(f"{table} holds no line with a JSON object.")
         columns = find_columns(list(first), settings, where)
         return Source(lambda: map(_parse_json, _lines(table)), columns, table.parent, places)
-    first_line, head = _first_line(table), 1
+    first_line, head = next(_lines(table), ""), 1
+    if NO_CHARACTER in first_line:
+        raise CorpusError(f"{table} does not begin with UTF-8 text. Save it as UTF-8, then try again.")
     delimiter = "," if "," in first_line and "|" not in first_line else "|"
     if table.suffix == ".tsv":
         delimiter, places, licence = "\t", ("clips/{}",), CC0
     else:
         where = f"{table}, of which lines of `file|text` or a first line that names the columns are expected,"
-    names = [name.strip() for name in _cells(first_line, delimiter) or ()]
+    names = [name.strip() for name in _cells(first_line, delimiter)]
     usual = {*chain(*FILE_NAMES, *TEXT_NAMES), settings.audio_column, settings.text_column}
     if delimiter == "|" and len(names) == 2 and not usual.issuperset(names):
         names, head = ["file", "sentence"], 0
@@ -115,58 +116,33 @@ def open_table(table: Path, settings: CorpusSettings) -> Source:
     return Source(lambda: map(parse, islice(_lines(table), head, None)), columns, table.parent, places, licence)
 
 
-def _lines(table: Path) -> Iterator[bytes]:
-    with readable(table), table.open("rb") as file:
-        for number, line in enumerate(file):
-            content = line.removeprefix(BOM) if number == 0 else line
-            if content := content.removesuffix(b"\n").removesuffix(b"\r"):
+def _lines(table: Path) -> Iterator[str]:
+    """Bytes that are not UTF-8 become `NO_CHARACTER`."""
+    with readable(table), table.open(encoding="utf-8-sig", errors="replace", newline="\n") as file:
+        for line in file:
+            if content := line.removesuffix("\n").removesuffix("\r"):
                 yield content
 
 
-def _first_line(table: Path) -> str:
-    """Empty for an empty table. Raises CorpusError if the line is not UTF-8."""
-    try:
-        return next(_lines(table), b"").decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise CorpusError(
-            f"{table} does not begin with UTF-8 text ({error}). Save it as UTF-8, then try again."
-        ) from error
-
-
-def _parse_cells(names: list[str], delimiter: str, line: bytes) -> Row:
+def _parse_cells(names: list[str], delimiter: str, line: str) -> Row:
     """A line of a delimited table; a faulty one with the cells that could be read."""
-    cells = _cells(line.decode("utf-8", errors="replace"), delimiter)
-    fault = "" if cells is not None and len(cells) == len(names) else Reason.DAMAGED_LINE
-    return dict(zip(names, cells or (), strict=False)), fault if _is_utf8(line) else Reason.NOT_UTF8
+    cells = _cells(line, delimiter)
+    return dict(zip(names, cells, strict=False)), "" if len(cells) == len(names) else Reason.DAMAGED_LINE
 
 
-def _cells(line: str, delimiter: str) -> list[str] | None:
-    """None for unmatched quotation marks: the cell may continue on the next line, and its text would be truncated."""
+def _cells(line: str, delimiter: str) -> list[str]:
+    """No cells if quotation marks are unmatched: the cell may go on in the next line, and would be truncated."""
     if delimiter != ",":
         return line.split(delimiter)
-    usual = csv.field_size_limit()  # 131,072 characters
-    csv.field_size_limit(max(usual, len(line)))
     try:
-        return next(csv.reader([line], strict=True), [])
+        return next(csv.reader([line], strict=True))
     except csv.Error:
-        return None
-    finally:
-        csv.field_size_limit(usual)
+        return []
 
 
-def _parse_json(line: bytes) -> Row:
-    if not _is_utf8(line):
-        return {}, Reason.NOT_UTF8
+def _parse_json(line: str) -> Row:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):  # deeply nested brackets
         row = None
     return (row, "") if isinstance(row, dict) else ({}, Reason.DAMAGED_LINE)
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
