@@ -1,4 +1,4 @@
-"""Alignment: the search against every path there is, the likelihoods and the expansion against numpy."""
+"""Alignment: the search against every path there is, the likelihoods, the expansion and the paths' shapes by hand."""
 
 from itertools import combinations
 
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from kurdtts_lib.vits.alignment import expand_by_durations, prior_log_likelihood, search_durations
+from kurdtts_lib.vits.diagnostics import path_shape
 
 
 def all_durations(frames: int, positions: int) -> list[list[int]]:
@@ -61,11 +62,6 @@ def test_padding_never_changes_an_alignment(batch, extra, padding_value):
         assert row[positions:] == [0] * (len(row) - positions)
 
 
-def test_more_positions_than_frames_is_an_error_that_names_the_item():
-    with pytest.raises(ValueError, match=r"Item 1 .* 4 text positions but only 3 frames"):
-        search_durations(torch.zeros(2, 5, 4), torch.tensor([5, 3]), torch.tensor([4, 4]))
-
-
 def test_likelihood_is_the_sum_of_normal_log_densities():
     generator = np.random.default_rng(1)
     latents, means = generator.normal(size=(2, 16, 7)), generator.normal(size=(2, 16, 5))
@@ -85,3 +81,23 @@ def test_expanding_repeats_each_position_and_leaves_zeros_after_the_end(duration
         expected[item, :, : sum(row)] = np.repeat(values[item], row, axis=1)
     found = expand_by_durations(torch.from_numpy(values), torch.tensor(durations), frames)
     np.testing.assert_array_equal(found.numpy(), expected)
+
+
+def shape_by_hand(durations: list[int]) -> tuple[float, float]:
+    path = [position for position, count in enumerate(durations) for _ in range(count)]
+    distances = [
+        abs((position + 0.5) / len(durations) - (frame + 0.5) / len(path)) for frame, position in enumerate(path)
+    ]
+    return sum(distances) / len(path), max(durations) / len(path)
+
+
+@pytest.mark.parametrize("extra", [0, 3])
+def test_each_path_is_measured_by_its_own_length_whatever_the_padding(extra):
+    paths = [[3, 1, 4], [2, 2], [1, 5, 1, 1, 2], [1] * 8, [991, *[1] * 9]]
+    expected = np.array([shape_by_hand(path) for path in paths])
+    np.testing.assert_allclose(expected[3:], [(0.0, 0.125), (0.45, 0.991)], atol=0.01)
+    longest = max(map(len, paths)) + extra
+    durations = torch.tensor([path + [0] * (longest - len(path)) for path in paths])
+    lengths, frames = torch.tensor([*map(len, paths)]), torch.tensor([*map(sum, paths)])
+    found = path_shape(durations, lengths, frames, 1000 + 2 * extra)
+    np.testing.assert_allclose(np.transpose([values.numpy() for values in found]), expected, rtol=1e-5, atol=1e-6)

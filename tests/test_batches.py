@@ -4,7 +4,9 @@ import random
 import threading
 import time
 from collections import Counter
+from contextlib import closing
 from itertools import chain, islice
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,9 +20,17 @@ from kurdtts_lib.core.settings import TrainingSettings
 from kurdtts_lib.data.dataset import Clip
 from kurdtts_lib.text import encode
 from kurdtts_lib.vits import batches as batches_module
-from kurdtts_lib.vits.batches import Batch, BatchLoader, ClipReader, LoadedBatch, collate, epoch_batches
+from kurdtts_lib.vits.batches import (
+    Batch,
+    ClipReader,
+    LoadedBatch,
+    check_division,
+    collate,
+    cut,
+    epoch_batches,
+    read_ahead,
+)
 from kurdtts_lib.vits.mel import linear_spectrogram
-from kurdtts_lib.vits.micro_batches import check_division, cut
 
 SEGMENT = 4096
 lengths = st.lists(st.integers(1, 900), min_size=1, max_size=90)
@@ -90,38 +100,40 @@ def test_a_batch_holds_the_clips_themselves_and_pads_with_zeros_and_nothing_else
         (0, 16_000, 1, "rojbaş", "0.00 s; training needs at least"),
         (16_000, 16_000, 1, "a" * 31, r"62 frames of 16 ms for 63 text positions.*a{31}"),
         (16_000, 16_000, 1, "rojbaş ŵ", r"'ŵ'.*prepare again"),
-        (SEGMENT, 16_000, 1, "rojbaşî", None),  # as short as a slice, with 15 positions in 16 frames
+        (None, 16_000, 1, "rojbaş", "cannot be read"),
     ],
 )
 def test_a_clip_that_cannot_be_trained_on_is_an_error_that_names_the_file(
     tone_clips, tokenizer, audio, tmp_path, samples, rate, channels, text, message
 ):
     path = tmp_path / "bad.wav"
-    soundfile.write(path, np.zeros((samples, channels)), rate, subtype="PCM_16")
-    clips = [*tone_clips, Clip(path, text)]
-    if message is None:
-        assert ClipReader(clips, tokenizer, audio, SEGMENT).frames[-1] == 16
-        return
+    if samples is None:
+        path.write_bytes(b"not a sound")
+    else:
+        soundfile.write(path, np.zeros((samples, channels)), rate, subtype="PCM_16")
     with pytest.raises(TrainingError, match=rf"bad\.wav.*{message}"):
-        ClipReader(clips, tokenizer, audio, SEGMENT)
+        ClipReader([*tone_clips, Clip(path, text)], tokenizer, audio, SEGMENT)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"not a sound"])
-def test_no_clip_or_a_file_that_is_missing_or_no_sound_is_an_error(tokenizer, audio, tmp_path, content):
+def test_a_clip_as_short_as_a_slice_can_be_trained_on_and_no_clip_is_an_error(tokenizer, audio, tmp_path):
+    soundfile.write(tmp_path / "short.wav", np.zeros(SEGMENT), 16_000, subtype="PCM_16")
+    assert ClipReader([Clip(tmp_path / "short.wav", "rojbaşî")], tokenizer, audio, SEGMENT).frames == [16]
     with pytest.raises(TrainingError, match=r"no clip to train on.*Prepare the data"):
         ClipReader([], tokenizer, audio, SEGMENT)
-    path = tmp_path / "bad.wav"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(TrainingError, match=r"bad\.wav cannot be read"):
-        ClipReader([Clip(path, "rojbaş")], tokenizer, audio, SEGMENT)
 
 
 # --- what the loader gives ------------------------------------------------------------------------------------------
 
 
-def take(loader: BatchLoader, count: int, epoch: int = 0, position: int = 0) -> list[LoadedBatch]:
-    with loader.read_ahead(epoch, position) as batches:
+def ahead(reader, batch_size=2, accumulation=1, place=(0, 0), index=0, processes=1, device="cpu"):
+    """The batches from that place on, for one of so many processes."""
+    settings = TrainingSettings(batch_size=batch_size, accumulation=accumulation)
+    process = SimpleNamespace(process_index=index, num_processes=processes, device=torch.device(device))
+    return closing(read_ahead(reader, settings, process, *place))
+
+
+def take(count: int, *arguments, **options) -> list[LoadedBatch]:
+    with ahead(*arguments, **options) as batches:
         return list(islice(batches, count))
 
 
@@ -129,37 +141,23 @@ def same(found: Batch, expected: Batch) -> bool:
     return all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
-def settings(batch_size: int = 2, accumulation: int = 1) -> TrainingSettings:
-    return TrainingSettings(batch_size=batch_size, accumulation=accumulation)
-
-
-def test_reading_ahead_gives_the_samplers_batches_in_order(reader):
+@pytest.mark.parametrize("done", range(8))  # three batches an epoch: inside, at the end of and beyond the first
+def test_from_any_place_on_the_samplers_batches_come_in_order(reader, done):
     expected = [
         (epoch, position, indices)
-        for epoch in range(3)
+        for epoch in range(4)
         for position, indices in enumerate(epoch_batches(reader.frames, 2, 1, epoch))
     ]
-    found = take(BatchLoader(reader, settings()), 9)
-    for item, (epoch, position, indices) in zip(found, expected, strict=True):
+    place = (expected[done - 1][0], expected[done - 1][1] + 1) if done else (0, 0)  # as a checkpoint has it
+    for item, (epoch, position, indices) in zip(take(4, reader, place=place), expected[done : done + 4], strict=True):
         assert (item.epoch, item.position, len(item.batches)) == (epoch, position, 1)
         assert same(item.batches[0], collate([reader[index] for index in indices]))
 
 
-@pytest.mark.parametrize("done", range(8))  # three batches an epoch: inside, at the end of and beyond the first
-def test_resuming_at_any_position_gives_the_same_following_batches(reader, done):
-    loader = BatchLoader(reader, settings())
-    stream = take(loader, 10)
-    epoch, position = (stream[done - 1].epoch, stream[done - 1].position + 1) if done else (0, 0)
-    resumed = take(loader, 10 - done, epoch, position)
-    for found, expected in zip(resumed, stream[done:], strict=True):
-        assert (found.epoch, found.position) == (expected.epoch, expected.position)
-        assert same(found.batches[0], expected.batches[0])
-
-
 @pytest.mark.parametrize(("processes", "accumulation"), [(1, 1), (1, 3), (2, 1), (2, 2), (3, 1)])
 def test_processes_and_micro_batches_share_each_batch(reader, processes, accumulation):
-    whole = take(BatchLoader(reader, settings(6)), 3)
-    shares = [take(BatchLoader(reader, settings(6, accumulation), index, processes), 3) for index in range(processes)]
+    whole = take(3, reader, 6)
+    shares = [take(3, reader, 6, accumulation, index=index, processes=processes) for index in range(processes)]
     for step, expected in enumerate(whole):
         parts = [share[step] for share in shares]
         assert {(part.epoch, part.position) for part in parts} == {(expected.epoch, expected.position)}
@@ -172,19 +170,19 @@ def test_processes_and_micro_batches_share_each_batch(reader, processes, accumul
 
 @given(st.integers(1, 40), st.integers(1, 12), st.integers(1, 3), st.integers(1, 3))
 def test_no_micro_batch_is_ever_empty(clips, batch_size, processes, accumulation):
-    parts, batches = processes * accumulation, epoch_batches(range(clips), batch_size, 1, 0)
+    settings = TrainingSettings(batch_size=batch_size, accumulation=accumulation)
+    chunks = [
+        cut(indices, accumulation, SimpleNamespace(process_index=index, num_processes=processes))
+        for indices in epoch_batches(range(clips), batch_size, 1, 0)
+        for index in range(processes)
+    ]
     try:
-        check_division(clips, settings(batch_size, accumulation), processes)
+        check_division(clips, settings, processes)
     except TrainingError as error:
-        assert min(map(len, batches)) < parts
         assert f"leave {clips // -(-clips // batch_size)} for the smallest" in str(error)
-        cured = 2 * parts if clips >= parts else None
-        assert (f"batch_size at least {cured}" if cured else "prepare more clips") in str(error)
-        if cured:
-            check_division(clips, settings(cured, accumulation), processes)
-        return
-    for indices in batches:
-        assert all(chunk for process in range(processes) for chunk in cut(indices, accumulation, process, processes))
+        assert not all(map(all, chunks))
+    else:
+        assert all(map(all, chunks))
 
 
 # --- the thread -----------------------------------------------------------------------------------------------------
@@ -210,7 +208,7 @@ def test_the_next_batches_are_made_while_the_step_runs_and_no_more(reader, monke
         return collate(examples)
 
     monkeypatch.setattr(batches_module, "collate", noted)
-    with BatchLoader(reader, settings()).read_ahead(0, 0) as batches:
+    with ahead(reader) as batches:
         for taken in range(1, 5):
             next(batches)
             assert eventually(lambda taken=taken: len(made) == taken + batches_module.BATCHES_AHEAD)
@@ -220,42 +218,28 @@ def test_the_next_batches_are_made_while_the_step_runs_and_no_more(reader, monke
     assert threads() == []
 
 
-class Stopped(Exception):
-    pass
-
-
-@pytest.mark.parametrize("taken", [0, 1, 4])
-def test_no_thread_is_left_after_a_training_that_fails(reader, taken):
-    with pytest.raises(Stopped), BatchLoader(reader, settings()).read_ahead(0, 0) as batches:
-        for _ in range(taken):
-            next(batches)
-        raise Stopped
-    assert threads() == []
-
-
 @pytest.mark.parametrize(
     ("gone", "said"), [(True, "could be read before"), (False, r"had \d+ samples and has \d+ now")]
 )
-def test_an_error_in_the_thread_is_raised_where_the_batch_is_taken(reader, tone_clips, gone, said):
+def test_an_error_in_the_thread_is_raised_where_the_batch_is_taken_and_no_thread_is_left(
+    reader, tone_clips, gone, said
+):
     order = [index for (index,) in epoch_batches(reader.frames, 1, 1, 0)]
     path = tone_clips[order[3]].path
     samples, rate = soundfile.read(path)
     path.unlink()
     if not gone:
         soundfile.write(path, samples[:-3000], rate, subtype="PCM_16")
-    loader = BatchLoader(reader, settings(1))
-    with loader.read_ahead(0, 0) as batches:
-        for _ in range(3):
-            next(batches)
-        with pytest.raises(TrainingError, match=said) as caught:
-            next(batches)
+    with pytest.raises(TrainingError, match=said) as caught, ahead(reader, 1) as batches:
+        assert len(list(islice(batches, 3))) == 3
+        next(batches)
     assert path.name in str(caught.value)
     assert threads() == []
 
 
 def test_reading_ahead_draws_no_random_numbers(reader):
     before = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
-    take(BatchLoader(reader, settings()), 7)
+    take(7, reader)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert (np.random.get_state()[1].tolist(), random.getstate()) == before[1:]
 
@@ -280,5 +264,5 @@ def test_each_clip_is_read_once_if_there_is_room_and_anew_if_not(
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="pinned memory needs a CUDA device")
 def test_batches_for_a_card_are_pinned(reader):
-    [loaded] = take(BatchLoader(reader, settings(), pin_memory=True), 1)
+    [loaded] = take(1, reader, device="cuda")
     assert all(tensor.is_pinned() for tensor in loaded.batches[0])

@@ -21,26 +21,19 @@ EVENTS = [Event(0, "best", "Ş, ê and \u2028 stay as they are."), Event(2, "war
 @pytest.fixture
 def folder(tmp_path):
     """A log of three steps."""
-    with TrainingLog(tmp_path, 0, tensorboard=False) as log:
-        log.write(VALIDATIONS[0])
-        log.write(EVENTS[0])
-        for step in STEPS[:2]:
-            log.write(step)
-        log.write(VALIDATIONS[1])
-        log.write(EVENTS[1])
-        log.write(STEPS[2])
+    log = TrainingLog(tmp_path, 0, tensorboard=False)
+    for entry in (VALIDATIONS[0], EVENTS[0], *STEPS[:2], VALIDATIONS[1], EVENTS[1], STEPS[2]):
+        log.write(entry)
     return tmp_path
 
 
-def test_what_was_written_is_read_back(folder):
+def test_what_was_written_is_read_back_and_every_line_is_json_that_any_reader_takes(folder):
     found = read_log(folder)
     assert (found.validations, found.events) == (VALIDATIONS, EVENTS)
     assert [found.steps[0], found.steps[2]] == [STEPS[0], STEPS[2]]
     assert math.isnan(found.steps[1].terms["mel"]) and found.steps[1].skipped == "loss mel is nan"
     assert read_log(folder / "elsewhere") == History()
 
-
-def test_every_line_is_json_that_any_reader_takes(folder):
     def refuse(constant):
         pytest.fail(f"{constant} is not JSON")
 

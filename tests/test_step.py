@@ -24,7 +24,7 @@ from kurdtts_lib.vits.step import TrainingStep
 SEGMENT = 4096
 CPU = SimpleNamespace(device=torch.device("cpu"), num_processes=1)
 TERMS = {"mel", "kl", "duration", "generator", "feature_matching", "discriminator"}
-SIGNALS = {"rms_db", "real_rms_db", "peak", "clipped", "dc", "diagonal", "longest", "real_score", "generated_score"}
+SIGNALS = {"rms_db", "real_rms_db", "clipped", "dc", "diagonal", "longest", "real_score", "generated_score"}
 
 
 @pytest.fixture(params=[False, True], ids=["deterministic", "stochastic"])
@@ -137,15 +137,12 @@ def test_the_second_pass_over_micro_batches_repeats_the_first(make_step, batch_o
         for name in ("real", "generated", "kl", "duration", "durations"):
             assert torch.equal(getattr(first, name), getattr(second, name)), name
         assert not first.kl.requires_grad and second.kl.requires_grad
-    after = torch.rand(3), np.random.random(3)
-    # ... and leaves the random numbers where a single pass would.
+    after = torch.rand(3)
     torch.manual_seed(0)
-    np.random.seed(0)
     with torch.no_grad():
         for part in (batch_of(0, 3), batch_of(1, 2), batch_of(4, 5)):
             forward(part)
-    assert torch.equal(torch.rand(3), after[0])
-    np.testing.assert_array_equal(np.random.random(3), after[1])
+    assert torch.equal(torch.rand(3), after), "the random numbers are not where a single pass leaves them"
 
 
 def test_padding_never_changes_a_loss(make_step, batch, no_chance, stochastic):
@@ -163,7 +160,7 @@ def test_padding_never_changes_a_loss(make_step, batch, no_chance, stochastic):
     assert found.gradient_norms == pytest.approx(expected.gradient_norms, rel=1e-3)
 
 
-# --- order and reach ------------------------------------------------------------------------------------------------
+# --- the plain training ---------------------------------------------------------------------------------------------
 
 
 def plain_steps(step: TrainingStep, batch: Batch, count: int) -> dict[str, float]:
@@ -212,28 +209,6 @@ def test_three_steps_are_those_of_the_plain_training(make_step, batch, no_chance
     assert_close(step, plain, before)
 
 
-@pytest.mark.parametrize("parts", [1, 2])
-def test_gradients_reach_exactly_their_own_half(make_step, batch_of, monkeypatch, stochastic, parts):
-    step = make_step(stochastic)
-    named = {
-        f"{part}.{name}": parameter
-        for part in ("generator", "discriminator")
-        for name, parameter in getattr(step, part).named_parameters()
-    }
-    seen = []
-    for optimizer in (step.optimizer_d, step.optimizer_g):
-
-        def look(original=optimizer.step):
-            seen.append({name for name, parameter in named.items() if parameter.grad is not None})
-            assert all(named[name].grad.any() for name in seen[-1])
-            original()
-
-        monkeypatch.setattr(optimizer, "step", look)
-    step([batch_of(0, 3, 5)] if parts == 1 else [batch_of(0, 3), batch_of(5)])
-    assert seen == [{name for name in named if name.startswith(part)} for part in ("discriminator", "generator")]
-    assert all(parameter.grad is None and parameter.requires_grad for parameter in named.values())
-
-
 def test_signals_are_those_of_the_slices_and_the_path(make_step, batch, no_chance):
     step = make_step(False, no_chance, learning_rate=0.0, discriminator_learning_rate=0.0)
     found = step([batch]).diagnostics
@@ -243,7 +218,7 @@ def test_signals_are_those_of_the_slices_and_the_path(make_step, batch, no_chanc
     generated = outputs.generated.numpy()
     assert found["rms_db"] == pytest.approx(levels.rms_db(generated), rel=1e-4)
     assert found["real_rms_db"] == pytest.approx(levels.rms_db(outputs.real.numpy()), rel=1e-4)
-    assert found["peak"] == pytest.approx(np.abs(generated).max(), rel=1e-5)
+    assert found["clipped"] == pytest.approx((np.abs(generated) > 0.99).mean())
     assert found["dc"] == pytest.approx(generated.mean(), rel=1e-3)
     assert [found["real_score"], found["generated_score"]] == pytest.approx(np.mean(scores, axis=1), rel=1e-4)
     longest = (outputs.durations.amax(1) / batch.frame_lengths).mean().item()
@@ -260,13 +235,12 @@ def test_while_warming_up_only_the_discriminator_learns(make_step, batch_of, mon
     step.generator.eval()  # as a voice that has just spoken, and learns with dropout again
     outcome = step(batches, generator_learns=False)
     assert all(module.training for module in step.generator.modules())
-    assert set(outcome.terms) == set(outcome.gradient_norms) == {"discriminator"}
+    assert set(outcome.terms) == {"discriminator", "kl", "duration"}
+    assert set(outcome.gradient_norms) == {"discriminator"}
     assert set(outcome.diagnostics) == SIGNALS and outcome.skipped is None
     assert changed(before["generator"], state_of(step, "generator")) == []
     learnt = changed(before["discriminator"], state_of(step, "discriminator"))
     assert set(dict(step.discriminator.named_parameters())) <= set(learnt)
-    with pytest.raises(ValueError, match="nothing would learn"):
-        step(batches, adversarial=False, generator_learns=False)
     spoil(step, monkeypatch, "discriminator")
     assert step(batches, generator_learns=False).skipped == "discriminator: loss discriminator is nan"
 
@@ -396,9 +370,8 @@ def test_a_half_that_is_not_finite_changes_nothing_and_says_so(
     assert re.fullmatch(skipped, outcome.skipped), outcome.skipped
     for part in ("generator", "discriminator"):
         assert (changed(before[part], state_of(step, part)) == []) == (part in skipped.split(":")[0]), part
-    assert all(
-        parameter.grad is None for module in (step.generator, step.discriminator) for parameter in module.parameters()
-    )
+    for module in (step.generator, step.discriminator):
+        assert all(parameter.grad is None and parameter.requires_grad for parameter in module.parameters())
     assert outcome.loss_scale == (scale / 2 if precision == "fp16" else None)
     monkeypatch.undo()
     if "gradient" not in what:  # the next step is an ordinary one

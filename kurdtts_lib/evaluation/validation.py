@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from kurdtts_lib.audio import levels
 from kurdtts_lib.audio.io import decode, write_wav
@@ -14,7 +13,7 @@ from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.data.dataset import Clip, sampled
 from kurdtts_lib.evaluation.metrics import mel_distance
 from kurdtts_lib.speech import speak
-from kurdtts_lib.vits.checkpoint import write_error
+from kurdtts_lib.vits.checkpoint import writing
 from kurdtts_lib.vits.log import Validation
 from kurdtts_lib.vits.voice import Voice
 
@@ -54,10 +53,8 @@ def validate(voice: Voice, step: int, clips: Sequence[Clip], audio: AudioSetting
             )
         if number <= DEMOS:
             path = demo_path(folder, step, number)
-            try:
+            with writing(path):
                 write_wav(path, speech, audio.sampling_rate)
-            except (OSError, soundfile.LibsndfileError) as error:
-                raise write_error(path, error, 2 * len(speech)) from error
         mel_distances.append(mel_distance(recording, speech, audio))
         loudness.append(levels.rms_db(speech) - levels.rms_db(recording))
     return Validation(step, float(np.mean(mel_distances)), float(np.mean(loudness)))

@@ -1,15 +1,14 @@
 """Batches from prepared clips: reading, encoding, bucketing by length, padding, prefetching."""
 
-import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 import soundfile
 import torch
+from accelerate import PartialState
 from torch import Tensor
 from transformers import VitsTokenizer
 
@@ -18,7 +17,6 @@ from kurdtts_lib.core.settings import AudioSettings, TrainingSettings
 from kurdtts_lib.data.dataset import Clip
 from kurdtts_lib.text import encode_spoken
 from kurdtts_lib.vits.mel import linear_spectrogram
-from kurdtts_lib.vits.micro_batches import check_division, cut
 
 CACHE_BYTES = 2**30
 """Memory of one process for cached clips with spectrograms. It holds 1.5 hours of speech at 16 kHz; a laptop
@@ -121,22 +119,26 @@ def _checked_frames(clip: Clip, positions: int, audio: AudioSettings, segment_sa
         info = soundfile.info(clip.path)
     except soundfile.LibsndfileError as error:
         raise TrainingError(f"{clip.path} cannot be read: {error}. Prepare the data again (notebook 3).") from error
-    if info.samplerate != audio.sampling_rate or info.channels != 1:
-        raise TrainingError(
-            f"{clip.path} has {info.samplerate} Hz and {info.channels} channel(s); this voice needs mono at "
-            f"{audio.sampling_rate} Hz. Prepare the data again (notebook 3)."
-        )
-    frames = info.frames // audio.hop_length
-    if info.frames < segment_samples:
-        raise TrainingError(
-            f"{clip.path} has {info.frames / info.samplerate:.2f} s; training needs at least "
-            f"{segment_samples / info.samplerate:.2f} s. Leave it out (min_seconds)."
-        )
-    if positions > frames:
-        raise TrainingError(
-            f"{clip.path} has {frames} frames of {1000 * audio.hop_length / audio.sampling_rate:.0f} ms for "
-            f"{positions} text positions; nobody speaks so fast. Does this text belong to this file: {clip.text!r}?"
-        )
+    frames, seconds = info.frames // audio.hop_length, info.frames / info.samplerate
+    for wrong, fault in (
+        (
+            (info.samplerate, info.channels) != (audio.sampling_rate, 1),
+            f"{info.samplerate} Hz and {info.channels} channel(s); this voice needs mono at {audio.sampling_rate} Hz. "
+            "Prepare the data again (notebook 3).",
+        ),
+        (
+            info.frames < segment_samples,
+            f"{seconds:.2f} s; training needs at least {segment_samples / info.samplerate:.2f} s. Leave it out "
+            "(min_seconds).",
+        ),
+        (
+            positions > frames,
+            f"{frames} frames of {1000 * audio.hop_length / audio.sampling_rate:.0f} ms for {positions} text "
+            f"positions; nobody speaks so fast. Does this text belong to this file: {clip.text!r}?",
+        ),
+    ):
+        if wrong:
+            raise TrainingError(f"{clip.path} has {fault}")
     return frames
 
 
@@ -174,6 +176,24 @@ def epoch_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int
     return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
 
 
+def cut(indices: Sequence[int], accumulation: int, process: PartialState) -> list[list[int]]:
+    """The clips of one process's micro-batches; `indices` are those of a whole batch, sorted by length."""
+    # Strides give every process short and long clips, chunks need little padding.
+    own = indices[process.process_index :: process.num_processes]
+    return [chunk.tolist() for chunk in np.array_split(own, accumulation)]
+
+
+def check_division(clips: int, settings: TrainingSettings, num_processes: int) -> None:
+    """Raises TrainingError if an epoch's smallest batch leaves a micro-batch empty."""
+    smallest = clips // -(-clips // settings.batch_size)
+    if smallest < num_processes * settings.accumulation:
+        raise TrainingError(
+            f"{clips} clip(s) in batches of up to batch_size={settings.batch_size} leave {smallest} for the smallest "
+            f"one, which {num_processes} process(es) times accumulation={settings.accumulation} must share. Lower "
+            "accumulation, raise batch_size, or prepare more clips."
+        )
+
+
 class LoadedBatch(NamedTuple):
     """What one process needs for one step."""
 
@@ -182,60 +202,33 @@ class LoadedBatch(NamedTuple):
     """Index of the batch in the epoch, from 0; the same on every process."""
     batches: list[Batch]
     """The process's micro-batches."""
-    wait_seconds: float
-    """Seconds that the step waited for them."""
 
 
-class BatchLoader:
-    """Yields one process's share of every batch; a background thread prepares it during the previous step."""
+def read_ahead(
+    reader: ClipReader, settings: TrainingSettings, process: PartialState, epoch: int, position: int
+) -> Generator[LoadedBatch, None, None]:
+    """One process's share of every batch from (epoch, position) on, without end.
 
-    def __init__(
-        self,
-        reader: ClipReader,
-        settings: TrainingSettings,
-        process_index: int = 0,
-        num_processes: int = 1,
-        pin_memory: bool = False,
-    ) -> None:
-        """pin_memory: for a CUDA device. Raises TrainingError if a process would get an empty micro-batch."""
-        self.reader, self.settings = reader, settings
-        self.process_index, self.num_processes, self.pin_memory = process_index, num_processes, pin_memory
-        check_division(len(reader), settings, num_processes)
+    A thread prepares it during the previous step; closing the iterator ends the thread. An error in the thread is
+    raised where its batch is taken.
+    """
 
-    @contextmanager
-    def read_ahead(self, epoch: int, position: int) -> Iterator[Iterator[LoadedBatch]]:
-        """Batches from (epoch, position) on, without end. Leaving the `with` block ends the thread.
-
-        An error in the thread is raised where its batch is taken.
-        """
-        plan = self._plan(epoch, position)
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="kurdtts-batches") as thread:
-            try:
-                yield self._batches(plan, thread)
-            finally:
-                thread.shutdown(cancel_futures=True)
-
-    def _batches(self, plan: Iterator[tuple[int, int, list[int]]], thread: ThreadPoolExecutor) -> Iterator[LoadedBatch]:
-        ahead: deque[tuple[int, int, Future[list[Batch]]]] = deque()
-        while True:
-            started = time.perf_counter()
-            while len(ahead) <= BATCHES_AHEAD:
-                epoch, position, indices = next(plan)
-                ahead.append((epoch, position, thread.submit(self._load, indices)))
-            epoch, position, future = ahead.popleft()
-            batches = future.result()
-            yield LoadedBatch(epoch, position, batches, time.perf_counter() - started)
-
-    def _plan(self, epoch: int, position: int) -> Iterator[tuple[int, int, list[int]]]:
-        """(epoch, position, indices of the whole batch), without end."""
-        while True:
-            order = epoch_batches(self.reader.frames, self.settings.batch_size, self.settings.seed, epoch)
-            for index in range(position, len(order)):
-                yield epoch, index, order[index]
-            epoch, position = epoch + 1, 0
-
-    def _load(self, indices: Sequence[int]) -> list[Batch]:
+    def load(indices: Sequence[int]) -> list[Batch]:
         """Runs in the thread, so it must not draw random numbers."""
-        chunks = cut(indices, self.settings.accumulation, self.process_index, self.num_processes)
-        batches = [collate([self.reader[index] for index in chunk]) for chunk in chunks]
-        return [batch.pin_memory() for batch in batches] if self.pin_memory else batches
+        chunks = cut(indices, settings.accumulation, process)
+        batches = [collate([reader[index] for index in chunk]) for chunk in chunks]
+        return [batch.pin_memory() for batch in batches] if process.device.type == "cuda" else batches
+
+    ahead: deque[tuple[tuple[int, int], Future[list[Batch]]]] = deque()
+    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kurdtts-batches")
+    try:
+        while True:
+            order = epoch_batches(reader.frames, settings.batch_size, settings.seed, epoch)
+            for index in range(position, len(order)):
+                ahead.append(((epoch, index), thread.submit(load, order[index])))
+                if len(ahead) > BATCHES_AHEAD:
+                    place, future = ahead.popleft()
+                    yield LoadedBatch(*place, future.result())
+            epoch, position = epoch + 1, 0
+    finally:
+        thread.shutdown(cancel_futures=True)

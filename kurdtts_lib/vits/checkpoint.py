@@ -1,14 +1,13 @@
 """Checkpoints: a training's whole state in one file, written atomically; only the newest few are kept."""
 
 import pickle
-import random
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,36 +20,24 @@ BEST = "best.pt"
 
 
 def random_state() -> dict[str, Any]:
-    """The state of every random generator that a training step may draw from; for CUDA, this process's device."""
-    kind, keys, position, has_gauss, gauss = np.random.get_state()
-    version, internal, python_gauss = random.getstate()
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": [torch.cuda.get_rng_state()] if torch.cuda.is_available() else [],
-        "numpy": [kind, torch.from_numpy(np.asarray(keys, dtype=np.int64)), position, has_gauss, gauss],
-        "python": [version, list(internal), python_gauss],
-    }
+    """The state of the generators that a training step draws from: torch's, for the CPU and this process's GPU."""
+    return {"torch": torch.get_rng_state(), "cuda": [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []}
 
 
-def restore_random_state(state: dict[str, Any]) -> None:
+def restore_random_state(state: Mapping[str, Any]) -> None:
     """Restore what `random_state` returned. If it was saved without a GPU, the GPU's generator keeps its seed."""
     torch.set_rng_state(state["torch"])
     if torch.cuda.is_available() and state["cuda"]:
         torch.cuda.set_rng_state(state["cuda"][0])
-    kind, keys, position, has_gauss, gauss = state["numpy"]
-    np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, gauss))
-    version, internal, python_gauss = state["python"]
-    random.setstate((version, tuple(internal), python_gauss))
+
+
+def step_of(checkpoint: Path) -> int:
+    return int(checkpoint.stem.removeprefix("step-"))
 
 
 def checkpoints(folder: Path) -> list[Path]:
     """The checkpoints of the training in `folder`, the newest last."""
-    return sorted((folder / FOLDER).glob("step-*.pt"), key=lambda path: int(path.stem.removeprefix("step-")))
-
-
-def newest_step(folder: Path) -> int:
-    """The step of the newest checkpoint; 0 if there is none."""
-    return max((int(path.stem.removeprefix("step-")) for path in checkpoints(folder)), default=0)
+    return sorted((folder / FOLDER).glob("step-*.pt"), key=step_of)
 
 
 def save_step(folder: Path, step: int, state: Mapping[str, Any], keep: int) -> None:
@@ -62,15 +49,13 @@ def save_step(folder: Path, step: int, state: Mapping[str, Any], keep: int) -> N
 
 def delete_partial_files(folder: Path) -> None:
     """Delete the incomplete files of a killed process: at a gigabyte each they would fill the disk."""
-    for partial in [*(folder / FOLDER).glob(".step-*.pt"), *folder.glob(".best-*.pt")]:
+    for partial in folder.rglob(".*.pt"):
         _delete(partial)
 
 
 def _delete(path: Path) -> None:
-    try:
+    with suppress(PermissionError):  # Windows: another program has it open; the next save deletes it
         path.unlink(missing_ok=True)
-    except PermissionError:  # Windows: another program has it open; the next save deletes it
-        return
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
@@ -78,23 +63,23 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
 
     Raises TrainingError with the bytes needed and free if it cannot be written; older checkpoints stay unchanged.
     """
+    with writing(path, bytes_of(state)), atomic_path(path) as temporary:
+        torch.save({"format": FORMAT, **state}, temporary)
+
+
+@contextmanager
+def writing(path: Path, needed: int = 0) -> Iterator[None]:
+    """Raise a TrainingError if `path` cannot be written in the context. needed: its size in bytes, 0 if unknown."""
     try:
-        with atomic_path(path) as temporary:
-            torch.save({"format": FORMAT, **state}, temporary)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError: unexpected pos 576 vs 534
-        raise write_error(path, error, bytes_of(state)) from error
-
-
-def write_error(path: Path, error: Exception, needed: int = 0) -> TrainingError:
-    """The TrainingError for a file that could not be written. needed: its size in bytes, 0 if unknown."""
-    existing = next(parent for parent in path.absolute().parents if parent.exists())
-    free = shutil.disk_usage(existing).free
-    sizes = f"{needed / 1e6:,.1f} MB needed, {free / 1e6:,.1f} MB free" if needed else f"{free / 1e6:,.1f} MB free"
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return TrainingError(
-        f"{path} could not be written ({sizes}): {reason}. The last checkpoint is whole. Make room on this disk, then "
-        "start the training again: it goes on from there."
-    )
+        yield
+    except (OSError, RuntimeError) as error:  # torch and soundfile report a full disk as RuntimeError
+        existing = next(parent for parent in path.absolute().parents if parent.exists())
+        free = f"{shutil.disk_usage(existing).free / 1e6:,.1f} MB free"
+        raise TrainingError(
+            f"{path} could not be written ({f'{needed / 1e6:,.1f} MB needed, ' if needed else ''}{free}): "
+            f"{str(error).partition(chr(10))[0] or type(error).__name__}. The last checkpoint is whole. Make room on "
+            "this disk, then start the training again: it goes on from there."
+        ) from error
 
 
 def bytes_of(state: object) -> int:
@@ -126,12 +111,11 @@ def load_checkpoint(path: Path, advice: str) -> dict[str, Any]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()  # torch.load does not verify the checksums
-        if damaged:
-            raise zipfile.BadZipFile(f"{damaged} is damaged")
+            if damaged := archive.testzip():  # torch.load does not verify the checksums
+                raise ValueError(f"{damaged} is damaged")
         state = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict) or state.get("format") != FORMAT:
+            raise ValueError("it is not a checkpoint of this version")
     except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise TrainingError(f"{path} cannot be read: {str(error).splitlines()[0]}. {advice}") from error
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise TrainingError(f"{path} is not a checkpoint of this version. {advice}")
     return state

@@ -9,9 +9,7 @@ from torch import Tensor
 from kurdtts_lib.audio.levels import CLIPPED, decibels
 from kurdtts_lib.vits.alignment import expand_by_durations
 from kurdtts_lib.vits.batches import Batch
-
-POWERS = {"power": "rms_db", "real_power": "real_rms_db"}
-"""Diagnostics that are powers, and their names in decibels."""
+from kurdtts_lib.vits.generator import GeneratorOutputs
 
 
 def path_shape(durations: Tensor, text_lengths: Tensor, frame_lengths: Tensor, frames: int) -> tuple[Tensor, Tensor]:
@@ -29,30 +27,27 @@ def path_shape(durations: Tensor, text_lengths: Tensor, frame_lengths: Tensor, f
     return distances.sum(1) / frame_lengths, durations.amax(1) / frame_lengths
 
 
-def path_diagnostics(durations: Tensor, batch: Batch) -> dict[str, Tensor]:
-    """`diagonal` and `longest`: means over the clips of the results of `path_shape`."""
-    diagonal, longest = path_shape(durations, batch.text_lengths, batch.frame_lengths, batch.spectrograms.shape[2])
-    return {"diagonal": diagonal.mean(), "longest": longest.mean()}
-
-
-def slice_diagnostics(real: Tensor, generated: Tensor) -> dict[str, Tensor]:
-    """Means over the samples of all slices (powers, DC offset, share of saturated samples), and the peak.
-
-    real, generated: (batch, 1, samples), full scale 1.
-    """
-    magnitude = generated.abs()
+@torch.no_grad()
+def step_diagnostics(batch: Batch, outputs: GeneratorOutputs) -> dict[str, Tensor]:
+    """Means over the slices' samples (powers, DC offset, share of saturated samples), and over the clips' paths."""
+    generated = outputs.generated
+    diagonal, longest = path_shape(
+        outputs.durations, batch.text_lengths, batch.frame_lengths, batch.spectrograms.shape[2]
+    )
     return {
         "power": generated.square().mean(),
-        "real_power": real.square().mean(),
+        "real_power": outputs.real.square().mean(),
         "dc": generated.mean(),
-        "clipped": (magnitude >= CLIPPED).float().mean(),
-        "peak": magnitude.amax(),
+        "clipped": (generated.abs() >= CLIPPED).float().mean(),
+        "diagonal": diagonal.mean(),
+        "longest": longest.mean(),
     }
 
 
 def in_decibels(diagnostics: Mapping[str, float]) -> dict[str, float]:
-    """Convert powers to dB of full scale, at least -120. Only at the end: powers can be averaged, decibels cannot."""
+    """Powers as levels in dB of full scale, at least -120. Only at the end: powers can be averaged, decibels cannot."""
+    levels = {"power": "rms_db", "real_power": "real_rms_db"}
     return {
-        POWERS.get(name, name): decibels(math.sqrt(value)) if name in POWERS else value
+        levels.get(name, name): decibels(math.sqrt(value)) if name in levels else value
         for name, value in diagnostics.items()
     }

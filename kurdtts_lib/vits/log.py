@@ -3,15 +3,15 @@
 import dataclasses
 import json
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.files import write_text
-from kurdtts_lib.vits.checkpoint import write_error
+from kurdtts_lib.vits.checkpoint import writing
 
 LOG = "log.jsonl"
 
@@ -66,56 +66,38 @@ class TrainingLog:
 
     def __init__(self, folder: Path, step: int, tensorboard: bool) -> None:
         """step: steps done so far. Raises TrainingError if TensorBoard is requested but not installed."""
-        self._folder = folder
-        self._board = _open_board(folder / "tensorboard", step) if tensorboard else None
-        # Unbuffered: a write that a full disk refused must not be retried when the file is closed.
-        self._file = (folder / LOG).open("ab", buffering=0)
+        self._file = folder / LOG
+        self._board: Any = _open_board(folder / "tensorboard", step) if tensorboard else None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._file.close()
+    def close(self) -> None:
         if self._board:
-            with _writing(self._folder) if error is None else suppress(OSError):  # the error is reported already
+            with writing(self._file):
                 self._board.close()
 
     def write(self, entry: "StepReport | Validation | Event") -> None:
         values = dataclasses.asdict(entry)
         if isinstance(entry, Event):
-            self._write({"event": entry.kind, "step": entry.step, "text": entry.text})
-            if self._board:
-                with _writing(self._folder):
-                    self._board.add_text(entry.kind, entry.text, entry.step)
+            values = {"event": values.pop("kind"), **values}
         elif isinstance(entry, Validation):
-            self._write({"event": "validation", **values})
-            self._plot("validation", {name: value for name, value in values.items() if name != "step"}, entry.step)
+            values = {"event": "validation", **values}
+        with writing(self._file):
+            with self._file.open("a", encoding="utf-8", newline="\n") as file:
+                file.write(_line(values))
+            if self._board:
+                self._plot(entry)
+
+    def _plot(self, entry: "StepReport | Validation | Event") -> None:
+        if isinstance(entry, Event):
+            self._board.add_text(entry.kind, entry.text, entry.step)
+            return
+        if isinstance(entry, Validation):
+            groups = {"validation": {name: value for name, value in vars(entry).items() if name != "step"}}
         else:
-            self._write(values)
-            self._plot("loss", entry.terms, entry.step)
-            self._plot("gradient_norm", entry.gradient_norms, entry.step)
-            self._plot("signal", entry.signals, entry.step)
-            self._plot("time", {"seconds": entry.seconds, "wait_seconds": entry.wait_seconds}, entry.step)
-
-    def _write(self, line: Mapping[str, Any]) -> None:
-        data = (json.dumps(_finite(line), ensure_ascii=False, allow_nan=False) + "\n").encode()
-        with _writing(self._folder / LOG):
-            if self._file.write(data) != len(data):
-                raise OSError("the line was written in part only")
-
-    def _plot(self, group: str, values: Mapping[str, float], step: int) -> None:
-        if self._board:
-            with _writing(self._folder):
-                for name, value in values.items():
-                    self._board.add_scalar(f"{group}/{name}", value, step)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise write_error(path, error) from error
+            groups = {"loss": entry.terms, "gradient_norm": entry.gradient_norms, "signal": entry.signals}
+            groups["time"] = {"seconds": entry.seconds, "wait_seconds": entry.wait_seconds}
+        for group, values in groups.items():
+            for name, value in values.items():
+                self._board.add_scalar(f"{group}/{name}", value, entry.step)
 
 
 def _open_board(folder: Path, step: int) -> Any:
@@ -129,11 +111,10 @@ def _open_board(folder: Path, step: int) -> Any:
     return SummaryWriter(str(folder), purge_step=step + 1)
 
 
-def _finite(value: Any) -> Any:
+def _line(entry: Mapping[str, Any]) -> str:
     """JSON has no NaN and no infinity: they become null."""
-    if isinstance(value, Mapping):
-        return {name: _finite(item) for name, item in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    finite = json.loads(json.dumps(entry), parse_constant=lambda name: None)
+    return json.dumps(finite, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 @dataclass
@@ -152,10 +133,7 @@ class History:
 def read_log(folder: Path, until: float = math.inf) -> History:
     """The log of the training in `folder` up to the step `until`; empty if there is none."""
     history = History()
-    for line in _whole_lines(folder / LOG):
-        entry = json.loads(line)
-        if entry["step"] > until:
-            continue
+    for entry in _entries(folder, until):
         kind = entry.pop("event", None)
         if kind is None:
             values = {name: _null_to_nan(entry[name]) for name in ("terms", "gradient_norms", "signals")}
@@ -167,21 +145,17 @@ def read_log(folder: Path, until: float = math.inf) -> History:
 
 def cut_log(folder: Path, step: int) -> None:
     """Drop the lines after `step`: these steps will be run and logged again."""
-    kept = [line for line in _whole_lines(folder / LOG) if json.loads(line)["step"] <= step]
-    write_text(folder / LOG, "".join(f"{line}\n" for line in kept))
+    write_text(folder / LOG, "".join(map(_line, _entries(folder, step))))
 
 
-def _whole_lines(log: Path) -> list[str]:
-    if not log.is_file():
-        return []
-    lines = log.read_text(encoding="utf-8", errors="replace").rstrip("\n").split("\n")
-    for number, line in enumerate(lines):
-        try:
-            json.loads(line)
-        except json.JSONDecodeError:  # kill -9 may leave an incomplete last line
-            return lines[:number]
-    return lines
+def _entries(folder: Path, until: float) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = []
+    if (folder / LOG).is_file():
+        with suppress(json.JSONDecodeError):  # kill -9 may leave an incomplete last line
+            for line in (folder / LOG).read_text(encoding="utf-8", errors="replace").split("\n"):
+                entries.append(json.loads(line))
+    return [entry for entry in entries if entry["step"] <= until]
 
 
 def _null_to_nan(values: Mapping[str, float | None]) -> dict[str, float]:
-    return {name: float("nan") if value is None else value for name, value in values.items()}
+    return {name: math.nan if value is None else value for name, value in values.items()}

@@ -24,10 +24,6 @@ class Condition:
     meaning: str
     advice: str
 
-    @property
-    def text(self) -> str:
-        return f"{self.meaning} {self.advice}"
-
 
 def _too_quiet(medians: Mapping[str, float]) -> float:
     return medians["real_rms_db"] - medians["rms_db"]
@@ -119,15 +115,6 @@ CONDITIONS = (
 )
 
 
-@dataclass(frozen=True)
-class Alert:
-    """A condition that began or ended at this step."""
-
-    name: str
-    began: bool
-    text: str
-
-
 class Monitor:
     """Follows the diagnostics of the steps. `active` holds the conditions that have begun and not ended."""
 
@@ -137,8 +124,8 @@ class Monitor:
         """The smallest difference in loudness of all windows so far."""
         self.active: list[Condition] = []
 
-    def update(self, diagnostics: Mapping[str, float], skipped: bool) -> list[Alert]:
-        """Take in one step; returns which conditions began and ended with it.
+    def update(self, diagnostics: Mapping[str, float], skipped: bool) -> list[tuple[Condition, bool]]:
+        """Take in one step; returns the conditions that began (True) or ended (False) with it.
 
         diagnostics: see `vits.step.StepOutcome`; missing ones, as in a skipped step, change nothing.
         """
@@ -160,10 +147,10 @@ class Monitor:
                 continue
             if condition not in self.active and value > condition.begins:
                 self.active.append(condition)
-                changes.append(Alert(condition.name, True, condition.text))
+                changes.append((condition, True))
             elif condition in self.active and value < condition.ends:
                 self.active.remove(condition)
-                changes.append(Alert(condition.name, False, f"Over: {condition.meaning}"))
+                changes.append((condition, False))
         return changes
 
     def state_dict(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import hashlib
 import json
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,10 +57,6 @@ class TrainingProgress:
         """Whether the next step trains the discriminator only."""
         return self.step < self.warmup
 
-    def count_skipped(self, skipped: bool) -> None:
-        self.skipped += skipped
-        self.skipped_in_a_row = self.skipped_in_a_row + 1 if skipped else 0
-
     def count_score(self, score: float) -> bool:
         """Record a validation's score; returns whether it is the best so far."""
         best = self.best_score is None or score < self.best_score
@@ -87,10 +83,10 @@ class TrainingState:
         clips = list(zip(reader.clips, reader.input_ids, reader.frames, strict=True))
         self._identity: dict[str, Any] = {
             "settings": describe(settings),
-            "data": _fingerprint(json.dumps([(clip.path.name, ids.tolist(), frames) for clip, ids, frames in clips])),
+            "data": _fingerprint([(clip.path.name, ids.tolist(), frames) for clip, ids, frames in clips]),
             "origin": fingerprint_of_voice(voice),
         }
-        self._old_data = _fingerprint(json.dumps([(clip.path.name, clip.text, frames) for clip, _, frames in clips]))
+        self._old_data = _fingerprint([(clip.path.name, clip.text, frames) for clip, _, frames in clips])
         voice.discriminator = voice.discriminator or self._new_discriminator()
         apply_decoder_weight_norm(voice.model)
         generator = TrainableVits(voice.model, audio, settings.segment_samples, settings.gradient_checkpointing)
@@ -138,16 +134,12 @@ class TrainingState:
 
     def load_state_dict(self, state: Mapping[str, Any], folder: Path) -> None:
         """Restore what `state_dict` returned. Raises TrainingError, naming `folder`, if it is of another training."""
-        old = state["data"] == self._old_data
-        self._check_same({**state, "data": self._identity["data"]} if old else state, folder)
+        self._check_same(state, folder)
         self.voice.model.load_state_dict(state["generator"])
-        try:
-            self.training_step.discriminator.load_state_dict(state["discriminator"])
-        except RuntimeError as error:
-            raise TrainingError(f"{folder} holds a training with a discriminator of other sizes: {error}") from error
+        self.training_step.discriminator.load_state_dict(state["discriminator"])
         self.training_step.load_state_dict(state["step"])
         self.progress = TrainingProgress(**state["progress"])
-        if old:
+        if state["data"] == self._old_data:
             self.progress.best_step = self.progress.best_score = None
             warnings.warn(
                 f"{folder} is a training of version 0.1, which validated on other sentences: the best voice is chosen "
@@ -161,22 +153,24 @@ class TrainingState:
             set_seed(self.settings.seed + self.process.process_index + self.progress.step)
 
     def _check_same(self, saved: Mapping[str, Any], folder: Path) -> None:
-        settings = self._identity["settings"].items()
-        changed = [name for name, value in settings if name not in FREE and saved["settings"].get(name) != value]
-        if changed:
-            raise TrainingError(
-                f"{folder} holds a training with other settings ({', '.join(sorted(changed))}). Resume it with its own "
-                "settings, choose another folder, or delete this one to start anew."
-            )
-        for kind, described in (("data", "on other clips or texts"), ("origin", "of another voice")):
-            if saved[kind] != self._identity[kind]:
+        own = self._identity
+        changed = [
+            name for name, value in own["settings"].items() if name not in FREE and saved["settings"].get(name) != value
+        ]
+        for differs, difference in (
+            (bool(changed), f"with other settings ({', '.join(sorted(changed))})"),
+            (saved["data"] not in (own["data"], self._old_data), "on other clips or texts"),
+            (saved["origin"] != own["origin"], "of another voice"),
+        ):
+            if differs:
                 raise TrainingError(
-                    f"{folder} holds a training {described}. Delete it, or choose another folder, to start anew."
+                    f"{folder} holds a training {difference}. Resume it with its own, choose another folder, or delete "
+                    "this one to start anew."
                 )
 
 
-def _fingerprint(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _fingerprint(clips: Sequence[tuple]) -> str:
+    return hashlib.sha256(json.dumps(clips).encode()).hexdigest()
 
 
 def fingerprint_of_voice(voice: Voice) -> str:

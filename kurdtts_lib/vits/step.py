@@ -2,31 +2,25 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from accelerate import PartialState
+from accelerate.utils import broadcast, reduce
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
+from torch.nn.utils import clip_grad_norm_, parameters_to_vector, parametrize, vector_to_parameters
 
 from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.settings import TrainingSettings
 from kurdtts_lib.vits import losses, winograd
 from kurdtts_lib.vits.batches import Batch
 from kurdtts_lib.vits.checkpoint import random_state, restore_random_state
-from kurdtts_lib.vits.diagnostics import in_decibels, path_diagnostics, slice_diagnostics
+from kurdtts_lib.vits.diagnostics import in_decibels, step_diagnostics
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.generator import GeneratorOutputs, TrainableVits, mel_term
-from kurdtts_lib.vits.micro_batches import (
-    Losses,
-    MicroBatch,
-    Sums,
-    UpdateOutcome,
-    accumulate,
-    micro_batches_of,
-    sum_gradients,
-)
+from kurdtts_lib.vits.micro_batches import Losses, MicroBatch, UpdateOutcome, micro_batches_of, summed
 from kurdtts_lib.vits.optimised_ops import OptimisedOps
 
 AUTOCAST_TYPES = {"no": None, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -38,7 +32,7 @@ class StepOutcome(NamedTuple):
     """Results of one step, over the whole batch: all micro-batches of all processes."""
 
     terms: dict[str, float]
-    """The unweighted losses by name, of the D and G steps that ran."""
+    """The unweighted losses by name, those that were computed."""
     gradient_norms: dict[str, float]
     """`generator` and `discriminator`, before clipping."""
     skipped: str | None
@@ -46,8 +40,8 @@ class StepOutcome(NamedTuple):
     loss_scale: float | None
     """The loss scale of fp16 after this step; None in other precisions."""
     diagnostics: dict[str, float]
-    """`rms_db` and `real_rms_db` (dB of full scale), `peak`, `clipped` (share of samples), `dc`, `diagonal`, `longest`;
-    with the discriminator also `real_score` and `generated_score`. See `diagnostics.py` for the definitions."""
+    """`rms_db` and `real_rms_db` (dB of full scale), `clipped` (share of samples), `dc`, `diagonal`, `longest`; with
+    the discriminator also `real_score` and `generated_score`. See `diagnostics.py` for the definitions."""
 
 
 class TrainingStep:
@@ -80,10 +74,8 @@ class TrainingStep:
         self.base_rates = (rate_g, rate_g if rate_d is None else rate_d)
         self.optimizer_g = self._optimizer(self.generator, self.base_rates[0])
         self.optimizer_d = self._optimizer(self.discriminator, self.base_rates[1])
-        if state.num_processes > 1:  # each process may have initialised them differently
-            for module in (self.generator, self.discriminator):
-                for tensor in module.state_dict().values():
-                    torch.distributed.broadcast(tensor, src=0)
+        for module in (self.generator, self.discriminator):  # each process may have initialised them differently
+            broadcast(module.state_dict())
 
     def _optimizer(self, module: nn.Module, rate: float) -> torch.optim.Optimizer:
         return torch.optim.AdamW(
@@ -92,7 +84,7 @@ class TrainingStep:
             betas=self.settings.betas,
             eps=self.settings.eps,
             weight_decay=self.settings.weight_decay,
-            fused=self.state.device.type in ("cpu", "cuda"),
+            fused=True,
         )
 
     def __call__(
@@ -103,34 +95,37 @@ class TrainingStep:
         A D or G step whose loss or gradient is not finite is skipped: weights and optimizer stay unchanged, on all
         processes alike, and `StepOutcome.skipped` says why. If the D step is skipped, so is the G step, because the
         discriminator was not updated. Without `adversarial` only the G step runs, without adversarial losses; without
-        `generator_learns` only the D step runs. Raises ValueError without both.
+        `generator_learns` only the D step runs.
         """
-        if not (adversarial or generator_learns):
-            raise ValueError("adversarial and generator_learns are both False: nothing would learn")
         self.generator.train()
         with OptimisedOps(), self._convolutions():
             return self._step(micro_batches_of(batches, self.state), adversarial, generator_learns)
 
     def _step(self, micro_batches: Sequence[MicroBatch], adversarial: bool, generator_learns: bool) -> StepOutcome:
         updates: dict[str, UpdateOutcome] = {}
+        skipped = None
+        # A single micro-batch's graph is kept for the G step. Those of several would take several times the memory:
+        # the G step repeats their forward passes, with the same slices and noise.
         kept: list[GeneratorOutputs] = []
+        keep = generator_learns and len(micro_batches) == 1
         if adversarial:
-            before = random_state() if len(micro_batches) > 1 else None
-            updates["discriminator"], kept = self._discriminator_step(micro_batches, generator_learns)
-            if generator_learns and before:
-                restore_random_state(before)  # the forward passes are repeated with the same slices and noise
-        if generator_learns and not any(update.not_finite for update in updates.values()):
-            updates["generator"] = self._generator_step(micro_batches, kept, adversarial)
-        faults = {name: update.not_finite for name, update in updates.items() if update.not_finite}
-        skipped = next((f"{name}: {', '.join(found)}" for name, found in faults.items()), None)
-        if skipped and "discriminator" in faults and generator_learns:
-            skipped = skipped.replace("discriminator:", "discriminator and generator:", 1)
+            before = random_state()
+            update = updates["discriminator"] = self._discriminator_step(micro_batches, kept if keep else None)
+            if generator_learns and not keep:
+                restore_random_state(before)
+            if update.fault:
+                skipped = f"discriminator{' and generator' if generator_learns else ''}: {update.fault}"
+        if generator_learns and not skipped:
+            update = updates["generator"] = self._generator_step(micro_batches, kept, adversarial)
+            if update.fault:
+                skipped = f"generator: {update.fault}"
+        means = {name: value for update in updates.values() for name, value in update.means.items()}
         return StepOutcome(
-            terms={name: value for update in reversed(updates.values()) for name, value in update.terms.items()},
-            gradient_norms={name: update.gradient_norm for name, update in reversed(updates.items())},
+            terms={name: means.pop(name) for name in self._weights if name in means},
+            gradient_norms={name: update.gradient_norm for name, update in updates.items()},
             skipped=skipped,
             loss_scale=self._update_loss_scale(skipped is not None),
-            diagnostics=in_decibels({name: value for u in updates.values() for name, value in u.diagnostics.items()}),
+            diagnostics=in_decibels(means),
         )
 
     def set_rates(self, factor: float) -> None:
@@ -157,78 +152,68 @@ class TrainingStep:
     # --- D step and G step ----------------------------------------------------------------------------------
 
     def _discriminator_step(
-        self, micro_batches: Sequence[MicroBatch], generator_learns: bool
-    ) -> tuple[UpdateOutcome, list[GeneratorOutputs]]:
-        """Returns also the generator's outputs if the G step can reuse them.
+        self, micro_batches: Sequence[MicroBatch], kept: list[GeneratorOutputs] | None
+    ) -> UpdateOutcome:
+        """kept: receives the generator's outputs, with their graph, for the G step."""
 
-        Only the graph of a single micro-batch is kept for that: those of several would take several times the memory,
-        so the G step computes them again.
-        """
-        keep = generator_learns and len(micro_batches) == 1
-        kept: list[GeneratorOutputs] = []
-
-        def backward(micro_batch: MicroBatch) -> tuple[Losses, Losses]:
-            outputs = self._outputs(micro_batch, graph=keep)
-            if keep:
+        def backward(micro_batch: MicroBatch) -> Losses:
+            outputs = self._outputs(micro_batch, graph=kept is not None)
+            if kept is not None:
                 kept.append(outputs)
-            scores, terms = self._discriminator_backward(micro_batch, outputs.real, outputs.generated.detach())
+            found = self._discriminator_backward(micro_batch, outputs.real, outputs.generated.detach())
             # If the generator's own losses are not finite, its output must not train the discriminator either.
-            terms |= {"kl": outputs.kl, "duration": outputs.duration}
-            return terms, scores | _diagnostics(micro_batch, outputs)
+            own = {"kl": outputs.kl, "duration": outputs.duration}
+            return {**found, **own, **step_diagnostics(micro_batch.batch, outputs)}
 
-        update = self._update(self.discriminator, self.optimizer_d, accumulate(micro_batches, backward, self.state))
-        return update._replace(terms={"discriminator": update.terms["discriminator"]}), kept
+        return self._update(self.discriminator, self.optimizer_d, micro_batches, backward)
 
     def _generator_step(
         self, micro_batches: Sequence[MicroBatch], kept: list[GeneratorOutputs], adversarial: bool
     ) -> UpdateOutcome:
         """kept: the outputs for the single micro-batch, if the D step has computed them."""
 
-        def backward(micro_batch: MicroBatch) -> tuple[Losses, Losses]:
+        def backward(micro_batch: MicroBatch) -> Losses:
             outputs = kept.pop() if kept else self._outputs(micro_batch)
             terms = {"mel": mel_term(outputs, self.generator.audio), "kl": outputs.kl, "duration": outputs.duration}
-            total = self.scaler.scale(micro_batch.weighted(terms, self._weights))
+            total = self._scaled_loss(micro_batch, terms)
             if not adversarial:
                 total.backward()
-                return terms, _diagnostics(micro_batch, outputs)
+                return terms | step_diagnostics(micro_batch.batch, outputs)
             adversarial_terms, gradient = self._adversarial_backward(micro_batch, outputs)
             torch.autograd.backward([total, outputs.generated], [None, gradient])
-            return terms | adversarial_terms, {}
+            return {**terms, **adversarial_terms}
 
-        return self._update(self.generator, self.optimizer_g, accumulate(micro_batches, backward, self.state))
+        return self._update(self.generator, self.optimizer_g, micro_batches, backward)
 
     def _outputs(self, micro_batch: MicroBatch, graph: bool = True) -> GeneratorOutputs:
         with torch.set_grad_enabled(graph), self._autocast():
             return self.generator(micro_batch.batch)
 
+    def _scaled_loss(self, micro_batch: MicroBatch, terms: Losses) -> Tensor:
+        """The scalar to differentiate: this micro-batch's share of the whole batch's weighted loss."""
+        shares = micro_batch.weighted(terms)
+        return self.scaler.scale(torch.stack([self._weights[name] * share for name, share in shares.items()]).sum())
+
     # Both steps process one sub-discriminator at a time, forward and backward: the loss is a sum over them, and only
     # one's hidden layers are in memory.
 
-    def _discriminator_backward(
-        self, micro_batch: MicroBatch, real: Tensor, generated: Tensor
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def _discriminator_backward(self, micro_batch: MicroBatch, real: Tensor, generated: Tensor) -> Losses:
         """Accumulates the discriminator's gradients; real and generated slices pass it as one batch.
 
-        Returns the mean scores, as diagnostics, and the loss.
+        Returns the loss and the mean scores.
         """
-        both = torch.cat([real, generated])
-        means, computed = [], []
+        both, computed = torch.cat([real, generated]), []
+        count = len(self.discriminator.discriminators)
         for sub_discriminator in self.discriminator.discriminators:
             with self._autocast():
                 real_scores, scores = sub_discriminator(both)[-1].chunk(2)
             terms = {"discriminator": losses.discriminator_loss([real_scores], [scores])}
-            self.scaler.scale(micro_batch.weighted(terms, self._weights)).backward()
-            means.append(torch.stack([real_scores.detach().float().mean(), scores.detach().float().mean()]))
-            computed.append(terms["discriminator"].detach())
-        real_mean, generated_mean = torch.stack(means).mean(0)
-        return (
-            {"real_score": real_mean, "generated_score": generated_mean},
-            {"discriminator": torch.stack(computed).sum()},
-        )
+            self._scaled_loss(micro_batch, terms).backward()
+            means = {"real_score": real_scores.float().mean() / count, "generated_score": scores.float().mean() / count}
+            computed.append({name: value.detach() for name, value in (terms | means).items()})
+        return summed(computed)
 
-    def _adversarial_backward(
-        self, micro_batch: MicroBatch, outputs: GeneratorOutputs
-    ) -> tuple[dict[str, Tensor], Tensor]:
+    def _adversarial_backward(self, micro_batch: MicroBatch, outputs: GeneratorOutputs) -> tuple[Losses, Tensor]:
         """The adversarial losses and their scaled gradient at the generated slices, (batch, 1, samples)."""
         generated = outputs.generated.detach().requires_grad_()
         computed = []
@@ -244,25 +229,42 @@ class TrainingStep:
                     "generator": losses.generator_loss(features[-1:]),
                     "feature_matching": losses.feature_matching_loss(real_features, features),
                 }
-                self.scaler.scale(micro_batch.weighted(terms, self._weights)).backward()
+                self._scaled_loss(micro_batch, terms).backward()
                 computed.append({name: term.detach() for name, term in terms.items()})
         finally:
             self.discriminator.requires_grad_(True)
         assert generated.grad is not None
-        return {name: torch.stack([terms[name] for terms in computed]).sum() for name in computed[0]}, generated.grad
+        return summed(computed), generated.grad
 
-    def _update(self, module: nn.Module, optimizer: torch.optim.Optimizer, sums: Sums) -> UpdateOutcome:
-        """Update the module from its gradients; if a loss or gradient is not finite, only drop them."""
+    def _update(
+        self,
+        module: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        micro_batches: Sequence[MicroBatch],
+        backward: Callable[[MicroBatch], Losses],
+    ) -> UpdateOutcome:
+        """Update the module from all micro-batches; if a loss or gradient is not finite, only drop the gradients.
+
+        backward: adds the gradients of a micro-batch's share to the parameters; returns its losses and diagnostics.
+        """
+        own = summed(micro_batch.weighted(backward(micro_batch)) for micro_batch in micro_batches)
         parameters = [parameter for parameter in module.parameters() if parameter.grad is not None]
-        sum_gradients(parameters, self.state)
+        if self.state.num_processes > 1:  # in one flat buffer: one message instead of hundreds
+            gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+            vector_to_parameters(reduce(parameters_to_vector(gradients), "sum"), gradients)
         self.scaler.unscale_(optimizer)
-        norm = torch.nn.utils.clip_grad_norm_(parameters, self.settings.gradient_clip)
-        outcome = sums.read(norm)  # the step's only synchronisation; equal on all processes, so all decide alike
-        if not outcome.not_finite:
+        norm = clip_grad_norm_(parameters, self.settings.gradient_clip)
+        # The step's only transfer from the device; equal on all processes, so all decide alike.
+        *values, gradient_norm = torch.cat([reduce(torch.stack([*own.values()]), "sum"), norm.view(1)]).tolist()
+        means = dict(zip(own, values, strict=True))
+        faults = [f"loss {name} is {means[name]}" for name in self._weights if not math.isfinite(means.get(name, 0.0))]
+        if not faults and not math.isfinite(gradient_norm):
+            faults = [f"gradient norm is {gradient_norm}"]
+        if not faults:
             optimizer.step()
         # Directly after the update: the gradients of both modules are never in memory together.
         optimizer.zero_grad(set_to_none=True)
-        return outcome
+        return UpdateOutcome(means, gradient_norm, ", ".join(faults))
 
     # --- precision ------------------------------------------------------------------------------------------
 
@@ -281,14 +283,8 @@ class TrainingStep:
         return self.scaler.get_scale()
 
 
-@torch.no_grad()
-def _diagnostics(micro_batch: MicroBatch, outputs: GeneratorOutputs) -> dict[str, Tensor]:
-    slices = slice_diagnostics(outputs.real, outputs.generated)
-    return slices | path_diagnostics(outputs.durations, micro_batch.batch)
-
-
 def _check_precision(autocast_type: torch.dtype | None, device: torch.device) -> None:
-    needs_bf16 = autocast_type is torch.bfloat16 and device.type == "cuda"
-    # Emulated bf16 runs on every GPU, but is slower than float32.
-    if needs_bf16 and not torch.cuda.is_bf16_supported(including_emulation=False):
+    if autocast_type is not torch.bfloat16 or device.type != "cuda":
+        return
+    if not torch.cuda.is_bf16_supported(including_emulation=False):  # emulated it is slower than float32
         raise TrainingError("This graphics card has no bf16. Train with mixed_precision='fp16'.")

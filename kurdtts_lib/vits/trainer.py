@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,19 @@ from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.files import locked, write_json
 from kurdtts_lib.core.settings import AudioSettings, TrainingSettings, describe
 from kurdtts_lib.data.dataset import Clip
-from kurdtts_lib.vits.batches import BatchLoader, ClipReader, LoadedBatch
+from kurdtts_lib.vits.batches import ClipReader, LoadedBatch, check_division, read_ahead
 from kurdtts_lib.vits.checkpoint import (
     BEST,
     checkpoints,
     delete_partial_files,
     load_checkpoint,
     load_latest,
-    newest_step,
     random_state,
     restore_random_state,
     save_checkpoint,
     save_step,
-    write_error,
+    step_of,
+    writing,
 )
 from kurdtts_lib.vits.log import Event, History, StepReport, TrainingLog, Validation, cut_log, read_log
 from kurdtts_lib.vits.state import TrainingState, check_fit
@@ -70,8 +70,7 @@ class Trainer:
         self.process = this_process()
         check_fit(voice, audio)
         self.reader = ClipReader(train_clips, voice.tokenizer, audio, settings.segment_samples)
-        place = self.process.process_index, self.process.num_processes
-        self.loader = BatchLoader(self.reader, settings, *place, pin_memory=self.process.device.type == "cuda")
+        check_division(len(train_clips), settings, self.process.num_processes)
         self.validate = validate
         self.state = TrainingState(voice, self.reader, settings, audio, self.process)
         saved = load_latest(folder)
@@ -139,8 +138,9 @@ class Trainer:
             self._random_state, self._report, self._on_event = None, report, notify
             self._log = self._open_log(stack)
             self._begin()
-            batches = stack.enter_context(self.loader.read_ahead(self.progress.epoch, self.progress.position))
-            self._steps(batches, stop)
+            place = self.progress.epoch, self.progress.position
+            batches = read_ahead(self.reader, self.settings, self.process, *place)
+            self._steps(stack.enter_context(closing(batches)), stop)
             self._end()
         self._random_state = random_state()
         return self.finished
@@ -155,13 +155,13 @@ class Trainer:
             running = f"Another training is running in {self.folder}. Wait until it is done, or give this one a --name."
             try:
                 stack.enter_context(locked(self.folder, TrainingError(running)))
-                if (found := newest_step(self.folder)) > self.step:
-                    raise TrainingError(
-                        f"{self.folder} holds step {found} of another training; this one stands at {self.step}. Build "
-                        "it anew: it goes on from there."
-                    )
             except TrainingError as error:
                 refused = [str(error)]
+            if later := [step for step in map(step_of, checkpoints(self.folder)) if step > self.step]:
+                refused += [
+                    f"{self.folder} holds step {later[-1]} of another training; this one stands at {self.step}. Build "
+                    "it anew: it goes on from there."
+                ]
         if refused := gather_object(refused):
             raise TrainingError(refused[0])
 
@@ -182,14 +182,13 @@ class Trainer:
 
     def _asked_to_stop(self, stop: threading.Event | None) -> bool:
         """Whether any process was asked to. All get the same answer, so that none waits for one that has stopped."""
-        asked = bool(stop and stop.is_set())
-        if self.process.num_processes == 1:
-            return asked
-        return bool(reduce(torch.tensor([asked], dtype=torch.float32, device=self.process.device)).item())
+        asked = float(stop is not None and stop.is_set())
+        return bool(reduce(torch.tensor(asked, device=self.process.device), "sum"))
 
     def _one_step(self, batches: Iterator[LoadedBatch]) -> StepReport:
         started, progress, warming_up = time.perf_counter(), self.progress, self.progress.warming_up
         loaded = next(batches)
+        waited = time.perf_counter() - started
         progress.epoch, progress.position = loaded.epoch, loaded.position
         self.state.training_step.set_rates(self.settings.lr_decay**progress.epoch)
         outcome = self.state.training_step(
@@ -203,7 +202,7 @@ class Trainer:
             epoch=progress.epoch,
             terms=outcome.terms,
             seconds=time.perf_counter() - started,
-            wait_seconds=loaded.wait_seconds,
+            wait_seconds=waited,
             gradient_norms=outcome.gradient_norms,
             signals=outcome.diagnostics,
             loss_scale=outcome.loss_scale,
@@ -214,24 +213,21 @@ class Trainer:
     def _record_step(self, entry: StepReport) -> None:
         """Log the step, count it if it was skipped, and report conditions that it begins or ends."""
         self._record(entry)
-        self.progress.count_skipped(entry.skipped is not None)
-        for alert in self.state.health.update(entry.signals, entry.skipped is not None):
-            self._notify("warning" if alert.began else "recovered", alert.text)
-        if self.step == self.progress.warmup:
+        progress, skipped = self.progress, entry.skipped is not None
+        progress.skipped += skipped
+        progress.skipped_in_a_row = progress.skipped_in_a_row + 1 if skipped else 0
+        for condition, began in self.state.health.update(entry.signals, skipped):
+            text = f"{condition.meaning} {condition.advice}" if began else f"Over: {condition.meaning}"
+            self._notify("warning" if began else "recovered", text)
+        if self.step == progress.warmup:
             self._notify("warm-up", "The discriminator has warmed up; from now on the voice learns.")
-        if self.progress.skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW:
-            self._give_up(entry)
-
-    def _give_up(self, entry: StepReport) -> None:
-        kept = checkpoints(self.folder)
-        precision = "" if self.settings.mixed_precision == "no" else ', or with mixed_precision="no"'
-        message = (
-            f"{MAX_SKIPPED_IN_A_ROW} steps in a row changed nothing, up to step {entry.step}, because numbers were not "
-            f"finite ({entry.skipped}). {f'{kept[-1]} is whole' if kept else 'There is no checkpoint yet'}: start "
-            f"again with half the learning rate{precision}."
-        )
-        self._notify("error", message)
-        raise TrainingError(message)
+        if progress.skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW:
+            kept = checkpoints(self.folder)[-1:]
+            raise TrainingError(
+                f"{MAX_SKIPPED_IN_A_ROW} steps in a row changed nothing, up to step {entry.step}, because numbers were "
+                f"not finite ({entry.skipped}). {f'{kept[0]} is whole' if kept else 'There is no checkpoint yet'}: "
+                'start again with half the learning rate, or with mixed_precision="no".'
+            )
 
     def _validate(self) -> None:
         """Evaluate the voice, and save it as `best.pt` if it is the best so far."""
@@ -242,8 +238,7 @@ class Trainer:
             validation = self.validate(self.voice, self.step, self.folder / "demos")
             self._record(validation)
             score = [validation.mel_distance]
-        if self.process.num_processes > 1:  # the others wait here
-            broadcast_object_list(score)
+        broadcast_object_list(score)  # the other processes wait here
         if self.progress.count_score(score[0]) and self._log:
             best = {"step": self.step, "score": score[0], **self.state.weights()}
             save_checkpoint(self.folder / BEST, best)
@@ -262,12 +257,10 @@ class Trainer:
         if not self.process.is_main_process:
             return None
         delete_partial_files(self.folder)
-        try:
+        with writing(self.folder):
             write_json(self.folder / "settings.json", describe(self.settings))
             cut_log(self.folder, self.step if self.step else -1)  # a training from step 0 begins a new log
-        except OSError as error:
-            raise write_error(self.folder, error) from error
-        return stack.enter_context(TrainingLog(self.folder, self.step, self.settings.tensorboard))
+        return stack.enter_context(closing(TrainingLog(self.folder, self.step, self.settings.tensorboard)))
 
     def _record(self, entry: StepReport | Validation | Event) -> None:
         self.history.add(entry)
