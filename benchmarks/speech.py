@@ -104,11 +104,11 @@ def _full_size_voice(folder: Path) -> Path:
     voice = Voice(model.eval(), tokenizer, card={"licence": "CC0 1.0"})
     target_seconds = 40 / CHARACTERS_PER_SECOND
     for _ in range(6):
-        (spoken,) = speak_ids(voice, [encode(TEXT[:40], tokenizer)])
+        (spoken,) = speak_ids(model, [encode(TEXT[:40], tokenizer)])
         model.config.speaking_rate = model.speaking_rate = (
             model.speaking_rate * len(spoken.waveform) / model.config.sampling_rate / target_seconds
         )
-    (spoken,) = speak_ids(voice, [encode(TEXT[:40], tokenizer)])
+    (spoken,) = speak_ids(model, [encode(TEXT[:40], tokenizer)])
     seconds, peak = len(spoken.waveform) / model.config.sampling_rate, abs(spoken.waveform).max()
     print(f"full size: 40 characters in {seconds:.2f} s, RMS {spoken.waveform.std():.2f}, peak {peak:.2f}", flush=True)
     for file in folder.iterdir():
@@ -202,7 +202,7 @@ def _with_torch(form: str, folder: Path, threads: int) -> Speaker:
     import torch
 
     from kurdtts_lib.text import encode, split
-    from kurdtts_lib.vits import generation, inference
+    from kurdtts_lib.vits import generation
     from kurdtts_lib.vits.voice import load_voice
     from kurdtts_lib.vits.winograd import Convolutions
 
@@ -210,16 +210,18 @@ def _with_torch(form: str, folder: Path, threads: int) -> Speaker:
     voice = load_voice(folder)
     precision = torch.bfloat16 if form == "bf16" else torch.float32
 
+    plain = generation.decode
+
     def decode(*arguments: Any) -> torch.Tensor:
         with Convolutions():
-            return inference.decode(*arguments)
+            return plain(*arguments)
 
     if form == "points":
         vars(generation)["decode"] = decode  # not an option of the library: it gains too little
 
     def clauses(text: str) -> Iterator[Any]:
         ids = [encode(piece.text, voice.tokenizer) for piece in split(text)]
-        return (spoken.waveform for spoken in generation.speak_ids(voice, ids, precision=precision))
+        return (spoken.waveform for spoken in generation.speak_ids(voice.model, ids, precision=precision))
 
     return clauses, voice.model.config.sampling_rate
 

@@ -9,7 +9,7 @@ from torch.distributions import Normal
 
 from kurdtts_lib.vits.duration import stochastic_duration_nll
 
-CHANNELS, POSITIONS, BINS = 16, 7, 10  # 16 and 10: the tiny voices' hidden size, and the bins of a spline
+CHANNELS, POSITIONS = 16, 7  # 16: the tiny voices' hidden size
 
 
 @pytest.fixture
@@ -154,35 +154,6 @@ def test_the_loss_is_the_papers_variational_bound_whatever_the_padding(predictor
     assert torch.equal(stochastic_duration_nll(predictor, hidden + 5 * (1 - mask), mask, durations), found)
 
 
-@torch.no_grad()
-def test_the_bound_is_that_of_the_very_distribution_that_is_spoken(untrained, inputs):
-    """exp(-loss), averaged over the noise, is p(d) without bias: it sums to 1, and so often d is spoken."""
-    predictor, text = untrained.double(), inputs[0][:1, :, :1]
-    for flows, translate, log_scale in ((predictor.flows, (-1.8, 0.3), 0.2), (predictor.post_flows, (0.3, -0.4), 0.3)):
-        flows[0].translate.copy_(torch.tensor(translate)[:, None])
-        flows[0].log_scale.fill_(log_scale)
-        for coupling in flows[1:]:
-            coupling.conv_proj.weight *= 0.5  # smooth enough that some hundred draws find every peak
-    # The last spline, which is for the duration, bends: on the other channel it would be another distribution.
-    predictor.flows[-1].conv_proj.bias[BINS : 2 * BINS] = torch.linspace(2, -2, BINS)
-    longest, draws, speeches = 15, 600, 10_000
-
-    def texts(number: int) -> tuple[Tensor, Tensor]:
-        return text.expand(number, -1, -1), torch.ones(number, 1, 1, dtype=torch.float64)
-
-    durations = torch.arange(1, longest + 1).double().repeat_interleave(draws).view(-1, 1, 1)
-    weights = (-stochastic_duration_nll(predictor, *texts(len(durations)), durations)).exp().view(longest, draws)
-    probabilities, variances = weights.mean(1), weights.var(1) / draws
-    frames = predictor(*texts(speeches), reverse=True, noise_scale=1.0).exp().ceil().flatten().long()
-    shares = torch.bincount(frames, minlength=longest + 1)[1 : longest + 1] / speeches
-
-    assert shares.max() < 0.5 and shares.sum() > 0.95  # not one duration only, and few beyond the longest
-    assert variances.sum().sqrt() < 0.05
-    assert (probabilities.sum() - shares.sum()).abs() < 4 * variances.sum().sqrt()
-    errors = (probabilities - shares).abs() / (variances + shares * (1 - shares) / speeches).sqrt()
-    assert errors[shares > 0.01].max() < 4
-
-
 # --- learning -----------------------------------------------------------------------------------------------------
 
 
@@ -205,19 +176,15 @@ def test_nothing_left_of_a_frame_is_finite(untrained, monkeypatch):
     assert all(parameter.grad.isfinite().all() for parameter in untrained.parameters())
 
 
-@pytest.mark.parametrize(
-    ("nll", "learns"), [(stochastic_duration_nll, True), pytest.param(own_direction, False, marks=pytest.mark.slow)]
-)
-def test_a_trained_duration_is_the_spoken_one(untrained, nll, learns):
+def test_a_trained_duration_is_the_spoken_one(untrained):
     hidden, mask = torch.randn(2, CHANNELS, 20), torch.ones(2, 1, 20)
     optimizer = torch.optim.Adam(untrained.parameters(), lr=2e-2)
     for _ in range(60):
         optimizer.zero_grad()
-        (nll(untrained, hidden, mask, 5 * mask).sum() / mask.sum()).backward()
+        (stochastic_duration_nll(untrained, hidden, mask, 5 * mask).sum() / mask.sum()).backward()
         optimizer.step()
     with torch.no_grad():
         durations = untrained(hidden, mask, reverse=True, noise_scale=0.8).exp()
     # Speaking rounds up.
-    assert (4 < durations.median() < 5) == learns
-    near = ((durations > 3.5) & (durations < 5.5)).float().mean()
-    assert near > 0.8 if learns else near < 0.4
+    assert 4 < durations.median() < 5
+    assert ((durations > 3.5) & (durations < 5.5)).float().mean() > 0.8

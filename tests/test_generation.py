@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from kurdtts_lib.core.errors import TextError
 from kurdtts_lib.core.settings import REPOSITORY
 from kurdtts_lib.speech import synthesis
 from kurdtts_lib.text import encode
@@ -72,18 +71,6 @@ def test_durations_scale_with_the_speed_and_the_voice_stays_as_it_was(audible_vo
     np.testing.assert_array_equal(speak(audible_voice, SENTENCE), ordinary)
 
 
-def test_clauses_are_spoken_one_after_the_other_with_pauses_that_scale_with_the_speed(audible_voice):
-    parts = ("Roj baş", "hevalno", "Erê")
-    for speed in (1.0, 0.5):
-        spoken = speak(audible_voice, "Roj baş, hevalno. Erê", speed=speed)
-        first = speak(audible_voice, parts[0], speed=speed)
-        silent = round(0.15 / speed * audible_voice.sampling_rate)
-        assert np.array_equal(spoken[: len(first)], first) and spoken[-1] != 0
-        assert not spoken[len(first) : len(first) + silent].any() and spoken[len(first) + silent] != 0
-        longest = max(len(run) for run in "".join("0" if x == 0 else "1" for x in spoken).split("1"))
-        assert longest == round(0.3 / speed * audible_voice.sampling_rate)
-
-
 @pytest.mark.parametrize("training", [True, False])
 def test_speaking_leaves_random_numbers_gradients_and_the_models_mode_alone(audible_voice, monkeypatch, training):
     def numbers() -> str:
@@ -100,15 +87,6 @@ def test_speaking_leaves_random_numbers_gradients_and_the_models_mode_alone(audi
     assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
 
 
-@pytest.mark.parametrize(
-    ("text", "named"),
-    [("ev ŵ e", "'ŵ'"), ("Мы", "'ы'"), ("☺", "'☺'"), ("Baş e. Ev س", "'س'"), (" … ", "nothing to say")],
-)
-def test_text_that_the_voice_cannot_say_is_an_error_that_names_the_characters(audible_voice, text, named):
-    with pytest.raises(TextError, match=named):
-        speak(audible_voice, text)
-
-
 # --- bfloat16 -------------------------------------------------------------------------------------------------------
 
 
@@ -121,7 +99,7 @@ def test_rounded_speech_has_the_same_rhythm_and_an_error_of_eight_bits(sample_vo
     ids = encode("Roj baş, heval!", sample_voice.tokenizer)
     assert 25 < bfloat16_snr_db(sample_voice.model, ids) < 55
     (plain,), (rounded,) = (
-        list(speak_ids(sample_voice, [ids], precision=kind)) for kind in (torch.float32, torch.bfloat16)
+        list(speak_ids(sample_voice.model, [ids], precision=kind)) for kind in (torch.float32, torch.bfloat16)
     )
     np.testing.assert_array_equal(plain.durations, rounded.durations)
     error = np.square(plain.waveform - rounded.waveform).sum() / np.square(plain.waveform).sum()

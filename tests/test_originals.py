@@ -17,7 +17,7 @@ from kurdtts_lib.cli import app
 from kurdtts_lib.core.errors import VoiceError
 from kurdtts_lib.vits import conversion
 from kurdtts_lib.vits.conversion import read_discriminator, read_generator
-from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
+from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import load_voice
 
@@ -177,19 +177,12 @@ def test_a_discriminator_of_the_published_size_has_the_published_names_and_shape
     assert {name: tuple(value.shape) for name, value in state.items()} == expected
 
 
-def test_settings_of_a_discriminator_survive_their_json_form():
-    described = json.loads(json.dumps(VitsDiscriminator(TINY_DISCRIMINATOR).describe()))
-    assert DiscriminatorSettings.from_dict(described) == TINY_DISCRIMINATOR
-    with pytest.raises(TypeError, match="scale_chanels"):
-        DiscriminatorSettings.from_dict({**described, "scale_chanels": [1]})
-
-
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (lambda w: w.pop("dec.ups.1.weight_v"), r"lacks weights: decoder\.upsampler\.1\.parametrizations.*original1"),
-        (lambda w: w.update({"emb_g.weight": torch.zeros(2)}), r"one speaker lacks: emb_g\.weight"),
-        (lambda w: w.update({"dec.ups.0.extra": torch.zeros(2)}), r"too many weights: decoder\.upsampler\.0\.extra"),
+        (lambda w: w.pop("dec.ups.1.weight_v"), r"Missing.*decoder\.upsampler\.1\.parametrizations.*original1"),
+        (lambda w: w.update({"emb_g.weight": torch.zeros(2)}), r"Unexpected.*emb_g\.weight.*one speaker"),
+        (lambda w: w.update({"dec.ups.0.extra": torch.zeros(2)}), r"Unexpected.*decoder\.upsampler\.0\.extra"),
         (lambda w: w.update({"enc_q.pre.bias": torch.zeros(3)}), r"posterior_encoder\.conv_pre\.bias.*\[3\].*\[8\]"),
     ],
 )
@@ -201,27 +194,26 @@ def test_a_weight_too_many_too_few_or_of_another_shape_is_an_error_that_names_it
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"n_speakers": 4}, "4 speakers"),
-        ({"add_blank": False}, "without blanks"),
-        ({"resblock": "2"}, "resblock '2'"),
-        ({"hidden_channels": "many"}, "hidden_size"),
-        ({"upsample_rates": [8, 8]}, "upsample_rates"),
+        ({"n_speakers": 4}, r"config\.json.*4 speakers"),
+        ({"add_blank": False}, r"config\.json.*without blanks"),
+        ({"hidden_channels": "many"}, r"config\.json.*hidden_size"),
+        ({"upsample_rates": [8, 8]}, r"config\.json.*upsample_rates"),
     ],
 )
 def test_a_voice_of_a_kind_that_cannot_be_trained_is_an_error_that_says_why(make_original, changes, named):
-    with pytest.raises(VoiceError, match=rf"config\.json.*{named}"):
+    with pytest.raises(VoiceError, match=named):
         read_generator(make_original(**changes))
 
 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("config.json", None, "No such file|cannot find"),
-        ("config.json", "{", "cannot be read"),
-        ("config.json", '{"data": {}, "model": {}}', "lacks 'add_blank'"),
-        ("config.json", json.dumps(original.CONFIG), r"lacks: dp\.conv_1\.weight"),  # the other duration predictor
-        ("vocab.txt", None, "No such file|cannot find"),
-        ("vocab.txt", "a\nb\na\n", "names 'a' twice"),
+        ("config.json", None, r"config\.json .*(No such file|cannot find)"),
+        ("config.json", "{", r"config\.json cannot be loaded"),
+        ("config.json", '{"data": {}, "model": {}}', r"config\.json cannot be loaded \(KeyError: 'add_blank'\)"),
+        ("config.json", json.dumps(original.CONFIG), r"Missing.*duration_predictor\.conv_"),  # the other predictor
+        ("vocab.txt", None, r"vocab\.txt .*(No such file|cannot find)"),
+        ("vocab.txt", "a\nb\na\n", r"vocab\.txt names 'a' twice"),
         ("vocab.txt", "a\nb\n", "embed_tokens"),
     ],
 )
@@ -231,9 +223,8 @@ def test_a_missing_or_damaged_companion_is_an_error_that_names_it(make_original,
     companion.unlink()
     if content is not None:
         companion.write_text(content, encoding="utf-8")
-    with pytest.raises(VoiceError, match=said) as caught:
+    with pytest.raises(VoiceError, match=said):
         read_generator(path)
-    assert name in str(caught.value) or "lacks:" in said or said == "embed_tokens"
 
 
 class Stranger:
@@ -254,21 +245,12 @@ def test_a_damaged_or_foreign_checkpoint_is_an_error_that_names_it(make_original
     assert "weights_only" not in str(caught.value)  # torch advises to trust the file
 
 
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        (lambda w: w.pop("discriminators.3.conv_post.bias"), r"lacks weights: discriminators\.3\.conv_post\.bias"),
-        (lambda w: w.update({"discriminators.6.conv_post.bias": torch.zeros(1)}), r"many weights: discriminators\.6"),
-        (lambda w: w.update({"discriminators.0.convs.0.bias": torch.zeros(5)}), r"discriminators\.0\.convs\.0\.bias"),
-        (lambda w: w.update(original.make_weights(stochastic=True)), r"enc_p\.emb\.weight and \d+ more.*wrong content"),
-    ],
-)
-def test_a_wrong_discriminator_or_none_is_an_error_that_says_why(tiny_discriminator, tmp_path, change, named):
+def test_a_wrong_discriminator_or_none_is_an_error_that_says_why(tiny_discriminator, tmp_path):
     weights = original.make_discriminator_weights(*TINY_SIZES)
-    change(weights)
+    del weights["discriminators.3.conv_post.bias"]
     path = save(weights, tmp_path / "D_100000.pth")
-    with pytest.raises(VoiceError, match=named):
+    with pytest.raises(VoiceError, match=r"D_100000\.pth.*discriminators\.3\.conv_post\.bias.*must be a discrim"):
         read_discriminator(path)
     path.unlink()
-    with pytest.raises(VoiceError, match=r"D_100000\.pth cannot be read: .*(No such file|cannot find)"):
+    with pytest.raises(VoiceError, match=r"D_100000\.pth .*(No such file|cannot find)"):
         read_discriminator(path)

@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import re
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from types import SimpleNamespace
 
@@ -17,7 +16,7 @@ from kurdtts_lib.audio.levels import LOUDNESS_LUFS, PEAK, SPEECH_EDGE_DB, frame_
 from kurdtts_lib.core.errors import AudioError, TextError
 from kurdtts_lib.speech import FORMATS, SpokenClause, save_speech, speak, srt, stream, synthesis
 from kurdtts_lib.speech.clauses import MAX_CHARACTERS, clauses_of, words_of
-from kurdtts_lib.text import encode, normalize
+from kurdtts_lib.text import normalize
 from kurdtts_lib.text.splitting import PAUSES
 from kurdtts_lib.vits import generation as vits_synthesis
 from kurdtts_lib.vits.generation import Utterance
@@ -34,7 +33,7 @@ def spelling_voice(audible_voice: Voice, monkeypatch: pytest.MonkeyPatch) -> Voi
     space = audible_voice.tokenizer.get_vocab()[" "]
 
     def spell(
-        voice: Voice, clauses: Iterable[Sequence[int]], seed: int, speed: float, noise_scale: float, precision: object
+        model: object, clauses: Iterable[Sequence[int]], seed: int, speed: float, noise_scale: float, precision: object
     ) -> Iterator[Utterance]:
         for ids in clauses:
             frames = np.array([LETTER_FRAMES if place % 2 else BLANK_FRAMES for place in range(len(ids))])
@@ -95,8 +94,8 @@ def test_a_hundred_thousand_characters_are_spoken_as_they_are_asked_for(spelling
     asked: list[Sequence[int]] = []
     spell = vits_synthesis.speak_ids
 
-    def counted(voice: Voice, clauses: Iterable[Sequence[int]], *rest: object) -> Iterator[Utterance]:
-        return spell(voice, (asked.append(ids) or ids for ids in clauses), *rest)  # type: ignore[arg-type, func-returns-value]
+    def counted(model: object, clauses: Iterable[Sequence[int]], *rest: object) -> Iterator[Utterance]:
+        return spell(model, (asked.append(ids) or ids for ids in clauses), *rest)  # type: ignore[arg-type, func-returns-value]
 
     monkeypatch.setattr(vits_synthesis, "speak_ids", counted)
     spoken = stream(spelling_voice, text)
@@ -107,8 +106,11 @@ def test_a_hundred_thousand_characters_are_spoken_as_they_are_asked_for(spelling
 
 def test_what_cannot_be_said_is_refused_before_anything_is_spoken(audible_voice, monkeypatch):
     monkeypatch.setattr(vits_synthesis, "speak_ids", lambda *rest: pytest.fail("spoke"))
-    for text in ("Roj baş. روژ", "Roj baş. 1.2.3 sêv", "…", "", "roj baş. " + "ba" * 100 + "b"):
-        with pytest.raises(TextError):
+    for text, named in (
+        *(("Roj baş. روژ", "روژ"), ("ev ŵ e", "'ŵ'"), ("Мы", "'ы'"), ("☺", "'☺'"), ("Roj baş. 1.2.3 sêv", "1.2.3")),
+        *((" … ", "nothing to say"), ("", "nothing to say"), ("roj baş. " + "ba" * 100 + "b", "a word of 201 letters")),
+    ):
+        with pytest.raises(TextError, match=named):
             stream(audible_voice, text)
 
 
@@ -174,28 +176,7 @@ def test_a_soft_first_sound_is_not_cut():
     assert RATE - 0.06 * RATE < kept.start <= RATE and kept.stop >= 1.4 * RATE
 
 
-# --- seeds and threads -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("stochastic", [False, True])
-def test_a_seed_gives_the_same_samples_also_from_many_threads(make_audible_voice, stochastic):
-    voice = make_audible_voice(use_stochastic_duration_prediction=stochastic, speaking_rate=0.2)
-    voice.model.eval()
-    alone = {seed: speak(voice, TEXT, seed, noise_scale=1.5) for seed in range(4)}
-    found: dict[int, np.ndarray] = {}
-    start = threading.Barrier(4)
-
-    def work(seed: int) -> None:
-        start.wait()
-        found[seed] = speak(voice, TEXT, seed, noise_scale=1.5)
-
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in alone]
-    for step in (threading.Thread.start, threading.Thread.join):
-        for thread in threads:
-            step(thread)
-    for seed, expected in alone.items():
-        np.testing.assert_array_equal(found[seed], expected)
-    assert len({sound.tobytes() for sound in alone.values()}) == 4
+# --- seeds and letters -----------------------------------------------------------------------------------------
 
 
 def test_without_variation_every_seed_says_the_same(make_voice):
@@ -203,18 +184,6 @@ def test_without_variation_every_seed_says_the_same(make_voice):
     flat = [speak(voice, TEXT, seed, noise_scale=0) for seed in (1, 2)]
     np.testing.assert_array_equal(*flat)
     assert not np.array_equal(speak(voice, TEXT, 1), flat[0])
-
-
-@pytest.mark.parametrize("speed", [0.25, 2.0])
-def test_durations_scale_with_the_speed_and_the_voice_stays_as_it_was(audible_voice, monkeypatch, speed):
-    # An untrained voice gives every letter one frame, which cannot become shorter: it speaks at a tenth.
-    monkeypatch.setattr(audible_voice.model, "speaking_rate", 0.1)
-    ordinary, changed = (speak(audible_voice, "ez diçim malê", speed=rate, level=False) for rate in (1.0, speed))
-    letters = len(encode("ez diçim malê", audible_voice.tokenizer))
-    rounding = letters * HOP * (1 + 1 / speed)  # each letter ends on a whole frame
-    assert abs(len(changed) - len(ordinary) / speed) <= rounding and len(ordinary) > 5 * letters * HOP
-    assert audible_voice.model.speaking_rate == 0.1
-    np.testing.assert_array_equal(speak(audible_voice, "ez diçim malê", level=False), ordinary)
 
 
 def test_a_voice_of_another_alphabet_says_what_it_can(audible_voice):

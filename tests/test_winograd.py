@@ -55,17 +55,6 @@ def test_the_matrices_give_a_filters_outputs_exactly(n, kernel):
     np.testing.assert_allclose(by_points, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize(("n", "kernel"), SHAPES)
-def test_opposite_points_differ_in_the_signs_of_odd_places(n, kernel):
-    matrices = transform(n, kernel)
-    for matrix in (matrices.inputs, matrices.outputs):
-        signs = (-1.0) ** np.arange(matrix.shape[1])
-        np.testing.assert_array_equal(matrix[3::2], matrix[2::2] * signs)
-    for row in (matrices.inputs[0], matrices.outputs[0]):
-        assert not row[1::2].any()  # zero: only even powers
-    assert not matrices.inputs[1][::-1][1::2].any()
-
-
 @given(
     n=st.sampled_from(list(POINTS)),
     kernel=st.sampled_from([2, 3, 5, 7, 11]),

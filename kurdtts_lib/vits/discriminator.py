@@ -4,7 +4,7 @@ Kim et al. 2021, section 2.3, after Kong et al. 2020 (HiFi-GAN). Names and layou
 published MMS discriminators (`discriminators.N.convs.M`, `conv_post`; N = 0 is the scale discriminator).
 """
 
-import dataclasses
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -12,6 +12,8 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
 LEAKY_SLOPE = 0.1
+SCALE_KERNELS = (15, 41, 41, 41, 41, 5)
+SCALE_STRIDES = (1, 4, 4, 4, 4, 1)
 
 
 @dataclass(frozen=True)
@@ -23,60 +25,41 @@ class DiscriminatorSettings:
     period_channels: tuple[int, ...] = (32, 128, 512, 1024, 1024)
     periods: tuple[int, ...] = (2, 3, 5, 7, 11)
 
-    @classmethod
-    def from_dict(cls, values: dict) -> "DiscriminatorSettings":
-        """From the output of `dataclasses.asdict`, also read back from JSON. Raises TypeError for an unknown name."""
-        return cls(**{name: tuple(value) for name, value in values.items()})
 
+class SubDiscriminator(nn.Module):
+    """Convolutions over the waveform, or over its samples folded into `period` columns."""
 
-class ScaleDiscriminator(nn.Module):
-    """Convolutions over the waveform itself."""
-
-    KERNELS = (15, 41, 41, 41, 41, 5)
-    STRIDES = (1, 4, 4, 4, 4, 1)
-
-    def __init__(self, channels: tuple[int, ...], groups: tuple[int, ...]) -> None:
-        super().__init__()
-        inputs = (1, *channels[:-1])
-        self.convs = nn.ModuleList(
-            weight_norm(nn.Conv1d(i, o, kernel, stride, groups=group, padding=kernel // 2))
-            for i, o, kernel, stride, group in zip(inputs, channels, self.KERNELS, self.STRIDES, groups, strict=True)
-        )
-        self.conv_post = weight_norm(nn.Conv1d(channels[-1], 1, 3, padding=1))
-
-    def forward(self, waveform: Tensor) -> list[Tensor]:
-        """waveform: (batch, 1, samples). Returns the hidden layers' outputs and, last, the scores."""
-        return _run(self.convs, self.conv_post, waveform)
-
-
-class PeriodDiscriminator(nn.Module):
-    """Convolutions over every `period`-th sample."""
-
-    def __init__(self, period: int, channels: tuple[int, ...]) -> None:
+    def __init__(self, convs: Iterable[nn.Module], conv_post: nn.Module, period: int | None = None) -> None:
         super().__init__()
         self.period = period
-        inputs = (1, *channels[:-1])
-        strides = (3,) * (len(channels) - 1) + (1,)
-        self.convs = nn.ModuleList(
-            weight_norm(nn.Conv2d(i, o, (5, 1), (stride, 1), padding=(2, 0)))
-            for i, o, stride in zip(inputs, channels, strides, strict=True)
-        )
-        self.conv_post = weight_norm(nn.Conv2d(channels[-1], 1, (3, 1), padding=(1, 0)))
+        self.convs = nn.ModuleList(weight_norm(conv) for conv in convs)
+        self.conv_post = weight_norm(conv_post)
 
     def forward(self, waveform: Tensor) -> list[Tensor]:
         """waveform: (batch, 1, samples). Returns the hidden layers' outputs and, last, the scores."""
-        missing = -waveform.shape[-1] % self.period
-        folded = F.pad(waveform, (0, missing), mode="reflect") if missing else waveform
-        return _run(self.convs, self.conv_post, folded.unflatten(-1, (-1, self.period)))
+        hidden = waveform
+        if self.period:
+            missing = -waveform.shape[-1] % self.period
+            folded = F.pad(waveform, (0, missing), mode="reflect") if missing else waveform
+            hidden = folded.unflatten(-1, (-1, self.period))
+        outputs = []
+        for conv in self.convs:
+            hidden = F.leaky_relu(conv(hidden), LEAKY_SLOPE)
+            outputs.append(hidden)
+        return [*outputs, self.conv_post(hidden)]
 
 
-def _run(convs: nn.ModuleList, conv_post: nn.Module, hidden: Tensor) -> list[Tensor]:
-    outputs = []
-    for conv in convs:
-        hidden = F.leaky_relu(conv(hidden), LEAKY_SLOPE)
-        outputs.append(hidden)
-    outputs.append(conv_post(hidden))
-    return outputs
+def _on_the_waveform(channels: Sequence[int], groups: Sequence[int]) -> SubDiscriminator:
+    layers = zip((1, *channels), channels, SCALE_KERNELS, SCALE_STRIDES, groups, strict=False)
+    convs = (nn.Conv1d(i, o, kernel, stride, kernel // 2, groups=group) for i, o, kernel, stride, group in layers)
+    return SubDiscriminator(convs, nn.Conv1d(channels[-1], 1, 3, padding=1))
+
+
+def _folded(period: int, channels: Sequence[int]) -> SubDiscriminator:
+    strides = (3,) * (len(channels) - 1) + (1,)
+    layers = zip((1, *channels), channels, strides, strict=False)
+    convs = (nn.Conv2d(i, o, (5, 1), (stride, 1), padding=(2, 0)) for i, o, stride in layers)
+    return SubDiscriminator(convs, nn.Conv2d(channels[-1], 1, (3, 1), padding=(1, 0)), period)
 
 
 class VitsDiscriminator(nn.Module):
@@ -86,8 +69,8 @@ class VitsDiscriminator(nn.Module):
         super().__init__()
         self.settings = settings or DiscriminatorSettings()
         self.discriminators = nn.ModuleList(
-            [ScaleDiscriminator(self.settings.scale_channels, self.settings.scale_groups)]
-            + [PeriodDiscriminator(period, self.settings.period_channels) for period in self.settings.periods]
+            [_on_the_waveform(self.settings.scale_channels, self.settings.scale_groups)]
+            + [_folded(period, self.settings.period_channels) for period in self.settings.periods]
         )
 
     def forward(self, waveform: Tensor) -> tuple[list[Tensor], list[Tensor]]:
@@ -95,6 +78,3 @@ class VitsDiscriminator(nn.Module):
         all hidden outputs (scores included, as in the published feature matching)."""
         outputs = [discriminator(waveform) for discriminator in self.discriminators]
         return [layers[-1] for layers in outputs], [layer for layers in outputs for layer in layers]
-
-    def describe(self) -> dict:
-        return dataclasses.asdict(self.settings)

@@ -9,15 +9,13 @@ import shutil
 from pathlib import Path
 
 from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import HTTPError, XetDownloadError
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from kurdtts_lib.core.errors import VoiceError
 from kurdtts_lib.core.files import atomic_path, locked
 from kurdtts_lib.core.settings import home
 from kurdtts_lib.vits import conversion
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
+from kurdtts_lib.vits.voice import reading
 
 REPOSITORY = "facebook/mms-tts"
 
@@ -28,28 +26,23 @@ def mms_code(base_voice: str) -> str | None:
     return name[1] if name else None
 
 
-def mms_discriminator(base_voice: str) -> VitsDiscriminator:
-    """The discriminator that the MMS voice `base_voice` was trained against.
+def mms_discriminator(code: str) -> VitsDiscriminator:
+    """The discriminator that the MMS voice of the language `code` was trained against.
 
     The first call downloads it (561 MB, two thirds of it optimizer state) to `models/cache` in the home, converts it to
     `models/cache/mms-discriminator-<code>.safetensors` (187 MB) and deletes the download. An interrupted download is
     kept, so that the next call can resume it. Every later call reads the converted file.
 
-    Raises VoiceError with the reason if `base_voice` is not an MMS voice, or if its discriminator is unavailable: no
-    network, not published, or published with the wrong content.
+    Raises VoiceError with the reason if it is unavailable: no network, not published, or published with the wrong
+    content.
     """
-    code = mms_code(base_voice)
-    if code is None:
-        raise VoiceError(f"{base_voice} is none of MMS's voices, whose discriminators are published.")
     cached = home() / "models" / "cache" / f"mms-discriminator-{code}.safetensors"
     with locked(cached):  # a concurrent training waits, then finds the file
         if not cached.is_file():
             _fetch(code, cached)
     discriminator = VitsDiscriminator(conversion.PUBLISHED_DISCRIMINATOR)
-    try:
+    with reading(cached, "Delete it; it is then fetched again."):
         discriminator.load_state_dict(load_file(cached))
-    except (OSError, RuntimeError, SafetensorError) as error:
-        raise VoiceError(f"{cached} is damaged: {error} Delete it; it is then fetched again.") from error
     return discriminator
 
 
@@ -57,11 +50,8 @@ def _fetch(code: str, cached: Path) -> None:
     """Download and convert; afterwards `cached` is complete and the download deleted."""
     # Not into the hub's own cache, which would keep the optimizer state for good.
     folder = cached.with_name(f"download-{code}")
-    try:
+    with reading(f"MMS's discriminator for {code}"):
         download = hf_hub_download(REPOSITORY, f"full_models/{code}/D_100000.pth", local_dir=folder)
-    except (OSError, HTTPError, XetDownloadError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise VoiceError(f"MMS's discriminator for {code} cannot be downloaded: {reason}") from error
     try:
         weights = conversion.read_discriminator(Path(download)).state_dict()
         with atomic_path(cached) as temporary:

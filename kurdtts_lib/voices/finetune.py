@@ -75,13 +75,13 @@ def prepare_training(profile: Profile) -> Trainer:
     parts = clips_of(profile)
     check_machine(profile)
     base = load_voice(profile.base_voice)
-    if base.discriminator is None and mms_code(profile.base_voice):
-        base.discriminator = _published_discriminator(profile.base_voice)
+    if base.discriminator is None and (code := mms_code(profile.base_voice)):
+        base.discriminator = _published_discriminator(code)
     validate = validator(parts.validation, profile.audio, profile.training.validation_clips)
     return Trainer(base, parts.train, validate, profile.training, profile.audio, profile.training_dir)
 
 
-def _published_discriminator(base_voice: str) -> VitsDiscriminator | None:
+def _published_discriminator(code: str) -> VitsDiscriminator | None:
     """MMS's discriminator, in all processes or in none: the main one downloads it, then the others load the copy."""
     process = this_process()
     found: VitsDiscriminator | None = None
@@ -89,7 +89,7 @@ def _published_discriminator(base_voice: str) -> VitsDiscriminator | None:
     for turn_of_main in (True, False):
         if process.is_main_process is turn_of_main and not faults:
             try:
-                found = mms_discriminator(base_voice)
+                found = mms_discriminator(code)
             except VoiceError as error:
                 faults = [str(error)]
         faults = gather_object(faults)

@@ -1,4 +1,4 @@
-"""One ONNX graph from token ids to the waveform, traced from `vits.inference`, in float32 or in 8 bits."""
+"""One ONNX graph from token ids to the waveform, traced from `vits.generation`, in float32 or in 8 bits."""
 
 import copy
 import re
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from transformers import VitsModel
 
-from kurdtts_lib.vits.inference import decode, encode_text, expand, predict_durations
+from kurdtts_lib.vits.generation import decode, encode_text, expand, predict_durations
 from kurdtts_lib.vits.voice import folded_state
 
 OPSET = 17
@@ -111,7 +111,7 @@ def plain_model(model: VitsModel) -> VitsModel:
     """A float32 CPU copy for inference only, with weight norm folded, in eval mode whatever mode `model` is in."""
     with torch.random.fork_rng(devices=[]):  # the initial weights that are drawn here are replaced at once
         plain = VitsModel(copy.deepcopy(model.config))
-    plain.load_state_dict(folded_state(model))
+    plain.load_state_dict(folded_state(model.state_dict()))
     for module in list(plain.modules()):
         if parametrize.is_parametrized(module, "weight"):
             parametrize.remove_parametrizations(module, "weight")
