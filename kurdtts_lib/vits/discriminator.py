@@ -4,7 +4,7 @@ Kim et al. 2021, section 2.3, after Kong et al. 2020 (HiFi-GAN). Names and layou
 published MMS discriminators (`discriminators.N.convs.M`, `conv_post`; N = 0 is the scale discriminator).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ class DiscriminatorSettings:
 class SubDiscriminator(nn.Module):
     """Convolutions over the waveform, or over its samples folded into `period` columns."""
 
-    def __init__(self, convs: Iterable[nn.Module], conv_post: nn.Module, period: int | None = None) -> None:
+    def __init__(self, convs: Sequence[nn.Module], conv_post: nn.Module, period: int | None = None) -> None:
         super().__init__()
         self.period = period
         self.convs = nn.ModuleList(weight_norm(conv) for conv in convs)
@@ -50,15 +50,15 @@ class SubDiscriminator(nn.Module):
 
 
 def _on_the_waveform(channels: Sequence[int], groups: Sequence[int]) -> SubDiscriminator:
-    layers = zip((1, *channels), channels, SCALE_KERNELS, SCALE_STRIDES, groups, strict=False)
-    convs = (nn.Conv1d(i, o, kernel, stride, kernel // 2, groups=group) for i, o, kernel, stride, group in layers)
+    layers = zip((1, *channels[:-1]), channels, SCALE_KERNELS, SCALE_STRIDES, groups, strict=True)
+    convs = [nn.Conv1d(i, o, kernel, stride, kernel // 2, groups=group) for i, o, kernel, stride, group in layers]
     return SubDiscriminator(convs, nn.Conv1d(channels[-1], 1, 3, padding=1))
 
 
 def _folded(period: int, channels: Sequence[int]) -> SubDiscriminator:
     strides = (3,) * (len(channels) - 1) + (1,)
-    layers = zip((1, *channels), channels, strides, strict=False)
-    convs = (nn.Conv2d(i, o, (5, 1), (stride, 1), padding=(2, 0)) for i, o, stride in layers)
+    layers = zip((1, *channels[:-1]), channels, strides, strict=True)
+    convs = [nn.Conv2d(i, o, (5, 1), (stride, 1), padding=(2, 0)) for i, o, stride in layers]
     return SubDiscriminator(convs, nn.Conv2d(channels[-1], 1, (3, 1), padding=(1, 0)), period)
 
 
