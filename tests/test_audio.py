@@ -157,12 +157,6 @@ def test_frame_levels_are_the_root_mean_square_around_every_ten_milliseconds(sam
     np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
-def test_the_peak_level_is_that_of_the_loudest_twentieth_of_a_second():
-    waveform = np.full(RATE, 0.001)
-    waveform[8000:9600] = sine(0.1, RATE, amplitude=0.5, frequency=400)
-    assert peak_level_db(frame_levels(waveform, RATE)) == pytest.approx(20 * np.log10(0.5 / np.sqrt(2)), abs=0.01)
-
-
 def trimmed(waveform: np.ndarray, top_db: float, pad_seconds: float) -> np.ndarray:
     return waveform[voiced_part(frame_levels(waveform, RATE), RATE, top_db, pad_seconds)]
 

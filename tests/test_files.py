@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from kurdtts_lib.core import files
 from kurdtts_lib.core.errors import KurdTTSError
@@ -20,7 +18,6 @@ from kurdtts_lib.core.files import (
     check_own,
     locked,
     read_folder,
-    read_json,
     write_json,
     write_text,
 )
@@ -251,20 +248,6 @@ def test_a_lock_is_refused_or_waited_for_and_ends_with_its_process(folder):
             other.kill()
             waiting.result()
     assert names(folder) == ["new"] and names(folder.parent) == ["voice.v1"]
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=8,
-)
-
-
-@given(json_values)
-def test_json_comes_back_as_it_was_written(tmp_path_factory, value):
-    target = tmp_path_factory.getbasetemp() / "value.json"
-    write_json(target, value)
-    assert read_json(target) == value
 
 
 def test_json_is_plain_utf8_and_what_others_could_not_read_is_refused(tmp_path):

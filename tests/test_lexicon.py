@@ -67,18 +67,20 @@ def test_corrections_of_corrections_are_refused_and_the_old_ones_stay():
     assert dict(user_lexicon()) == {"dr": "doktor"}
 
 
-@pytest.mark.parametrize("line", ["only one column", "a\tb\tc", "a\t ", "\u0633\tb\u0633"])
-def test_a_faulty_line_of_the_file_is_an_error_that_shows_it(line):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"only one column", "line 2: expected"),
+        (b"a\tb\tc", "line 2: expected"),
+        (b"a\t ", "line 2: expected"),
+        ("\u0633\tb\u0633".encode(), "more than words"),
+        (b"\xff\xfe\t\xff", "not UTF-8"),
+    ],
+)
+def test_a_faulty_file_is_an_error_that_shows_the_line(content, message):
     lexicon_path().parent.mkdir(parents=True)
-    lexicon_path().write_text(f"# words\n{line}\n", encoding="utf-8")
-    with pytest.raises(TextError):
-        normalize("baş")
-
-
-def test_a_file_that_is_no_utf8_is_an_error():
-    lexicon_path().parent.mkdir(parents=True)
-    lexicon_path().write_bytes(b"\xff\xfe\t\xff")
-    with pytest.raises(TextError, match="UTF-8"):
+    lexicon_path().write_bytes(b"# words\n" + content + b"\n")
+    with pytest.raises(TextError, match=message):
         normalize("baş")
 
 

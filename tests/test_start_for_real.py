@@ -194,8 +194,8 @@ def test_the_first_set_up_in_a_folder_with_spaces_and_kurdish_letters_and_the_se
     assert (code, len(output.splitlines())) == (5, 1)
 
 
-def test_the_tests_get_their_packages_and_all_have_the_locked_versions(
-    project: Project, capfd: pytest.CaptureFixture[str]
+def test_the_tests_get_their_packages_which_stay_and_all_have_the_locked_versions(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     code, output = run_here(capfd, "lab")
     arguments = json.loads(output.splitlines()[-2].removeprefix("ECHO "))
@@ -209,6 +209,8 @@ def test_the_tests_get_their_packages_and_all_have_the_locked_versions(
     assert "Installing the course and its packages, and those of the tests" in output
     assert "Making the Python environment" not in output and "Installing PyTorch" not in output
     assert list(project.venv.rglob("pytest-1.0.dist-info")) and sentinel.exists()
+    monkeypatch.setattr(start, "step", refuse)
+    assert run_here(capfd)[0] == 5  # and none is installed or removed again
 
 
 def test_torch_is_exchanged_when_another_build_is_asked_for(
