@@ -11,16 +11,15 @@ is not counted. Peak memory is the process's largest resident set, imports inclu
 import argparse
 import json
 import math
-import os
-import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from worker import Worker, peak_memory
 
 FORMS = ("eager", "points", "bf16", "onnx", "onnx-int8", "sherpa")
 TEXT = (
@@ -118,12 +117,14 @@ def _full_size_voice(folder: Path) -> Path:
 
 
 def _measure(name: str, folders: dict[str, Path], threads: int, options: argparse.Namespace) -> None:
-    workers = {form: Worker(form, folder, threads) for form, folder in folders.items()}
+    workers = {
+        form: Worker(__file__, threads, "--work", form, "--folder", str(folder)) for form, folder in folders.items()
+    }
     for characters in options.characters:
         answers: dict[str, list[dict]] = {form: [] for form in workers}
         for turn in range(1 + options.pairs):
             for form in workers if turn % 2 else reversed(workers):
-                answer = workers[form].say(TEXT[:characters].strip())
+                answer = workers[form].ask(TEXT[:characters].strip())
                 if turn:
                     answers[form].append(answer)
         _report(f"{name}, {threads} thread(s), {characters} characters", answers)
@@ -151,34 +152,6 @@ def _spread(values: list[float]) -> str:
     return f"{statistics.median(values):.3f} ({min(values):.3f} to {max(values):.3f})"
 
 
-class Worker:
-    """A process that speaks texts on request."""
-
-    def __init__(self, form: str, folder: Path, threads: int) -> None:
-        arguments = ["--work", form, "--folder", str(folder), "--threads", str(threads)]
-        self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).resolve()), *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            env={**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONUTF8": "1"},
-        )
-
-    def say(self, text: str) -> dict:
-        """Speak a text; returns the seconds in all, to the first clause, and of audio, and the peak memory in bytes."""
-        requests, replies = self._process.stdin, self._process.stdout
-        assert requests and replies
-        print(text, file=requests, flush=True)
-        line = replies.readline()
-        if not line:
-            raise SystemExit(f"A worker ended with status {self._process.wait()}")
-        return json.loads(line)
-
-    def close(self) -> None:
-        self._process.communicate()
-
-
 def _work(form: str, folder: Path, threads: int) -> None:
     """A worker: speak each line of stdin."""
     makers: dict[str, Callable[[Path, int], Speaker]] = {
@@ -194,7 +167,7 @@ def _work(form: str, folder: Path, threads: int) -> None:
             samples += len(clause)
             first = first or time.perf_counter() - started
         seconds = time.perf_counter() - started
-        answer = {"seconds": seconds, "first": first, "audio": samples / rate, "peak": _peak_memory()}
+        answer = {"seconds": seconds, "first": first, "audio": samples / rate, "peak": peak_memory()}
         print(json.dumps(answer), flush=True)
 
 
@@ -248,16 +221,6 @@ def _with_sherpa(folder: Path, threads: int) -> Speaker:
         return (voice.generate(normalize(piece.text).text).samples for piece in split(text))
 
     return clauses, voice.sample_rate
-
-
-def _peak_memory() -> int:
-    """Peak resident memory in bytes."""
-    status = Path("/proc/self/status")
-    if status.is_file():  # Linux: `resource` reports at least the peak of the parent process there
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="utf-8"))[1]) * 1024  # type: ignore[index]
-    import resource  # not on Windows, where this benchmark does not measure memory
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 if __name__ == "__main__":

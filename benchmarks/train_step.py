@@ -10,14 +10,13 @@ included.
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
+
+from worker import Worker, peak_memory
 
 FORMS = ("plain", "ours")
 WARM_UP = 3
@@ -40,45 +39,17 @@ def main() -> None:
 
 def _measure(batch: int, options: argparse.Namespace) -> dict[str, list[dict]]:
     """Start one process per form and let them take turns."""
-    workers = {form: Worker(form, batch, options) for form in FORMS}
+    arguments = ("--batch", str(batch), "--precision", options.precision)
+    workers = {form: Worker(__file__, options.threads, "--form", form, *arguments) for form in FORMS}
     steps: dict[str, list[dict]] = {form: [] for form in FORMS}
     for turn in range(WARM_UP + options.pairs):
         for form in FORMS if turn % 2 else reversed(FORMS):
-            step = workers[form].step()
+            step = workers[form].ask("step")
             if turn >= WARM_UP:
                 steps[form].append(step)
     for worker in workers.values():
         worker.close()
     return steps
-
-
-class Worker:
-    """A process that runs a step on request."""
-
-    def __init__(self, form: str, batch: int, options: argparse.Namespace) -> None:
-        arguments = ["--form", form, "--batch", str(batch), "--threads", str(options.threads)]
-        arguments += ["--precision", options.precision]
-        self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).resolve()), *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            env={**os.environ, "OMP_NUM_THREADS": str(options.threads)},
-        )
-
-    def step(self) -> dict:
-        """Run one step; returns its seconds, those of its phases, and the peak memory in bytes."""
-        requests, replies = self._process.stdin, self._process.stdout
-        assert requests and replies
-        print("step", file=requests, flush=True)
-        line = replies.readline()
-        if not line:
-            raise SystemExit(f"A worker ended with status {self._process.wait()}")
-        return json.loads(line)
-
-    def close(self) -> None:
-        self._process.communicate()
 
 
 def _report(batch: int, options: argparse.Namespace, steps: dict[str, list[dict]]) -> None:
@@ -110,7 +81,7 @@ def _work(options: argparse.Namespace) -> None:
         started = time.perf_counter()
         phases = step(batch)
         seconds = time.perf_counter() - started
-        print(json.dumps({"seconds": seconds, "phases": phases, "peak": _peak_memory()}), flush=True)
+        print(json.dumps({"seconds": seconds, "phases": phases, "peak": peak_memory()}), flush=True)
 
 
 def _ours(precision: str) -> Callable[[Any], dict[str, float]]:
@@ -147,14 +118,6 @@ def _ours(precision: str) -> Callable[[Any], dict[str, float]]:
         return {**phases, "D step": phases["D step"] - phases["generator forward"]}
 
     return run
-
-
-def _peak_memory() -> int:
-    """Peak resident memory in bytes."""
-    import resource  # not on Windows, where this benchmark does not measure memory
-
-    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return size if sys.platform == "darwin" else size * 1024
 
 
 if __name__ == "__main__":

@@ -48,18 +48,16 @@ def encode_spoken(spoken: str, tokenizer: Vocabulary, written: str) -> list[int]
     return ids
 
 
-def coverage(texts: Iterable[str], tokenizer: Vocabulary | None = None) -> "pandas.DataFrame":
-    """Every character that a plain VITS tokenizer would silently drop, and how it is read here.
+def coverage(texts: Iterable[str]) -> "pandas.DataFrame":
+    """Every character that the plain VITS tokenizer of a Kurmanji voice would silently drop, and how it is read here.
 
-    tokenizer: the voice's; None: one with Kurmanji's letters, space, hyphen and apostrophe.
     Columns: character, name, count, sentences, what happens, example. Most frequent first.
     """
     import pandas  # takes 0.06 GB, which a training does not need
 
-    known = set(tokenizer.get_vocab() if tokenizer else LETTERS + " -'")
     rows = []
     for text in texts:
-        if lost := Counter(character for character in text if character.lower() not in known):
+        if lost := Counter(character for character in text if character.lower() not in LETTERS + " -'"):
             readings = _readings(text)
             rows += [(key, count, text, readings.get(key, ["between words"])) for key, count in lost.items()]
     table = (

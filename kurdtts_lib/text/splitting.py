@@ -8,8 +8,11 @@ from kurdtts_lib.text.rules import ABBREVIATIONS, INITIALS, ORDINAL
 
 CLOSING = "\"”»’')]}"
 PAUSES = {mark: row["seconds"] for mark, row in TABLE["pauses"].items()}
-BREAKS = re.compile(rf"(?P<marks>(?:{alternatives(PAUSES)})+)[{re.escape(CLOSING)}]*(?=\s|\Z)|\s*\n\s*\n\s*")
-UNSPLIT = re.compile(rf"(?<!\w)(?:{alternatives(ABBREVIATIONS)})|{INITIALS}|{ORDINAL}")
+BREAKS = re.compile(
+    rf"(?P<short>(?<!\w)(?:{alternatives(ABBREVIATIONS)})|{INITIALS}|{ORDINAL})"
+    rf"|(?P<marks>(?:{alternatives(PAUSES)})+)[{re.escape(CLOSING)}]*(?=\s|\Z)|\s*\n\s*\n\s*"
+)
+"""Short forms, whose marks end a clause only if `_ends_sentence`; marks; empty lines."""
 
 
 class Piece(NamedTuple):
@@ -26,16 +29,12 @@ def split(text: str) -> list[Piece]:
     An empty line also ends a sentence. Joined with single spaces, the pieces contain every word of the text.
     """
     pieces: list[Piece] = []
-    start, index = 0, 0
-    whole = [match.span() for match in UNSPLIT.finditer(text)]
+    start = 0
     for match in BREAKS.finditer(text):
-        while index < len(whole) and whole[index][1] <= match.start():
-            index += 1
-        inside = index < len(whole) and whole[index][0] <= match.start()
-        if inside and not _ends_sentence(text, whole[index]):
+        if match["short"] and not _ends_sentence(match):
             continue
-        marks = match["marks"] or PAUSES
-        _add(pieces, text[start : match.end()], max((PAUSES[mark] for mark in marks), default=0.0))
+        marks = match["marks"] or match["short"] or PAUSES
+        _add(pieces, text[start : match.end()], max(PAUSES.get(mark, 0.0) for mark in marks))
         start = match.end()
     _add(pieces, text[start:], 0.0)
     if pieces:
@@ -51,7 +50,7 @@ def _add(pieces: list[Piece], text: str, pause: float) -> None:
         pieces[-1] = Piece(f"{pieces[-1].text} {text.strip()}", max(pause, pieces[-1].pause))
 
 
-def _ends_sentence(text: str, span: tuple[int, int]) -> bool:
-    """Whether the abbreviation at `span` may end a sentence, and a new sentence begins after it."""
-    following = re.compile(r"\s*(\S)").match(text, span[1])
-    return text[slice(*span)] in TABLE["endings"]["words"] and following is not None and following[1].isupper()
+def _ends_sentence(short: re.Match[str]) -> bool:
+    """Whether the short form may end a sentence, and a new sentence begins after it."""
+    following = re.compile(r"\s+(\S)").match(short.string, short.end())
+    return short.group() in TABLE["endings"]["words"] and following is not None and following[1].isupper()
