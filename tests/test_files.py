@@ -173,15 +173,6 @@ def test_a_folder_with_other_files_is_not_ours_to_replace(folder, tmp_path):
     check_own(tmp_path / "new")
 
 
-def test_a_reader_of_a_folder_that_is_not_there_gets_the_readers_own_error(tmp_path):
-    def read(place):
-        raise KurdTTSError(f"{place.name} is missing")
-
-    with pytest.raises(KurdTTSError, match="never is missing"):
-        read_folder(tmp_path / "never", read)
-    assert names(tmp_path) == []
-
-
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_reader_whose_folder_is_replaced_meanwhile_reads_all_of_the_new_one(folder, fails):
     """Half of the files would be the old folder's, and half the new one's."""
@@ -196,19 +187,6 @@ def test_a_reader_whose_folder_is_replaced_meanwhile_reads_all_of_the_new_one(fo
         return readings[-1]
 
     assert read_folder(folder, read) == ["new"] and readings == [["old"], ["new"]]
-
-
-def test_a_reader_between_the_two_renames_takes_nothing_from_the_writer(folder, monkeypatch):
-    replace, found = Path.replace, []
-
-    def watched(source, target):
-        replace(source, target)
-        if source == folder:
-            found.append(read_folder(folder, names))
-
-    monkeypatch.setattr(Path, "replace", watched)
-    replaced(folder)
-    assert found == [["old"]] and names(folder) == ["new"] and names(folder.parent) == ["voice.v1"]
 
 
 def test_writers_do_not_meet_and_the_last_one_stays(folder):

@@ -8,7 +8,7 @@ import pytest
 
 from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.core.files import read_json
-from kurdtts_lib.core.settings import REPOSITORY, describe, load_profile
+from kurdtts_lib.core.settings import REPOSITORY, CorpusSettings, describe, load_profile
 from kurdtts_lib.core.settings import home as home_folder
 from kurdtts_lib.core.training_settings import PRESETS, TrainingSettings, with_preset
 from kurdtts_lib.vits.state import FREE
@@ -58,6 +58,8 @@ def test_home_is_the_repository_unless_set(monkeypatch: pytest.MonkeyPatch) -> N
 def test_impossible_training_settings_are_refused(change: dict) -> None:
     with pytest.raises(ValueError, match=next(iter(change))):
         TrainingSettings(**change)
+    with pytest.raises(ValueError, match="silence_db=nan must be a finite number"):
+        CorpusSettings(silence_db=math.nan)
 
 
 def test_a_preset_changes_nothing_that_is_learnt() -> None:

@@ -5,7 +5,6 @@ A profile only sets values; no code branches on its name.
 
 import dataclasses
 import hashlib
-import math
 import os
 import re
 import sys
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kurdtts_lib.core.errors import KurdTTSError
-from kurdtts_lib.core.training_settings import FeedbackSettings, TrainingSettings, check_ranges, with_preset
+from kurdtts_lib.core.training_settings import LARGEST, FeedbackSettings, TrainingSettings, check_ranges, with_preset
 
 # Not resolve(): on Windows it turns a mapped network drive into a UNC path, which some programs refuse.
 REPOSITORY = Path(__file__).absolute().parent.parent.parent
@@ -125,10 +124,7 @@ class CorpusSettings:
     training, the other half tests the finished voice."""
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ValueError(f"{name}={value} must be a finite number")
-        check_ranges(self, {"max_samples": (1, math.inf), "held_out_share": (0, 1), "pad_seconds": (0, math.inf)})
+        check_ranges(self, {"max_samples": (1, LARGEST), "held_out_share": (0, 1), "pad_seconds": (0, LARGEST)})
         if self.min_seconds is not None and self.max_seconds is not None and self.min_seconds > self.max_seconds:
             raise ValueError(f"min_seconds={self.min_seconds} is more than max_seconds={self.max_seconds}")
 

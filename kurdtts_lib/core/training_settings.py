@@ -13,13 +13,13 @@ COUNTS |= {"patience", "checkpoint_every", "keep_checkpoints"}
 """Settings that are at least 1; all other numbers are at least 0."""
 
 
-def check_ranges(settings: object, ranges: Mapping[str, tuple[float, float]]) -> None:
-    """Raise ValueError for a number outside its range, both ends included. None is no number."""
-    for name, (low, high) in ranges.items():
-        value = getattr(settings, name)
-        if value is not None and not low <= value <= high:
+def check_ranges(settings: object, ranges: Mapping[str, tuple[float, float]], lowest: float = -LARGEST) -> None:
+    """Raise ValueError for a number outside its range, both ends included; without one it is finite and >= lowest."""
+    for name, value in vars(settings).items():
+        low, high = ranges.get(name, (lowest, LARGEST))
+        if isinstance(value, int | float) and not low <= value <= high:
             wanted = f"be a number from {low:g} up" if high > 1 else f"lie between {low:g} and {high:g}"
-            raise ValueError(f"{name}={value} must {wanted}")
+            raise ValueError(f"{name}={value} must {wanted if low > -LARGEST else 'be a finite number'}")
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,8 @@ class TrainingSettings:
     weights: LossWeights = field(default_factory=LossWeights)
 
     def __post_init__(self) -> None:
-        numbers = {name for name, value in vars(self).items() if isinstance(value, int | float)}
-        check_ranges(self, {name: (1 if name in COUNTS else 0, LARGEST) for name in numbers})
-        check_ranges(self.weights, dict.fromkeys(vars(self.weights), (0, LARGEST)))
+        check_ranges(self, dict.fromkeys(COUNTS, (1, LARGEST)), lowest=0)
+        check_ranges(self.weights, {}, lowest=0)
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas={self.betas} must be at least 0 and below 1")
         if self.mixed_precision not in ("no", "fp16", "bf16"):
