@@ -26,15 +26,15 @@ def test_export_and_import_give_the_same_texts_and_samples(store: FeedbackStore,
     lines = (tmp_path / "derxistin ş" / "metadata.csv").read_text(encoding="utf-8").splitlines()
     assert [line.partition("|")[2] for line in lines][1:4] == [texts[1], "Roj baş heval", "Şev baş"]
     other = FeedbackStore(tmp_path / "other")
-    imported = import_folder(other, tmp_path / "derxistin ş", contributor="Azad", consent=True)
-    assert imported.refused == {} and {each.contributor for each in imported} == {"Azad"}
+    imported, refused = import_folder(other, tmp_path / "derxistin ş", contributor="Azad", consent=True)
+    assert refused == {} and {each.contributor for each in imported} == {"Azad"}
 
     def content(of: FeedbackStore) -> list:
         alive = [each for each in of.corrections() if each.state != "withdrawn"]
         return sorted((each.text, each.digest, decode_take(of.sound(each))[0].tolist()) for each in alive)
 
     assert content(other) == content(store) and "Roj | baş\nheval" in [text for text, *_ in content(store)]
-    again = import_folder(other, tmp_path / "derxistin ş", contributor="Azad", consent=True)
+    again, _ = import_folder(other, tmp_path / "derxistin ş", contributor="Azad", consent=True)
     assert all(each.repeated for each in again) and len(other.corrections()) == 5
 
 
@@ -68,7 +68,7 @@ def test_what_cannot_be_imported_is_listed_and_the_rest_is_taken(
         (tmp_path / "lonely.txt").write_text(TEXT, encoding="utf-8")
     else:
         (tmp_path / form).write_bytes(b"\n".join(lines))
-    imported = import_folder(store, tmp_path, contributor="", consent=True)
+    imported, refused = import_folder(store, tmp_path, contributor="", consent=True)
     assert {each.text for each in imported} == {TEXT, OTHER}
     expected = {"long.wav": "letters and spaces", "bad.mp3": "cannot be decoded", "latin.wav": "not UTF-8"}
     expected |= (
@@ -76,8 +76,8 @@ def test_what_cannot_be_imported_is_listed_and_the_rest_is_taken(
         if form == "pairs"
         else {"gone.wav": "no audio", "../outside.wav": "path outside"}
     )
-    assert imported.refused.keys() == expected.keys()
-    assert [name for name, said in expected.items() if said not in imported.refused[name]] == []
+    assert refused.keys() == expected.keys()
+    assert [name for name, said in expected.items() if said not in refused[name]] == []
 
 
 def test_an_import_needs_consent_and_something_to_import(store: FeedbackStore, tmp_path: Path) -> None:

@@ -89,9 +89,9 @@ def export(options: argparse.Namespace) -> None:
 
 def import_folder(options: argparse.Namespace) -> int:
     about = {"contributor": options.contributor, "consent": options.consent}
-    imported = exchange.import_folder(FeedbackStore(), options.folder, **about)
-    _print(*imported)
-    for name, reason in imported.refused.items():
+    taken, refused = exchange.import_folder(FeedbackStore(), options.folder, **about)
+    _print(*taken)
+    for name, reason in refused.items():
         print(f"{name}: {reason}", file=sys.stderr)
-    print(f"{len(imported)} taken, {len(imported.refused)} refused")
-    return 1 if imported.refused else 0
+    print(f"{len(taken)} taken, {len(refused)} refused")
+    return 1 if refused else 0

@@ -14,13 +14,6 @@ from kurdtts_lib.feedback.store import FeedbackStore, need_consent
 from kurdtts_lib.feedback.takes import decode_take
 
 
-class ImportedCorrections(list[Correction]):
-    """The imported corrections, in the order of the files."""
-
-    refused: dict[str, str]
-    """The files that were not imported, and why."""
-
-
 def export(store: FeedbackStore, folder: Path) -> int:
     """Write the store's corrections and their audio to a new or empty folder; returns how many.
 
@@ -54,25 +47,28 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def import_folder(store: FeedbackStore, folder: Path, *, contributor: str, consent: bool) -> ImportedCorrections:
+def import_folder(
+    store: FeedbackStore, folder: Path, *, contributor: str, consent: bool
+) -> tuple[list[Correction], dict[str, str]]:
     """Submit every audio file of a folder with its text, read as a corpus is. Repeated, it stores nothing twice.
 
+    Returns the corrections, and by file name why the others were not imported.
+
     `name.txt` beside `name.wav` is preferred to a table: an exported table has lost line ends and `|`. Raises
-    FeedbackError or CorpusError if there is nothing to import, and FeedbackError as `submit` does. AudioError and
-    TextError of a file are not raised: they are in `refused` of the result.
+    FeedbackError or CorpusError if there is nothing to import, and FeedbackError as `submit` does.
     """
     need_consent(consent)
     if not folder.is_dir():
         raise FeedbackError(f"{folder} is no folder. Give the one with the WAV and TXT files.")
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     source = open_pairs(folder, files) or open_folder(folder, CorpusSettings())
-    imported = ImportedCorrections()
-    imported.refused = {}
+    taken: list[Correction] = []
+    refused: dict[str, str] = {}
     for clip in source.clips():
         try:
             if clip.reason != KEPT:
                 raise AudioError(f"This is left out: {clip.reason}.")
-            imported.append(store.submit(clip.audio, clip.sentence, contributor=contributor, consent=consent))
+            taken.append(store.submit(clip.audio, clip.sentence, contributor=contributor, consent=consent))
         except (AudioError, TextError) as error:
-            imported.refused[clip.name] = str(error)
-    return imported
+            refused[clip.name] = str(error)
+    return taken, refused

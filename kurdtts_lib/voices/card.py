@@ -71,6 +71,5 @@ class VoiceCard:
 
     def content(self) -> dict[str, Any]:
         """The content of `voice.json`, without what is not known or does not apply."""
-        values = {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
         always = ("faults", "parent")
-        return {name: value for name, value in values.items() if name in always or value not in (None, "", [], {})}
+        return {name: value for name, value in vars(self).items() if name in always or value not in (None, "", [], {})}

@@ -114,7 +114,12 @@ def finish_training(trainer: Trainer, profile: Profile, notify: Callable[[str], 
     base = load_voice(profile.base_voice)
     base.model.to(device=voice.model.device)  # type: ignore[call-arg]
     systems = {BEFORE: system_of(base), AFTER: system_of(voice)}
-    evaluation = evaluate(systems, sentences, progress=_stage_notifier(notify))
+
+    def announce(done: int, stage: str, of: int) -> None:
+        if done == 1:
+            notify(f"{stage[0].upper()}{stage[1:]}, {of} sentences ...")
+
+    evaluation = evaluate(systems, sentences, progress=announce)
     before, after = evaluation.metrics(BEFORE), evaluation.metrics(AFTER)
     parent = next(iter(registry.known([profile.base_voice])), None)
     faults = registry.faults_of(
@@ -158,18 +163,6 @@ def trained_card(trainer: Trainer, step: int, **facts: Any) -> VoiceCard:
         settings=describe(trainer.settings),
         **facts,
     )
-
-
-def _stage_notifier(notify: Callable[[str], None]) -> Callable[[int, str, int], None]:
-    """A progress callback that announces each stage once, not every sentence."""
-    announced: set[str] = set()
-
-    def progress(done: int, name: str, of: int) -> None:
-        if name not in announced:
-            announced.add(name)
-            notify(f"{name[0].upper()}{name[1:]}, {of} sentences ...")
-
-    return progress
 
 
 def _samples(evaluation: Evaluation) -> dict[str, np.ndarray]:

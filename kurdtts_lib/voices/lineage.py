@@ -4,7 +4,6 @@ Voices of one origin form a lineage: the chain of parents back to one base voice
 """
 
 import dataclasses
-import json
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,9 +37,6 @@ class Origin:
     """The folder of prepared data."""
     base_voice: str
     """A folder, or a name on the hub; empty: the profile's base voice."""
-
-    def json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=2) + "\n"
 
 
 def read_origin(folder: Path) -> Origin | None:
@@ -86,18 +82,16 @@ def check_profile(entry: "RegisteredVoice", profile: Profile) -> None:
     if entry.origin is None:
         return
     own = _profile_of(entry, entry.origin)
-    if profile.key != own.key:
-        raise VoiceError(
-            f"Voice {entry.version} was trained with the profile {own.key}, not {profile.key}. Take its own (in a "
-            "notebook by PROFILE; a command without --profile does it by itself), or choose another voice: `kurdtts "
-            "voices use NUMBER`."
-        )
-    if profile.prepared_dir.resolve() != own.prepared_dir.resolve():
-        raise VoiceError(
-            f"Voice {entry.version} was trained on {own.prepared_dir}, not on {profile.prepared_dir}. Take its own "
-            "data (a command without --data-dir does it by itself), or choose another voice: `kurdtts voices use "
-            "NUMBER`."
-        )
+    for what, trained, asked in (
+        ("with the profile", own.key, profile.key),
+        ("on the data in", own.prepared_dir.resolve(), profile.prepared_dir.resolve()),
+    ):
+        if asked != trained:
+            raise VoiceError(
+                f"Voice {entry.version} was trained {what} {trained}, not {asked}. Take its own (in a notebook by "
+                "PROFILE; a command without --profile and --data-dir does it by itself), or choose another voice: "
+                "`kurdtts voices use NUMBER`."
+            )
 
 
 def common_profile(entries: Iterable["RegisteredVoice"], asked: str | None, data_dir: Path | None) -> Profile:

@@ -6,6 +6,7 @@ those that were current before it.
 
 import dataclasses
 import hashlib
+import json
 import re
 import shutil
 import warnings
@@ -57,8 +58,7 @@ def models() -> Path:
 
 def voices() -> list[RegisteredVoice]:
     """All voices, the newest last. A folder without weights or without a readable card is not listed."""
-    current = _pointer().get("current")
-    found = []
+    current, found = _history()[-1:], []
     for folder in models().glob("voice-*"):
         match = FOLDER.fullmatch(folder.name)
         if not (match and (folder / CARD).is_file() and (folder / WEIGHTS).is_file()):
@@ -69,7 +69,7 @@ def voices() -> list[RegisteredVoice]:
             warnings.warn(f"{folder / CARD} cannot be read ({error}), so this voice is not listed.", stacklevel=2)
             continue
         found.append(
-            RegisteredVoice(int(match[1]), match[2], folder, card, int(match[1]) == current, read_origin(folder))
+            RegisteredVoice(int(match[1]), match[2], folder, card, int(match[1]) in current, read_origin(folder))
         )
     return sorted(found, key=lambda entry: entry.version)
 
@@ -90,11 +90,12 @@ def publish(
     """
     with locked(models()):  # another process that publishes waits, and gets the next number
         version = max(map(int, NUMBER.findall("\n".join(path.name for path in models().glob("*")))), default=0) + 1
-        card = dataclasses.replace(VoiceCard.of(voice.card), version=version)
-        card = dataclasses.replace(card, parent_sha256=_weights_hash(card.parent))
+        added = {"version": version, "parent_sha256": _weights_hash(voice.card.get("parent"))}
         if origin:
-            card = dataclasses.replace(card, profile=origin.profile)
-            texts = {**(texts or {}), LOCAL: origin.json()}
+            added["profile"] = origin.profile
+            local = json.dumps(dataclasses.asdict(origin), ensure_ascii=False, indent=2) + "\n"
+            texts = {**(texts or {}), LOCAL: local}
+        card = VoiceCard.of(voice.card | added)
         voice.card = card.content()
         save_voice(voice, models() / f"voice-{version:04d}-{name}", readme(card), samples, texts)
         if not card.faults:
@@ -135,15 +136,15 @@ def folder_of(source: str | Path | None) -> str:
     if source is None:
         return str(current().folder)
     name = str(source)
-    if re.search(r"^\.|[/\\]", name) or (not name.isdecimal() and name.strip() and Path(name).is_dir()):
+    if name.isdecimal():
+        return str(entry_of(int(name)).folder)
+    if re.search(r"^\.|[/\\]", name) or (name.strip() and Path(name).is_dir()):
         return name  # a folder, or OWNER/NAME on the hub
     found = named(name, voices())
     if len(found) == 1:
         return str(found[0].folder)
     if found:
         raise VoiceError(f"Several voices are called {name}. Give a number: {_numbers_of(found)}.")
-    if name.isdecimal():
-        raise VoiceError(f"There is no voice {name}. There are: {_numbers_of(voices())}.")
     raise VoiceError(
         f"There is no voice and no folder called {name!r}. `kurdtts voices` shows the voices; a name on the hub has an "
         "owner: OWNER/NAME."
@@ -189,10 +190,7 @@ def use(version: int) -> RegisteredVoice:
     chosen = entry_of(version)
     if chosen.faults:
         raise VoiceError(f"Voice {version} cannot become the current voice: {' '.join(chosen.faults)}")
-    pointer = _pointer()
-    if pointer.get("current") != version:
-        before = [old for old in [*pointer["before"], pointer["current"]] if old not in (None, version)]
-        write_json(models() / CURRENT, {"current": version, "before": before})
+    _write_history([*(old for old in _history() if old != version), version])
     return entry_of(version)
 
 
@@ -201,7 +199,7 @@ def rollback() -> RegisteredVoice:
     before = _before()
     if not before:
         raise VoiceError("There is no earlier voice to go back to.")
-    write_json(models() / CURRENT, {"current": before[-1], "before": before[:-1]})
+    _write_history(before)
     return entry_of(before[-1])
 
 
@@ -212,7 +210,7 @@ def back() -> int | None:
 
 def _before() -> list[int]:
     there = {entry.version for entry in voices() if not entry.faults}
-    return [version for version in _pointer()["before"] if version in there]
+    return [version for version in _history()[:-1] if version in there]
 
 
 def remove(entry: RegisteredVoice) -> bool:
@@ -223,9 +221,9 @@ def remove(entry: RegisteredVoice) -> bool:
     except (PermissionError, FileNotFoundError):
         return False
     shutil.rmtree(aside, ignore_errors=True)
-    pointer = _pointer()
-    if entry.version in pointer["before"]:  # the next voice may get this number again
-        write_json(models() / CURRENT, pointer | {"before": [old for old in pointer["before"] if old != entry.version]})
+    history = _history()
+    if entry.version in history[:-1]:  # the next voice may get this number again
+        _write_history([old for old in history if old != entry.version])
     return True
 
 
@@ -254,14 +252,19 @@ def faults_of(
     return faults
 
 
-def _pointer() -> dict:
+def _history() -> list[int]:
+    """The versions that were current, each once, the present one last."""
     path = models() / CURRENT
     if not path.is_file():
-        return {"current": None, "before": []}
+        return []
     try:
         pointer = read_json(path)
-        return {"current": pointer["current"], "before": list(pointer["before"])}
+        return [*pointer["before"], pointer["current"]]
     except (ValueError, KeyError, TypeError) as error:
         raise VoiceError(
             f"{path} cannot be read ({error}). Delete it, and choose a voice again: `kurdtts voices use NUMBER`."
         ) from error
+
+
+def _write_history(versions: Sequence[int]) -> None:
+    write_json(models() / CURRENT, {"current": versions[-1], "before": versions[:-1]})

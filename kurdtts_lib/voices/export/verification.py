@@ -14,7 +14,7 @@ import torch
 from kurdtts_lib.core.errors import VoiceError
 from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.evaluation import metrics
-from kurdtts_lib.voices.export.graph import SherpaGraph, SpeakingGraph
+from kurdtts_lib.voices.export.graph import SpeakingGraph
 from kurdtts_lib.voices.export.onnx_voice import graph_inputs
 from kurdtts_lib.voices.export.sherpa import speak_with_sherpa
 
@@ -72,19 +72,11 @@ def check_speaking(session: onnxruntime.InferenceSession, graph: SpeakingGraph, 
     return _check(graph, ids, lambda inputs: session.run(list(graph.outputs), inputs), (1.0, 1.0, 1.0, 0.0))
 
 
-def check_sherpa(session: onnxruntime.InferenceSession, graph: SpeakingGraph, ids: Sequence[list[int]]) -> Agreement:
-    """The same for a `SherpaGraph`, without noise, because it draws its own."""
+def check_sherpa(folder: Path, graph: SpeakingGraph, texts: Sequence[str], ids: Sequence[list[int]]) -> Agreement:
+    """The same for an exported `SherpaGraph`, spoken by the package sherpa-onnx; without noise: it draws its own.
 
-    def speak(inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-        scales = [np.array([value], dtype=np.float32) for value in (0.0, 1 / inputs["speed"], 0.0)]
-        values = [inputs["input_ids"], np.array([inputs["input_ids"].shape[1]]), *scales]
-        return [session.run(None, dict(zip(SherpaGraph.inputs, values, strict=True)))[0][0, 0]]
-
-    return _check(graph, ids, speak, (0.0,))
-
-
-def check_program(folder: Path, graph: SpeakingGraph, texts: Sequence[str], ids: Sequence[list[int]]) -> Agreement:
-    """The same, spoken by the package sherpa-onnx itself. ids: the token ids of `texts`."""
+    ids: the token ids of `texts`.
+    """
     texts_of = {tuple(row): text for row, text in zip(ids, texts, strict=True)}
 
     def speak(inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
