@@ -211,7 +211,7 @@ def test_a_store_that_another_program_holds_is_a_matter_of_waiting(
     with contextlib.closing(sqlite3.connect(home / "data" / "feedback" / database.NAME, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         for response in (served.submit(1), served.client.delete(f"/feedback/{id}")):
-            assert refusal(response) == (503, "store_locked") and int(response.headers["retry-after"]) > 0
+            assert refusal(response) == (503, "store_unusable") and int(response.headers["retry-after"]) > 0
             assert str(home) not in response.text
     assert served.submit(1).status_code == 201
 

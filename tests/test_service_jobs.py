@@ -200,21 +200,6 @@ def test_while_another_program_trains_none_is_started(served: Served, home: Path
     started(served)
 
 
-def test_another_programs_voice_or_log_is_not_taken_for_the_jobs(
-    served: Served, home: Path, make_voice: Callable[..., Voice]
-) -> None:
-    id = started(served)
-    other = home / "runs" / "feedback-other" / "log.jsonl"
-    other.parent.mkdir()
-    other.write_text(json.dumps({"step": 39, "text": "Of another training."}) + "\n", encoding="utf-8")
-    voice = make_voice()
-    voice.card = {"faults": [], "parent": None, "corrections": ["x"]}
-    registry.publish(voice, "test", lambda card: "")
-    assert (shown(served, id)["step"], shown(served, id)["message"]) == (7, "The best voice so far.")
-    write_text(home / "go", "fail")
-    assert (ended(served, id)["state"], ended(served, id)["result"]) == ("failed", None)
-
-
 def test_a_training_stops_when_it_is_asked_or_its_service_closes(trainer: None) -> None:
     with serving() as served:
         id = started(served)

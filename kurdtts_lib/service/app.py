@@ -2,14 +2,13 @@
 
 import contextlib
 import ipaddress
-import math
 import re
 import socket
 from collections.abc import AsyncIterator
 
 import uvicorn
 from anyio.to_thread import current_default_thread_limiter
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.cors import CORSMiddleware
@@ -18,7 +17,7 @@ from starlette.types import ASGIApp
 from kurdtts_lib import __version__
 from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.service import endpoints, middleware
-from kurdtts_lib.service.errors import ServiceError, add_handlers
+from kurdtts_lib.service.errors import add_handlers
 from kurdtts_lib.service.jobs import Jobs
 from kurdtts_lib.service.state import ServiceSettings, ServiceState
 
@@ -35,15 +34,6 @@ SHUTDOWN_SECONDS = 30
 
 def create_app(settings: ServiceSettings) -> ASGIApp:
     """The application; it writes to the home directory that is set now."""
-    limit = middleware.RateLimit()
-
-    async def limit_rate(request: Request) -> None:
-        """Raises ServiceError for too many POSTs, after the body: clients read a response only when all is sent."""
-        client = request.client.host if request.client else ""
-        if request.method == "POST" and (wait := math.ceil(limit.wait_seconds(client))):
-            message = f"Too many requests. Try again in {wait} s."
-            raise ServiceError(429, "too_many_requests", message, {"Retry-After": str(wait)})
-
     app = FastAPI(
         title="kurdtts",
         version=__version__,
@@ -52,7 +42,7 @@ def create_app(settings: ServiceSettings) -> ASGIApp:
         docs_url=None,  # FastAPI's documentation pages load their scripts from a CDN
         redoc_url=None,
         lifespan=_lifespan,
-        dependencies=[Depends(limit_rate)],
+        dependencies=[Depends(middleware.RateLimit())],
     )
     app.state.service = ServiceState(settings, Jobs(settings.profile))
     app.include_router(endpoints.router)
@@ -62,8 +52,7 @@ def create_app(settings: ServiceSettings) -> ASGIApp:
     _complete_description(app.openapi(), settings)
     # The middleware added last is the first to see a request.
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=settings.most_bytes)
-    inner, outer = (middleware.check_token, middleware.check_length), (middleware.check_host, middleware.check_origin)
-    app.add_middleware(middleware.Gate, settings=settings, checks=inner)
+    app.add_middleware(middleware.Gate, settings, middleware.check_token)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -73,7 +62,7 @@ def create_app(settings: ServiceSettings) -> ASGIApp:
             expose_headers=["Location", "Retry-After", "X-Request-Id"],
             allow_private_network=True,  # an allowed page on the web may call this machine
         )
-    app.add_middleware(middleware.Gate, settings=settings, checks=outer)
+    app.add_middleware(middleware.Gate, settings, middleware.check_host, middleware.check_origin)
     # Outermost: Starlette makes the response to an unexpected exception outside of all added middleware.
     return middleware.RequestLog(app)
 
@@ -155,11 +144,6 @@ def check(settings: ServiceSettings, host: str) -> None:
     for origin in settings.origins:
         if not ORIGIN.fullmatch(origin):
             raise KurdTTSError(f"{origin!r} is not the address of a web page's server. Write it like https://a.org.")
-    for proxy in settings.proxies:
-        try:
-            ipaddress.ip_network(proxy)
-        except ValueError as error:
-            raise KurdTTSError(f"{proxy!r} is not the address of a proxy. Write it like 127.0.0.1.") from error
 
 
 def _only_this_machine(host: str) -> bool:

@@ -13,23 +13,8 @@ from kurdtts_lib import __version__
 from kurdtts_lib.core.errors import VoiceError
 from kurdtts_lib.feedback.database import Correction
 from kurdtts_lib.feedback.takes import LONGEST_SECONDS, Finding, check_take, take_of
-from kurdtts_lib.service import collect
+from kurdtts_lib.service import collect, schemas
 from kurdtts_lib.service.errors import Failure, ServiceError, documented
-from kurdtts_lib.service.schemas import (
-    CheckedBody,
-    CorrectionBody,
-    FindingBody,
-    HealthBody,
-    JobBody,
-    JobStartedBody,
-    SentencesBody,
-    Short,
-    SpeechRequest,
-    SubmittedBody,
-    TtsRequest,
-    VoiceBody,
-    WithdrawnBody,
-)
 from kurdtts_lib.service.speech import MEDIA_TYPES, current_voice
 from kurdtts_lib.service.state import Shared
 from kurdtts_lib.voices import registry
@@ -65,10 +50,10 @@ def _content_type(request: Request, wanted: bytes, advice: str) -> dict[bytes, b
 @router.post(
     "/feedback",
     status_code=201,
-    response_model=SubmittedBody,
+    response_model=schemas.SubmittedBody,
     dependencies=[Depends(form_only)],
     responses={
-        200: {"model": SubmittedBody, "description": "It was there already"},
+        200: {"model": schemas.SubmittedBody, "description": "It was there already"},
         **documented(413, 415, 422, 429, 503),
     },
 )
@@ -78,8 +63,8 @@ def submit(
     audio: Annotated[UploadFile, File(description="WAV, FLAC, MP3 or OGG; 60 s at most. Its file name is not used")],
     text: Annotated[str, Form(description="What is said in it", min_length=1)],
     consent: Annotated[bool, Form(description="The speaker agrees that voices learn from it; needed")] = False,
-    voice: Annotated[Short, Form(description="The voice that said it wrong")] = "",
-    contributor: Annotated[Short, Form(description="Who speaks; never given back")] = "",
+    voice: Annotated[schemas.Short, Form(description="The voice that said it wrong")] = "",
+    contributor: Annotated[schemas.Short, Form(description="Who speaks; never given back")] = "",
 ) -> Correction:
     """Submit a recording of how a text is said right. Once the answer is here, it is safe on the disk."""
     if not consent:
@@ -97,38 +82,38 @@ def submit(
 # The response models leave out who spoke.
 
 
-@router.get("/feedback/{id}", response_model=CorrectionBody, responses=documented(404, 503))
+@router.get("/feedback/{id}", response_model=schemas.CorrectionBody, responses=documented(404, 503))
 def show(shared: Shared, id: str) -> Correction:
     """A correction as it is now."""
     return shared.store.get(id)
 
 
 @router.post("/feedback/train", status_code=202, responses=documented(409, 429, 503))
-def train(shared: Shared) -> JobStartedBody:
+def train(shared: Shared) -> schemas.JobStartedBody:
     """Let the current voice learn the accepted corrections: one training at a time, in its own process."""
-    return JobStartedBody(job=shared.jobs.start())
+    return schemas.JobStartedBody(job=shared.jobs.start())
 
 
-@router.post("/feedback/{id}/accept", response_model=CorrectionBody, responses=documented(404, 409, 429, 503))
+@router.post("/feedback/{id}/accept", response_model=schemas.CorrectionBody, responses=documented(404, 409, 429, 503))
 def accept(shared: Shared, id: str) -> Correction:
     """Let voices learn from a correction."""
     return shared.store.accept(id)
 
 
 @router.delete("/feedback/{id}", responses=documented(404, 503))
-def withdraw(shared: Shared, id: str) -> WithdrawnBody:
+def withdraw(shared: Shared, id: str) -> schemas.WithdrawnBody:
     """Remove a correction's sound, text and contributor. May be repeated."""
-    return WithdrawnBody(id=id, state="withdrawn", voices=shared.store.withdraw(id, "over HTTP"))
+    return schemas.WithdrawnBody(id=id, state="withdrawn", voices=shared.store.withdraw(id, "over HTTP"))
 
 
 @router.get("/jobs/{id}", responses=documented(404, 503))
-def job(shared: Shared, id: str) -> JobBody:
+def job(shared: Shared, id: str) -> schemas.JobBody:
     """How far a training is."""
     return shared.jobs.get(id)
 
 
 @router.delete("/jobs/{id}", status_code=202, responses=documented(404, 409, 503))
-def stop(shared: Shared, id: str) -> JobBody:
+def stop(shared: Shared, id: str) -> schemas.JobBody:
     """Ask a training to stop after its step. It keeps its checkpoint, and the next training goes on from there."""
     return shared.jobs.stop(id)
 
@@ -142,7 +127,7 @@ def _spoken(*media_types: str) -> dict[str, Any]:
 
 
 @router.post("/v1/audio/speech", **_spoken(*MEDIA_TYPES.values()))
-def speech(shared: Shared, request: SpeechRequest) -> Response:
+def speech(shared: Shared, request: schemas.SpeechRequest) -> Response:
     """Speak a text, in the form of OpenAI's speech service. The form pcm arrives clause by clause."""
     media_type = MEDIA_TYPES[request.response_format]
     if request.response_format == "pcm":
@@ -153,17 +138,17 @@ def speech(shared: Shared, request: SpeechRequest) -> Response:
 
 
 @router.post("/tts", **_spoken("audio/wav"))
-def tts(shared: Shared, request: TtsRequest) -> Response:
+def tts(shared: Shared, request: schemas.TtsRequest) -> Response:
     """Speak a text with the current voice, as WAV."""
     return Response(shared.speaker.speech("current", request.text, "wav", 1.0), media_type="audio/wav")
 
 
 @router.get("/voices", responses=documented(503))
-def voices(shared: Shared) -> list[VoiceBody]:
+def voices(shared: Shared) -> list[schemas.VoiceBody]:
     """All voices, the newest last."""
     tainted = shared.store.tainted_voices()
     return [
-        VoiceBody(
+        schemas.VoiceBody(
             version=entry.version,
             name=entry.name,
             voice=entry.folder.name,
@@ -177,14 +162,14 @@ def voices(shared: Shared) -> list[VoiceBody]:
 
 
 @router.get("/health", responses={400: {"model": Failure, "description": "Asks for another host"}})
-async def health() -> HealthBody:
+async def health() -> schemas.HealthBody:
     """Whether the service answers, and with which voice. Needs no token."""
     try:
         current = await asyncio.to_thread(current_voice)  # responds even while all other threads wait for the store
     except VoiceError as error:
         log.error("a voice: %s", error)
         current = {"voice": None, "why": "The list of voices cannot be read. The service's log says why."}
-    return HealthBody(ok=True, version=__version__, **current)
+    return schemas.HealthBody(ok=True, version=__version__, **current)
 
 
 @page.get("/collect", include_in_schema=False)
@@ -196,10 +181,10 @@ def show_page(shared: Shared) -> Response:
 
 
 @page.get("/collect/sentences", responses=documented(503))
-def sentences(shared: Shared) -> SentencesBody:
+def sentences(shared: Shared) -> schemas.SentencesBody:
     """Sentences to read aloud, those with the fewest takes first, and the voice that can be heard."""
     chosen = collect.fewest_first(shared.settings.sentences, shared.store.corrections())
-    return SentencesBody(sentences=chosen, **current_voice())
+    return schemas.SentencesBody(sentences=chosen, **current_voice())
 
 
 @page.post("/collect/check", dependencies=[Depends(form_only)], responses=documented(413, 415, 422, 429))
@@ -207,15 +192,15 @@ def check(
     shared: Shared,
     audio: Annotated[UploadFile, File(description="As for /feedback")],
     text: Annotated[str, Form(description="What is said in it", min_length=1)],
-) -> CheckedBody:
+) -> schemas.CheckedBody:
     """Check a take against its text; nothing of it is kept."""
     with shared.checking:
         checks = check_take(take_of(audio.file.read()), text)
-    return CheckedBody(seconds=checks.seconds, errors=_bodies(checks.errors), warnings=_bodies(checks.warnings))
+    return schemas.CheckedBody(seconds=checks.seconds, errors=_bodies(checks.errors), warnings=_bodies(checks.warnings))
 
 
-def _bodies(findings: list[Finding]) -> list[FindingBody]:
-    return [FindingBody(code=finding.code, message=finding) for finding in findings]
+def _bodies(findings: list[Finding]) -> list[schemas.FindingBody]:
+    return [schemas.FindingBody(code=finding.code, message=finding) for finding in findings]
 
 
 @page.get("/collect/{name}", include_in_schema=False)

@@ -14,7 +14,6 @@ from starlette.exceptions import HTTPException
 from kurdtts_lib.core.errors import (
     AudioError,
     FeedbackError,
-    KurdTTSError,
     NotFoundError,
     TakeError,
     TextError,
@@ -28,18 +27,18 @@ RETRY_SECONDS = 5
 
 # The HTTP status and the error code of each exception of the library.
 KINDS: dict[type[Exception], tuple[int, str]] = {
+    TakeError: (422, "unusable_take"),  # before AudioError, which it is one of
     AudioError: (415, "undecodable_audio"),
     TextError: (422, "bad_text"),
-    TakeError: (422, "unusable_take"),
     FeedbackError: (409, "not_now"),
-    TrainingError: (409, "training_impossible"),
+    TrainingError: (409, "training_runs"),
 }
 # The error code of each status of FastAPI and Starlette, and a message where theirs is not enough.
 CODES = {
     400: ("bad_request", "The request's body cannot be read: it is not whole, or not of its content type."),
     404: ("not_found", ""),
     405: ("wrong_method", ""),
-    413: ("too_large", "The body is too large."),
+    413: ("too_large", "The body is larger than the service allows (`kurdtts serve --max-mb`)."),
 }
 
 
@@ -99,7 +98,7 @@ def add_handlers(app: FastAPI) -> None:
     async def respond(request: Request, error: Exception) -> JSONResponse:
         return _as_response(error, request.state.request_id).response()
 
-    for kind in (HTTPException, RequestValidationError, KurdTTSError, Exception):
+    for kind in (HTTPException, RequestValidationError, VoiceError, *KINDS, Exception):
         app.add_exception_handler(kind, respond)
 
 
@@ -115,18 +114,14 @@ def _as_response(error: Exception, id: str) -> ServiceError:
             return ServiceError(422, "invalid", "; ".join(f"{place}: {message}" for place, message in places))
         case NotFoundError():
             return ServiceError(404, "not_found", "There is no correction with this id.")
-        case FeedbackError(__cause__=sqlite3.Error() | OSError() as cause):
+        case FeedbackError(__cause__=sqlite3.Error() | OSError()):
             log.error("request %s: the store: %s", id, error)  # names local files, but no client's data
-            if getattr(cause, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                message = "Another program uses the store. Nothing was changed; try again soon."
-                return unavailable("store_locked", message)
-            return unavailable("store_unusable", "The store cannot be written or read. The service's log says why.")
+            message = "The store is in use, or cannot be written or read: the service's log says which. Try again soon."
+            return unavailable("store_unusable", message)
         case VoiceError():
             log.error("request %s: a voice: %s", id, error)
             return unavailable("voice_unusable", "The voice cannot be loaded. The log says why.")
-    if kind := next((kind for kind in type(error).__mro__ if kind in KINDS), None):
-        return ServiceError(*KINDS[kind], str(error))
-    if isinstance(error, KurdTTSError):
-        log.error("request %s: %s", id, type(error).__name__)
-        return ServiceError(500, "failed", f"The service cannot do this now; its log says more at request {id}.")
+    for kind, (status, code) in KINDS.items():
+        if isinstance(error, kind):
+            return ServiceError(status, code, str(error))
     return ServiceError(500, "bug", f"Something went wrong inside the service; its log says more at request {id}.")

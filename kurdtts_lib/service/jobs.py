@@ -23,7 +23,6 @@ log = logging.getLogger("kurdtts.service")
 ID = re.compile(r"[0-9a-f]{32}")
 START = "job.json"
 OUTPUT = "output.log"
-TOKEN_VARIABLE = "KURDTTS_TOKEN"
 GONE = "The training ended without a result: killed, or the machine was switched off. A new one goes on from there."
 LAST_LINES = 3
 """Lines of the log that are quoted for a training that ended without a result."""
@@ -44,15 +43,12 @@ class Jobs:
         self.folder = home() / "runs" / "jobs"
 
     def start(self) -> str:
-        """Start a training; returns its id. Raises ServiceError (409) while one runs, here or in another program."""
+        """Start a training; returns its id. Raises TrainingError while one runs, here or in another program."""
         with self._lock:
             if self._process_runs():
-                raise ServiceError(409, "training_runs", "A training is running. GET /jobs/{id} tells how far it is.")
-            try:
-                with only_training():
-                    pass
-            except TrainingError as error:
-                raise ServiceError(409, "training_runs", str(error)) from error
+                raise TrainingError("A training is running. GET /jobs/{id} tells how far it is.")
+            with only_training():
+                pass
             self._id = uuid.uuid4().hex
             self._process = self._launch(self.folder / self._id)
             log.info("job %s: process %d", self._id, self._process.pid)
@@ -67,7 +63,7 @@ class Jobs:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE},
+                env={name: value for name, value in os.environ.items() if name != "KURDTTS_TOKEN"},
                 start_new_session=True,
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # Windows
             )

@@ -5,15 +5,17 @@ The log tells requests and errors, never anybody's recording, text or name.
 
 import hmac
 import logging
+import math
 import re
 import sys
 import time
 import traceback
 import uuid
-from collections import OrderedDict
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from fastapi import Request
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,20 +24,12 @@ from kurdtts_lib.service.errors import ServiceError
 from kurdtts_lib.service.state import ServiceSettings
 
 log = logging.getLogger("kurdtts.service")
-LONGEST_PATH = 200
-"""Characters of an address in the log."""
 TAIL_BYTES = 256
 """Bytes kept from the end of a body: more than the last line of a form, which has 76 characters at most."""
-DISCARDED_DIGITS = 7
-"""Of a refused body's Content-Length: below 10 MB the server reads and discards the rest for some seconds, so that the
-client gets the response. If the connection is closed before, the response is lost."""
 LOCAL_HOST = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?")
-BURST = 300
-"""Requests that one client may make at once: a school class behind one address, or a table of corrections."""
-PER_SECOND = 10.0
-"""Requests per second on average: 30 pupils who each hear, check and send a sentence in 12 s make 7.5."""
-CLIENTS = 10_000
-"""Addresses that are remembered, the most recent ones."""
+MOST_POSTS, WINDOW_SECONDS = 300, 30.0
+"""POSTs of one client in each window of time. 30 pupils behind one address who each hear, check and send a sentence in
+12 s make 225."""
 
 
 class PrivateFormatter(logging.Formatter):
@@ -68,41 +62,36 @@ class RequestLog:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        id, began = uuid.uuid4().hex[:12], time.perf_counter()
+        id, began, status = uuid.uuid4().hex[:12], time.perf_counter(), 0
         state = scope.setdefault("state", {})
         state |= {"request_id": id, "body_tail": b""}
-        status, bytes_in, bytes_out = 0, 0, 0
 
-        async def counted_receive() -> Message:
-            nonlocal bytes_in
+        async def watched_receive() -> Message:
             message = await receive()
-            body = message.get("body", b"")
-            bytes_in += len(body)
-            state["body_tail"] = (state["body_tail"] + body)[-TAIL_BYTES:]
+            state["body_tail"] = (state["body_tail"] + message.get("body", b""))[-TAIL_BYTES:]
             return message
 
-        async def counted_send(message: Message) -> None:
-            nonlocal status, bytes_out
+        async def watched_send(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", id.encode())]
-            bytes_out += len(message.get("body", b""))
             await send(message)
 
         try:
-            await self.app(scope, counted_receive, counted_send)
+            await self.app(scope, watched_receive, watched_send)
         finally:
             # Percent-encoded, as received: a decoded line break would start a forged line.
-            path = scope.get("raw_path", b"").decode("ascii", "replace")[:LONGEST_PATH]
+            path = scope.get("raw_path", b"").decode("ascii", "replace")
             milliseconds = 1000 * (time.perf_counter() - began)
-            line = "%s %s %s %d ms, %d bytes in, %d out, request %s"
-            log.info(line, scope["method"], path, status or "no answer", milliseconds, bytes_in, bytes_out, id)
+            line = "%s %s %s %d ms, request %s"
+            log.info(line, scope["method"], path, status or "no answer", milliseconds, id)
 
 
 class Gate:
     """Passes a request on if none of `checks` raises ServiceError, which is the response. Reads nothing of the body."""
 
-    def __init__(self, app: ASGIApp, settings: ServiceSettings, checks: tuple[Callable, ...]) -> None:
+    def __init__(self, app: ASGIApp, settings: ServiceSettings, *checks: Callable) -> None:
         self.app, self.settings, self.checks = app, settings, checks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -150,33 +139,28 @@ def check_token(settings: ServiceSettings, request: HTTPConnection) -> None:
     # Works for bytes of any value, in a time that does not depend on how many of them are right.
     right = hmac.compare_digest(given.strip().encode("latin-1"), settings.token.encode("utf-8"))
     if kind.lower() != "bearer" or not right:
-        refusal = {"WWW-Authenticate": "Bearer"}
-        if "transfer-encoding" in headers or len(headers.get("content-length", "")) > DISCARDED_DIGITS:
-            refusal["Connection"] = "close"  # the rest of the body is not read
-        raise ServiceError(401, "unauthorized", "A token is needed: Authorization: Bearer TOKEN.", refusal)
-
-
-def check_length(settings: ServiceSettings, request: HTTPConnection) -> None:
-    """The body's announced length: Starlette's limit responds to it in plain text. That one counts what arrives."""
-    length = request.headers.get("content-length", "0")
-    if not length.isdecimal() or len(length) > 18 or int(length) > settings.most_bytes:
-        megabytes = settings.most_bytes / 1_000_000
-        raise ServiceError(413, "too_large", f"The body is too large; {megabytes:g} MB are allowed.")
+        message = "A token is needed: Authorization: Bearer TOKEN."
+        raise ServiceError(401, "unauthorized", message, {"WWW-Authenticate": "Bearer"})
 
 
 class RateLimit:
-    """A bucket of tokens for each client: a request takes a token, and tokens are refilled over time."""
+    """At most `MOST_POSTS` POSTs of each client in a window of time: a dependency of all endpoints."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tokens, and when there were so many
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._end = 0.0
+
+    async def __call__(self, request: Request) -> None:
+        """Raises ServiceError for too many, after the body: clients read a response only when all is sent."""
+        client = request.client.host if request.client else ""
+        if request.method == "POST" and (wait := math.ceil(self.wait_seconds(client))):
+            message = f"Too many requests. Try again in {wait} s."
+            raise ServiceError(429, "too_many_requests", message, {"Retry-After": str(wait)})
 
     def wait_seconds(self, client: str) -> float:
-        """Take a token: 0 if there was one, else the seconds until there is one."""
-        now = self._clock()
-        tokens, filled = self._buckets.pop(client, (BURST, now))
-        tokens = min(BURST, tokens + PER_SECOND * (now - filled))
-        self._buckets[client] = (tokens - (tokens >= 1), now)  # at the end: most recent
-        if len(self._buckets) > CLIENTS:
-            self._buckets.popitem(last=False)
-        return 0.0 if tokens >= 1 else (1 - tokens) / PER_SECOND
+        """Count a request: 0 if it is allowed, else the seconds until the next window."""
+        now = time.monotonic()
+        if now >= self._end:
+            self._counts, self._end = Counter(), now + WINDOW_SECONDS
+        self._counts[client] += 1
+        return self._end - now if self._counts[client] > MOST_POSTS else 0.0
