@@ -1,6 +1,5 @@
 """The check proves what it says, and names the command that mends what is broken."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -9,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from starting import start
 
 from kurdtts_lib.audio import io
-from kurdtts_lib.cli import backend_check as backend_check
+from kurdtts_lib.cli import backend_check
 from kurdtts_lib.core.settings import REPOSITORY
 
 
@@ -27,25 +27,10 @@ def test_a_decoder_that_returns_noise_is_found(monkeypatch: pytest.MonkeyPatch) 
     assert not any(check.ok for check in backend_check.check_decoding())
 
 
-def broken_package(folder: Path, name: str) -> None:
-    (folder / name).mkdir(parents=True)
-    (folder / name / "__init__.py").write_text("raise OSError('libtorch_cuda.so: cannot open')\n", encoding="utf-8")
-
-
-def test_broken_package_gets_the_command_that_removes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken_package(tmp_path, "torchcodec")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    check = backend_check.check_unneeded_package("torchcodec")
-    assert not check.ok
-    assert "libtorch_cuda.so" in check.message
-    assert "pip uninstall -y torchcodec" in check.fix
-    assert backend_check.check_unneeded_package("kurdtts_no_such_package").ok
-
-
 def test_broken_torchcodec_does_not_stop_the_course(tmp_path: Path) -> None:
     """Reading, decoding and preparing the corpus work with a torchcodec on the path that cannot be imported."""
-    broken_package(tmp_path, "torchcodec")
+    (tmp_path / "torchcodec").mkdir()
+    (tmp_path / "torchcodec" / "__init__.py").write_text("raise OSError('libtorch_cuda.so: cannot open')\n", "utf-8")
     script = (
         "import dataclasses, pathlib, sys\n"
         "from kurdtts_lib.data.prepare import prepare\n"
@@ -102,52 +87,16 @@ def test_a_package_that_does_not_load_gets_one_line_with_its_command(
     assert lines[-1].startswith("OK   Microphone")
 
 
-@pytest.mark.parametrize(
-    ("macos", "machine", "ok", "said"),
-    [
-        ("13.6.1", "arm64", False, "PyTorch needs macOS 14 or newer"),
-        ("14.0", "arm64", True, "on macOS 14.0 arm64"),
-        ("15.2", "x86_64", False, "PyTorch needs Apple silicon"),
-    ],
-)
-def test_a_mac_that_has_no_pytorch_is_told_so(
-    monkeypatch: pytest.MonkeyPatch, macos: str, machine: str, ok: bool, said: str
-) -> None:
-    monkeypatch.setattr(backend_check.platform, "system", lambda: "Darwin")
-    monkeypatch.setattr(backend_check.platform, "machine", lambda: machine)
-    monkeypatch.setattr(backend_check.platform, "mac_ver", lambda: (macos, ("", "", ""), machine))
-    check = backend_check.check_python()
-    assert check.ok == ok and said in check.message and bool(check.fix) != ok
-
-
-@pytest.mark.parametrize(
-    ("cuda", "driver", "said", "fix"),
-    [
-        (None, "535.104.05", "without CUDA", "python start.py lab --torch cuda"),
-        ("13.0", "535.104.05", "the NVIDIA driver 535 is too old", "Update the driver"),
-        ("13.0", "590.10", "the NVIDIA driver 590 is here", "restart the computer"),
-        ("13.0", "", "the NVIDIA driver does not answer", "Update the driver"),
-    ],
-)
+@pytest.mark.parametrize(("cuda", "fix"), [(None, "python start.py lab --torch cuda"), ("13.0", "Update the driver")])
 def test_a_card_that_torch_cannot_use_gets_the_advice_that_helps(
-    monkeypatch: pytest.MonkeyPatch, cuda: str | None, driver: str, said: str, fix: str
+    monkeypatch: pytest.MonkeyPatch, cuda: str | None, fix: str
 ) -> None:
-    answer = subprocess.CompletedProcess([], 0 if driver else 9, f"{driver}\n", "")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.version, "cuda", cuda)
     monkeypatch.setattr(backend_check.shutil, "which", lambda name: name)
-    monkeypatch.setattr(backend_check.subprocess, "run", lambda *_, **__: answer)
     check = backend_check.check_gpu()
-    assert not check.ok and said in check.message and fix in check.fix
+    assert not check.ok and fix in check.fix
 
 
 def test_the_oldest_driver_is_that_of_the_set_up() -> None:
-    specification = importlib.util.spec_from_file_location("kurdtts_start", REPOSITORY / "start.py")
-    assert specification and specification.loader
-    start = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(start)
     assert backend_check.OLDEST_DRIVER == start.OLDEST_DRIVER
-
-
-def test_a_line_begins_with_ok_or_fix() -> None:
-    assert str(backend_check.Check("a", False, "b", "c")) == "FIX  a: b\n     -> c"

@@ -41,29 +41,21 @@ def test_failing_cell_is_raised_and_what_ran_before_is_kept(tmp_path: Path) -> N
     assert executed.cells[3].outputs == []
 
 
-def test_summary_shows_before_and_after_of_the_voices_card(tmp_path: Path) -> None:
-    names = ("mel_cepstral_distance", "mel_distance", "speaker_distance", "pitch", "loudness_difference_db")
-    before, after = ({name: base + i for i, name in enumerate(names)} for base in (10.25, 2.5))
+def test_summary_shows_what_the_training_and_the_corrections_did(home: Path) -> None:
+    def write(folder: str, card: dict) -> None:
+        write_json(home / "models" / folder / "voice.json", card)
+        (home / "models" / folder / "model.safetensors").touch()
+
+    before, after = ({name: base + i for i, name in enumerate(course.SHOWN)} for base in (10.25, 2.5))
     card = {"steps": 7, "training_clips": 90, "test_clips": 11, "before": before, "after": after}
-    card["likeness_baselines"] = {"same_voice": 0.05, "other_voices": 1.61}
-    write_json(tmp_path / "models" / "voice-0001-sample" / "voice.json", card)
-    text = course.summary(tmp_path)
+    write("voice-0001-sample", card | {"likeness_baselines": {"same_voice": 0.05, "other_voices": 1.61}})
+    text = course.summary(home)
     for shown in ("10.25", "2.50", "0.05", "1.61", "7 steps on 90 clips", "11 sentences", "samples", "start.py lab"):
         assert shown in text
     assert "corrections" not in text
-
-
-def test_summary_shows_what_the_corrections_did_beside_the_first_voice(tmp_path: Path) -> None:
-    figures = dict.fromkeys(
-        ("mel_cepstral_distance", "mel_distance", "speaker_distance", "pitch", "loudness_difference_db"), 9.87
-    )
-    card = {"steps": 7, "training_clips": 90, "test_clips": 11, "before": figures, "after": figures}
-    card["likeness_baselines"] = {"same_voice": 0.05, "other_voices": None}
-    write_json(tmp_path / "models" / "voice-0001-sample" / "voice.json", card)
     learned = {"data": "10 corrections", "held_out": {"before": 1.33, "after": 1.23}}
-    learned["elsewhere"] = {"before": 0.86, "after": 0.88}
-    write_json(tmp_path / "models" / "voice-0002-sample" / "voice.json", learned)
-    text = course.summary(tmp_path)
+    write("voice-0002-sample", learned | {"elsewhere": {"before": 0.86, "after": 0.88}})
+    text = course.summary(home)
     assert "10 corrections and became voice-0002-sample" in text and "7 steps on 90 clips" in text
     assert re.search(r"did not learn from +1\.33 +1\.23\n  ordinary sentences +0\.86 +0\.88\n", text)
 
@@ -80,7 +72,3 @@ def test_ctrl_c_ends_with_one_line_and_no_traceback() -> None:
     printed, complaints = child.communicate(timeout=600)
     assert (child.returncode, complaints) == (130, "")
     assert "Stopped." in printed
-
-
-def test_result_of_the_work_is_passed_on() -> None:
-    assert course.interruptible(lambda: 3) == 3

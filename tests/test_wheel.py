@@ -117,6 +117,6 @@ def test_extras_add_what_they_promise(programs: Path, wheel: Path, tmp_path: Pat
     assert refused.returncode == 1 and "pip install kurdtts[service]" in refused.stderr
 
     install(python, f"{wheel}[course]", f"torch=={torch}", *index)
-    modules = ("service.server", "service.app", "course", "widgets.recorder", "widgets.training_panel")
+    modules = ("service.app", "cli.course", "widgets.recorder", "widgets.training_panel")
     succeed(str(python), "-c", "; ".join(f"import kurdtts_lib.{module}" for module in modules))
     assert not [name for name in ("playwright", "mypy", "pytest") if (programs / name).exists()]

@@ -29,11 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KurdTTSError as error:
         message = str(error)
     except ModuleNotFoundError as error:
-        from kurdtts_lib.cli.backend_check import missing_package
-
-        message = missing_package(error) or ""
-        if not message:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "kurdtts_lib"):
             raise
+        extra = "service" if options.command == "serve" else "train"
+        message = f"This needs the packages of `pip install kurdtts[{extra}]` ({package} is not installed)."
     print(f"kurdtts {options.command}: {message}", file=sys.stderr)
     return 1
 

@@ -5,32 +5,18 @@ No package outside the standard library is imported at the top: the checks must 
 
 import argparse
 import importlib.metadata
-import importlib.util
 import io
 import platform
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from kurdtts_lib.core.errors import AudioError
 from kurdtts_lib.core.settings import REPOSITORY, is_checkout
 
-EXTRAS = {
-    "train": (
-        *("accelerate", "datasets", "huggingface_hub", "jinja2", "librosa", "llvmlite", "markupsafe", "matplotlib"),
-        *("numba", "onnx", "pandas", "pyarrow", "pystoi", "safetensors", "speechmos", "torch", "transformers"),
-    ),
-    "service": ("anyio", "fastapi", "pydantic", "python_multipart", "starlette", "uvicorn"),
-    "course": ("IPython", "anywidget", "ipywidgets", "nbclient", "nbconvert", "nbformat", "traitlets"),
-}
-"""The packages that this library imports, by the extra of `pip install kurdtts[...]` that installs them. All others
-come with kurdtts itself."""
 FULL_SIZE_GB = 6.0
 """Free GPU memory that fine-tuning the MMS voice needs at least."""
-OLDEST_MACOS = 14
-"""PyTorch's builds for macOS need it, and Apple silicon."""
 OLDEST_DRIVER = 580
 """The first NVIDIA driver that runs CUDA 13."""
 NEW_DRIVER = (
@@ -65,40 +51,12 @@ def run_checks() -> list[Check]:
     """All checks, in the order in which a user needs them."""
     note = "the browser asks for it; it works on localhost or https, not inside VS Code"
     return [
-        check_python(),
+        Check("Python", True, f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         check_disk(),
-        *_explained(check_decoding()),
-        # Not needed, but broken ones make other libraries fail
-        *map(check_unneeded_package, ("torchcodec", "torchaudio")),
-        *_explained(check_models()),
+        *(_broken(*AUDIO_PACKAGES) or check_decoding()),
+        *(_broken("torch") or check_models()),
         Check("Microphone", True, note),
     ]
-
-
-def missing_package(error: ModuleNotFoundError) -> str | None:
-    """One sentence with the extra to install; None for a package that no extra installs."""
-    package = (error.name or "").partition(".")[0]
-    extra = _extra_of(package)
-    return extra and f"This needs the packages of `pip install kurdtts[{extra}]` ({package} is not installed)."
-
-
-def _extra_of(package: str) -> str | None:
-    return next((extra for extra, packages in EXTRAS.items() if package in packages), None)
-
-
-def check_python() -> Check:
-    version, system, machine = platform.python_version(), platform.system(), platform.machine()
-    if system != "Darwin":
-        return Check("Python", True, f"{version} on {system} {machine}")
-    macos = platform.mac_ver()[0]
-    message = f"{version} on macOS {macos} {machine}"
-    if machine != "arm64":
-        fix = "Use a Mac with an M chip, and a Python that is made for it"
-        return Check("Python", False, f"{message}: PyTorch needs Apple silicon", fix)
-    if int(macos.split(".")[0]) < OLDEST_MACOS:
-        fix = "System Settings, General, Software Update"
-        return Check("Python", False, f"{message}: PyTorch needs macOS {OLDEST_MACOS} or newer", fix)
-    return Check("Python", True, message)
 
 
 def check_disk() -> Check:
@@ -107,30 +65,25 @@ def check_disk() -> Check:
     return Check("Disk", not fix, f"{free:.0f} GB free", fix)
 
 
-def _explained(checks: Iterable[Check]) -> Iterator[Check]:
-    """The lines of a check; if a package does not load, a line with the repair replaces the remaining ones."""
-    try:
-        yield from checks
-    except ImportError as error:
-        package = error.name or "Packages"
-        yield Check(package, False, f"does not load: {str(error).splitlines()[0][:300]}", _repair(package))
-
-
-def _load(module: str) -> None:
-    """Import `module`. Raises ImportError with the package's name, whatever a broken module raises."""
-    try:
-        importlib.import_module(module)
-    except (ImportError, OSError, AttributeError, RuntimeError, SyntaxError, ValueError) as error:
-        cause = error.__cause__ or error  # transformers hides the cause behind an error of its own
-        named = error.name if isinstance(error, ModuleNotFoundError) and error.name else module
-        raise ImportError(str(cause) or type(cause).__name__, name=named.split(".")[0]) from error
+def _broken(*modules: str) -> list[Check]:
+    """A line with the repair for the first of the modules that does not load; empty if all do."""
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except (ImportError, OSError, AttributeError, RuntimeError, SyntaxError, ValueError) as error:
+            named = error.name if isinstance(error, ModuleNotFoundError) and error.name else module
+            package = named.split(".")[0]
+            cause = error.__cause__ or error  # transformers hides the cause behind an error of its own
+            message = (str(cause) or type(cause).__name__).splitlines()[0][:300]
+            return [Check(package, False, f"does not load: {message}", _repair(package))]
+    return []
 
 
 def _repair(module: str) -> str:
     """The command that repairs a package that does not load."""
     packages = importlib.metadata.packages_distributions().get(module, [])
-    if not packages and not is_checkout() and (extra := _extra_of(module)):
-        return f'"{sys.executable}" -m pip install "kurdtts[{extra}]"'
+    if not packages and not is_checkout():
+        return f'"{sys.executable}" -m pip install "kurdtts[train]"'
     if module == "torch" or not packages:  # pip does not know which build of torch it was
         return (REDISTRIBUTABLE if sys.platform == "win32" and packages else "") + SET_UP_AGAIN
     version = importlib.metadata.version(packages[0])
@@ -139,8 +92,6 @@ def _repair(module: str) -> str:
 
 def check_decoding() -> Iterator[Check]:
     """Encode a tone in each format, decode it, and compare: more reliable than a version number."""
-    for package in AUDIO_PACKAGES:
-        _load(package)
     import numpy as np
     import soundfile
 
@@ -164,33 +115,11 @@ def check_decoding() -> Iterator[Check]:
         yield Check(f"Decoding {name}", similarity > 0.99, message, "" if similarity > 0.99 else _repair("soundfile"))
 
 
-def check_unneeded_package(package: str) -> Check:
-    if importlib.util.find_spec(package) is None:
-        return Check(package, True, "absent, as it should be")
-    remove = f'"{sys.executable}" -m pip uninstall -y {package}'
-    trial = _run(120, sys.executable, "-c", f"import {package}")
-    if trial is None:
-        return Check(package, False, "installed, but loading it takes longer than two minutes", remove)
-    if trial.returncode == 0:
-        return Check(package, True, "present and loads; the course does not use it")
-    reason = (trial.stderr.strip().splitlines() or [f"exit code {trial.returncode}"])[-1]
-    return Check(package, False, f"installed but broken ({reason[:200]})", remove)
-
-
-def _run(seconds: float, *command: str) -> subprocess.CompletedProcess[str] | None:
-    """The result of a command; None if it does not start, or takes longer."""
-    try:
-        return subprocess.run(command, timeout=seconds, capture_output=True, encoding="utf-8", errors="replace")
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-
-
-def check_models() -> Iterator[Check]:
+def check_models() -> list[Check]:
     """PyTorch with its GPU, and transformers with its VITS."""
-    _load("torch")
-    yield check_gpu()
-    _load("transformers.models.vits.modeling_vits")
-    yield Check("transformers", True, f"{importlib.metadata.version('transformers')}, with its VITS")
+    version = importlib.metadata.version
+    vits = _broken("transformers.models.vits.modeling_vits")
+    return [check_gpu(), *(vits or [Check("transformers", True, f"{version('transformers')}, with its VITS")])]
 
 
 def check_gpu() -> Check:
@@ -210,10 +139,5 @@ def check_gpu() -> Check:
     if torch.version.cuda is None:
         message = f"an NVIDIA driver is here, but torch {version} is the build without CUDA"
         return Check("GPU", False, message, "python start.py lab --torch cuda")
-    answer = _run(20, "nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
-    driver = answer.stdout.strip().split(".")[0] if answer and answer.returncode == 0 else ""
-    age = "does not answer"
-    if driver.isdecimal():
-        age = f"{driver} is too old" if int(driver) < OLDEST_DRIVER else f"{driver} is here"
-    message = f"the NVIDIA driver {age}; torch {version} cannot use the card and needs driver {OLDEST_DRIVER} or newer"
+    message = f"torch {version} cannot use the card here; it needs NVIDIA driver {OLDEST_DRIVER} or newer"
     return Check("GPU", False, message, NEW_DRIVER)

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,14 @@ from nbconvert import HTMLExporter
 from tqdm import tqdm
 
 from kurdtts_lib.cli.app import utf8_console
-from kurdtts_lib.core.files import read_json, write_text
+from kurdtts_lib.core.files import write_text
 from kurdtts_lib.core.settings import REPOSITORY
+from kurdtts_lib.evaluation.metrics import METRIC_DESCRIPTIONS
+from kurdtts_lib.voices import registry
+from kurdtts_lib.voices.registry import RegisteredVoice
 
 CELL_TIMEOUT_SECONDS = 4 * 3600
+SHOWN = ("mel_cepstral_distance", "mel_distance", "speaker_distance", "pitch", "loudness_difference_db")
 
 
 def run_notebook(source: Path, target: Path) -> None:
@@ -73,29 +77,23 @@ def run_course(folder: Path) -> int:
 
 def summary(folder: Path) -> str:
     """The run's results, from the cards of the fine-tuned voice and of the one trained on corrections."""
-    cards = {path.parent: read_json(path) for path in sorted((folder / "models").glob("voice-*/voice.json"))}
-    voice, card = next((voice, card) for voice, card in cards.items() if "likeness_baselines" in card)
-    likeness = card["likeness_baselines"]
-    rows = [
-        ("mel cepstral distance, dB (less is better)", "mel_cepstral_distance"),
-        ("mel distance (less is better)", "mel_distance"),
-        ("speaker distance (less is more alike) *", "speaker_distance"),
-        ("median pitch, Hz", "pitch"),
-        ("loudness against the recording, dB", "loudness_difference_db"),
-    ]
+    voices = registry.voices()
+    voice = next(one for one in voices if one.card.likeness_baselines)
+    card = voice.card
+    before, after, likeness = card.before or {}, card.after or {}, card.likeness_baselines or {}
     other = likeness["other_voices"]
     nearest = f"the nearest other speaker {other:.2f}" if other is not None else "no other speaker to compare with"
     return f"""
-Your voice was fine-tuned: {card["steps"]} steps on {card["training_clips"]} clips.
-Measured on {card["test_clips"]} sentences that it never saw, against the recordings of them:
+Your voice was fine-tuned: {card.steps} steps on {card.training_clips} clips.
+Measured on {card.test_clips} sentences that it never saw, against their recordings (distances: less is nearer):
 
-{_table([(title, card["before"][key], card["after"][key]) for title, key in rows])}
-  * for comparison: the same speaker's other sentences {likeness["same_voice"]:.2f}, {nearest}
-{_corrections(cards)}
-Listen to recording, before and after:  {voice / "samples"}
+{_table((METRIC_DESCRIPTIONS[name].title, before[name], after[name]) for name in SHOWN)}
+  for comparison, speaker distance of the same speaker's other sentences {likeness["same_voice"]:.2f}, {nearest}
+{_corrections(voices)}
+Listen to recording, before and after:  {voice.folder / "samples"}
 Read the notebooks with their results:  {folder / "01_backend_check.html"} and its neighbours
-The voice itself:                       {voice}
-Let it speak: kurdtts say "Roj baş" -o roj-bas.wav --voice "{voice}"
+The voice itself:                       {voice.folder}
+Let it speak: kurdtts say "Roj baş" -o roj-bas.wav --voice "{voice.folder}"
 
 The sample was read by a machine, so this voice sounds like one. Next:
   python start.py lab     and set PROFILE in the first cell of each notebook: "full" takes Kurmanji recordings from the
@@ -103,21 +101,18 @@ The sample was read by a machine, so this voice sounds like one. Next:
 """
 
 
-def _corrections(cards: dict[Path, dict]) -> str:
+def _corrections(voices: list[RegisteredVoice]) -> str:
     """The results of the newest voice trained on corrections; empty if there is none."""
-    learned = [(voice, card) for voice, card in cards.items() if card.get("held_out")]
-    if not learned:
-        return ""
-    voice, card = learned[-1]
-    rows = [("corrections that it did not learn from", "held_out"), ("ordinary sentences", "elsewhere")]
-    return f"""
-Then it learned {card["data"]} and became {voice.name}. Mel distance, less is nearer:
-
-{_table([(title, card[key]["before"], card[key]["after"]) for title, key in rows])}
-"""
+    for voice in reversed(voices):
+        card = voice.card
+        if card.held_out and card.elsewhere:
+            rows = [("corrections that it did not learn from", card.held_out), ("ordinary sentences", card.elsewhere)]
+            table = _table((title, change["before"], change["after"]) for title, change in rows)
+            return f"\nThen it learned {card.data} and became {voice.folder.name}. Mel distance:\n\n{table}\n"
+    return ""
 
 
-def _table(rows: list[tuple[str, float, float]]) -> str:
+def _table(rows: Iterable[tuple[str, float, float]]) -> str:
     lines = [f"  {title:44}{before:9.2f}{after:9.2f}" for title, before, after in rows]
     return "\n".join([f"  {'':44}{'before':>9}{'after':>9}", *lines])
 

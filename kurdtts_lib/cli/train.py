@@ -130,7 +130,6 @@ def stop_on_signals(alone: bool) -> Iterator[threading.Event]:
     A second signal is not caught if this process is `alone`; a launcher of several processes sends each one twice.
     """
     stop = threading.Event()
-    before = {number: signal.getsignal(number) for number in STOPPING}
 
     def restore() -> None:
         for number, handler in before.items():
@@ -146,8 +145,7 @@ def stop_on_signals(alone: bool) -> Iterator[threading.Event]:
         with contextlib.suppress(OSError):
             os.write(2, b"\nStopping after this step. Again: stop at once, and lose the steps since the last save.\n")
 
-    for number in before:
-        signal.signal(number, ask_to_stop)
+    before = {number: signal.signal(number, ask_to_stop) for number in STOPPING}
     try:
         yield stop
     finally:

@@ -52,7 +52,7 @@ def create_app(settings: ServiceSettings) -> ASGIApp:
     _complete_description(app.openapi(), settings)
     # The middleware added last is the first to see a request.
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=settings.most_bytes)
-    app.add_middleware(middleware.Gate, settings, middleware.check_token)
+    app.add_middleware(middleware.Gate, settings, middleware.check_token, middleware.check_length)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -113,9 +113,8 @@ def where_to_record(settings: ServiceSettings, host: str, port: int) -> str:
     token = "#token=TOKEN (in place of TOKEN the token)" if settings.token else ""
     return (
         f"Record here: {_address(here, port)}/collect{token}\n"
-        "Other devices, such as a phone: browsers give the microphone only to pages with https. Put a proxy "
-        f"with HTTPS in front of port {port} and open https://YOUR-ADDRESS/collect#token=TOKEN there; the service "
-        "needs a token then (README)."
+        "Other devices, such as a phone, need a proxy with HTTPS in front and the link "
+        "https://YOUR-ADDRESS/collect#token=TOKEN; the service needs a token then (README)."
     )
 
 

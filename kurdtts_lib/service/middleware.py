@@ -20,7 +20,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kurdtts_lib.service.collect import PATHS
-from kurdtts_lib.service.errors import ServiceError
+from kurdtts_lib.service.errors import CODES, ServiceError
 from kurdtts_lib.service.state import ServiceSettings
 
 log = logging.getLogger("kurdtts.service")
@@ -141,6 +141,12 @@ def check_token(settings: ServiceSettings, request: HTTPConnection) -> None:
     if kind.lower() != "bearer" or not right:
         message = "A token is needed: Authorization: Bearer TOKEN."
         raise ServiceError(401, "unauthorized", message, {"WWW-Authenticate": "Bearer"})
+
+
+def check_length(settings: ServiceSettings, request: HTTPConnection) -> None:
+    """The body's announced length: Starlette's limit, which counts what arrives, responds to it in plain text."""
+    if int(request.headers.get("content-length", 0)) > settings.most_bytes:
+        raise ServiceError(413, *CODES[413])
 
 
 class RateLimit:
