@@ -85,13 +85,13 @@ def raw_refusal(answer: bytes) -> tuple[int, str]:
     return int(head.split()[1]), json.loads(body)["error"]["code"]
 
 
-def form(boundary: str, *fields: tuple[str, str, bytes], end: bool = True) -> bytes:
+def form(boundary: str, *fields: tuple[str, str, bytes]) -> bytes:
     """A multipart body of (name, file name, content)."""
     body = b""
     for name, file_name, content in fields:
         about = f'form-data; name="{name}"' + (f'; filename="{file_name}"' if file_name else "")
         body += f"--{boundary}\r\nContent-Disposition: {about}\r\n\r\n".encode() + content + b"\r\n"
-    return body + (f"--{boundary}--\r\n".encode() if end else b"")
+    return body + f"--{boundary}--\r\n".encode()
 
 
 def head(length: int | None) -> bytes:

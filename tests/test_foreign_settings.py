@@ -10,7 +10,6 @@ import pytest
 from corpora import SOUNDS
 from transformers.utils import logging as transformers_logging
 
-from kurdtts_lib.core.files import ASIDE
 from kurdtts_lib.core.settings import CorpusSettings, home
 from kurdtts_lib.data.sources import read_corpus
 from kurdtts_lib.vits.voice import load_voice, save_voice
@@ -37,14 +36,6 @@ def bars_of_datasets() -> bool:
 def set_bars(transformers: bool, of_datasets: bool) -> None:
     (transformers_logging.enable_progress_bar if transformers else transformers_logging.disable_progress_bar)()
     (datasets.enable_progress_bars if of_datasets else datasets.disable_progress_bars)()
-
-
-def test_a_voice_whose_writer_died_is_loaded_from_where_it_is(tiny_voice, tmp_path):
-    save_voice(tiny_voice, tmp_path / "voice", "")
-    aside = tmp_path / f".voice-0123456789ab{ASIDE}"
-    (tmp_path / "voice").rename(aside)
-    assert load_voice(tmp_path / "voice").discriminator is not None
-    assert aside.is_dir() and not (tmp_path / "voice").exists()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows; a mapped drive is what they stand for")

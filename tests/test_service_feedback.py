@@ -25,6 +25,10 @@ from kurdtts_lib.service import state
 from kurdtts_lib.service.middleware import PrivateFormatter
 from kurdtts_lib.service.state import ServiceSettings
 
+FORM = {"Content-Type": "multipart/form-data; boundary=xyz"}
+FIELDS = ("text", "", TEXT.encode()), ("consent", "", b"true"), ("audio", "a.wav", wav())
+BODY = form("xyz", *FIELDS)
+
 
 @pytest.fixture
 def served(home: Path) -> Iterator[Served]:
@@ -137,7 +141,6 @@ def test_what_cannot_be_used_is_refused_and_leaves_nothing(served: Served, home:
 
 
 def test_another_content_type_is_refused(served: Served, home: Path) -> None:
-    body = form("xyz", ("audio", "a.wav", wav()), ("text", "", TEXT.encode()), ("consent", "", b"true"))
     for kind, expected in (
         ("application/json", (415, "wrong_content_type")),
         ("text/plain", (415, "wrong_content_type")),
@@ -146,47 +149,31 @@ def test_another_content_type_is_refused(served: Served, home: Path) -> None:
         ("multipart/form-data", (400, "bad_request")),
         ("multipart/form-data; boundary=other", (400, "bad_request")),
     ):
-        response = served.client.post("/feedback", content=body, headers={"Content-Type": kind})
+        response = served.client.post("/feedback", content=BODY, headers={"Content-Type": kind})
         assert refusal(response) == expected, kind
     assert nothing_stored(home)
 
 
-def test_a_body_that_is_too_large_is_refused_by_its_header_alone(served: Served, home: Path) -> None:
-    # Not one byte of the body is sent: the answer can come only from the header.
-    assert raw_refusal(served.raw(head(1_000_001))) == (413, "too_large")
-    assert raw_refusal(served.raw(head(10**19 - 1)))[0] == 413
-    assert nothing_stored(home)
-
-
-def test_a_body_without_a_length_is_counted(served: Served, home: Path) -> None:
-    begun = form("xyz", ("text", "", TEXT.encode()), ("consent", "", b"true"), end=False)
-    begun += b'--xyz\r\nContent-Disposition: form-data; name="audio"; filename="a"\r\n\r\n' + wav()
+def test_a_body_that_is_too_large_is_refused_by_its_header_or_where_it_has_none_by_counting(
+    served: Served, home: Path
+) -> None:
+    for length in (1_000_001, 10**19 - 1):  # not one byte of the body is sent
+        assert raw_refusal(served.raw(head(length))) == (413, "too_large")
     # One byte too many, and more is announced: the answer can come only from counting.
-    large = begun + bytes(1_000_001 - len(begun))
-    assert raw_refusal(served.raw(head(None), f"{len(large) + 1:x}\r\n".encode(), large, close=False)) == (
-        413,
-        "too_large",
-    )
+    large = BODY + bytes(1_000_001 - len(BODY))
+    pieces = (head(None), f"{len(large) + 1:x}\r\n".encode(), large)
+    assert raw_refusal(served.raw(*pieces, close=False)) == (413, "too_large")
     assert nothing_stored(home)
-    kind = {"Content-Type": "multipart/form-data; boundary=xyz"}
-    whole = iter((begun, b"\r\n--xyz--\r\n"))
-    assert served.client.post("/feedback", content=whole, headers=kind).status_code == 201
+    assert served.client.post("/feedback", content=iter((BODY[:999], BODY[999:])), headers=FORM).status_code == 201
 
 
-def test_a_length_that_is_not_true_stores_nothing(served: Served, home: Path) -> None:
-    fields = ("text", "", TEXT.encode()), ("consent", "", b"true"), ("audio", "a.wav", wav())
-    body = form("xyz", *fields)
-    assert b" 400 " in served.raw(head(len(body) - 500), body).splitlines()[0], "says less than it is"
-    answer = served.raw(head(len(body) + 500), body)  # says more, and the connection is closed
+def test_a_body_that_is_shorter_or_longer_than_it_says_stores_nothing(served: Served, home: Path) -> None:
+    assert b" 400 " in served.raw(head(len(BODY) - 500), BODY).splitlines()[0], "says less than it is"
+    answer = served.raw(head(len(BODY) + 500), BODY)  # says more, and the connection is closed
     assert answer == b"" or b" 400 " in answer.splitlines()[0]
-    assert nothing_stored(home)
-
-
-def test_a_connection_that_breaks_in_the_middle_stores_nothing(served: Served, home: Path) -> None:
-    body = form("xyz", ("text", "", TEXT.encode()), ("consent", "", b"true"), ("audio", "a.wav", wav()))
-    for length, share in itertools.product((len(body), None), (0.0, 0.1, 0.5, 0.999)):
-        piece = body[: round(share * len(body))]
-        data = piece if length else f"{len(body):x}\r\n".encode() + piece
+    for length, share in itertools.product((len(BODY), None), (0.0, 0.1, 0.5, 0.999)):
+        piece = BODY[: round(share * len(BODY))]
+        data = piece if length else f"{len(BODY):x}\r\n".encode() + piece
         with socket.create_connection(("127.0.0.1", served.port), timeout=600) as connection:
             connection.sendall(head(length) + data)
     assert served.client.get("/health").status_code == 200, "the service is well"
@@ -194,13 +181,11 @@ def test_a_connection_that_breaks_in_the_middle_stores_nothing(served: Served, h
 
 
 def test_a_form_whose_end_is_missing_is_not_taken_for_a_whole_one(served: Served, home: Path) -> None:
-    fields = ("audio", "a.wav", wav()), ("text", "", TEXT.encode()), ("consent", "", b"true")
-    body = form("xyz", *fields, ("contributor", "", "Şîlan".encode()))
+    body = form("xyz", *FIELDS, ("contributor", "", "Şîlan".encode()))
     cut = body[: body.rindex(b"lan")]  # only the name is cut, which nothing else would notice
-    kind = {"Content-Type": "multipart/form-data; boundary=xyz"}
-    assert refusal(served.client.post("/feedback", content=cut, headers=kind)) == (400, "cut_off")
+    assert refusal(served.client.post("/feedback", content=cut, headers=FORM)) == (400, "cut_off")
     assert nothing_stored(home)
-    assert served.client.post("/feedback", content=body, headers=kind).status_code == 201
+    assert served.client.post("/feedback", content=body, headers=FORM).status_code == 201
 
 
 def test_a_store_that_another_program_holds_is_a_matter_of_waiting(

@@ -25,11 +25,12 @@ log = logging.getLogger("kurdtts.service")
 RETRY_SECONDS = 5
 """When to try again while another program holds the store: its writes take milliseconds, its backups seconds."""
 
-# The HTTP status and the error code of each exception of the library.
+# The HTTP status and the error code of each exception of the library; the first that fits, so subclasses come first.
 KINDS: dict[type[Exception], tuple[int, str]] = {
-    TakeError: (422, "unusable_take"),  # before AudioError, which it is one of
+    TakeError: (422, "unusable_take"),
     AudioError: (415, "undecodable_audio"),
     TextError: (422, "bad_text"),
+    NotFoundError: (404, "not_found"),
     FeedbackError: (409, "not_now"),
     TrainingError: (409, "training_runs"),
 }
@@ -112,8 +113,6 @@ def _as_response(error: Exception, id: str) -> ServiceError:
         case RequestValidationError():  # FastAPI's own response repeats the request: texts, names
             places = ((".".join(map(str, each["loc"][1:])) or "body", each["msg"]) for each in error.errors())
             return ServiceError(422, "invalid", "; ".join(f"{place}: {message}" for place, message in places))
-        case NotFoundError():
-            return ServiceError(404, "not_found", "There is no correction with this id.")
         case FeedbackError(__cause__=sqlite3.Error() | OSError()):
             log.error("request %s: the store: %s", id, error)  # names local files, but no client's data
             message = "The store is in use, or cannot be written or read: the service's log says which. Try again soon."
