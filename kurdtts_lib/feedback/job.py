@@ -61,8 +61,8 @@ def reported(folder: Path | None) -> Iterator[JobReport]:
             raise TrainingError(f"The job in {folder} has ended. Start another one.")
         try:
             yield report
-        except KurdTTSError as error:
-            report.end("failed", str(error))
+        except Exception as error:
+            report.end("failed", str(error) if isinstance(error, KurdTTSError) else repr(error))
             raise
 
 

@@ -24,8 +24,6 @@ ID = re.compile(r"[0-9a-f]{32}")
 START = "job.json"
 OUTPUT = "output.log"
 GONE = "The training ended without a result: killed, or the machine was switched off. A new one goes on from there."
-LAST_LINES = 3
-"""Lines of the log that are quoted for a training that ended without a result."""
 
 
 def training_command(profile: str | None, folder: Path) -> list[str]:
@@ -92,7 +90,7 @@ class Jobs:
         try:
             with FileLock(folder / LOCK, timeout=0):
                 if not (folder / RESULT).is_file():
-                    JobReport(folder).end("failed", f"{GONE} {_last_lines(folder / OUTPUT)}".strip())
+                    JobReport(folder).end("failed", GONE)
         except Timeout:
             return True
         return False
@@ -109,10 +107,3 @@ class Jobs:
         """Ask the training that this service started to stop: closing it should leave the machine idle."""
         if self._process_runs():
             (self.folder / self._id / STOP).touch()
-
-
-def _last_lines(output: Path) -> str:
-    """The last lines of a program's output; of a progress bar its last state."""
-    text = output.read_text(encoding="utf-8", errors="replace") if output.is_file() else ""
-    lines = [line.strip() for line in re.split(r"[\r\n]+", text) if line.strip()]
-    return " ".join(lines[-LAST_LINES:])[-1000:]

@@ -24,8 +24,6 @@ from kurdtts_lib.service.errors import CODES, ServiceError
 from kurdtts_lib.service.state import ServiceSettings
 
 log = logging.getLogger("kurdtts.service")
-TAIL_BYTES = 256
-"""Bytes kept from the end of a body: more than the last line of a form, which has 76 characters at most."""
 LOCAL_HOST = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?")
 MOST_POSTS, WINDOW_SECONDS = 300, 30.0
 """POSTs of one client in each window of time. 30 pupils behind one address who each hear, check and send a sentence in
@@ -53,7 +51,7 @@ def start_logging() -> None:
 
 
 class RequestLog:
-    """Logs one line per request, with an id that the client gets as `X-Request-Id`; keeps the end of the body."""
+    """Logs one line per request, with an id that the client gets as `X-Request-Id`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -63,13 +61,7 @@ class RequestLog:
             await self.app(scope, receive, send)
             return
         id, began, status = uuid.uuid4().hex[:12], time.perf_counter(), 0
-        state = scope.setdefault("state", {})
-        state |= {"request_id": id, "body_tail": b""}
-
-        async def watched_receive() -> Message:
-            message = await receive()
-            state["body_tail"] = (state["body_tail"] + message.get("body", b""))[-TAIL_BYTES:]
-            return message
+        scope.setdefault("state", {})["request_id"] = id
 
         async def watched_send(message: Message) -> None:
             nonlocal status
@@ -79,7 +71,7 @@ class RequestLog:
             await send(message)
 
         try:
-            await self.app(scope, watched_receive, watched_send)
+            await self.app(scope, receive, watched_send)
         finally:
             # Percent-encoded, as received: a decoded line break would start a forged line.
             path = scope.get("raw_path", b"").decode("ascii", "replace")
