@@ -251,23 +251,6 @@ def test_a_stream_that_nobody_hears_to_its_end_gives_its_place_back(
         del chunks
 
 
-def test_only_two_voices_stay_loaded_and_without_their_discriminators(
-    add: Callable[..., int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loads: list[str] = []
-
-    def load(folder: Path) -> Voice:
-        loads.append(folder.name[:10])
-        return load_voice(folder)
-
-    monkeypatch.setattr(speech, "load_voice", load)
-    speaker = Speaker()
-    for version in (add(), add(), 1, add(), 1, 3, 2):
-        speaker.speech(str(version), "roj", "wav", 1.0)
-    assert loads == [f"voice-000{version}" for version in (1, 2, 3, 2)]
-    assert speech._load(registry.entry_of(2)).discriminator is None
-
-
 def test_minutes_of_speech_and_samples_beyond_full_scale_are_encoded_whole() -> None:
     noise = np.random.default_rng(0).normal(scale=0.5, size=16_000 * 120).astype(np.float32)
     for form in speech.MEDIA_TYPES:
