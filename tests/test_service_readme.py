@@ -4,8 +4,10 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +24,6 @@ from kurdtts_lib.vits.voice import Voice
 from kurdtts_lib.voices import registry
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-PAGE = "http://localhost:8999"
-"""Another origin than the service's, and one to which a browser gives the microphone."""
 TRAINER = """
 import pathlib, sys
 from kurdtts_lib.feedback.job import reported
@@ -43,12 +43,23 @@ def example(language: str, served: Served) -> str:
 
 
 @pytest.fixture
-def served(home: Path, make_audible_voice: Callable[..., Voice], monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+def page() -> Iterator[str]:
+    """A page of another origin than the service's: a list of files."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://localhost:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def served(
+    home: Path, page: str, make_audible_voice: Callable[..., Voice], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Served]:
     monkeypatch.setattr(jobs, "training_command", lambda _, folder: [sys.executable, "-c", TRAINER, str(folder)])
     voice = make_audible_voice()
     voice.card = {"faults": [], "parent": None}
     registry.publish(voice, "test", lambda card: "")
-    with serving(ServiceSettings(origins=(PAGE,))) as service:
+    with serving(ServiceSettings(origins=(page,))) as service:
         yield service
 
 
@@ -77,15 +88,14 @@ def test_the_curl_example_submits_and_speaks(served: Served, tmp_path: Path) -> 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 @pytest.mark.slow
-def test_the_javascript_example_sends_what_the_microphone_heard(served: Served, tmp_path: Path) -> None:
+def test_the_javascript_example_sends_what_the_microphone_heard(served: Served, page: str, tmp_path: Path) -> None:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     (tmp_path / "mic.wav").write_bytes(encoded(syllables(20.0, pitch=200.0, rate=48_000), 48_000, "WAV"))
     flags = [*FLAGS, f"--use-file-for-fake-audio-capture={tmp_path / 'mic.wav'}"]
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
         tab = browser.new_page()
-        tab.route(f"{PAGE}/**", lambda route: route.fulfill(content_type="text/html", body="<!doctype html>"))
-        tab.goto(PAGE)
+        tab.goto(page)
         tab.add_script_tag(content=example("js", served))
         answer = tab.evaluate("submit('Roj baş, heval.', 2.5)")
         refused = tab.evaluate("submit('روژ', 0.5).catch((error) => error.message)")
