@@ -14,8 +14,7 @@ from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.data.dataset import Clip
 from kurdtts_lib.data.sources import corpus_table
 from kurdtts_lib.data.speakers import speaker_name
-from kurdtts_lib.widgets import clip_browser
-from kurdtts_lib.widgets.clip_browser import ClipBrowser
+from kurdtts_lib.widgets.clip_browser import ClipBrowser, clip_html
 
 COUNT = 23
 
@@ -85,19 +84,18 @@ def test_a_damaged_clip_shows_its_reason_and_the_next_one_plays(browser: ClipBro
     browser.list.value = 3
     assert 'role="alert"' not in browser.view.value and heard(browser) == 3
     clip = Clip(name="../a.wav", sentence="Roj baş", reason="path outside the corpus")
-    markup = clip_browser.clip_html(clip, browser.clips.iloc[0], audio)
+    markup = clip_html(clip, browser.clips.iloc[0], audio)
     assert "path outside the corpus" in markup and "<audio" not in markup
 
 
-def test_a_clip_has_its_sentence_its_speakers_name_and_a_picture_with_words(browser: ClipBrowser) -> None:
+def test_a_clip_has_its_sentence_its_speakers_name_and_a_picture_and_a_saved_notebook_keeps_it(
+    browser: ClipBrowser,
+) -> None:
     browser.list.value = 3
     markup = browser.view.value
     assert '<span lang="kmr">&lt;b&gt;Mala&lt;/b&gt; 3 e</span>' in markup, "shown, never obeyed"
     assert speaker_name("id1", keep=False) in markup and "id1" not in markup
     assert re.search(r'<img [^>]*alt="Mel spectrogram of clip 3, 0.4 s"', markup)
-
-
-def test_a_saved_notebook_keeps_the_list_and_the_chosen_clip(browser: ClipBrowser) -> None:
     bundle, _ = browser._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in bundle
     static = str(bundle["text/html"])

@@ -39,7 +39,7 @@ pytestmark = needs_browser
 slow = pytest.mark.slow
 SOUND = played(20)
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<style>:root {color-scheme: light dark} body {margin: 8px}</style><link rel="stylesheet" href="recorder.css">
+<style>:root {color-scheme: light dark} body {margin: 8px}</style><link rel="stylesheet" href="widgets.css">
 <div id="here"></div><script type="module">
 import { mountPanel } from "./panel.js";
 const wish = new URLSearchParams(location.search);

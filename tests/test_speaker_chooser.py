@@ -43,12 +43,10 @@ def settings(tmp_path: Path) -> CorpusSettings:
 @pytest.fixture
 def figures() -> pandas.DataFrame:
     """One examined clip each; the one of the last speaker has no voice."""
-    firsts = np.cumsum([0, *(count for count, _, _ in PEOPLE.values())])[:-1]
-    rows = [
-        (first, speaker_name(client_id, False), 6.0, pitch, 1.0, -20.0, 30.0, "" if pitch > 0 else "no voice found")
-        for first, (client_id, (_, pitch, _)) in zip(firsts, PEOPLE.items(), strict=True)
-    ]
-    return pandas.DataFrame(rows, columns=["number", "speaker", "seconds", *MEASURED, "reason"])
+    counts, pitches, _ = zip(*PEOPLE.values(), strict=True)
+    table = pandas.DataFrame({"number": np.cumsum([0, *counts[:-1]]), "speaker": [A, B, C, D, E], "seconds": 6.0})
+    table[[*MEASURED]] = [[pitch, 1.0, -20.0, 30.0] for pitch in pitches]
+    return table.assign(reason=["", "", "", "", "no voice found"])
 
 
 @pytest.fixture
@@ -69,9 +67,7 @@ def test_a_preset_ticks_its_speakers_and_becomes_the_setting(
     chooser.presets.value = preset
     assert ticked(chooser) == expected and set(chooser.chosen) == set(expected)
     assert chooser.settings.speaker == preset and chooser.line == f'speaker="{preset}"'
-    assert (
-        f"{len(expected)} speaker" in chooser.status.value and f"{minutes:.1f} usable minutes" in chooser.status.value
-    )
+    assert re.search(f"{len(expected)} speakers?, {minutes:.1f} usable minutes", chooser.status.value)
 
 
 def test_a_group_below_its_minutes_says_so_and_speakers_beyond_the_boxes_are_counted_and_reached_by_all(
@@ -109,23 +105,20 @@ def test_boxes_make_names_of_the_choice_and_the_line_means_the_same_speakers(
     assert chooser.settings.speaker == "group" and ticked(chooser) == [A, B, C]
 
 
-def test_each_speaker_with_a_voice_can_be_heard(chooser: SpeakerChooser) -> None:
+def test_each_speaker_with_a_voice_can_be_heard_and_ids_are_names_only_where_they_are_kept(
+    chooser: SpeakerChooser, settings: CorpusSettings, audio: AudioSettings, figures: pandas.DataFrame
+) -> None:
     assert set(chooser.listen) == {A, B, C, D}, "in the clip of the last no voice was found"
     chooser.listen[C].click()
     assert "<audio" in chooser.sound.value and C in chooser.sound.value and "Ez &lt;cc&gt; me 0" in chooser.sound.value
     assert ticked(chooser) == [A], "listening chooses nobody"
-
-
-def test_ids_are_names_only_where_they_are_kept(
-    chooser: SpeakerChooser, settings: CorpusSettings, audio: AudioSettings, figures: pandas.DataFrame
-) -> None:
+    assert list(chooser.boxes) == [A, B, C, D, E] and not set(PEOPLE) & set(chooser.table.index)
     secret = dataclasses.replace(settings, keep_client_ids=True)
     by_id = figures.assign(speaker=list(PEOPLE))
     kept = SpeakerChooser(secret, audio, corpus_table(secret), by_id)
     kept.listen["bb"].click()
     kept.boxes["bb"].value = True
     assert kept.line == 'speaker="aa,bb"' and "bb" in kept.sound.value
-    assert list(chooser.boxes) == [A, B, C, D, E] and not set(PEOPLE) & set(chooser.table.index)
 
 
 def test_a_saved_notebook_keeps_table_choice_and_plot(chooser: SpeakerChooser) -> None:

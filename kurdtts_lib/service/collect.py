@@ -20,7 +20,7 @@ FILES = {
     path.name: path
     for path in (
         *(OWN / name for name in ("collect.css", "collect.js", "icon.svg", "service.js", "words.json")),
-        *(RECORDER / name for name in ("capture.js", "labels.json", "panel.js", "recorder.css")),
+        *(RECORDER / name for name in ("capture.js", "labels.json", "panel.js", "widgets.css")),
     )
 }
 """By the name in the address `/collect/NAME`. No path is built from a client's input."""

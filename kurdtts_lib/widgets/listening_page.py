@@ -10,7 +10,7 @@ from kurdtts_lib.evaluation.listening.store import FORMAT
 STATIC = Path(__file__).absolute().parent / "static"
 LABELS: dict[str, dict[str, str]] = read_json(STATIC / "listening_labels.json")
 """All texts that the test shows, by language. A speaker can correct the file without programming."""
-FILES = ("listening.js", "listening_page.js", "listening.css")
+FILES = ("listening.js", "listening_page.js", "widgets.css")
 MARK = "kurdtts-listening-test.txt"
 ABOUT = """A blind listening test. Give this whole folder, and a code, to each listener: they open index.html, listen,
 and send back the file answers-CODE.json, which their browser saves at the end. The folder does not tell which voice is

@@ -21,7 +21,7 @@ class ListeningWidget(Shown, anywidget.AnyWidget):
     """
 
     _esm = "\n".join((STATIC / name).read_text(encoding="utf-8") for name in ("listening.js", "listening_widget.js"))
-    _css = STATIC / "listening.css"
+    _css = STATIC / "widgets.css"
     _labels = traitlets.Dict().tag(sync=True)
     _language = traitlets.Unicode().tag(sync=True)
     _code = traitlets.Unicode().tag(sync=True)

@@ -38,7 +38,7 @@ class Recorder(anywidget.AnyWidget):
     """
 
     _esm = module_source()
-    _css = STATIC / "recorder.css"
+    _css = STATIC / "widgets.css"
     _sentence = traitlets.Unicode().tag(sync=True)
     _round = traitlets.Int(0).tag(sync=True)
     """Incremented with each sentence: a take says to which round it belongs."""

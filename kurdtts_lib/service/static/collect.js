@@ -203,7 +203,7 @@ function troubleText() {
 
 function box(said, kind, lang = language) {
   const line = document.createElement("p");
-  Object.assign(line, { className: `box ${kind}`, textContent: said, lang });
+  Object.assign(line, { className: `kurdtts-box ${kind}`, textContent: said, lang });
   return line;
 }
 

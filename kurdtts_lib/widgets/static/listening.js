@@ -18,7 +18,7 @@ class ListeningView {
   constructor(el, labels, language, shell) {
     Object.assign(this, { labels, language, shell });
     // in Jupyter single keys are commands of the notebook
-    this.root = this.#make("section", { class: "kurdtts-listening", tabindex: 0, "data-lm-suppress-shortcuts": "true" });
+    this.root = this.#make("section", { class: "kurdtts kurdtts-listening", tabindex: 0, "data-lm-suppress-shortcuts": "true" });
     this.root.onkeydown = (event) => this.#key(event);
     this.audio = new Audio();
     this.audio.onended = () => this.#ended();
@@ -31,7 +31,7 @@ class ListeningView {
   /** The first page: what it is about, and the code. */
   begin(code) {
     const field = this.#make("input", { class: "kurdtts-code", autocomplete: "off", spellcheck: "false", value: code });
-    const start = this.#button("kurdtts-next", this.#words("start"), () => this.#open(field.value.trim().toUpperCase()));
+    const start = this.#button("kurdtts-main", this.#words("start"), () => this.#open(field.value.trim().toUpperCase()));
     const other = Object.keys(this.labels).find((name) => name !== this.language);
     const change = this.#button("kurdtts-language", this.#words("language"), () => {
       this.language = other;
@@ -104,7 +104,7 @@ class ListeningView {
       choice.dataset.value = value;
       return choice;
     });
-    this.forward = this.#button("kurdtts-next", this.#words("next"), () => this.chosen !== null && answer(this.chosen));
+    this.forward = this.#button("kurdtts-main", this.#words("next"), () => this.chosen !== null && answer(this.chosen));
     const [number, count] = progress;
     const text = this.#words("progress", { number, count });
     const bar = this.#make("progress", { max: count, value: number - 1, "aria-label": text });
@@ -112,7 +112,7 @@ class ListeningView {
       this.#make("div", { class: "kurdtts-row" }, bar, this.#make("span", { class: "kurdtts-progress" }, text)),
       this.#make("h3", { tabindex: -1 }, this.#words(question)),
       this.#make("div", { class: "kurdtts-row" }, ...this.players),
-      this.#make("div", { class: "kurdtts-answers", role: "group", "aria-label": this.#words("answers") }, ...this.choices),
+      this.#make("div", { class: "kurdtts-row", role: "group", "aria-label": this.#words("answers") }, ...this.choices),
       this.#make("div", { class: "kurdtts-row" }, this.forward),
       this.#make("p", { class: "kurdtts-keys" }, this.#words("keys")),
     ]);

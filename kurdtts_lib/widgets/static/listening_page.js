@@ -27,7 +27,7 @@ class PageListening {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([content], { type: "application/json" }));
     link.download = `answers-${code}.json`;
-    link.className = "kurdtts-download";
+    link.className = "kurdtts-button kurdtts-main";
     link.textContent = words("download");
     const help = document.createElement("p");
     help.textContent = words("send_back");

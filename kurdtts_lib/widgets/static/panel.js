@@ -17,12 +17,12 @@ function build(labels, language) {
     element.append(...children);
     return element;
   };
-  const button = (name) => make("button", { type: "button", class: `kurdtts-${name}` });
+  const button = (name) => make("button", { type: "button", class: name });
   const parts = {
     read: make("p", { class: "kurdtts-read" }, labels.read),
     sentence: make("p", { class: "kurdtts-sentence", lang: "kmr" }),
-    record: button("record"),
-    play: button("play"),
+    record: button("kurdtts-record kurdtts-main"),
+    play: button("kurdtts-play"),
     file: make("input", { type: "file", accept: ".wav,.flac,.mp3,.ogg,audio/*" }),
     bar: make("div", { class: "kurdtts-bar" }),
     levelText: make("span", { class: "kurdtts-level-text", "aria-hidden": "true" }),
@@ -34,10 +34,10 @@ function build(labels, language) {
   const range = { "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": 0, "aria-valuetext": labels.level_silent };
   parts.meter = make("div", { class: "kurdtts-meter", role: "meter", "aria-label": labels.level, ...range }, parts.bar);
   // the browser's own words ("no file chosen") are hidden: they come in its language, and after an upload they are wrong
-  parts.upload = make("label", { class: "kurdtts-upload" }, parts.file, labels.upload);
+  parts.upload = make("label", { class: "kurdtts-upload kurdtts-button" }, parts.file, labels.upload);
   parts.root = make(
     "section",
-    { class: "kurdtts-recorder", lang: language, tabindex: 0, "aria-label": labels.recorder, ...NO_SHORTCUTS },
+    { class: "kurdtts kurdtts-recorder", lang: language, tabindex: 0, "aria-label": labels.recorder, ...NO_SHORTCUTS },
     parts.read,
     parts.sentence,
     make("div", { class: "kurdtts-row" }, parts.record, parts.play, parts.time),
