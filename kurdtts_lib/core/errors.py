@@ -37,14 +37,11 @@ class TextError(KurdTTSError):
     """Text that the voice cannot speak, or a language table or a lexicon that is invalid."""
 
     def __init__(self, message: str, reason: TextReason | None = None, characters: str = "") -> None:
-        super().__init__(message, reason, characters)
+        super().__init__(message)
         self.reason = reason
         """Category of the fault, for counting; None if the sentence is not at fault."""
         self.characters = characters
         """The characters without a reading, each once."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 class CorpusError(KurdTTSError):
