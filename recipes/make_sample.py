@@ -8,17 +8,14 @@ are identical: every random choice is seeded with SEED and the row's number.
 """
 
 import argparse
-import contextlib
 import csv
 import hashlib
 import io
-import json
 import subprocess
 import sys
 import tempfile
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +23,9 @@ import numpy as np
 import soundfile
 import soxr
 from datasets import Audio, Dataset, disable_progress_bars
+
+from kurdtts_lib.core.errors import KurdTTSError
+from kurdtts_lib.core.files import atomic_path, write_json
 
 SEED = 20_240_321
 SAMPLING_RATE = 32_000  # Hz, the rate of the hub data set
@@ -45,10 +45,6 @@ FAULTS = (
     "too_few_votes", "down_voted", "undecodable", "silent", "too_long", "digits",
     "abbreviation", "nfd", "foreign_script", "duplicate", "stereo",
 )  # fmt: skip
-
-
-class SampleError(Exception):
-    """An error of the recipe, as a plain sentence for its user."""
 
 
 @dataclass(frozen=True)
@@ -88,16 +84,16 @@ def read_sentences(path: Path) -> list[dict[str, str]]:
         reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         rows = list(reader)
     if reader.fieldnames != COLUMNS:
-        raise SampleError(f"{path}: the columns are {reader.fieldnames}, expected {COLUMNS}.")
+        raise KurdTTSError(f"{path}: the columns are {reader.fieldnames}, expected {COLUMNS}.")
     for line, row in enumerate(rows, start=2):
         speaker, fault, sentence = (row[column] or "" for column in COLUMNS)
         where = f"{path}, line {line}"
         if speaker not in SPEAKERS:
-            raise SampleError(f"{where}: unknown speaker {speaker!r}; known: {', '.join(SPEAKERS)}.")
+            raise KurdTTSError(f"{where}: unknown speaker {speaker!r}; known: {', '.join(SPEAKERS)}.")
         if fault and fault not in FAULTS:
-            raise SampleError(f"{where}: unknown fault {fault!r}; known: {', '.join(FAULTS)}.")
+            raise KurdTTSError(f"{where}: unknown fault {fault!r}; known: {', '.join(FAULTS)}.")
         if not sentence or not unicodedata.is_normalized("NFC", sentence):
-            raise SampleError(f"{where}: the sentence is empty or not in Unicode form NFC: {sentence!r}.")
+            raise KurdTTSError(f"{where}: the sentence is empty or not in Unicode form NFC: {sentence!r}.")
     return rows
 
 
@@ -110,13 +106,13 @@ def read_aloud(text: str, speaker: Speaker) -> np.ndarray:
         try:
             subprocess.run(command, input=text.encode("utf-8"), capture_output=True, check=True)
         except FileNotFoundError:
-            raise SampleError(
+            raise KurdTTSError(
                 "The program espeak-ng was not found. Install the package espeak-ng "
                 "(Debian, Ubuntu: sudo apt install espeak-ng; macOS: brew install espeak-ng)."
             ) from None
         except subprocess.CalledProcessError as error:
             message = error.stderr.decode("utf-8", errors="replace").strip()
-            raise SampleError(f"espeak-ng ended with {error.returncode} at {text!r}: {message}") from error
+            raise KurdTTSError(f"espeak-ng ended with {error.returncode} at {text!r}: {message}") from error
         waveform, rate = soundfile.read(wav, dtype="float32")
     waveform = soxr.resample(waveform, rate, SAMPLING_RATE)
     loud = np.flatnonzero(np.abs(waveform) > 0.005 * np.abs(waveform).max())
@@ -208,26 +204,13 @@ def count_faults(rows: list[dict[str, str]]) -> dict:
     }
 
 
-@contextlib.contextmanager
-def replaced_at_end(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; it becomes `path` if the block ends without an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def write_corpus(rows: list[dict[str, str]], output: Path) -> None:
     """Write the Parquet file and faults.json to `output`."""
     plain = Dataset.from_list(make_clips(rows))
     clips = plain.cast_column("path", Audio(sampling_rate=SAMPLING_RATE))  # a cast does not re-encode
-    with replaced_at_end(output / "data" / "train-00000-of-00001.parquet") as path:
+    with atomic_path(output / "data" / "train-00000-of-00001.parquet") as path:
         clips.to_parquet(path)
-    with replaced_at_end(output / "faults.json") as path:
-        path.write_text(json.dumps(count_faults(rows), indent=2) + "\n", encoding="utf-8", newline="\n")
+    write_json(output / "faults.json", count_faults(rows))
 
 
 def main() -> int:
@@ -238,7 +221,7 @@ def main() -> int:
     try:
         rows = read_sentences(SENTENCES)
         write_corpus(rows, output)
-    except SampleError as error:
+    except KurdTTSError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     print(f"{len(rows)} clips written under {output}")

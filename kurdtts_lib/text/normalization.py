@@ -157,7 +157,7 @@ def _read_spans(text: str, composed: str, plain: str, small: str, lexicon: Mappi
         if address := re.search(pattern, composed):
             raise TextError(
                 f"{address.group()!r} in {_short(text)} has no one reading ({name}). Write it as you would say it.",
-                TextReason(name),
+                next(reason for reason in TextReason if reason == name),
             )
     digit = re.search("[0-9]", plain) is not None
     for pattern, read, needs_digit in RULES:
