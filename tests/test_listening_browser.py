@@ -109,7 +109,7 @@ def test_a_listener_answers_from_the_disk_goes_on_after_a_reload_and_sends_a_fil
 
     store = ListeningStore(tmp_path / "store")
     store.keep(key)
-    assert import_answers(store, file) == (key.test, code, 10, 10, 10)
+    assert import_answers(store, file).startswith(f"{code}: 10 of 10 answers, 10 of them new")
     kept = {each.trial.item: each for each in store.answers(key.test)}
     fifth = key.plan(code)[4]
     assert (kept[fifth.item].answer, kept[fifth.item].plays) == (3, 2)
@@ -117,19 +117,6 @@ def test_a_listener_answers_from_the_disk_goes_on_after_a_reload_and_sends_a_fil
         assert (kept[place.item].answer, kept[place.item].plays) == (sharp(WORTH)("mos", place), 1)
     table = results(store).everybody.table
     assert table["MOS"]["voice-a"] > table["MOS"]["voice-b"] + 1
-
-
-def test_the_folder_does_not_tell_who_speaks(page: Any, made: tuple[ListeningTest, Path]) -> None:
-    test, folder = made
-    for code in test.key.plans:
-        page.goto((folder / "index.html").as_uri())
-        start(page, code)
-        page.locator('[data-state="item"]').wait_for()
-    told = [page.content(), page.evaluate("() => JSON.stringify(window.kurdttsListening)")]
-    told += [path.name for path in folder.rglob("*")]
-    told += [path.read_text(encoding="utf-8") for path in folder.iterdir() if path.is_file()]
-    secrets = [*test.key.systems, *test.key.sentences, "anchor", "spoilt"]
-    assert len(told) > 20 and not [(secret, text[:80]) for secret in secrets for text in told if secret in text]
 
 
 @pytest.mark.slow

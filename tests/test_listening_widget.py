@@ -87,6 +87,9 @@ def test_the_folder_is_whole_and_takes_no_place_of_other_files(test: ListeningTe
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert '<html lang="kmr">' in page and "http" not in page and 'type="module"' not in page
     assert {path.stem for path in (folder / "audio").iterdir()} == set(test.sounds)
+    told = "".join(path.read_text(encoding="utf-8") for path in folder.iterdir() if path.is_file())
+    assert all(code in told for code in test.key.plans), "it tells no system and no sentence"
+    assert not [one for one in (*test.key.systems, *test.key.sentences, "anchor", "spoilt") if one in told]
     assert all(sound[:4] == b"RIFF" and sound[34] == 16 for sound in test.sounds.values()), "sixteen bits"
     assert (folder / "listening.js").read_bytes() == (STATIC / "listening.js").read_bytes()
     other = tmp_path / "other"

@@ -1,9 +1,7 @@
 """Metrics that ask more: recognisers in miniature, copies of recordings, and a guess at the rate it knows."""
 
-import dataclasses
 import functools
 import json
-import types
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +14,12 @@ from speechlike import syllables
 from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
 from kurdtts_lib.core.settings import AudioSettings
-from kurdtts_lib.data import dnsmos as dnsmos_module
-from kurdtts_lib.evaluation.evaluate import SystemSpeech, resynthesise
-from kurdtts_lib.evaluation.held_out import HeldOut, LikenessBaselines
-from kurdtts_lib.evaluation.metrics import Reference
+from kurdtts_lib.evaluation.evaluate import resynthesise
 from kurdtts_lib.evaluation.optional_metrics import (
     MMS_LANGUAGE,
     character_error_rate,
-    comparable,
     edit_distance,
     load_recogniser,
-    optional_metrics,
     stoi,
 )
 from kurdtts_lib.vits.mel import linear_spectrogram
@@ -63,14 +56,11 @@ def test_edits_are_the_fewest_changes(first: str, second: str) -> None:
         ("du hezar", "2000", 0.0),  # both as they are said
         ("na", "na na na", 3.0),
         ("roj baş", "roj شاش", 3 / 7),  # letters that are not Kurmanji's count as wrong
+        ("ez", "Ez 1.2.3, SÊV", 10 / 2),  # what has no reading is still compared: "ez 1 2 3 sêv"
     ],
 )
 def test_the_rate_counts_letters_as_they_are_spoken(text: str, heard: str, rate: float) -> None:
     assert character_error_rate(text, heard) == pytest.approx(rate)
-
-
-def test_what_has_no_reading_is_still_compared() -> None:
-    assert comparable("Ez 1.2.3, SÊV") == "ez 1 2 3 sêv"
 
 
 def save_recogniser(folder: Path, vocabulary: dict, **changes: object) -> Wav2Vec2ForCTC:
@@ -117,34 +107,15 @@ def test_a_recogniser_hears_what_its_frames_say_and_one_of_many_languages_is_set
         model = save_recogniser(folder, {"eng": other, MMS_LANGUAGE: VOCABULARY}, adapter_attn_dim=4)
         torch.manual_seed(9)
         adapter = {name: torch.randn_like(weight) for name, weight in model._get_adapters().items()}
+        save_file(adapter, folder / f"adapter.{MMS_LANGUAGE}.safetensors", {"format": "pt"})
         silent = {name: 0 * weight for name, weight in adapter.items()}
-        for language, weights in (("eng", silent), (MMS_LANGUAGE, adapter)):
-            save_file(weights, folder / f"adapter.{language}.safetensors", {"format": "pt"})
+        save_file(silent, folder / "adapter.eng.safetensors", {"format": "pt"})
         model.load_state_dict(adapter, strict=False)
     else:
         model = save_recogniser(folder, VOCABULARY)
     sound = np.random.default_rng(1).normal(0, 0.1, RATE).astype(np.float32)
     heard, expected = load_recogniser(str(folder))(sound, RATE), heard_by_hand(model, sound)
     assert len(expected) >= 2 and " ".join(heard.split()) == " ".join(expected.split())
-
-
-def test_a_guess_is_asked_at_16_khz_and_the_error_rate_is_that_of_the_sentence(
-    audio: AudioSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def run(sound: np.ndarray, sr: int) -> dict[str, float]:
-        assert sr == 16_000 and np.abs(sound).max() <= 1 and len(sound) == pytest.approx(32_000, abs=16)
-        return {"ovrl_mos": 2.75, "sig_mos": 9.0}
-
-    monkeypatch.setattr(dnsmos_module, "load_dnsmos", lambda: types.SimpleNamespace(run=run))
-    audio = dataclasses.replace(audio, sampling_rate=24_000)
-    too_loud = 1.5 * np.sin(np.arange(48_000) / 20).astype(np.float32)
-    reference = Reference([too_loud], [], audio)
-    speech = SystemSpeech(
-        "x", None, [too_loud], HeldOut(["roj baş"], 1, reference, LikenessBaselines(0, None), "x", False)
-    )
-    extras, left_out = optional_metrics(audio, lambda waveform, rate: "roj bas")
-    scores = {one.name: one.score(speech, 0) for one in extras if one.of_speech}
-    assert scores == {"dnsmos": 2.75, "character_error_rate": pytest.approx(1 / 7)} and left_out == {}
 
 
 @pytest.fixture
@@ -169,17 +140,9 @@ def test_a_copy_is_the_decoded_mean_of_the_posterior_and_changes_no_random_numbe
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_another_recording_has_another_copy(audible_voice: Voice, recording: np.ndarray, audio: AudioSettings) -> None:
-    other = resynthesise(audible_voice, syllables(1.0, 220, seed=5).astype(np.float32), audio)
-    assert np.abs(resynthesise(audible_voice, recording, audio) - other).max() > 1e-4
-
-
 def test_stoi_is_one_for_the_same_and_falls_with_noise(recording: np.ndarray) -> None:
     noise = np.random.default_rng(0).normal(size=len(recording)).astype(np.float32)
     clean, little, much = (stoi(recording, recording + level * noise, RATE) for level in (0.0, 0.05, 0.5))
     assert clean == pytest.approx(1, abs=1e-6) and clean > little + 0.02 and little > much + 0.1
-
-
-def test_stoi_of_too_little_sound_is_not_defined() -> None:
     short = syllables(0.3, seed=1).astype(np.float32)
-    assert np.isnan(stoi(short, short, RATE))
+    assert np.isnan(stoi(short, short, RATE)), "it is not defined for too little sound"

@@ -37,12 +37,10 @@ def take_answers(options: argparse.Namespace) -> int:
     store, refused = ListeningStore(), 0
     for path in options.files:
         try:
-            taken = import_answers(store, path)
+            print(import_answers(store, path))
         except ListeningError as error:
             print(error, file=sys.stderr)
             refused += 1
-            continue
-        print(f"{taken.code}: {taken.answers} of {taken.expected} answers, {taken.new} of them new (test {taken.test})")
     print(f"{len(options.files) - refused} files taken, {refused} refused")
     return 1 if refused else 0
 

@@ -24,15 +24,8 @@ def spectrograms(waveforms: Mapping[str, np.ndarray], audio: AudioSettings) -> F
     )
     for axes, (label, mel) in zip(rows[:, 0], mels.items(), strict=True):
         length = mel.shape[1] * audio.hop_length / audio.sampling_rate
-        axes.imshow(
-            mel,
-            origin="lower",
-            aspect="auto",
-            cmap="magma",
-            vmin=-9,
-            vmax=1,
-            extent=(0, length, 0, audio.n_mels),
-        )
+        extent = (0, length, 0, audio.n_mels)
+        axes.imshow(mel, origin="lower", aspect="auto", cmap="magma", vmin=-9, vmax=1, extent=extent)
         axes.set(title=label, ylabel="mel band", xlim=(0, seconds))
     rows[-1, 0].set_xlabel("seconds")
     plt.close(figure)
@@ -51,17 +44,13 @@ def curves(points: Mapping[str, Sequence[tuple[int, float]]], title: str) -> Fig
 
 def before_after(metrics: pandas.DataFrame) -> Figure:
     """One small panel per metric with one bar per voice. metrics: rows are metrics, columns voices."""
-    figure, panels = plt.subplots(
-        1, len(metrics), figsize=(2.7 * len(metrics), 2.8), squeeze=False, layout="constrained"
-    )
+    figure, panels = _grid(len(metrics), len(metrics), 2.4)
     colours = [ORANGE, BLUE, GREEN, PURPLE][: metrics.shape[1]]
-    for axes, (metric, row) in zip(panels[0], metrics.iterrows(), strict=True):
+    for axes, (metric, row) in zip(panels, metrics.iterrows(), strict=True):
         axes.bar_label(axes.bar(row.index, row.to_numpy(dtype=float), color=colours), fmt="%.2f")
         axes.set_title(str(metric), fontsize=10)
-        axes.spines[["top", "right"]].set_visible(False)
         axes.margins(y=0.15)
         axes.tick_params(axis="x", rotation=20)
-    plt.close(figure)
     return figure
 
 
@@ -95,7 +84,7 @@ def intervals(
     return figure
 
 
-def _grid(count: int, columns: int, height: float, title: str) -> tuple[Figure, list[Axes]]:
+def _grid(count: int, columns: int, height: float, title: str = "") -> tuple[Figure, list[Axes]]:
     """A figure with `count` small panels, `columns` in a row, each `height` inches high."""
     rows = max(1, -(-count // columns))
     figure, grid = plt.subplots(rows, columns, figsize=(11, height * rows + 0.4), squeeze=False, layout="constrained")

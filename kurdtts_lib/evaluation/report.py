@@ -1,12 +1,10 @@
 """The report of an evaluation: a self-contained HTML page, and all values as JSON."""
 
 import base64
-import dataclasses
 import datetime
 import json
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -26,9 +24,31 @@ PLAYERS = 3
 
 
 def as_files(evaluation: Evaluation) -> dict[str, str]:
-    """The content of the two files, by file name."""
-    values = json.dumps(as_dict(evaluation), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-    return {VALUES: values, PAGE: page(evaluation)}
+    """The content of the two files, by file name. In JSON null stands where a metric is not defined."""
+    held_out = evaluation.held_out
+    values = {
+        "kurdtts": __version__,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "data": held_out.data,
+        "machine_read": held_out.machine_read,
+        "sentences": len(held_out.texts),
+        "test_sentences": held_out.of,
+        "interval": {"level": confidence.LEVEL, "method": "BCa bootstrap over sentences", "seed": confidence.SEED},
+        "voices": evaluation.voices,
+        "figures": evaluation.estimates,
+        "differences_to": evaluation.voices[0],
+        "differences": evaluation.differences,
+        "likeness_baselines": held_out.baselines,
+        "left_out": evaluation.left_out,
+        "meanings": {name: METRIC_DESCRIPTIONS[name] for name in evaluation.names},
+        "texts": held_out.texts,
+        "each_sentence": {
+            voice: table.astype(object).where(np.isfinite(table), None).to_dict("list")
+            for voice, table in evaluation.values.items()
+        },
+    }
+    text = json.dumps(values, ensure_ascii=False, indent=2, allow_nan=False, default=vars) + "\n"
+    return {VALUES: text, PAGE: page(evaluation)}
 
 
 def write_report(evaluation: Evaluation, folder: Path) -> Path:
@@ -47,40 +67,9 @@ def write_report(evaluation: Evaluation, folder: Path) -> Path:
     return page_path
 
 
-def as_dict(evaluation: Evaluation) -> dict:
-    """The content of the page as JSON-serialisable values; None where a metric is not defined."""
-    held_out = evaluation.held_out
-    return {
-        "kurdtts": __version__,
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "data": held_out.data,
-        "machine_read": held_out.machine_read,
-        "sentences": len(held_out.texts),
-        "test_sentences": held_out.of,
-        "interval": {"level": confidence.LEVEL, "method": "BCa bootstrap over sentences", "seed": confidence.SEED},
-        "voices": evaluation.voices,
-        "figures": {voice: _plain(found) for voice, found in evaluation.estimates.items()},
-        "differences_to": evaluation.voices[0],
-        "differences": {voice: _plain(found) for voice, found in evaluation.differences.items()},
-        "likeness_baselines": dataclasses.asdict(held_out.baselines),
-        "left_out": evaluation.left_out,
-        "meanings": {name: dataclasses.asdict(METRIC_DESCRIPTIONS[name]) for name in evaluation.names},
-        "texts": held_out.texts,
-        "each_sentence": {
-            voice: table.astype(object).where(np.isfinite(table), None).to_dict("list")
-            for voice, table in evaluation.values.items()
-        },
-    }
-
-
-def _plain(found: dict[str, confidence.Estimate]) -> dict:
-    return {name: dataclasses.asdict(value) for name, value in found.items()}
-
-
 def page(evaluation: Evaluation) -> str:
     """The page as HTML."""
-    with matplotlib.rc_context(rc=matplotlib.rcParamsDefault):  # not the user's style
-        pictures = [image(figure, str(figure.get_suptitle())) for figure in interval_plots(evaluation)]
+    pictures = [image(figure, str(figure.get_suptitle())) for figure in interval_plots(evaluation)]
     return render(
         "evaluation/report.html",
         title=f"{', '.join(evaluation.voices)}, judged",
@@ -131,14 +120,11 @@ def baselines(evaluation: Evaluation) -> str:
 
 def significant_differences(evaluation: Evaluation) -> list[str]:
     """For each voice but the first, a sentence with the metrics whose difference has an interval that excludes 0."""
+    chance = "where the interval leaves out 0 (by chance alone that happens to one figure in twenty)"
     lines = []
     for voice, found in evaluation.differences.items():
         titles = [f"{METRIC_DESCRIPTIONS[name].title} {value}" for name, value in found.items() if value.differs]
-        text = "; ".join(titles) if titles else "none"
-        lines.append(
-            f"{voice} minus {evaluation.voices[0]}, where the interval leaves out 0 (by chance alone that happens to "
-            f"one figure in twenty): {text}."
-        )
+        lines.append(f"{voice} minus {evaluation.voices[0]}, {chance}: {'; '.join(titles) or 'none'}.")
     return lines
 
 

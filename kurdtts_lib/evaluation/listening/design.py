@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -123,11 +124,9 @@ def make_test(
     plain |= {(HIDDEN_REFERENCE, text): waveform for text, waveform in chosen.items()}
     plain |= {(LOW_ANCHOR, text): low_anchor(waveform, sampling_rate, rng) for text, waveform in chosen.items()}
     levelled = same_loudness(plain, sampling_rate)
-    # X has its own name, although its audio is that of A or B: a shared name would reveal the answer.
-    copies = [False, True] if kind == "abx" else [False]
-    ids = {(*name, is_x): _random_name(rng) for name in levelled for is_x in copies}
-    sounds = {id: wav_bytes(levelled[name[:2]], sampling_rate) for name, id in ids.items()}
+    ids: dict[tuple[str, str, bool], str] = defaultdict(lambda: _random_name(rng))
     plans = _plans(kind, names, sentences, list(chosen), ids, listeners, rng)
+    sounds = {id: wav_bytes(levelled[system, text], sampling_rate) for (system, text, _), id in ids.items()}
     return ListeningTest(AnswerKey(test, kind, names, sentences, plans, note), dict(sorted(sounds.items())))
 
 
@@ -169,33 +168,33 @@ def _plans(
     names: Sequence[str],
     sentences: Sequence[str],
     anchors: Sequence[str],
-    ids: Mapping[tuple[str, str, bool], str],
+    ids: dict[tuple[str, str, bool], str],
     listeners: int,
     rng: np.random.Generator,
 ) -> dict[str, list[Trial]]:
-    """Trials by listener's code. anchors: their sentences; ids: by system, sentence and whether it is X."""
+    """Trials by listener's code. anchors: their sentences.
+
+    ids: names of sounds by system, sentence and whether it is X, which has a name of its own, although its audio is
+    that of A or B: a shared name would reveal the answer.
+    """
     size = 1 if kind == "mos" else 2
     units = list(itertools.combinations(names, size))
     anchor_items = list(itertools.product(itertools.combinations((HIDDEN_REFERENCE, LOW_ANCHOR), size), anchors))
     items: list[Item] = [*itertools.product(units, sentences), *anchor_items]
-    item_names = {item: _random_name(rng) for item in items}
+    item_names: dict[Item, str] = defaultdict(lambda: _random_name(rng))
     drawn = variants(len(items), VARIANTS[kind], listeners, rng)
     plans = {}
     for listener, number in enumerate(rng.choice(len(LETTERS) ** 4, listeners, replace=False)):
         variant = dict(zip(items, drawn[listener].tolist(), strict=True))
         trials = []
         for unit, text in order(units, sentences, anchor_items, listener, rng):
-            heard = _order_of_systems(kind, unit, variant[unit, text])
+            heard = list(unit[::-1] if variant[unit, text] % 2 else unit)
+            if kind == "abx":  # X is B in the variants 2 and 3
+                heard.append(heard[variant[unit, text] // 2])
             sounds = [ids[name, text, position == 2] for position, name in enumerate(heard)]
             trials.append(Trial(item_names[unit, text], sounds, heard, text))
         plans[f"{number:04x}".translate(str.maketrans("0123456789abcdef", LETTERS))] = trials
     return plans
-
-
-def _order_of_systems(kind: str, unit: tuple[str, ...], variant: int) -> list[str]:
-    """The systems in presentation order: odd variants swap A and B, variants 2 and 3 have B as X."""
-    sides = list(unit[::-1] if variant % 2 else unit)
-    return [*sides, sides[variant // 2]] if kind == "abx" else sides
 
 
 def order(

@@ -47,18 +47,6 @@ class Answer(NamedTuple):
     plays: int
 
 
-class ImportedAnswers(NamedTuple):
-    """What was imported from a file."""
-
-    test: str
-    code: str
-    answers: int
-    new: int
-    """Answers that were not in the store before."""
-    expected: int
-    """Number of answers of a complete test."""
-
-
 class ListeningStore:
     """The tests of this home and their answers. Several processes may use the same folder.
 
@@ -168,8 +156,10 @@ class ListeningStore:
         )
 
 
-def import_answers(store: ListeningStore, path: Path) -> ImportedAnswers:
-    """Import `answers-CODE.json`, which a listener sends back; importing it again changes nothing.
+def import_answers(store: ListeningStore, path: Path) -> str:
+    """Import `answers-CODE.json`, which a listener sends back; return what came in, and how much of it is new.
+
+    Importing it again changes nothing.
 
     It is untrusted: raises ListeningError, and imports nothing, for a file that is damaged or not from a listener's
     page, for a test that is not in the store, or for a code that already has other answers.
@@ -178,16 +168,17 @@ def import_answers(store: ListeningStore, path: Path) -> ImportedAnswers:
         content = _read(path)
         if content["format"] != FORMAT:
             raise ListeningError("It is of another version of the course, or not of a listening test at all.")
+        test, code = content["test"], content["code"]
         answers = [SubmittedAnswer(**answer) for answer in content["answers"]]
-        new = store.add(content["test"], content["code"], answers)
-        expected = len(store.key(content["test"]).plan(content["code"]))
+        new = store.add(test, code, answers)
+        expected = len(store.key(test).plan(code))
     except OSError as error:
         raise ListeningError(f"{path} cannot be read ({error.strerror}).") from error
     except (TypeError, KeyError) as error:
         raise ListeningError(f"{path} is no whole file of answers ({error}). Ask the listener for it again.") from error
     except ListeningError as error:
         raise ListeningError(f"{path}: {error}") from error
-    return ImportedAnswers(content["test"], content["code"], len(answers), new, expected)
+    return f"{code}: {len(answers)} of {expected} answers, {new} of them new (test {test})"
 
 
 def _read(path: Path) -> Any:
