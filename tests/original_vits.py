@@ -17,14 +17,11 @@ RATES, KERNELS, DECODER_CHANNELS = [8, 8, 4], [16, 16, 8], 16
 RESBLOCKS = {3: [1, 3, 5], 7: [1, 2, 4]}
 FILTER_LENGTH = 1024
 CONFIG = {
-    "train": {"segment_size": 8192},
     "data": {
         "training_files": "train.ltr",
-        "text_cleaners": ["basic_cleaners"],
         "sampling_rate": 16000,
         "filter_length": FILTER_LENGTH,
         "hop_length": 256,
-        "win_length": FILTER_LENGTH,
         "add_blank": True,
         "n_speakers": 0,
     },
@@ -42,8 +39,6 @@ CONFIG = {
         "upsample_rates": RATES,
         "upsample_initial_channel": DECODER_CHANNELS,
         "upsample_kernel_sizes": KERNELS,
-        "n_layers_q": 3,
-        "use_spectral_norm": False,
     },
 }
 
@@ -53,39 +48,35 @@ CONFIG = {
 
 def make_weights(stochastic: bool) -> dict[str, Tensor]:
     """Random weights under all the names of a published generator, in its order of parts."""
-    weights: dict[str, Tensor] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
 
-    def conv(name: str, outputs: int, inputs: int, kernel: int = 1, bias: bool = True, groups: int = 1) -> None:
-        weights[f"{name}.weight"] = torch.randn(outputs, inputs // groups, kernel) / math.sqrt(inputs / groups * kernel)
-        if bias:
-            weights[f"{name}.bias"] = 0.1 * torch.randn(outputs)
+    def add(name: str, **parts: tuple[int, ...]) -> None:
+        shapes.update({f"{name}.{part}": shape for part, shape in parts.items()})
 
-    def normed(name: str, outputs: int, inputs: int, kernel: int = 1, biases: int | None = None) -> None:
-        weights[f"{name}.bias"] = 0.1 * torch.randn(biases or outputs)
-        weights[f"{name}.weight_g"] = 0.5 + torch.rand(outputs, 1, 1)
-        weights[f"{name}.weight_v"] = torch.randn(outputs, inputs, kernel)
+    def conv(name: str, outputs: int, inputs: int, kernel: int = 1) -> None:
+        add(name, weight=(outputs, inputs, kernel), bias=(outputs,))
 
     def norm(name: str, channels: int) -> None:
-        weights[f"{name}.gamma"], weights[f"{name}.beta"] = 1 + 0.2 * torch.randn(channels), 0.1 * torch.randn(channels)
+        add(name, gamma=(channels,), beta=(channels,))
 
     def wavenet(name: str, layers: int) -> None:
         for i in range(layers):
-            normed(f"{name}.in_layers.{i}", 2 * HIDDEN, HIDDEN, 5)
-            normed(f"{name}.res_skip_layers.{i}", HIDDEN if i == layers - 1 else 2 * HIDDEN, HIDDEN)
+            add(f"{name}.in_layers.{i}", **normed(2 * HIDDEN, HIDDEN, 5))
+            add(f"{name}.res_skip_layers.{i}", **normed(HIDDEN if i == layers - 1 else 2 * HIDDEN, HIDDEN, 1))
 
     def separable(name: str) -> None:
         for i in range(3):
-            conv(f"{name}.convs_sep.{i}", HIDDEN, HIDDEN, 3, groups=HIDDEN)
+            conv(f"{name}.convs_sep.{i}", HIDDEN, 1, 3)
             conv(f"{name}.convs_1x1.{i}", HIDDEN, HIDDEN)
             norm(f"{name}.norms_1.{i}", HIDDEN)
             norm(f"{name}.norms_2.{i}", HIDDEN)
 
-    weights["enc_p.emb.weight"] = torch.randn(len(SYMBOLS), HIDDEN) / math.sqrt(HIDDEN)
+    add("enc_p.emb", weight=(len(SYMBOLS), HIDDEN))
     for i in range(TEXT_LAYERS):
         for letter in "qkvo":
             conv(f"enc_p.encoder.attn_layers.{i}.conv_{letter}", HIDDEN, HIDDEN)
-        for letter in "kv":
-            weights[f"enc_p.encoder.attn_layers.{i}.emb_rel_{letter}"] = torch.randn(1, 2 * WINDOW + 1, HIDDEN // HEADS)
+        relative = (1, 2 * WINDOW + 1, HIDDEN // HEADS)
+        add(f"enc_p.encoder.attn_layers.{i}", emb_rel_k=relative, emb_rel_v=relative)
         norm(f"enc_p.encoder.norm_layers_1.{i}", HIDDEN)
         conv(f"enc_p.encoder.ffn_layers.{i}.conv_1", FEED_FORWARD, HIDDEN, 3)
         conv(f"enc_p.encoder.ffn_layers.{i}.conv_2", HIDDEN, FEED_FORWARD, 3)
@@ -95,12 +86,12 @@ def make_weights(stochastic: bool) -> dict[str, Tensor]:
     conv("dec.conv_pre", DECODER_CHANNELS, LATENT, 7)
     for i, kernel in enumerate(KERNELS):
         channels = DECODER_CHANNELS >> (i + 1)
-        normed(f"dec.ups.{i}", 2 * channels, channels, kernel, biases=channels)  # transposed: (inputs, outputs, kernel)
+        add(f"dec.ups.{i}", **normed(2 * channels, channels, kernel) | {"bias": (channels,)})  # (inputs, outputs, size)
         for j, (size, dilations) in enumerate(RESBLOCKS.items()):
             for k in range(len(dilations)):
                 for half in ("convs1", "convs2"):
-                    normed(f"dec.resblocks.{i * len(RESBLOCKS) + j}.{half}.{k}", channels, channels, size)
-    conv("dec.conv_post", 1, channels, 7, bias=False)
+                    add(f"dec.resblocks.{i * len(RESBLOCKS) + j}.{half}.{k}", **normed(channels, channels, size))
+    add("dec.conv_post", weight=(1, channels, 7))
 
     conv("enc_q.pre", HIDDEN, FILTER_LENGTH // 2 + 1)
     wavenet("enc_q.enc", 16)
@@ -117,10 +108,9 @@ def make_weights(stochastic: bool) -> dict[str, Tensor]:
         conv("dp.conv_2", DURATION_CHANNELS, DURATION_CHANNELS, 3)
         norm("dp.norm_2", DURATION_CHANNELS)
         conv("dp.proj", 1, DURATION_CHANNELS)
-        return weights
+        return filled(shapes)
     for flows in ("flows", "post_flows"):
-        for name in ("m", "logs"):
-            weights[f"dp.{flows}.0.{name}"] = 0.3 * torch.randn(2, 1)
+        add(f"dp.{flows}.0", m=(2, 1), logs=(2, 1))
         for i in range(1, 2 * FLOWS, 2):
             conv(f"dp.{flows}.{i}.pre", HIDDEN, 1)
             separable(f"dp.{flows}.{i}.convs")
@@ -129,6 +119,22 @@ def make_weights(stochastic: bool) -> dict[str, Tensor]:
         conv(f"dp.{post}pre", HIDDEN, inputs)
         separable(f"dp.{post}convs")
         conv(f"dp.{post}proj", HIDDEN, HIDDEN)
+    return filled(shapes)
+
+
+def normed(outputs: int, *rest: int) -> dict[str, tuple[int, ...]]:
+    """The parts of a weight with weight norm."""
+    return {"bias": (outputs,), "weight_g": (outputs, *[1] * len(rest)), "weight_v": (outputs, *rest)}
+
+
+def filled(shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    middle = {"gamma": 1.0, "weight_g": 1.0}
+    spread = {"gamma": 0.2, "weight_g": 0.15, "beta": 0.1, "bias": 0.1, "m": 0.3, "logs": 0.3}
+    weights = {}
+    for name, shape in shapes.items():
+        part = name.rsplit(".", 1)[1]
+        size = math.prod(shape[1:]) ** -0.5 if part == "weight" else spread.get(part, 1.0)
+        weights[name] = middle.get(part, 0.0) + size * torch.randn(shape)
     return weights
 
 
@@ -324,28 +330,17 @@ PUBLISHED = ((16, 64, 256, 1024, 1024, 1024), (1, 4, 16, 64, 256, 1), (32, 128, 
 
 def discriminator_shapes(
     scale: tuple[int, ...], groups: tuple[int, ...], period: tuple[int, ...], periods: tuple[int, ...] = PERIODS
-) -> dict[str, tuple]:
-    """The shape of each weight's direction, by the name of its layer."""
-    shapes: dict[str, tuple] = {}
-    for i, (inputs, outputs) in enumerate(zip((1, *scale), (*scale, 1), strict=False)):
-        name = f"discriminators.0.convs.{i}" if i < len(scale) else "discriminators.0.conv_post"
-        share, size = (groups[i], SCALE_KERNELS[i]) if i < len(scale) else (1, 3)
-        shapes[name] = (outputs, inputs // share, size)
+) -> dict[str, tuple[int, ...]]:
+    layers = {f"0.convs.{i}": (scale[i], (1, *scale)[i] // groups[i], SCALE_KERNELS[i]) for i in range(len(scale))}
+    layers["0.conv_post"] = (1, scale[-1], 3)
     for number in range(1, len(periods) + 1):
-        for i, (inputs, outputs) in enumerate(zip((1, *period), (*period, 1), strict=False)):
-            last = i == len(period)
-            name = f"discriminators.{number}." + ("conv_post" if last else f"convs.{i}")
-            shapes[name] = (outputs, inputs, 3 if last else 5, 1)
-    return shapes
+        layers |= {f"{number}.convs.{i}": (period[i], (1, *period)[i], 5, 1) for i in range(len(period))}
+        layers[f"{number}.conv_post"] = (1, period[-1], 3, 1)
+    return {f"discriminators.{name}.{part}": s for name, shape in layers.items() for part, s in normed(*shape).items()}
 
 
 def make_discriminator_weights(*sizes: tuple[int, ...]) -> dict[str, Tensor]:
-    weights = {}
-    for name, shape in discriminator_shapes(*sizes).items():
-        weights[f"{name}.bias"] = 0.1 * torch.randn(shape[0])
-        weights[f"{name}.weight_g"] = 0.5 + torch.rand(shape[0], *[1] * (len(shape) - 1))
-        weights[f"{name}.weight_v"] = torch.randn(shape)
-    return weights
+    return filled(discriminator_shapes(*sizes))
 
 
 def discriminator_features(w: dict[str, Tensor], waveform: Tensor, groups: tuple[int, ...]) -> list[Tensor]:

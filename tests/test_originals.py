@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,6 @@ from kurdtts_lib.core.errors import VoiceError
 from kurdtts_lib.vits import conversion
 from kurdtts_lib.vits.conversion import read_discriminator, read_generator
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
-from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import load_voice
 
 TINY_SIZES = tuple(dataclasses.asdict(TINY_DISCRIMINATOR).values())
@@ -66,10 +66,12 @@ def weights_of(path: Path) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("stochastic", [True, False])
 def test_plain_transformers_says_with_a_converted_voice_what_the_original_says(
-    make_original, tmp_path, monkeypatch, stochastic
+    make_original, tiny_discriminator, tmp_path, monkeypatch, stochastic
 ):
     path = make_original(stochastic)
-    assert app.main(["convert", str(path), str(tmp_path / "voice")]) == 0
+    discriminator = save(original.make_discriminator_weights(*TINY_SIZES), path.with_name("D_100000.pth"))
+    assert app.main(["convert", str(path), str(tmp_path / "voice"), "--discriminator", str(discriminator)]) == 0
+    assert load_voice(tmp_path / "voice").discriminator.settings == TINY_DISCRIMINATOR
     model, tokenizer = VitsModel.from_pretrained(tmp_path / "voice"), VitsTokenizer.from_pretrained(tmp_path / "voice")
     ids = tokenizer("jin û jiyan", return_tensors="pt").input_ids
     duration_noise, noise = torch.randn(1, 2, ids.shape[1]), torch.randn(original.LATENT, 2000)
@@ -141,18 +143,6 @@ def test_a_converted_voice_reads_its_text_as_the_original(make_original, files):
     assert files == "train.uroman" or tokenizer("Ez").input_ids == [0, number("e"), 0, number("z"), 0]
 
 
-def test_a_converted_voice_can_be_trained(make_original, tiny_discriminator, tone_clips, few_steps, audio, tmp_path):
-    path = make_original()
-    discriminator = save(original.make_discriminator_weights(*TINY_SIZES), path.with_name("D_100000.pth"))
-    assert app.main(["convert", str(path), str(tmp_path / "voice"), "--discriminator", str(discriminator)]) == 0
-    voice = load_voice(tmp_path / "voice")
-    before = {name: value.clone() for name, value in voice.model.state_dict().items() if "decoder" not in name}
-    assert Trainer(voice, tone_clips, None, few_steps, audio, tmp_path / "run").run()
-    after = voice.model.state_dict()
-    still = {name for name, value in before.items() if torch.equal(after[name], value)}
-    assert len(before) > 300 and still == set()
-
-
 @torch.no_grad()
 @pytest.mark.parametrize("samples", [1003, 2310])  # a multiple of no period, and of every one
 def test_a_converted_discriminator_computes_what_the_original_computes(tiny_discriminator, tmp_path, samples):
@@ -167,10 +157,9 @@ def test_a_converted_discriminator_computes_what_the_original_computes(tiny_disc
 
 
 def test_a_discriminator_of_the_published_size_has_the_published_names_and_shapes():
-    layers = original.discriminator_shapes(*original.PUBLISHED)
-    expected = {f"{layer}.bias": shape[:1] for layer, shape in layers.items()}
-    for number, part in enumerate((lambda shape: (shape[0], *[1] * (len(shape) - 1)), lambda shape: shape)):
-        expected |= {f"{layer}.parametrizations.weight.original{number}": part(s) for layer, s in layers.items()}
+    new_names = {"g": "parametrizations.weight.original0", "v": "parametrizations.weight.original1"}
+    shapes = original.discriminator_shapes(*original.PUBLISHED).items()
+    expected = {re.sub("weight_([gv])", lambda part: new_names[part[1]], name): shape for name, shape in shapes}
     with torch.device("meta"):
         state = VitsDiscriminator(conversion.PUBLISHED_DISCRIMINATOR).state_dict()
     assert len(expected) == 111 and sum(value.numel() for value in state.values()) == pytest.approx(46.7e6, abs=5e4)

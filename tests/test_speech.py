@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from kurdtts_lib.audio.levels import LOUDNESS_LUFS, PEAK, SPEECH_EDGE_DB, frame_levels, loudness, voiced_part
 from kurdtts_lib.core.errors import AudioError, TextError
 from kurdtts_lib.speech import FORMATS, SpokenClause, save_speech, speak, srt, stream, synthesis
-from kurdtts_lib.speech.clauses import MAX_CHARACTERS, clauses_of, words_of
-from kurdtts_lib.text import normalize
+from kurdtts_lib.speech.clauses import MAX_CHARACTERS, chunks_of, clauses_of, words_of
+from kurdtts_lib.text import encode, normalize
 from kurdtts_lib.text.splitting import PAUSES
 from kurdtts_lib.vits import generation as vits_synthesis
 from kurdtts_lib.vits.generation import Utterance
@@ -83,9 +83,11 @@ def test_no_word_is_lost_and_their_spoken_letters_follow_each_other(written):
 
 def test_a_clause_that_is_too_long_is_cut_between_words_only(audible_voice):
     text = " ".join(["gundê", "me", "mezin"] * 60)
+    chunks = chunks_of(text)
+    assert " ".join(chunks) == text and len(chunks) > 4
+    assert all(MAX_CHARACTERS - 10 < len(part) <= MAX_CHARACTERS for part in chunks[:-1])
     (clause,) = clauses_of(text, audible_voice.tokenizer)
-    assert " ".join(clause.chunks) == text and len(clause.chunks) > 4
-    assert all(MAX_CHARACTERS - 10 < len(part) <= MAX_CHARACTERS for part in clause.chunks[:-1])
+    assert clause.chunks == [encode(part, audible_voice.tokenizer) for part in chunks]
 
 
 def test_a_hundred_thousand_characters_are_spoken_as_they_are_asked_for(spelling_voice, monkeypatch):

@@ -27,9 +27,9 @@ class Clause:
 
     text: str
     """As written."""
-    chunks: tuple[str, ...]
-    """As spoken: the whole clause, or chunks of whole words if it is longer than `MAX_CHARACTERS`."""
-    words: tuple[Word, ...]
+    chunks: list[list[int]]
+    """Token ids of the whole clause, or of chunks of whole words if it is longer than `MAX_CHARACTERS`."""
+    words: list[Word]
     pause: float
     """Seconds of silence after it."""
     ends_sentence: bool
@@ -40,20 +40,13 @@ def clauses_of(text: str, tokenizer: Vocabulary) -> list[Clause]:
     clauses = []
     for piece in split(text) or [Piece(text, 0.0)]:  # normalize raises if there is nothing to say
         normalized = normalize(piece.text)
-        chunks = _chunks(normalized.text)
-        for chunk in chunks:
-            encode_spoken(chunk, tokenizer, piece.text)
-        words = tuple(words_of(piece.text, normalized))
-        clauses.append(Clause(piece.text, tuple(chunks), words, piece.pause, _ends_sentence(piece)))
+        chunks = [encode_spoken(chunk, tokenizer, piece.text) for chunk in chunks_of(normalized.text)]
+        ends_sentence = piece.text.rstrip(CLOSING)[-1] not in CLAUSE_MARKS  # a heading has no mark at all
+        clauses.append(Clause(piece.text, chunks, words_of(piece.text, normalized), piece.pause, ends_sentence))
     return clauses
 
 
-def _ends_sentence(piece: Piece) -> bool:
-    """Whether the sentence does not continue after its mark; a heading has no mark at all."""
-    return piece.text.rstrip(CLOSING)[-1] not in CLAUSE_MARKS
-
-
-def _chunks(spoken: str) -> list[str]:
+def chunks_of(spoken: str) -> list[str]:
     """Split at spaces so that no chunk is longer than `MAX_CHARACTERS`; joined with spaces they give `spoken` again."""
     chunks: list[str] = []
     for word in spoken.split(" "):

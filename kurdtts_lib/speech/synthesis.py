@@ -89,9 +89,12 @@ def stream(
     user's lexicon is not applied.
     Raises TextError, before anything is synthesised, for text that the voice cannot say.
     """
-    clauses = [Clause(text, (text,), (), 0.0, True)] if normalized else clauses_of(text, voice.tokenizer)
-    ids = (encode_spoken(chunk, voice.tokenizer, clause.text) for clause in clauses for chunk in clause.chunks)
-    utterances = voice.utterances(ids, seed, speed, noise_scale, exact=not level)
+    if normalized:
+        clauses = [Clause(text, [encode_spoken(text, voice.tokenizer, text)], [], 0.0, True)]
+    else:
+        clauses = clauses_of(text, voice.tokenizer)
+    chunks = (chunk for clause in clauses for chunk in clause.chunks)
+    utterances = voice.utterances(chunks, seed, speed, noise_scale, exact=not level)
     return _spoken(clauses, utterances, voice.sampling_rate, speed, level)
 
 
