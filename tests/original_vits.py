@@ -162,27 +162,27 @@ def norm(w: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
     return scaled * w[f"{name}.gamma"][:, None] + w[f"{name}.beta"][:, None]
 
 
-def wavenet(w: dict[str, Tensor], name: str, x: Tensor, mask: Tensor, layers: int) -> Tensor:
+def wavenet(w: dict[str, Tensor], name: str, x: Tensor, layers: int) -> Tensor:
     skipped = torch.zeros_like(x)
     for i in range(layers):
         signal, gate = conv(w, f"{name}.in_layers.{i}", x).chunk(2, 1)
         y = conv(w, f"{name}.res_skip_layers.{i}", signal.tanh() * gate.sigmoid())
         if i < layers - 1:
-            x = (x + y[:, :HIDDEN]) * mask
+            x = x + y[:, :HIDDEN]
             y = y[:, HIDDEN:]
         skipped = skipped + y
-    return skipped * mask
+    return skipped
 
 
-def separable(w: dict[str, Tensor], name: str, x: Tensor, mask: Tensor) -> Tensor:
+def separable(w: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
     for i in range(3):
-        y = conv(w, f"{name}.convs_sep.{i}", x * mask, dilation=3**i, groups=HIDDEN)
+        y = conv(w, f"{name}.convs_sep.{i}", x, dilation=3**i, groups=HIDDEN)
         y = F.gelu(norm(w, f"{name}.norms_1.{i}", y))
         x = x + F.gelu(norm(w, f"{name}.norms_2.{i}", conv(w, f"{name}.convs_1x1.{i}", y)))
-    return x * mask
+    return x
 
 
-def attention(w: dict[str, Tensor], name: str, x: Tensor, mask: Tensor) -> Tensor:
+def attention(w: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
     """Each pair of positions at most WINDOW apart has its own key and value, which all heads share."""
     q, k, v = (conv(w, f"{name}.conv_{letter}", x).unflatten(1, (HEADS, -1)) for letter in "qkv")
     positions = torch.arange(x.shape[2])
@@ -191,8 +191,7 @@ def attention(w: dict[str, Tensor], name: str, x: Tensor, mask: Tensor) -> Tenso
     index = distance.clamp(-WINDOW, WINDOW) + WINDOW
     relative_k, relative_v = (w[f"{name}.emb_rel_{letter}"][0][index] * near for letter in "kv")  # (time, time, width)
     scores = torch.einsum("bhdi,bhdj->bhij", q, k) + torch.einsum("bhdi,ijd->bhij", q, relative_k)
-    scores = (scores / math.sqrt(HIDDEN // HEADS)).masked_fill(mask[:, :, None] == 0, -1e4)
-    shares = scores.softmax(-1)
+    shares = (scores / math.sqrt(HIDDEN // HEADS)).softmax(-1)
     mixed = torch.einsum("bhij,bhdj->bhdi", shares, v) + torch.einsum("bhij,ijd->bhdi", shares, relative_v)
     return conv(w, f"{name}.conv_o", mixed.flatten(1, 2))
 
@@ -200,65 +199,57 @@ def attention(w: dict[str, Tensor], name: str, x: Tensor, mask: Tensor) -> Tenso
 # --- the parts -------------------------------------------------------------------------------------------------
 
 
-def text_encoder(w: dict[str, Tensor], ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """ids: (batch, time), mask: (batch, 1, time). Returns hidden states, means and log standard deviations."""
-    x = (w["enc_p.emb.weight"][ids] * math.sqrt(HIDDEN)).transpose(1, 2) * mask
+def text_encoder(w: dict[str, Tensor], ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """ids: (batch, time), none padded. Returns hidden states, means and log standard deviations."""
+    x = (w["enc_p.emb.weight"][ids] * math.sqrt(HIDDEN)).transpose(1, 2)
     for i in range(TEXT_LAYERS):
-        x = norm(w, f"enc_p.encoder.norm_layers_1.{i}", x + attention(w, f"enc_p.encoder.attn_layers.{i}", x, mask))
-        y = conv(w, f"enc_p.encoder.ffn_layers.{i}.conv_1", x * mask).relu()
-        y = conv(w, f"enc_p.encoder.ffn_layers.{i}.conv_2", y * mask) * mask
+        x = norm(w, f"enc_p.encoder.norm_layers_1.{i}", x + attention(w, f"enc_p.encoder.attn_layers.{i}", x))
+        y = conv(w, f"enc_p.encoder.ffn_layers.{i}.conv_1", x).relu()
+        y = conv(w, f"enc_p.encoder.ffn_layers.{i}.conv_2", y)
         x = norm(w, f"enc_p.encoder.norm_layers_2.{i}", x + y)
-    x = x * mask
-    return x, *(conv(w, "enc_p.proj", x) * mask).chunk(2, 1)
+    return x, *conv(w, "enc_p.proj", x).chunk(2, 1)
 
 
-def posterior_encoder(w: dict[str, Tensor], spectrogram: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def posterior_encoder(w: dict[str, Tensor], spectrogram: Tensor) -> tuple[Tensor, Tensor]:
     """Means and log standard deviations of the latents of a recording."""
-    x = wavenet(w, "enc_q.enc", conv(w, "enc_q.pre", spectrogram) * mask, mask, 16)
-    mean, log_stddev = (conv(w, "enc_q.proj", x) * mask).chunk(2, 1)
-    return mean, log_stddev
+    x = wavenet(w, "enc_q.enc", conv(w, "enc_q.pre", spectrogram), 16)
+    return conv(w, "enc_q.proj", x).chunk(2, 1)
 
 
-def coupling(w: dict[str, Tensor], i: int, x: Tensor, mask: Tensor) -> Tensor:
-    """What layer i adds to the second half of x, from its first half."""
-    y = conv(w, f"flow.flows.{i}.pre", x[:, : LATENT // 2]) * mask
-    return conv(w, f"flow.flows.{i}.post", wavenet(w, f"flow.flows.{i}.enc", y, mask, 4)) * mask
-
-
-def flow_reverse(w: dict[str, Tensor], x: Tensor, mask: Tensor) -> Tensor:
+def flow_reverse(w: dict[str, Tensor], x: Tensor) -> Tensor:
     for i in reversed(range(0, 2 * FLOWS, 2)):
-        x = x.flip(1)
-        first, second = x.chunk(2, 1)
-        x = torch.cat([first, (second - coupling(w, i, x, mask)) * mask], 1)
+        first, second = x.flip(1).chunk(2, 1)
+        y = wavenet(w, f"flow.flows.{i}.enc", conv(w, f"flow.flows.{i}.pre", first), 4)
+        x = torch.cat([first, second - conv(w, f"flow.flows.{i}.post", y)], 1)
     return x
 
 
-def deterministic_log_durations(w: dict[str, Tensor], hidden: Tensor, mask: Tensor) -> Tensor:
+def deterministic_log_durations(w: dict[str, Tensor], hidden: Tensor) -> Tensor:
     x = hidden
     for i in (1, 2):
-        x = norm(w, f"dp.norm_{i}", conv(w, f"dp.conv_{i}", x * mask).relu())
-    return conv(w, "dp.proj", x * mask) * mask
+        x = norm(w, f"dp.norm_{i}", conv(w, f"dp.conv_{i}", x).relu())
+    return conv(w, "dp.proj", x)
 
 
-def stochastic_log_durations(w: dict[str, Tensor], hidden: Tensor, mask: Tensor, noise: Tensor) -> Tensor:
+def stochastic_log_durations(w: dict[str, Tensor], hidden: Tensor, noise: Tensor) -> Tensor:
     """noise: (batch, 2, time), scaled already. Even layers are flips; layer 1 changes only what is thrown away."""
-    condition = conv(w, "dp.proj", separable(w, "dp.convs", conv(w, "dp.pre", hidden), mask)) * mask
+    condition = conv(w, "dp.proj", separable(w, "dp.convs", conv(w, "dp.pre", hidden)))
     x = noise
     for i in (7, 5, 3):
-        x = spline_flow_reverse(w, f"dp.flows.{i}", x.flip(1), mask, condition)
-    return affine_reverse(w, "dp.flows.0", x.flip(1), mask)[:, :1]
+        x = spline_flow_reverse(w, f"dp.flows.{i}", x.flip(1), condition)
+    return affine_reverse(w, "dp.flows.0", x.flip(1))[:, :1]
 
 
-def affine_reverse(w: dict[str, Tensor], name: str, x: Tensor, mask: Tensor) -> Tensor:
-    return (x - w[f"{name}.m"]) / torch.exp(w[f"{name}.logs"]) * mask
+def affine_reverse(w: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
+    return (x - w[f"{name}.m"]) / torch.exp(w[f"{name}.logs"])
 
 
-def spline_flow_reverse(w: dict[str, Tensor], name: str, x: Tensor, mask: Tensor, condition: Tensor) -> Tensor:
+def spline_flow_reverse(w: dict[str, Tensor], name: str, x: Tensor, condition: Tensor) -> Tensor:
     """x: (batch, 2, time): the first channel shapes the spline that the second one passes."""
     first, second = x.chunk(2, 1)
-    y = separable(w, f"{name}.convs", conv(w, f"{name}.pre", first) + condition, mask)
-    shape = (conv(w, f"{name}.proj", y) * mask).transpose(1, 2)
-    return torch.cat([first, spline_inverse(shape, second[:, 0])[:, None]], 1) * mask
+    y = separable(w, f"{name}.convs", conv(w, f"{name}.pre", first) + condition)
+    shape = conv(w, f"{name}.proj", y).transpose(1, 2)
+    return torch.cat([first, spline_inverse(shape, second[:, 0])[:, None]], 1)
 
 
 def spline_inverse(shape: Tensor, y: Tensor) -> Tensor:
@@ -309,16 +300,15 @@ def speak(w: dict[str, Tensor], ids: Tensor, duration_noise: Tensor | None, nois
 
     noise: (LATENT, frames or more), standard normal.
     """
-    mask = torch.ones(1, 1, ids.shape[1])
-    hidden, means, log_stddevs = text_encoder(w, ids, mask)
+    hidden, means, log_stddevs = text_encoder(w, ids)
     if duration_noise is None:
-        log_durations = deterministic_log_durations(w, hidden, mask)
+        log_durations = deterministic_log_durations(w, hidden)
     else:
-        log_durations = stochastic_log_durations(w, hidden, mask, 0.8 * duration_noise)
+        log_durations = stochastic_log_durations(w, hidden, 0.8 * duration_noise)
     frames = log_durations.exp().ceil().long()[0, 0]
     mean, log_stddev = (table.repeat_interleave(frames, 2) for table in (means, log_stddevs))
     x = mean + 0.667 * noise[None, :, : mean.shape[2]] * log_stddev.exp()
-    return decoder(w, flow_reverse(w, x, torch.ones(1, 1, x.shape[2])))[0, 0]
+    return decoder(w, flow_reverse(w, x))[0, 0]
 
 
 # --- the discriminator -----------------------------------------------------------------------------------------

@@ -13,9 +13,9 @@ from tiny import TINY_DISCRIMINATOR
 
 from kurdtts_lib.core.errors import VoiceError
 from kurdtts_lib.core.settings import load_profile
-from kurdtts_lib.vits import conversion, mms
+from kurdtts_lib.vits import conversion
+from kurdtts_lib.vits.conversion import mms_code, mms_discriminator
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
-from kurdtts_lib.vits.mms import mms_code, mms_discriminator
 from kurdtts_lib.voices import finetune
 
 KURMANJI = "kmr-script_latin"
@@ -43,7 +43,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         torch.save({"model": state.weights, "iteration": 1, "optimizer": moments, "learning_rate": 2e-4}, path)
         return str(path)
 
-    monkeypatch.setattr(mms, "hf_hub_download", download)
+    monkeypatch.setattr(conversion, "hf_hub_download", download)
     return state
 
 
@@ -91,7 +91,7 @@ def test_a_generator_in_the_discriminators_file_or_a_full_disk_leaves_nothing_be
         raise OSError("disk full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(mms, "save_file", write_half)
+        patch.setattr(conversion, "save_file", write_half)
         with pytest.raises(OSError, match="disk full"):
             mms_discriminator(KURMANJI)
     hub.weights = original.make_weights(stochastic=True)

@@ -87,47 +87,30 @@ def test_plain_transformers_says_with_a_converted_voice_what_the_original_says(
 
 
 @torch.no_grad()
-def test_every_part_computes_what_the_original_computes(make_original):
-    path = make_original()
-    w, model = weights_of(path), read_generator(path).model
-    mask = (torch.arange(12) < torch.tensor([12, 7])[:, None]).float()[:, None]
-    ids = torch.randint(1, len(original.SYMBOLS), (2, 12))
-    expected = original.text_encoder(w, ids, mask)
-    found = model.text_encoder(ids, mask.transpose(1, 2), attention_mask=mask[:, 0])
-    for name, values in zip(("last_hidden_state", "prior_means", "prior_log_variances"), expected, strict=True):
-        torch.testing.assert_close(found[name].transpose(1, 2), values, atol=1e-5, rtol=0)
-
-    spectrogram = torch.rand(2, original.FILTER_LENGTH // 2 + 1, 12)
-    expected = original.posterior_encoder(w, spectrogram, mask)
-    torch.testing.assert_close(model.posterior_encoder(spectrogram, mask)[1:], expected, atol=1e-5, rtol=0)
-
-    latents = torch.randn(2, original.LATENT, 12) * mask
-    expected = original.flow_reverse(w, latents, mask)
-    torch.testing.assert_close(model.flow(latents, mask, reverse=True), expected, atol=1e-5, rtol=0)
-    assert (expected - latents).abs().mean() > 0.1
-
-    durations = torch.randint(1, 8, (2, 1, 12)).float()
-    expected = original.separable(w, "dp.post_convs", original.conv(w, "dp.post_pre", durations), mask)
-    expected = original.conv(w, "dp.post_proj", expected)
-    predictor = model.duration_predictor
-    found = predictor.post_conv_proj(predictor.post_conv_dds(predictor.post_conv_pre(durations), mask))
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
-
-
-@torch.no_grad()
 @pytest.mark.parametrize("flows", ["flows", "post_flows"])
-def test_every_flow_of_the_duration_predictor_is_the_originals(make_original, flows):
-    """Speaking leaves out the first spline flow and all of the posterior's: training needs them."""
+def test_what_only_training_needs_is_the_originals_too(make_original, flows):
+    """Speaking leaves out the posterior encoder, and the duration predictor's first spline flow and its posterior."""
     path = make_original()
     # In double precision: the slope of a spline enlarges what float32 rounds.
     w = {name: value.double() for name, value in weights_of(path).items()}
-    layers = getattr(read_generator(path).model.double().duration_predictor, flows)
-    mask, condition = torch.ones(1, 1, 9).double(), torch.randn(1, original.HIDDEN, 9).double()
+    model, mask = read_generator(path).model.double(), torch.ones(1, 1, 9).double()
+    spectrogram = torch.rand(1, original.FILTER_LENGTH // 2 + 1, 9).double()
+    for found, expected in zip(
+        model.posterior_encoder(spectrogram, mask)[1:], original.posterior_encoder(w, spectrogram), strict=True
+    ):
+        torch.testing.assert_close(found, expected, atol=1e-8, rtol=0)
+
+    predictor, durations = model.duration_predictor, torch.randint(1, 8, (1, 1, 9)).double()
+    expected = original.separable(w, "dp.post_convs", original.conv(w, "dp.post_pre", durations))
+    found = predictor.post_conv_proj(predictor.post_conv_dds(predictor.post_conv_pre(durations), mask))
+    torch.testing.assert_close(found, original.conv(w, "dp.post_proj", expected), atol=1e-8, rtol=0)
+
+    layers, condition = getattr(predictor, flows), torch.randn(1, original.HIDDEN, 9).double()
     x = 2 * torch.randn(1, 2, 9).double()
     found = layers[0](x, mask, reverse=True)[0]
-    torch.testing.assert_close(found, original.affine_reverse(w, f"dp.{flows}.0", x, mask), atol=1e-8, rtol=0)
+    torch.testing.assert_close(found, original.affine_reverse(w, f"dp.{flows}.0", x), atol=1e-8, rtol=0)
     for number, layer in enumerate(layers[1:]):
-        expected = original.spline_flow_reverse(w, f"dp.{flows}.{2 * number + 1}", x, mask, condition)
+        expected = original.spline_flow_reverse(w, f"dp.{flows}.{2 * number + 1}", x, condition)
         found = layer(x, mask, global_conditioning=condition, reverse=True)[0]
         torch.testing.assert_close(found, expected, atol=1e-8, rtol=0)
         assert (found - x).abs().max() > 0.01

@@ -3,21 +3,28 @@
 `G_100000.pth` is the generator, `D_100000.pth` its discriminator; `config.json` and `vocab.txt` are in the same folder.
 Both hold the weights under `model`, and an optimizer state that is not needed. The conversion only renames weights; no
 value changes.
+
+`facebook/mms-tts-<code>` on the hub is a voice for inference. The discriminator of its training is in another
+repository, in this layout, and is downloaded from there once.
 """
 
 import re
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import hf_hub_download
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import VitsConfig, VitsModel
 
 from kurdtts_lib.core.cards import render
 from kurdtts_lib.core.errors import VoiceError
-from kurdtts_lib.core.files import read_json
+from kurdtts_lib.core.files import atomic_path, locked, read_json
+from kurdtts_lib.core.settings import home
 from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
 from kurdtts_lib.vits.initialisation import tokenizer_of
 from kurdtts_lib.vits.voice import (
@@ -29,8 +36,7 @@ from kurdtts_lib.vits.voice import (
     save_voice,
 )
 
-CONFIG = "config.json"
-VOCABULARY = "vocab.txt"
+MMS = "facebook/mms-tts"
 PUBLISHED_DISCRIMINATOR = DiscriminatorSettings()
 """The published code has these sizes only."""
 FLOWS = 4
@@ -92,8 +98,8 @@ def read_generator(path: Path) -> Voice:
     Raises VoiceError if a file is missing or damaged, if a weight is unexpected, missing or of another shape, or if
     such a voice cannot be trained here: several speakers, or no blanks between the tokens.
     """
-    symbols = _read_symbols(path.with_name(VOCABULARY))
-    settings, is_uroman = _read_config(path.with_name(CONFIG), len(symbols))
+    symbols = _read_symbols(path.with_name("vocab.txt"))
+    settings, is_uroman = _read_config(path.with_name("config.json"), len(symbols))
     model = VitsModel(settings)
     apply_decoder_weight_norm(model)  # the original's decoder is saved with it; save_voice folds it
     layers = LAYERS if settings.use_stochastic_duration_prediction else {**LAYERS, **DETERMINISTIC_DURATIONS}
@@ -181,3 +187,46 @@ def _settings(data: Mapping[str, Any], model: Mapping[str, Any], symbols: int) -
         prior_encoder_num_flows=FLOWS,
         duration_predictor_num_flows=FLOWS,
     )
+
+
+# --- MMS's discriminators ---------------------------------------------------------------------------------------------
+
+
+def mms_code(base_voice: str) -> str | None:
+    """The language code of an MMS voice, from its name on the hub; None for any other voice."""
+    name = re.fullmatch(rf"{MMS}-([\w-]+)", base_voice)
+    return name[1] if name else None
+
+
+def mms_discriminator(code: str) -> VitsDiscriminator:
+    """The discriminator that the MMS voice of the language `code` was trained against.
+
+    The first call downloads it (561 MB, two thirds of it optimizer state) to `models/cache` in the home, converts it to
+    `models/cache/mms-discriminator-<code>.safetensors` (187 MB) and deletes the download. An interrupted download is
+    kept, so that the next call can resume it. Every later call reads the converted file.
+
+    Raises VoiceError with the reason if it is unavailable: no network, not published, or published with the wrong
+    content.
+    """
+    cached = home() / "models" / "cache" / f"mms-discriminator-{code}.safetensors"
+    with locked(cached):  # a concurrent training waits, then finds the file
+        if not cached.is_file():
+            _fetch(code, cached)
+    discriminator = VitsDiscriminator(PUBLISHED_DISCRIMINATOR)
+    with reading(cached, "Delete it; it is then fetched again."):
+        discriminator.load_state_dict(load_file(cached))
+    return discriminator
+
+
+def _fetch(code: str, cached: Path) -> None:
+    """Download and convert; afterwards `cached` is complete and the download deleted."""
+    # Not into the hub's own cache, which would keep the optimizer state for good.
+    folder = cached.with_name(f"download-{code}")
+    with reading(f"MMS's discriminator for {code}"):
+        download = hf_hub_download(MMS, f"full_models/{code}/D_100000.pth", local_dir=folder)
+    try:
+        weights = read_discriminator(Path(download)).state_dict()
+        with atomic_path(cached) as temporary:
+            save_file(weights, temporary, {"format": "pt"})
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

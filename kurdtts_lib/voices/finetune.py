@@ -24,8 +24,8 @@ from kurdtts_lib.evaluation.held_out import LikenessBaselines, counted, held_out
 from kurdtts_lib.evaluation.metrics import METRIC_DESCRIPTIONS
 from kurdtts_lib.evaluation.report import as_files
 from kurdtts_lib.evaluation.validation import validator
+from kurdtts_lib.vits.conversion import mms_code, mms_discriminator
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
-from kurdtts_lib.vits.mms import mms_code, mms_discriminator
 from kurdtts_lib.vits.trainer import Trainer, this_process
 from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices import registry
