@@ -191,13 +191,6 @@ def test_a_locked_database_is_told_and_nothing_is_lost(store: FeedbackStore, mon
     assert store.verify() == (2, 2, [], [])
 
 
-def test_many_at_a_time_are_each_kept_once(store: FeedbackStore) -> None:
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(lambda number: submit(store, number % 10), range(40)))
-    assert len(store.corrections()) == len(files(store)) == 10
-    assert len({each.id for each in results}) == 10 and sum(each.repeated for each in results) == 30
-
-
 def test_submitting_withdrawing_and_verifying_at_a_time_loses_no_sound(store: FeedbackStore) -> None:
     kept: list[str] = []
 

@@ -11,12 +11,14 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from speechlike import common_voice, syllables
 
+from kurdtts_lib.audio.io import decode
 from kurdtts_lib.cli import app
 from kurdtts_lib.core.errors import TrainingError, VoiceError
-from kurdtts_lib.core.settings import CorpusSettings, FeedbackSettings, Profile, TrainingSettings
+from kurdtts_lib.core.settings import AudioSettings, CorpusSettings, FeedbackSettings, Profile, TrainingSettings
 from kurdtts_lib.data.dataset import Clip, part_of
 from kurdtts_lib.data.prepare import prepare
-from kurdtts_lib.evaluation.validation import validate
+from kurdtts_lib.evaluation import validation
+from kurdtts_lib.evaluation.validation import Likeness, validate
 from kurdtts_lib.feedback import finetune
 from kurdtts_lib.feedback.finetune import FeedbackTraining
 from kurdtts_lib.feedback.job import only_training
@@ -26,6 +28,7 @@ from kurdtts_lib.text import normalize
 from kurdtts_lib.vits.voice import Voice
 from kurdtts_lib.voices import lineage, registry
 
+pytestmark = pytest.mark.filterwarnings("ignore:There are no ordinary recordings")
 TEXTS = ["Roj baş, heval.", "Ez diçim malê.", "Navê min Azad e.", "Em li vir in.", "Av sar e îro."]
 words = st.lists(st.text("abcdeş", min_size=1, max_size=4), min_size=1, max_size=12, unique=True)
 
@@ -112,6 +115,11 @@ def current(make_audible_voice: Callable[..., Voice]) -> registry.RegisteredVoic
 
 
 @pytest.fixture
+def task(profile: Profile, store: FeedbackStore, current: registry.RegisteredVoice) -> FeedbackTraining:
+    return FeedbackTraining(profile, store)
+
+
+@pytest.fixture
 def learning(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two steps of a tiny voice improve it or not, as it happens; here the last one counts as the best."""
     monkeypatch.setattr(
@@ -120,6 +128,7 @@ def learning(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.fixture
 def prepared(profile: Profile, tmp_path: Path) -> None:
     """Ordinary recordings for the profile: enough that each of the three parts has some."""
     sentences = [f"{text} {word}" for text in ordinary_sentences(20) for word in ("baş", "îro")]
@@ -128,11 +137,10 @@ def prepared(profile: Profile, tmp_path: Path) -> None:
     prepare(corpus, profile.audio, profile.prepared_dir)
 
 
-@pytest.mark.usefixtures("learning")
+@pytest.mark.usefixtures("learning", "prepared")
 def test_corrections_become_a_new_version_that_says_where_it_comes_from(
-    profile: Profile, store: FeedbackStore, current: registry.RegisteredVoice, tmp_path: Path
+    profile: Profile, store: FeedbackStore, current: registry.RegisteredVoice
 ) -> None:
-    prepared(profile, tmp_path)
     task = FeedbackTraining(profile, store)
     settings = task.trainer.settings
     assert (settings.steps, settings.learning_rate, settings.batch_size) == (2, 1e-4, profile.training.batch_size)
@@ -149,27 +157,21 @@ def test_corrections_become_a_new_version_that_says_where_it_comes_from(
     assert "version 2" in readme and f"| ordinary sentences | {result.elsewhere.sentences} |" in readme
 
 
-@pytest.mark.usefixtures("learning")
+@pytest.mark.usefixtures("learning", "prepared")
 def test_a_voice_that_forgot_is_kept_and_not_current(
-    profile: Profile,
-    store: FeedbackStore,
-    current: registry.RegisteredVoice,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    profile: Profile, store: FeedbackStore, current: registry.RegisteredVoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepared(profile, tmp_path)
     for distance, may_be_current in ((1.051, False), (1.049, True)):
         task = FeedbackTraining(profile, store)
         task.trainer.run()
-        figures = iter([finetune.Likeness(at, 0.0, []) for at in (*[1.0] * 4, 1.0, distance)])
-        monkeypatch.setattr(task, "_likeness", lambda *_, found=figures: next(found))
+        figures = iter([Likeness(at, 0.0, []) for at in (*[1.0] * 4, 1.0, distance)])
+        monkeypatch.setattr(finetune, "likeness", lambda *_, found=figures: next(found))
         result = task.finish(lambda line: None)
         assert result.better and ("did not become" in result.message) == (not may_be_current)
         assert (result.entry.faults == []) == may_be_current == result.entry.current
         assert registry.current().version == (result.entry.version if may_be_current else current.version)
 
 
-@pytest.mark.filterwarnings("ignore:There are no ordinary recordings")
 def test_where_no_step_is_better_the_voice_stays_and_nothing_is_used(
     profile: Profile, store: FeedbackStore, current: registry.RegisteredVoice
 ) -> None:
@@ -185,29 +187,26 @@ def test_where_no_step_is_better_the_voice_stays_and_nothing_is_used(
         assert change is not None and change.before == change.after > 0
 
 
-@pytest.mark.filterwarnings("ignore:There are no ordinary recordings")
 def test_what_is_measured_is_what_the_formulas_say(
-    profile: Profile, store: FeedbackStore, current: registry.RegisteredVoice, monkeypatch: pytest.MonkeyPatch
+    tiny_voice: Voice, tone_clips: list[Clip], audio: AudioSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = FeedbackTraining(profile, store)
-    clips = task.base.test[:3]
+    clips = tone_clips[:3]
     speech = [np.full(16_000, 0.1, np.float32), *(syllables(1.0, seed=n).astype(np.float32) for n in (1, 2))]
 
-    def likeness(speech: Sequence[np.ndarray]) -> finetune.Likeness:
+    def said(speech: Sequence[np.ndarray]) -> Likeness:
         spoken = iter(speech)
-        monkeypatch.setattr(finetune, "speak", lambda *_, **how: next(spoken))
-        return task._likeness(task.trainer.voice, clips)
+        monkeypatch.setattr(validation, "speak", lambda *_, **how: next(spoken))
+        return validation.likeness(tiny_voice, clips, audio)
 
-    found = likeness(speech)
-    recordings = [finetune.load([clip], profile.audio)[0] for clip in clips]
+    found = said(speech)
+    recordings = [decode(clip.path, audio.sampling_rate) for clip in clips]
     energies = [[float(np.mean(np.float64(sound) ** 2)) for sound in sounds] for sounds in (recordings, speech)]
     louder = [10 * np.log10(spoken / recorded) for recorded, spoken in zip(*energies, strict=True)]
     assert found.loudness_difference_db == pytest.approx(np.mean(louder), abs=1e-3)
-    assert likeness(recordings).mel_distance < 1e-6 < 0.1 < found.mel_distance
+    assert said(recordings).mel_distance < 1e-6 < 0.1 < found.mel_distance
 
 
 @pytest.mark.usefixtures("learning")
-@pytest.mark.filterwarnings("ignore:There are no ordinary recordings")
 def test_what_is_too_long_or_was_edited_during_the_training_stays_accepted(
     profile: Profile, store: FeedbackStore, current: registry.RegisteredVoice
 ) -> None:
@@ -247,22 +246,17 @@ def test_only_accepted_corrections_teach_and_without_recordings_the_voice_practi
     assert {clip.path.parent.name for clip in task.base.train} == {"own-speech"}
 
 
-def test_nothing_accepted_and_no_voice_are_clear_errors(profile: Profile, make_voice: Callable[..., Voice]) -> None:
-    store = FeedbackStore()
+def test_nothing_accepted_and_no_voice_are_clear_errors(profile: Profile, request: pytest.FixtureRequest) -> None:
     with pytest.raises(VoiceError, match="no fine-tuned voice yet"):
-        FeedbackTraining(profile, store)
-    voice = make_voice()
-    voice.card = {"faults": [], "parent": None}
-    registry.publish(voice, "test", lambda card: "")
+        FeedbackTraining(profile, FeedbackStore())
+    request.getfixturevalue("current")
     with pytest.raises(TrainingError, match="No correction is accepted"):
-        FeedbackTraining(profile, store)
+        FeedbackTraining(profile, FeedbackStore())
 
 
-@pytest.mark.filterwarnings("ignore:There are no ordinary recordings")
 def test_a_stopped_training_goes_on_and_other_corrections_begin_anew(
-    profile: Profile, store: FeedbackStore, current: registry.RegisteredVoice
+    task: FeedbackTraining, profile: Profile, store: FeedbackStore
 ) -> None:
-    task = FeedbackTraining(profile, store)
     task.trainer.run()
     assert FeedbackTraining(profile, store).trainer.step == 2
     store.withdraw(store.corrections()[0].id)
@@ -270,11 +264,9 @@ def test_a_stopped_training_goes_on_and_other_corrections_begin_anew(
 
 
 @pytest.mark.usefixtures("learning")
-@pytest.mark.filterwarnings("ignore:There are no ordinary recordings")
 def test_withdrawing_marks_the_voice_that_learned_also_after_a_kill_before_the_mark(
-    profile: Profile, store: FeedbackStore, current: registry.RegisteredVoice, monkeypatch: pytest.MonkeyPatch
+    task: FeedbackTraining, store: FeedbackStore, current: registry.RegisteredVoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = FeedbackTraining(profile, store)
     task.trainer.run()
     with monkeypatch.context() as patch:
         patch.setattr(finetune, "mark_voices", lambda store: None)  # killed between the voice and its mark
@@ -295,7 +287,6 @@ def test_only_one_training_at_a_time() -> None:
 
 
 @pytest.mark.usefixtures("learning")
-@pytest.mark.filterwarnings("ignore:There are no ordinary recordings")
 def test_the_command_line_trains_and_says_what_became_of_it(
     profile: Profile,
     store: FeedbackStore,
@@ -318,17 +309,3 @@ def test_the_command_line_trains_and_says_what_became_of_it(
     store.withdraw(store.corrections()[0].id)
     assert app.main(["voices"]) == 0
     assert "withdrawn since" in capsys.readouterr().out
-
-
-def test_voices_can_be_chosen_and_taken_back(
-    make_voice: Callable[..., Voice], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert app.main(["voices"]) == 0 and "no voice yet" in capsys.readouterr().out
-    voice = make_voice()
-    for _ in range(2):
-        voice.card = {"faults": [], "parent": None}
-        registry.publish(voice, "test", lambda card: "")
-    assert app.main(["voices", "use", "1"]) == 0 and registry.current().version == 1
-    assert app.main(["voices", "rollback"]) == 0 and registry.current().version == 2
-    assert app.main(["voices", "use", "9"]) == 1
-    assert "There are: 1, 2" in capsys.readouterr().err

@@ -99,8 +99,8 @@ def test_a_folder_without_a_whole_voice_is_an_error_that_says_what_to_do(folder,
         OnnxVoice(tmp_path)
     card = (folder / "export.json").read_text("utf-8")
     for content, said in (
-        ("{", "cannot be read"),
-        ("{}", "cannot be read"),
+        ("{", "no exported voice"),
+        ("{}", "no exported voice"),
         (card.replace('"form": "onnx"', '"form": "sherpa"'), "--form onnx"),
     ):
         (tmp_path / "export.json").write_text(content, encoding="utf-8")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kurdtts_lib.cli import app
 from kurdtts_lib.core.errors import VoiceError
 from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices import registry
@@ -40,13 +41,16 @@ def test_a_published_voice_has_the_next_number_and_is_the_current_one_unless_it_
     assert load_voice(entry.folder).card["version"] == 2
 
 
-def test_use_and_rollback_walk_back_through_what_was_current(add: Callable[..., int]) -> None:
+def test_use_and_rollback_walk_back_through_what_was_current(
+    add: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert app.main(["voices"]) == 0 and "no voice yet" in capsys.readouterr().out
     for _ in range(3):
         add()
-    assert use(1).version == 1 == registry.current().version
-    assert [rollback().version, rollback().version] == [3, 2]
-    with pytest.raises(VoiceError, match="no earlier voice"):
-        rollback()
+    assert app.main(["voices", "use", "1"]) == 0 and registry.current().version == 1
+    assert app.main(["voices", "rollback"]) == 0 and registry.current().version == 3
+    assert rollback().version == 2
+    assert app.main(["voices", "rollback"]) == 1 and "no earlier voice" in capsys.readouterr().err
     assert registry.current().version == 2
 
 
@@ -90,9 +94,7 @@ def test_a_damaged_pointer_is_told_and_not_overwritten(add: Callable[..., int]) 
         (-21.0, 0.9, 1.0, "silent"),
         (-1.0, 1.04, 1.0, "is worse"),
         (-1.0, 1.03, 1.0, ""),
-        (-1.0, float("nan"), 1.0, "not a number"),
         (-1.0, 0.9, 20.0, "too loud: 6"),
-        (-1.0, 0.9, np.nan, "not a number"),
     ],
 )
 def test_what_forbids_a_voice(louder: float, after: float, scale: float, word: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,27 +38,46 @@ def validator(clips: Sequence[Clip], audio: AudioSettings, most: int) -> Validat
     return Validator(sampled(clips, most), audio) if clips else None
 
 
-def validate(voice: Voice, step: int, clips: Sequence[Clip], audio: AudioSettings, folder: Path) -> Validation:
-    """Speak the sentence of each clip and compare it with the recording; save the first `DEMOS` as WAV in `folder`.
+class Likeness(NamedTuple):
+    """A voice's speech compared with recordings of the same sentences, means: fast metrics."""
 
-    Raises TrainingError if the speech is not finite, or if a file cannot be written.
+    mel_distance: float
+    loudness_difference_db: float
+    speech: list[np.ndarray]
+    """(samples,) of each sentence."""
+
+
+def likeness(voice: Voice, clips: Sequence[Clip], audio: AudioSettings) -> Likeness:
+    """Speak the sentence of each clip and compare it with the recording.
+
+    Raises TrainingError if the speech is not finite.
     """
-    mel_distances, loudness = [], []
-    for number, clip in enumerate(clips, 1):
+    mel_distances, loudness, spoken = [], [], []
+    for clip in clips:
         speech = speak(voice, clip.text, level=False, normalized=True)
         recording = decode(clip.path, audio.sampling_rate)
         if not np.isfinite(speech).all():
             raise TrainingError(
-                f"After step {step} the voice's sound is not a number. The last checkpoint is whole: start again with "
-                "half the learning rate."
+                "The voice's sound is not a number. The last checkpoint is whole: start again with half the learning "
+                "rate."
             )
-        if number <= DEMOS:
-            path = demo_path(folder, step, number)
-            with writing(path):
-                write_wav(path, speech, audio.sampling_rate)
         mel_distances.append(mel_distance(recording, speech, audio))
         loudness.append(levels.rms_db(speech) - levels.rms_db(recording))
-    return Validation(step, float(np.mean(mel_distances)), float(np.mean(loudness)))
+        spoken.append(speech)
+    return Likeness(float(np.mean(mel_distances)), float(np.mean(loudness)), spoken)
+
+
+def validate(voice: Voice, step: int, clips: Sequence[Clip], audio: AudioSettings, folder: Path) -> Validation:
+    """The `likeness` after `step` steps; the speech of the first `DEMOS` clips is saved as WAV in `folder`.
+
+    Raises TrainingError if the speech is not finite, or if a file cannot be written.
+    """
+    found = likeness(voice, clips, audio)
+    for number, speech in enumerate(found.speech[:DEMOS], 1):
+        path = demo_path(folder, step, number)
+        with writing(path):
+            write_wav(path, speech, audio.sampling_rate)
+    return Validation(step, found.mel_distance, found.loudness_difference_db)
 
 
 def demo_path(folder: Path, step: int, number: int) -> Path:

@@ -101,11 +101,11 @@ class Table:
 
     def listed(self, where: str = "TRUE", *values: object) -> list[Correction]:
         """The corrections that fulfil a condition, the oldest first."""
-        rows = map(dict, self.run(f"SELECT * FROM corrections WHERE {where} ORDER BY number", *values))
-        own = [{name: value for name, value in row.items() if name != "number"} for row in rows]
-        return [
-            Correction(**row | {"consent": bool(row["consent"]), "checks": json.loads(row["checks"])}) for row in own
-        ]
+        rows = [dict(row) for row in self.run(f"SELECT * FROM corrections WHERE {where} ORDER BY number", *values)]
+        for row in rows:
+            del row["number"]
+            row |= {"consent": bool(row["consent"]), "checks": json.loads(row["checks"])}
+        return [Correction(**row) for row in rows]
 
     def find(self, id: str) -> Correction:
         """The correction with this id. Raises NotFoundError for an unknown one."""
@@ -134,9 +134,8 @@ class Table:
         return self.find(id)
 
     def history(self, id: str) -> list[Event]:
-        return list(
-            map(Event._make, self.run("SELECT time, what, detail FROM events WHERE id = ? ORDER BY number", id))
-        )
+        rows = self.run("SELECT time, what, detail FROM events WHERE id = ? ORDER BY number", id)
+        return [Event(*row) for row in rows]
 
     def voices_of(self, id: str) -> list[str]:
         """The voices that were trained with a correction."""

@@ -3,21 +3,16 @@
 import dataclasses
 import hashlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from kurdtts_lib.audio import levels
 from kurdtts_lib.audio.io import write_wav
 from kurdtts_lib.core.cards import render
 from kurdtts_lib.core.errors import CorpusError, TrainingError
 from kurdtts_lib.core.settings import Profile, home
 from kurdtts_lib.data.dataset import Clip, Parts, sampled
 from kurdtts_lib.data.preprocess import Preprocessing, preprocess
-from kurdtts_lib.evaluation import load
-from kurdtts_lib.evaluation.metrics import mel_distance
-from kurdtts_lib.evaluation.validation import validator
+from kurdtts_lib.evaluation.validation import likeness, validator
 from kurdtts_lib.feedback.database import now
 from kurdtts_lib.feedback.replay import REPLAY_CLIPS, hold_out, mix, ordinary_sentences
 from kurdtts_lib.feedback.store import FeedbackStore
@@ -90,15 +85,6 @@ class FeedbackResult(NamedTuple):
             return None
         about = {"version": self.entry.version, "voice": self.entry.folder.name, "faults": self.entry.faults}
         return {**about, **self.changes, "left_out": left_out}
-
-
-class Likeness(NamedTuple):
-    """A voice's speech compared with recordings of the same sentences, means: the fast metrics of `faults_of`."""
-
-    mel_distance: float
-    loudness_difference_db: float
-    speech: list[np.ndarray]
-    """(samples,) of each sentence."""
 
 
 class FeedbackTraining:
@@ -201,7 +187,7 @@ class FeedbackTraining:
         changes: dict[str, Any] = {}
         for name, some in zip(CHANGES, clips, strict=True):
             notify(f"Measuring {CHANGES[name]} ...")
-            found = [self._likeness(voice, some) for voice in voices if some]
+            found = [likeness(voice, some, self.profile.audio) for voice in voices if some]
             changes[name] = MetricChange(len(some), found[0].mel_distance, found[-1].mel_distance) if found else None
         result = FeedbackResult(self.parent, bool(step), **changes)
         if step:
@@ -228,15 +214,6 @@ class FeedbackTraining:
             mark_voices(self.store)
             result = result._replace(entry=entry)
         return result
-
-    def _likeness(self, voice: Voice, clips: Sequence[Clip]) -> Likeness:
-        audio, speech = self.profile.audio, [speak(voice, clip.text, level=False, normalized=True) for clip in clips]
-        pairs = list(zip(load(clips, audio), speech, strict=True))
-        return Likeness(
-            mel_distance=float(np.mean([mel_distance(*pair, audio) for pair in pairs])),
-            loudness_difference_db=float(np.mean([levels.rms_db(b) - levels.rms_db(a) for a, b in pairs])),
-            speech=speech,
-        )
 
 
 def readme(card: VoiceCard) -> str:

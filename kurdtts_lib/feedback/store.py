@@ -1,19 +1,42 @@
 """The store of corrections: submissions are durable and atomic, and are used only with their speaker's consent."""
 
 import dataclasses
+import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
+from kurdtts_lib.audio.io import header
 from kurdtts_lib.core.errors import FeedbackError, TakeError
 from kurdtts_lib.core.files import atomic_path
 from kurdtts_lib.core.settings import home
 from kurdtts_lib.feedback.database import BLANK, STATES, Correction, Event, Table, transaction
-from kurdtts_lib.feedback.takes import Audio, Checks, Take, check_take, speakable, take_of
-from kurdtts_lib.feedback.verification import Verification, delete, verify
+from kurdtts_lib.feedback.takes import Audio, Checks, Take, check_take, digest_of, speakable, take_of
 
 REPEATED = "This recording with this text was submitted before; it is kept once."
 EDITED = "text edited"
 """The event of a correction whose text was edited."""
+HALF_WRITTEN = re.compile(r"\.[0-9a-f]{24}-[0-9a-f]{12}\.flac")
+"""Names of temporary files of `files.atomic_path`. They are written under the database's lock, as everything here."""
+ADOPTED = "Found without a row, so nobody knows its text. Submit this sound again with its text, or withdraw it."
+
+
+class Verification(NamedTuple):
+    """The result of `FeedbackStore.verify`."""
+
+    corrections: int
+    """Number of rows, including withdrawn ones."""
+    sounds: int
+    """Number of audio files whose content is as it was written."""
+    mended: list[str]
+    """Problems that were repaired, each a sentence."""
+    left: list[str]
+    """Problems that remain and what to do about them, each a sentence."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether no problem remains."""
+        return not self.left
 
 
 class FeedbackStore:
@@ -142,7 +165,7 @@ class FeedbackStore:
             voices = table.voices_of(id)
         with transaction(self.folder) as table:  # only now: a row that was not written must keep its file
             if not table.alive(correction.digest):
-                delete(self._path(correction.digest))
+                _delete(self._path(correction.digest))
         return voices
 
     def tainted_voices(self) -> dict[str, list[str]]:
@@ -155,8 +178,44 @@ class FeedbackStore:
         return found
 
     def verify(self) -> Verification:
-        """Find rows and audio files that do not match, and repair what can be repaired. See `verification`."""
-        return verify(self.folder, self.sounds)
+        """Compare every row with the audio files, and every audio file with its name, which is a hash of its content.
+
+        Repaired: audio without a row gets one in state `submitted`, without text or consent (`ADOPTED` is its note);
+        audio of withdrawn corrections and half-written files are removed. Not repairable, and so in `left`: audio that
+        is missing or damaged, and other files.
+        """
+        with transaction(self.folder) as table:
+            said = [line for (line,) in table.run("PRAGMA quick_check") if line != "ok"]
+            left = [f"The database says: {line}. Put back a copy of it." for line in said]
+            mended: list[str] = []
+            rows = table.listed()
+            wanted = {row.digest: row.id for row in rows if row.state != "withdrawn"}
+            withdrawn = {row.digest for row in rows} - wanted.keys()
+            hashes = {path: _hash(path) for path in sorted(self.sounds.glob("*"))}
+            for path, digest in hashes.items():
+                name, half = path.name, HALF_WRITTEN.fullmatch(path.name)
+                if half or {path.stem, digest} & withdrawn:
+                    problem = f"{name} {'was left half-written' if half else 'is the sound of a withdrawn correction'}."
+                    try:
+                        _delete(path)
+                        mended.append(f"{problem} It is removed.")
+                    except FeedbackError as error:
+                        left.append(f"{problem} {error}")
+                elif name == f"{digest}.flac" and digest not in wanted:
+                    values = {**BLANK, "voice": "", "digest": digest, "seconds": header(path)[0], "checks": [ADOPTED]}
+                    table.insert(values, "found by verify")
+                    mended.append(f"{name} had no correction. It has one without text now.")
+                elif path.stem not in wanted:
+                    left.append(f"{path} belongs to no correction. Move it elsewhere, or submit it.")
+            for digest, id in wanted.items():
+                path = self._path(digest)
+                if hashes.get(path) != digest:
+                    left.append(
+                        f"The sound of correction {id} is {'damaged' if path in hashes else 'missing'} ({path.name}). "
+                        "Submit the same recording again with the same text, or withdraw the correction."
+                    )
+            whole = [path for path, digest in hashes.items() if path.name == f"{digest}.flac" and path.exists()]
+            return Verification(len(table.listed()), len(whole), mended, left)
 
     def _path(self, digest: str) -> Path:
         return self.sounds / f"{digest}.flac"
@@ -188,6 +247,23 @@ def _enter(table: Table, values: dict) -> Correction:
         mark = "; ".join(filter(None, (correction.mark, values["mark"])))
         correction = table.change(correction.id, {"mark": mark}, "submitted again", values["voice"])
     return dataclasses.replace(correction, repeated=True, checks=[REPEATED, *correction.checks])
+
+
+def _hash(path: Path) -> str:
+    try:
+        return digest_of(path.read_bytes()) if path.is_file() else "-"
+    except OSError as error:
+        raise FeedbackError(f"{path} cannot be read ({error.strerror}). Close the programs that use it.") from error
+
+
+def _delete(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise FeedbackError(
+            f"The correction is withdrawn, but {path} cannot be deleted ({error.strerror}). Close the programs that "
+            "use it, then run `kurdtts feedback verify`, which deletes it."
+        ) from error
 
 
 def _tidy(text: str) -> str:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import soundfile
@@ -147,19 +147,13 @@ SENTENCES = {
 class Finding(str):
     """A sentence about a take: what is wrong, and what to do."""
 
-    code = ""
+    code: str
     """Identifies it for pages in other languages."""
 
-
-def _finding(code: str, sentence: str) -> Finding:
-    finding = Finding(sentence)
-    finding.code = code
-    return finding
-
-
-def _findings(found: dict[str, bool], values: dict[str, Any]) -> list[Finding]:
-    """The findings that apply; `found` says it by code."""
-    return [_finding(code, SENTENCES[code].format(**values)) for code, applies in found.items() if applies]
+    def __new__(cls, code: str, sentence: str) -> Self:
+        finding = super().__new__(cls, sentence)
+        finding.code = code
+        return finding
 
 
 @dataclass(frozen=True)
@@ -178,24 +172,49 @@ def check_take(audio: Audio, text: str) -> Checks:
     """Check a recording, in any form that `submit` takes, against its text. Bad input is reported, not raised."""
     try:
         take = take_of(audio)
-        processed = take.processed
-        if processed.waveform is None or processed.figures is None:
+        waveform, figures = take.processed.waveform, take.processed.figures
+        if waveform is None or figures is None:
+            processed = take.processed
             raise AudioError(f"This recording cannot be used: {processed.fault} ({processed.detail}). Record again.")
     except AudioError as error:
-        return Checks(0.0, [_finding("unusable", str(error))], [])
-    errors, warnings = _audio_findings(processed.waveform, processed.figures)
+        return Checks(0.0, [Finding("unusable", str(error))], [])
+    # A threshold that the settings lack is never crossed.
+    voiced = voiced_frames(frame_levels(waveform, AUDIO.sampling_rate), SETTINGS.trim_db or math.inf)
+    pause = float(np.diff(voiced).max(initial=1) - 1) / 100  # the longest stretch of silence; one level per 10 ms
+    longest, seconds = SETTINGS.max_seconds or math.inf, figures["seconds"]
+    values: dict[str, Any] = {**figures, "longest": longest, "pause": pause}
+    errors = {
+        "no_voice": figures["peak_level_db"] < (SETTINGS.silence_db or -math.inf),
+        "too_short": seconds < SHORTEST_SECONDS,
+    }
+    warnings = {
+        "too_loud": figures["clipped_share"] > (SETTINGS.max_clipped_share or 1.0),
+        "too_quiet": figures["source_lufs"] < (SETTINGS.loudness_lufs or -math.inf) - QUIET_BY_DB,
+        "noise": figures["level_range_db"] < (SETTINGS.min_level_range_db or 0.0),
+        "too_long": seconds > longest,
+        "pause": pause > LONGEST_PAUSE,
+    }
+    found = _findings(errors, values)[:1]
     try:
         normalized = speakable(text)
     except TextError as error:
-        errors.append(_finding("bad_text", str(error)))
-    else:
-        if not errors:  # without a voice there is no speaking rate
-            more_errors, more_warnings = _length_findings(normalized.text, processed.figures["seconds"])
-            errors, warnings = more_errors, warnings + more_warnings
-        # A voice would learn wrong pronunciations where the speaker's reading differs from the rules'.
-        names = ", ".join(repr(change.before.strip()) for change in normalized.uncertain())
-        warnings += _findings({"uncertain": bool(names)}, {"names": names})
-    return Checks(take.seconds, errors, warnings)
+        return Checks(take.seconds, [*found, Finding("bad_text", str(error))], _findings(warnings, values))
+    if not found:  # without a voice there is no speaking rate
+        positions, frames = alignment_sizes(normalized.text, seconds, AUDIO.sampling_rate, AUDIO.hop_length)
+        rate = sum(map(str.isalpha, normalized.text)) / seconds
+        values |= {"positions": len(normalized.text), "most": (frames - 1) // 2, "rate": rate}
+        found = _findings({"text_longer": positions > frames}, values)
+        slowest, fastest = USUAL_SPEAKING_RATE
+        warnings |= {"too_fast": rate > fastest, "too_slow": rate < slowest}
+    # A voice would learn wrong pronunciations where the speaker's reading differs from the rules'.
+    values["names"] = ", ".join(repr(change.before.strip()) for change in normalized.uncertain())
+    warnings["uncertain"] = bool(values["names"])
+    return Checks(take.seconds, found, _findings(warnings, values))
+
+
+def _findings(found: dict[str, bool], values: dict[str, Any]) -> list[Finding]:
+    """The findings that apply; `found` says it by code."""
+    return [Finding(code, SENTENCES[code].format(**values)) for code, applies in found.items() if applies]
 
 
 def speakable(text: str) -> Normalized:
@@ -206,33 +225,3 @@ def speakable(text: str) -> Normalized:
             "Submit one sentence at a time."
         )
     return normalize(text)
-
-
-def _audio_findings(waveform: np.ndarray, figures: dict[str, float]) -> tuple[list[Finding], list[Finding]]:
-    """(errors, warnings) about the sound alone; a threshold that the settings lack is never crossed."""
-    voiced = voiced_frames(frame_levels(waveform, AUDIO.sampling_rate), SETTINGS.trim_db or math.inf)
-    pause = float(np.diff(voiced).max(initial=1) - 1) / 100  # the longest stretch of silence; one level per 10 ms
-    longest = SETTINGS.max_seconds or math.inf
-    errors = {
-        "no_voice": figures["peak_level_db"] < (SETTINGS.silence_db or -math.inf),
-        "too_short": figures["seconds"] < SHORTEST_SECONDS,
-    }
-    warnings = {
-        "too_loud": figures["clipped_share"] > (SETTINGS.max_clipped_share or 1.0),
-        "too_quiet": figures["source_lufs"] < (SETTINGS.loudness_lufs or -math.inf) - QUIET_BY_DB,
-        "noise": figures["level_range_db"] < (SETTINGS.min_level_range_db or 0.0),
-        "too_long": figures["seconds"] > longest,
-        "pause": pause > LONGEST_PAUSE,
-    }
-    values = {**figures, "longest": longest, "pause": pause}
-    return _findings(errors, values)[:1], _findings(warnings, values)
-
-
-def _length_findings(spoken: str, seconds: float) -> tuple[list[Finding], list[Finding]]:
-    """(errors, warnings) about the length of the text for so much sound."""
-    positions, frames = alignment_sizes(spoken, seconds, AUDIO.sampling_rate, AUDIO.hop_length)
-    rate = sum(map(str.isalpha, spoken)) / seconds
-    slowest, fastest = USUAL_SPEAKING_RATE
-    values = {"positions": len(spoken), "seconds": seconds, "most": (frames - 1) // 2, "rate": rate}
-    warnings = {"too_fast": rate > fastest, "too_slow": rate < slowest}
-    return _findings({"text_longer": positions > frames}, values), _findings(warnings, values)

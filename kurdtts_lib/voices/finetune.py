@@ -192,9 +192,8 @@ def clips_of(profile: Profile) -> Parts:
 
 def licence_of(voice: Voice, base_voice: str) -> str:
     """The licence that a voice fine-tuned from `voice` inherits: its card's, MMS's for an MMS voice, or unknown."""
-    if "licence" in voice.card:
-        return voice.card["licence"]
-    return MMS_LICENCE if base_voice.startswith("facebook/mms-tts") else UNKNOWN_LICENCE
+    default = MMS_LICENCE if base_voice.startswith("facebook/mms-tts") else UNKNOWN_LICENCE
+    return voice.card.get("licence", default)
 
 
 def _readme(card: VoiceCard) -> str:

@@ -236,8 +236,6 @@ def faults_of(
     recordings. before, after: mel distance of its parent and its own on these sentences, in nepers, of which it may
     have `allowed`.
     """
-    if not all(np.isfinite(waveform).all() for waveform in speech) or not np.isfinite(after):
-        return ["Its sound is not a number."]
     faults = []
     if loudness_difference_db < -TOO_QUIET_DB:
         faults.append(f"It is almost silent: {-loudness_difference_db:.0f} dB quieter than the recordings.")

@@ -102,13 +102,13 @@ class _Vocabulary:
 
 
 def _read_card(folder: Path) -> Mapping[str, Any]:
-    if not (folder / CARD).is_file():
-        raise VoiceError(f"{folder} holds no exported voice. Make one: `kurdtts export -o {folder}`.")
     try:
         card = read_json(folder / CARD)
         form = card["form"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise VoiceError(f"{folder / CARD} cannot be read ({error}). Export the voice again.") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise VoiceError(
+            f"{folder} holds no exported voice that can be read ({error}). Make one: `kurdtts export -o {folder}`."
+        ) from error
     if not form.startswith("onnx"):
         raise VoiceError(
             f"{folder} holds the form {form}, which its own program speaks; see its README.md. "

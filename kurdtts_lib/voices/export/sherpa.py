@@ -22,7 +22,7 @@ import json, sys
 import numpy, sherpa_onnx
 task = json.load(open(sys.argv[1], encoding="utf-8"))
 vits = sherpa_onnx.OfflineTtsVitsModelConfig(tokens=task["tokens"], model=task["model"], lexicon="", **task["scales"])
-model = sherpa_onnx.OfflineTtsModelConfig(vits=vits, num_threads=task["threads"], provider="cpu")
+model = sherpa_onnx.OfflineTtsModelConfig(vits=vits, num_threads=1, provider="cpu")
 # By default sherpa-onnx shortens pauses.
 voice = sherpa_onnx.OfflineTts(sherpa_onnx.OfflineTtsConfig(model=model, silence_scale=1.0))
 waveforms = [voice.generate(text, sid=0, speed=task["speed"]).samples for text in task["texts"]]
@@ -58,7 +58,7 @@ def write_tokens(vocabulary: Mapping[str, int], target: Path) -> None:
 
 
 def speak_with_sherpa(
-    folder: Path, texts: Sequence[str], noise_scale: float = 1.0, speed: float = 1.0, threads: int = 1
+    folder: Path, texts: Sequence[str], noise_scale: float = 1.0, speed: float = 1.0
 ) -> list[np.ndarray]:
     """A waveform (samples,) for each text, spoken by the package sherpa-onnx. texts: lower case, no punctuation.
 
@@ -76,7 +76,6 @@ def speak_with_sherpa(
         },
         "texts": list(texts),
         "speed": speed,
-        "threads": threads,
     }
     with tempfile.TemporaryDirectory() as temporary:
         task_file, waveforms = Path(temporary) / "task.json", Path(temporary) / "waveforms.npz"
