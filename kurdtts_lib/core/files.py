@@ -81,7 +81,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         with locked(target):
             try:
                 if target.exists():
-                    rename(target, target.with_name(f".{target.name}-{uuid.uuid4().hex[:12]}{ASIDE}"))
+                    rename(target, target.with_name(f".{target.name}-{time.time_ns() // 10**6:012x}{ASIDE}"))
                 rename(temporary, target)
             finally:
                 _put_back(target)
@@ -101,17 +101,7 @@ def _put_back(target: Path) -> None:
 def _set_aside(target: Path) -> list[Path]:
     """Folders that were set aside for `target` (not for a folder with a longer name), the newest last."""
     target = target.absolute()
-    found = target.parent.glob(f".{glob.escape(target.name)}-{'[0-9a-f]' * 12}{ASIDE}")
-    return sorted(found, key=lambda path: _identity(path) or ())
-
-
-def _identity(folder: Path) -> tuple[int, int] | None:
-    """(mtime in ns, which changes when a file is added; inode number) of `folder`; None if there is no such folder."""
-    try:
-        status = folder.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino
+    return sorted(target.parent.glob(f".{glob.escape(target.name)}-{'[0-9a-f]' * 12}{ASIDE}"))
 
 
 def read_folder(folder: Path, read: Callable[[Path], Content]) -> Content:
@@ -132,11 +122,12 @@ def read_folder(folder: Path, read: Callable[[Path], Content]) -> Content:
                 return content
 
 
-def _place(folder: Path) -> tuple[Path, tuple[int, int] | None]:
-    """Where the content of `folder` is now, and its identity, which differs between versions."""
+def _place(folder: Path) -> tuple[Path, object]:
+    """Where the content of `folder` is now, and what differs between its versions."""
     for place in (folder, *_set_aside(folder)[-1:]):
-        if identity := _identity(place):
-            return place, identity
+        with contextlib.suppress(OSError):
+            status = place.stat()
+            return place, (status.st_mtime_ns, status.st_ino)  # the time changes when a file is added
     return folder, None
 
 
