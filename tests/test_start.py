@@ -167,39 +167,28 @@ def test_a_window_that_lacks_a_letter_shows_a_question_mark(monkeypatch: pytest.
 # --- before installing
 
 
-def fake_tree(root: Path, packages: str = '["numpy>=2", "torch==2.13.0"]') -> Path:
-    root.mkdir(parents=True, exist_ok=True)
-    for name in ("kurdtts_lib", "notebooks"):
-        (root / name).mkdir()
-    (root / "lock.txt").touch()
-    text = f"[project]\noptional-dependencies = {{ train = {packages} }}\n"
-    (root / "pyproject.toml").write_text(text, encoding="utf-8")
-    return root
-
-
 def test_an_incomplete_copy_is_named_and_windows_is_warned_of_a_long_path(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    root = fake_tree(tmp_path / "Kurdî û nû mapa" / ("x" * 120))
+    root = tmp_path / "Kurdî û nû mapa" / ("x" * 120)
+    for name in ("kurdtts_lib", "pyproject.toml", "lock.txt", "notebooks"):
+        (root / name).mkdir(parents=True)
     start.check_folder(root, "linux")
     assert capsys.readouterr().out == ""
     start.check_folder(root, "win32")
     assert f"has {len(str(root))} letters" in capsys.readouterr().out
-    (root / "lock.txt").unlink()
-    (root / "notebooks").rmdir()
+    for name in ("lock.txt", "notebooks"):
+        (root / name).rmdir()
     with pytest.raises(start.Problem, match="Extract All") as problem:
         start.check_folder(root, "win32")
     assert f"not complete: lock.txt, notebooks not found in\n  {root}" in str(problem.value)
 
 
 def test_the_torch_requirement_is_read_from_pyproject_and_a_damaged_one_is_named(tmp_path: Path) -> None:
-    root = fake_tree(tmp_path / "a", '["torch-fidelity==1", "torchmetrics", "torch == 2.13.0", "tqdm"]')
-    assert start.torch_requirement(root) == "torch == 2.13.0"
     assert start.torch_requirement(ROOT).startswith("torch==")  # ours: pinned exactly
-    for text in ("", "[project]\noptional-dependencies = { train = ['torchaudio'] }\n", "[[[", "[tool]\n"):
-        (root / "pyproject.toml").write_text(text, encoding="utf-8")
-        with pytest.raises(start.Problem, match=r"pyproject\.toml is damaged"):
-            start.torch_requirement(root)
+    (tmp_path / "pyproject.toml").write_text('["torch-fidelity==1", "torchaudio==2.13.0", "torch"]', encoding="utf-8")
+    with pytest.raises(start.Problem, match=r"pyproject\.toml is damaged"):
+        start.torch_requirement(tmp_path)
 
 
 def test_no_other_host_is_named() -> None:
