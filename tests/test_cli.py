@@ -35,7 +35,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder, said = tmp_path_factory.mktemp("cli"), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
         patch.setenv("KURDTTS_HOME", str(folder / "home"))
-        assert app.main(["prepare", "--output-dir", str(folder / "prepared"), "--max-samples", "150"]) == 0
+        changes = ["--max-samples", "150", "--set", "pace_mads=none", "--set", "one_clip_per_sentence=false"]
+        assert app.main(["prepare", "--output-dir", str(folder / "prepared"), *changes]) == 0
     return folder / "prepared", said.getvalue()
 
 
@@ -44,6 +45,8 @@ def test_prepare_train_and_say_work_one_after_the_other(
 ) -> None:
     data, printed = prepared
     assert "kept" in printed and "too few votes" in printed
+    assert "pace too far" not in printed and "read better" not in printed, "as --set says"
+    assert (corpus_settings(data).pace_mads, corpus_settings(data).one_clip_per_sentence) == (None, False)
     assert app.main(["train", "--data-dir", str(data), "--base-voice", str(base), "--steps", "1"]) == 0
     assert "mel cepstral distance" in capsys.readouterr().out
     assert (home / "models" / "voice-0001-sample" / "model.safetensors").is_file()
@@ -219,12 +222,3 @@ def test_help_loads_nothing_slow() -> None:
     script += "assert {'numpy', 'scipy', 'sqlite3', 'torch', 'transformers'}.isdisjoint(sys.modules)"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8")
     assert result.returncode == 0 and "withdraw" in result.stdout, result.stderr
-
-
-def test_settings_of_the_corpus_can_be_given_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    changes = ["--set", "pace_mads=none", "--set", "max_seconds=2.2", "--set", "one_clip_per_sentence=false"]
-    assert app.main(["prepare", "--output-dir", str(tmp_path / "out"), "--max-samples", "150", *changes]) == 0
-    corpus = corpus_settings(tmp_path / "out")
-    assert (corpus.pace_mads, corpus.max_seconds, corpus.one_clip_per_sentence) == (None, 2.2, False)
-    said = capsys.readouterr().out
-    assert "too long" in said and "pace too far" not in said and "read better" not in said

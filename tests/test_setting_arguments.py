@@ -2,12 +2,13 @@
 
 import argparse
 import dataclasses
+from operator import attrgetter
 from typing import Any
 
 import pytest
 
 from kurdtts_lib.cli import app, train
-from kurdtts_lib.cli.setting_arguments import add_set, changed
+from kurdtts_lib.cli.setting_arguments import add_set, changed, types_of
 from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.core.settings import CorpusSettings, TrainingSettings, load_profile
 
@@ -20,13 +21,8 @@ def parsed(kind: type, *texts: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", [CorpusSettings, TrainingSettings])
 def test_every_setting_can_be_given_as_it_is_printed(kind: type) -> None:
-    def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name, value in values.items():
-            found |= flat(value, f"{name}.") if isinstance(value, dict) else {prefix + name: value}
-        return found
-
-    values = flat(dataclasses.asdict(kind()))
+    values = {name: attrgetter(name)(kind()) for name in types_of(kind)}
+    assert {name.partition(".")[0] for name in values} == {field.name for field in dataclasses.fields(kind)}
     texts = [f"{name}={str(value).strip('()').replace(', ', ',')}" for name, value in values.items()]
     assert parsed(kind, *texts) == values
     assert changed(kind(), parsed(kind, *texts)) == kind()

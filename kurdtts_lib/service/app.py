@@ -53,15 +53,14 @@ def create_app(settings: ServiceSettings) -> ASGIApp:
     # The middleware added last is the first to see a request.
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=settings.most_bytes)
     app.add_middleware(middleware.Gate, settings, middleware.check_token, middleware.check_length)
-    if settings.origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.origins,
-            allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type"],
-            expose_headers=["Location", "Retry-After", "X-Request-Id"],
-            allow_private_network=True,  # an allowed page on the web may call this machine
-        )
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.origins,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["Authorization", "Content-Type"],
+        expose_headers=["Location", "Retry-After", "X-Request-Id"],
+        allow_private_network=True,  # an allowed page on the web may call this machine
+    )
     app.add_middleware(middleware.Gate, settings, middleware.check_host, middleware.check_origin)
     # Outermost: Starlette makes the response to an unexpected exception outside of all added middleware.
     return middleware.RequestLog(app)

@@ -51,6 +51,9 @@ def current_voice() -> dict[str, str | None]:
         return {"voice": find_voice("current").folder.name, "why": None}
     except ServiceError as error:
         return {"voice": None, "why": error.detail}
+    except VoiceError as error:
+        log.error("a voice: %s", error)
+        return {"voice": None, "why": "The list of voices cannot be read. The service's log says why."}
 
 
 class Speaker:
