@@ -1,7 +1,11 @@
 """Listening tests in miniature, and listeners who answer by what they know."""
 
+import dataclasses
 import datetime
+import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from speechlike import syllables
@@ -15,11 +19,13 @@ from kurdtts_lib.evaluation.listening.design import (
     Trial,
     make_test,
 )
-from kurdtts_lib.evaluation.listening.store import ListeningStore, SubmittedAnswer
+from kurdtts_lib.evaluation.listening.store import FORMAT, ListeningStore, SubmittedAnswer
 
 RATE = 16_000
 SENTENCES = ("Roj baş.", "Ez li vir im.", "Navê min Azad e.", "Em diçin malê.", "Bi xêr hatî.", "Şev baş.")
 NOW = "2026-05-01T12:00:00+00:00"
+Listener = Callable[[str, Trial], int]
+"""The answer to a trial of a kind."""
 
 
 def spoken(pitch: float, sentences: int = 3, seconds: float = 1.0) -> dict[str, np.ndarray]:
@@ -37,7 +43,7 @@ def small_test(kind: str = "mos", count: int = 2, sentences: int = 3, listeners:
     return make_test(kind, systems(count, sentences), RATE, anchors, listeners)
 
 
-def sharp(worth: dict[str, float]) -> Callable[[str, Trial], int]:
+def sharp(worth: dict[str, float]) -> Listener:
     """A listener who hears how much each system is worth: it answers by these numbers, and knows what X is."""
 
     def answer(kind: str, place: Trial) -> int:
@@ -50,12 +56,23 @@ def sharp(worth: dict[str, float]) -> Callable[[str, Trial], int]:
     return answer
 
 
-def given(key: AnswerKey, code: str, answer: Callable[[str, Trial], int]) -> Iterator[SubmittedAnswer]:
+def given(key: AnswerKey, code: str, answer: Listener) -> Iterator[SubmittedAnswer]:
     start = datetime.datetime.fromisoformat(NOW)
     for number, place in enumerate(key.plan(code)):
         time = (start + datetime.timedelta(seconds=10 * number)).isoformat()
         yield SubmittedAnswer(place.item, answer(key.kind, place), len(place.sounds), time)
 
 
-def answer_all(store: ListeningStore, key: AnswerKey, code: str, answer: Callable[[str, Trial], int]) -> None:
+def answer_all(store: ListeningStore, key: AnswerKey, code: str, answer: Listener) -> None:
     store.add(key.test, code, list(given(key, code, answer)))
+
+
+def sent(
+    folder: Path, key: AnswerKey, code: str, answer: Listener, /, count: int | None = None, **changes: Any
+) -> Path:
+    """The file of a listener with `count` answers, by default all; `changes` replace its fields."""
+    answers = [dataclasses.asdict(each) for each in given(key, code, answer)][:count]
+    content = {"format": FORMAT, "test": key.test, "code": code, "answers": answers}
+    path = folder / f"bersiv ş {code}.json"
+    path.write_text(json.dumps({**content, **changes}), encoding="utf-8")
+    return path

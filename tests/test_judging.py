@@ -16,15 +16,14 @@ from speechlike import syllables
 
 from kurdtts_lib.core.errors import CorpusError, EvaluationError, VoiceError
 from kurdtts_lib.core.settings import AudioSettings, load_profile
-from kurdtts_lib.data.dataset import Parts, part_of, sentence_hash
+from kurdtts_lib.data.dataset import Clip, Parts, sampled, sentence_hash
 from kurdtts_lib.data.prepare import prepare
 from kurdtts_lib.evaluation import Reference
 from kurdtts_lib.evaluation import held_out as held_out_module
 from kurdtts_lib.evaluation.confidence import FEWEST, Estimate, estimate
 from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation, OptionalMetric, System, evaluate
-from kurdtts_lib.evaluation.held_out import SPEAKER_CLIPS, TEST_SENTENCES, HeldOut, LikenessBaselines, held_out
+from kurdtts_lib.evaluation.held_out import TEST_SENTENCES, HeldOut, LikenessBaselines, held_out
 from kurdtts_lib.evaluation.metrics import METRIC_DESCRIPTIONS, METRICS, RECORDING_METRICS, metric_table
-from kurdtts_lib.evaluation.optional_metrics import optional_metrics
 from kurdtts_lib.evaluation.report import (
     PAGE,
     VALUES,
@@ -143,8 +142,6 @@ def test_the_better_voice_is_nearer_and_the_difference_is_paired(judged: Evaluat
     by_hand = found.values["second"]["mel_distance"] - found.values["first"]["mel_distance"]
     assert gap == estimate(by_hand) and gap.differs and gap.high < 0 and gap.n == 4
     assert found.metrics("second").mel_distance == second["mel_distance"].mean
-    # A paired interval is narrower than the sentences' own spread would allow.
-    assert gap.high - gap.low < 2 * (first["mel_distance"].high - first["mel_distance"].low)
     # The recordings' own pitch stands beside the voices'.
     assert found.estimates[RECORDING]["pitch"].mean == pytest.approx(165, abs=1) == second["pitch"].mean
 
@@ -232,10 +229,8 @@ def test_page_and_numbers_are_of_one_run_and_need_nothing_else(
     assert again.name == PAGE and sorted(path.name for path in again.parent.iterdir()) == [VALUES, PAGE]
 
 
-@pytest.mark.parametrize(("name", "text"), [(PAGE, "<html>mine"), (VALUES, "{}"), (VALUES, "mine")])
-def test_somebody_elses_files_are_not_replaced(
-    pair: dict[str, System], sentences: HeldOut, tmp_path: Path, name: str, text: str
-) -> None:
+@pytest.mark.parametrize(("name", "text"), [(PAGE, "<html>kurdtts"), (VALUES, "{}")])
+def test_somebody_elses_files_are_not_replaced(sentences: HeldOut, tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(EvaluationError, match="would be replaced"):
         write_report(Evaluation(sentences, {}, {}), tmp_path)
@@ -264,25 +259,11 @@ def test_held_out_sentences_are_the_prepared_test_sentences(tmp_path: Path, monk
         held_out(profile)
 
 
-def test_a_large_corpus_is_judged_on_a_part_that_stands_for_all_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    texts = [f"gotina {'a' * (number % 40)} {'e' * (number // 40)}" for number in range(5000)]
-    files, parts = [f"wavs/{number}.wav" for number in range(5000)], [part_of(text, 0.2) for text in texts]
-    pandas.DataFrame({"file": files, "text": texts, "part": parts}).to_parquet(tmp_path / "metadata.parquet")
-    (tmp_path / "preparation.json").write_text('{"corpus": {"held_out_share": 0.2}}', encoding="utf-8")
-    read: list[list[int]] = []
-    monkeypatch.setattr(
-        held_out_module, "load", lambda clips, _: (read.append([int(one.path.stem) for one in clips]), [np.ones(9)])[1]
-    )
-    monkeypatch.setattr(held_out_module, "likeness_baselines", lambda *_: LikenessBaselines(0.1, None))
-    found = held_out(dataclasses.replace(load_profile("sample"), data_dir=tmp_path))
-    assert (len(found.texts), found.of) == (TEST_SENTENCES, parts.count("test")) and found.of > 2 * TEST_SENTENCES
-    assert found.size == f"{TEST_SENTENCES} (chosen by their hash from {found.of})"
-    judged, speaker = read
-    assert len(speaker) == SPEAKER_CLIPS and not set(speaker) & set(judged)
-    for numbers in (judged, speaker):  # of a table that is sorted by speaker, the first ones would be one speaker's
-        assert 2000 < np.mean(numbers) < 3000
+def test_of_a_large_corpus_a_part_is_judged_that_stands_for_all_of_it() -> None:
+    # The first ones of a table that is sorted by speaker would be one speaker's.
+    clips = [Clip(Path(f"{n}.wav"), f"gotina {'a' * (n % 40)} {'e' * (n // 40)}") for n in range(5000)]
+    chosen = [int(clip.path.stem) for clip in sampled(clips, TEST_SENTENCES)]
+    assert len(set(chosen)) == TEST_SENTENCES and 2000 < np.mean(chosen) < 3000
 
 
 def test_voices_have_names_that_can_be_told_apart(make_voice: Callable[..., Voice], tmp_path: Path) -> None:
@@ -291,15 +272,5 @@ def test_voices_have_names_that_can_be_told_apart(make_voice: Callable[..., Voic
     places = [tmp_path / folder for folder in ("one/voice", "other/voice", "other/recording")]
     profile = load_profile("sample")
     assert list(load_systems(places, profile)) == ["voice", "voice (2)", "recording (2)"]
-    with pytest.raises(VoiceError, match="There is no voice 7"):
-        load_systems(["7"], profile)
-    with pytest.raises(VoiceError, match="no such folder"):
-        load_systems([tmp_path / "nothing"], profile)
     with pytest.raises(VoiceError, match="no folder called"):
         load_systems([" "], profile)
-
-
-def test_what_cannot_be_had_is_left_out_with_its_reason(audio: AudioSettings) -> None:
-    extras, left_out = optional_metrics(audio)
-    assert {extra.name for extra in extras} | set(left_out) == set(METRIC_DESCRIPTIONS) - set(METRICS)
-    assert set(left_out) == {"character_error_rate"} and "--recogniser" in left_out["character_error_rate"]

@@ -1,20 +1,19 @@
 """`kurdtts listen`: make a test, take answers, see results; bad input is told in a line."""
 
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from listening import NOW
+from listening import sent, sharp
 
 from kurdtts_lib.audio.io import write_wav
 from kurdtts_lib.cli import app
 from kurdtts_lib.core.settings import CorpusSettings, load_profile
 from kurdtts_lib.data.dataset import Clip, Parts
-from kurdtts_lib.evaluation.listening.design import HIDDEN_REFERENCE, LOW_ANCHOR
-from kurdtts_lib.evaluation.listening.store import FORMAT, ListeningStore
+from kurdtts_lib.evaluation.listening.design import LOW_ANCHOR
+from kurdtts_lib.evaluation.listening.store import ListeningStore
 from kurdtts_lib.vits.voice import Voice, save_voice
 from kurdtts_lib.voices import systems
 
@@ -46,24 +45,12 @@ def text(tmp_path: Path) -> Path:
     return file
 
 
-def sent_back(store: ListeningStore, tmp_path: Path, number: int) -> Path:
-    key = store.key()
-    code, places = list(key.plans.items())[number]
-    wished = {HIDDEN_REFERENCE: 5, LOW_ANCHOR: 1, "yek": 4, "du": 2, "recordings": 5}
-    answers = [{"item": p.item, "answer": wished[p.heard[0]], "plays": 1, "time": NOW} for p in places]
-    content = {"format": FORMAT, "test": key.test, "code": code, "answers": answers}
-    file = tmp_path / f"answers-{code}.json"
-    file.write_text(json.dumps(content), encoding="utf-8")
-    return file
-
-
 def test_a_test_goes_its_way(voices: list[str], prepared: list[Clip], tmp_path: Path, capsys: Capture) -> None:
     folder = tmp_path / "bo guhdaran"
     command = ["listen", "make", str(folder), "--profile", "sample", "--sentences", "3", "--listeners", "3"]
     assert app.main([*command, "--voices", *voices]) == 0
     printed = capsys.readouterr().out
-    store = ListeningStore()
-    key = store.key()
+    key = ListeningStore().key()
     assert key.systems == ["yek", "du", "recordings"] and key.sentences == [clip.text for clip in prepared[:3]]
     assert all(code in printed for code in key.plans) and len(key.plans) == 3
     assert "machine" in printed and "machine" in key.note and "each listener answers 13 times" in printed
@@ -72,7 +59,8 @@ def test_a_test_goes_its_way(voices: list[str], prepared: list[Clip], tmp_path: 
     anchors = {place.sentence for plan in key.plans.values() for place in plan if place.heard[0] == LOW_ANCHOR}
     assert anchors == {clip.text for clip in prepared[3:5]}, "of other sentences than the test's"
 
-    files = [str(sent_back(store, tmp_path, number)) for number in range(2)]
+    listener = sharp({"yek": 4, "du": 2, "recordings": 4})
+    files = [str(sent(tmp_path, key, code, listener)) for code in list(key.plans)[:2]]
     assert app.main(["listen", "import", *files]) == 0
     assert "13 of 13 answers, 13 of them new" in capsys.readouterr().out
     assert app.main(["listen", "import", files[0], str(folder / "index.html")]) == 1

@@ -2,18 +2,17 @@
 
 import concurrent.futures
 import dataclasses
-import json
 import zipfile
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from listening import NOW, answer_all, given, sharp, small_test
+from listening import NOW, answer_all, given, sent, sharp, small_test
 
 from kurdtts_lib.core.errors import ListeningError
 from kurdtts_lib.evaluation.listening.design import AnswerKey
-from kurdtts_lib.evaluation.listening.store import FORMAT, ListeningStore, SubmittedAnswer, import_answers
+from kurdtts_lib.evaluation.listening.store import ListeningStore, SubmittedAnswer, import_answers
 
 WORTH = sharp({"voice-a": 5, "voice-b": 2})
 
@@ -35,24 +34,15 @@ def store(tmp_path: Path, key: AnswerKey) -> ListeningStore:
     return store
 
 
-def sent(folder: Path, key: AnswerKey, code: str, /, count: int | None = None, **changes: Any) -> Path:
-    """A listener's file with `count` answers, by default all; `changes` replace its fields."""
-    answers = [dataclasses.asdict(each) for each in given(key, code, WORTH)][:count]
-    content = {"format": FORMAT, "test": key.test, "code": code, "answers": answers}
-    path = folder / "bersiv ş.json"
-    path.write_text(json.dumps({**content, **changes}), encoding="utf-8")
-    return path
-
-
 def test_half_a_test_is_taken_and_the_rest_later_and_nothing_twice(
     store: ListeningStore, key: AnswerKey, code: str, tmp_path: Path
 ) -> None:
-    old = sent(tmp_path, key, code, 3, headphones=[1] * 6)  # as pages of version 0.1.0 wrote it
+    old = sent(tmp_path, key, code, WORTH, 3, headphones=[1] * 6)  # as pages of version 0.1.0 wrote it
     assert import_answers(store, old) == f"{code}: 3 of 10 answers, 3 of them new (test {key.test})"
     assert store.answered(key.test, code) == [place.item for place in key.plan(code)[:3]], "the listener goes on there"
     again = ListeningStore(store.folder)  # as another program
     for new in (7, 0):
-        assert f"10 of 10 answers, {new} of them new" in import_answers(again, sent(tmp_path, key, code))
+        assert f"10 of 10 answers, {new} of them new" in import_answers(again, sent(tmp_path, key, code, WORTH))
     assert again.tests() == [key.test] and again.key() == again.key(key.test) == key
     assert again.answers(key.test) == [(code, place, WORTH("mos", place), 1) for place in key.plan(code)]
 
@@ -147,7 +137,7 @@ def test_a_database_of_an_earlier_version_is_converted_once_also_after_an_interr
 def test_a_foreign_file_is_refused_by_name(
     store: ListeningStore, key: AnswerKey, code: str, tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
-    path = sent(tmp_path, key, code, **changes)
+    path = sent(tmp_path, key, code, WORTH, **changes)
     with pytest.raises(ListeningError, match=message) as error:
         import_answers(store, path)
     assert str(path) in str(error.value)
