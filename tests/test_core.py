@@ -134,7 +134,7 @@ def test_every_package_that_the_library_imports_is_in_the_lock_or_is_torch() -> 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the library lay in site-packages, on a computer whose user's folder is `tmp_path`."""
-    monkeypatch.setattr("kurdtts_lib.core.settings.REPOSITORY", tmp_path / "site-packages")
+    monkeypatch.setattr("kurdtts_lib.core.settings.IS_CHECKOUT", False)
     monkeypatch.delenv("KURDTTS_HOME")
     for name in ("LOCALAPPDATA", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)

@@ -105,11 +105,6 @@ def _energies(waveform: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.n
     return np.maximum(0.0, sums[last] - sums[first])
 
 
-def peak_level_db(levels: np.ndarray) -> float:
-    """Level of the loudest 50 ms in dB of full scale. levels: from `frame_levels`."""
-    return decibels(float(levels.max()))
-
-
 def level_range_db(levels: np.ndarray) -> float:
     """Difference in dB between quiet (10th percentile) and loud (95th percentile) 50 ms windows.
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kurdtts_lib.core.errors import AudioError
-from kurdtts_lib.core.settings import REPOSITORY, is_checkout
+from kurdtts_lib.core.settings import IS_CHECKOUT, REPOSITORY
 
 FULL_SIZE_GB = 6.0
 """Free GPU memory that fine-tuning the MMS voice needs at least."""
@@ -82,7 +82,7 @@ def _broken(*modules: str) -> list[Check]:
 def _repair(module: str) -> str:
     """The command that repairs a package that does not load."""
     packages = importlib.metadata.packages_distributions().get(module, [])
-    if not packages and not is_checkout():
+    if not packages and not IS_CHECKOUT:
         return f'"{sys.executable}" -m pip install "kurdtts[train]"'
     if module == "torch" or not packages:  # pip does not know which build of torch it was
         return (REDISTRIBUTABLE if sys.platform == "win32" and packages else "") + SET_UP_AGAIN

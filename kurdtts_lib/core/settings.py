@@ -18,18 +18,15 @@ from kurdtts_lib.core.training_settings import LARGEST, FeedbackSettings, Traini
 # Not resolve(): on Windows it turns a mapped network drive into a UNC path, which some programs refuse.
 REPOSITORY = Path(__file__).absolute().parent.parent.parent
 """The course's own folder; for an installed package `site-packages`, where nothing is written."""
+IS_CHECKOUT = (REPOSITORY / "pyproject.toml").is_file() and (REPOSITORY / "notebooks").is_dir()
+"""Whether the library is in the course's own folder, with the notebooks and the sample beside it."""
 
 
 def home() -> Path:
     """Where data, trainings and voices are written: `KURDTTS_HOME`, else the course's folder, else a user folder."""
     if "KURDTTS_HOME" in os.environ:
         return Path(os.environ["KURDTTS_HOME"]).absolute()
-    return REPOSITORY if is_checkout() else _user_folder()
-
-
-def is_checkout() -> bool:
-    """Whether the library is in the course's own folder, with the notebooks and the sample beside it."""
-    return (REPOSITORY / "pyproject.toml").is_file() and (REPOSITORY / "notebooks").is_dir()
+    return REPOSITORY if IS_CHECKOUT else _user_folder()
 
 
 def _user_folder() -> Path:
@@ -180,7 +177,7 @@ def load_profile(name: str) -> Profile:
 
 
 def _sample() -> Profile:
-    if not is_checkout():
+    if not IS_CHECKOUT:
         raise KurdTTSError(
             "The profile 'sample' needs the course's own folder, which has the sample and its small base voice: "
             "use it there, or choose `--profile full` or a corpus of your own."

@@ -16,7 +16,6 @@ from kurdtts_lib.audio.levels import (
     gain,
     level_range_db,
     loudness,
-    peak_level_db,
     voiced_part,
 )
 from kurdtts_lib.core.errors import AudioError
@@ -101,7 +100,7 @@ def preprocess(source: bytes | Path, settings: Preprocessing) -> ProcessedAudio:
         "dc_offset": offset,
         "clipped_share": clipped_share(channels),
         "seconds": len(waveform) / settings.sampling_rate,
-        "peak_level_db": peak_level_db(levels),
+        "peak_level_db": decibels(float(levels.max())),
         "level_range_db": level_range_db(levels),
         "source_lufs": (lufs := loudness(waveform, settings.sampling_rate)),
     }

@@ -164,14 +164,10 @@ def _read_spans(text: str, composed: str, plain: str, small: str, lexicon: Mappi
         if digit or not needs_digit:
             for match in pattern.finditer(plain):
                 if reading := read(match):
-                    take(match, _corrected(reading[0], lexicon), reading[1])
+                    words = (lexicon.get(word, word) for word in reading[0].split(" "))
+                    take(match, " ".join(words), reading[1])
     spans.sort(key=lambda span: span.start)
     return [_set_apart(span, small, taken) for span in spans]
-
-
-def _corrected(words: str, lexicon: Mapping[str, str]) -> str:
-    """The words of a rule's reading, replaced where the user's lexicon has them."""
-    return " ".join(lexicon.get(word, word) for word in words.split(" ")) if lexicon else words
 
 
 def _set_apart(span: TextChange, small: str, taken: bytearray) -> TextChange:
