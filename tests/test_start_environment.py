@@ -10,22 +10,18 @@ import pytest
 from starting import FOUND, STAMP, start
 
 
-def test_the_stamp_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stamp_is_written_whole_or_not_at_all_and_a_damaged_one_counts_as_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for text in ('{"key": "k"', "[]", '{"key": "k"}'):
+        (tmp_path / start.STAMP).write_text(text, encoding="utf-8")
+        assert start.read_stamp(tmp_path) == {}
     start.write_stamp(tmp_path, STAMP)
-    assert start.read_stamp(tmp_path) == STAMP
     assert [path.name for path in tmp_path.iterdir()] == [start.STAMP]
-
     monkeypatch.setattr(Path, "replace", Mock(side_effect=KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         start.write_stamp(tmp_path, {**STAMP, "key": "new"})
     assert start.read_stamp(tmp_path) == STAMP
-
-
-def test_a_damaged_stamp_counts_as_none(tmp_path: Path) -> None:
-    assert start.read_stamp(tmp_path) == {}
-    for text in ('{"key": "k"', "[]", '{"key": "k"}'):
-        (tmp_path / start.STAMP).write_text(text, encoding="utf-8")
-        assert start.read_stamp(tmp_path) == {}
 
 
 @pytest.mark.parametrize(
@@ -60,7 +56,7 @@ def test_a_moved_or_copied_folder_is_noticed(tmp_path: Path) -> None:
 
 def test_inspect_of_a_python_that_does_not_start(tmp_path: Path) -> None:
     python = start.python_of(tmp_path)
-    assert start.inspect(tmp_path) == {}
+    assert start.read_stamp(tmp_path) == start.inspect(tmp_path) == {}
     python.parent.mkdir()
     python.write_bytes(b"\x7fELF broken")
     python.chmod(0o755)

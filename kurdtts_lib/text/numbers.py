@@ -18,9 +18,7 @@ GROUPED = re.compile(rf"([0-9]{{1,3}}(?:{THOUSANDS}[0-9]{{3}})+)((?:{DECIMAL}[0-
 
 
 def spell(number: int) -> str:
-    """`number`, from 0 to 10**12, in words. Raises ValueError outside this range."""
-    if not 0 <= number <= LARGEST:
-        raise ValueError(f"{number} is not from 0 to {LARGEST}")
+    """`number`, from 0 to `LARGEST`, in words."""
     if number < 20:
         return WORDS["small"][number]
     groups = []
