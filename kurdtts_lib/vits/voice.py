@@ -76,7 +76,8 @@ def _load(name: str) -> Voice:
     if not folder.is_dir() and not ON_THE_HUB.fullmatch(name):
         raise VoiceError(f"There is no such folder: {name}. Give a voice's folder, or OWNER/NAME on the hub.")
     with reading(f"The voice {name!r}", "Check the folder, or the network if it is on the hub."):
-        config, tokenizer = VitsConfig.from_pretrained(name), VitsTokenizer.from_pretrained(name)
+        config = VitsConfig.from_json_file(_file(name, "config.json"))
+        tokenizer = VitsTokenizer.from_pretrained(name)
         if config.num_speakers > 1:
             raise VoiceError(f"{name} holds {config.num_speakers} speakers; choose a voice with one.")
         model = VitsModel(config)
@@ -108,10 +109,18 @@ def reading(source: str | Path, advice: str = "") -> Iterator[None]:
 
 def _read_weights(name: str) -> dict[str, Tensor]:
     try:
-        path = cached_file(name, "model.safetensors")
+        path = _file(name, "model.safetensors")
     except OSError:  # there is none
-        return read_pickle(Path(str(cached_file(name, "pytorch_model.bin"))))
-    return load_file(str(path))
+        return read_pickle(_file(name, "pytorch_model.bin"))
+    return load_file(path)
+
+
+def _file(name: str, filename: str) -> Path:
+    """A file of a voice's folder, or of the hub. Raises OSError if there is none."""
+    found = cached_file(name, filename)
+    if found is None:
+        raise FileNotFoundError(f"it has no {filename}")
+    return Path(found)
 
 
 def read_pickle(path: Path) -> Any:
