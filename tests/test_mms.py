@@ -52,21 +52,19 @@ def cache(home: Path) -> Path:
     return home / "models" / "cache"
 
 
-@torch.no_grad()
 def test_the_discriminator_is_fetched_once_and_kept_without_the_optimizer(hub, cache):
     first = mms_discriminator(KURMANJI)
     assert hub.asked == [("facebook/mms-tts", "full_models/kmr-script_latin/D_100000.pth")]
     (kept,) = cache.iterdir()  # the download is gone
     assert kept.name == "mms-discriminator-kmr-script_latin.safetensors"
-    assert sum(value.numel() for value in load_file(kept).values()) == sum(v.numel() for v in hub.weights.values())
+    assert len(load_file(kept)) == len(hub.weights)
 
     second = mms_discriminator(KURMANJI)
     assert len(hub.asked) == 1
-    waveform = torch.randn(1, 1, 1003)
-    expected = original.discriminator_features(hub.weights, waveform, TINY_DISCRIMINATOR.scale_groups)
+    published = conversion.renamed_weight_norm(hub.weights)
     for discriminator in (first, second):
-        for found, values in zip(discriminator(waveform)[1], expected, strict=True):
-            torch.testing.assert_close(found.flatten(), values.flatten(), atol=1e-5, rtol=1e-5)
+        found = discriminator.state_dict()
+        assert found.keys() == published.keys() and all(torch.equal(found[name], published[name]) for name in found)
 
     kept.write_bytes(kept.read_bytes()[:500])
     with pytest.raises(VoiceError, match=r"mms-discriminator-kmr-script_latin\.safetensors cannot.*Delete it"):

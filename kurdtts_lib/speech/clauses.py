@@ -35,14 +35,19 @@ class Clause:
     ends_sentence: bool
 
 
-def clauses_of(text: str, tokenizer: Vocabulary) -> list[Clause]:
-    """The clauses of a text. Raises TextError if any of it cannot be spoken with the tokenizer's vocabulary."""
+def clauses_of(text: str, tokenizer: Vocabulary, normalized: bool = False) -> list[Clause]:
+    """The clauses of a text. Raises TextError if any of it cannot be spoken with the tokenizer's vocabulary.
+
+    normalized: `text` is the already normalised text of a prepared clip, one clause.
+    """
+    if normalized:
+        return [Clause(text, [encode_spoken(text, tokenizer, text)], [], 0.0, True)]
     clauses = []
     for piece in split(text) or [Piece(text, 0.0)]:  # normalize raises if there is nothing to say
-        normalized = normalize(piece.text)
-        chunks = [encode_spoken(chunk, tokenizer, piece.text) for chunk in chunks_of(normalized.text)]
+        reading = normalize(piece.text)
+        chunks = [encode_spoken(chunk, tokenizer, piece.text) for chunk in chunks_of(reading.text)]
         ends_sentence = piece.text.rstrip(CLOSING)[-1] not in CLAUSE_MARKS  # a heading has no mark at all
-        clauses.append(Clause(piece.text, chunks, words_of(piece.text, normalized), piece.pause, ends_sentence))
+        clauses.append(Clause(piece.text, chunks, words_of(piece.text, reading), piece.pause, ends_sentence))
     return clauses
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from kurdtts_lib.audio.levels import SPEECH_EDGE_DB, frame_levels, gain, loudness, voiced_part
 from kurdtts_lib.speech.clauses import Clause, clauses_of
-from kurdtts_lib.text import encode_spoken
 from kurdtts_lib.text.encoding import Vocabulary
 from kurdtts_lib.vits.utterance import Utterance
 
@@ -89,10 +88,7 @@ def stream(
     user's lexicon is not applied.
     Raises TextError, before anything is synthesised, for text that the voice cannot say.
     """
-    if normalized:
-        clauses = [Clause(text, [encode_spoken(text, voice.tokenizer, text)], [], 0.0, True)]
-    else:
-        clauses = clauses_of(text, voice.tokenizer)
+    clauses = clauses_of(text, voice.tokenizer, normalized)
     chunks = (chunk for clause in clauses for chunk in clause.chunks)
     utterances = voice.utterances(chunks, seed, speed, noise_scale, exact=not level)
     return _spoken(clauses, utterances, voice.sampling_rate, speed, level)
