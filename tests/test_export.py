@@ -95,11 +95,7 @@ def test_the_graph_says_what_the_published_code_says(tmp_path, stochastic):
         np.testing.assert_allclose(waveform, expected.numpy(), atol=2e-5)
 
 
-def test_the_checks_sentences_have_all_lengths_and_agree(graph, model, tokenizer):
-    rows = [encode(sentence, tokenizer) for sentence in SENTENCES]
-    assert len(rows[0]) == 5 and len(rows[-1]) > 150
-    agreement = check_speaking(open_session(model), graph, rows)
-    assert agreement.sentences == len(SENTENCES) and agreement.least_snr_db > 90
+def test_the_ratio_of_speech_to_difference_is_that_of_the_formula():
     speech = np.sin(np.arange(1000)).astype(np.float32)
     assert snr_db(speech, 1.01 * speech) == pytest.approx(40, abs=0.01)
     assert snr_db(speech, speech) == verification.HIGHEST_SNR_DB and snr_db(0 * speech, speech) == -np.inf

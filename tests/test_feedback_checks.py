@@ -25,7 +25,7 @@ def test_a_good_take_has_neither_errors_nor_warnings() -> None:
     ("audio", "text", "said", "todo"),
     [
         (b"\x1aE\xdf\xa3 webm", TEXT, "cannot be decoded", "convert them to WAV"),
-        (Path("nowhere.wav"), TEXT, "does not exist", "Check the name"),
+        (Path("nowhere.wav"), TEXT, "does not exist", "nowhere.wav"),
         ((np.zeros(0), RATE), TEXT, "no sound at all", "Record again"),
         ((np.full(100, np.nan), RATE), TEXT, "not numbers", "Record again"),
         ((VOICE, 0), TEXT, "no sound at all", "Record again"),

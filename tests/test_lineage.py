@@ -146,12 +146,8 @@ def test_the_profile_is_that_of_the_training(add: Add, home: Path, tmp_path: Pat
     assert str(tmp_path) not in (entry.folder / "voice.json").read_text(encoding="utf-8")
     assert profile_of(entry, str(tmp_path), profile.prepared_dir) == found
     assert origin_of(found, entry) == entry.origin
-
-
-def test_a_training_of_a_registrys_voice_keeps_its_base(add: Add) -> None:
-    parent = add(Origin("full", "./data/x", "somebody/voice"))
-    again = dataclasses.replace(load_profile("sample"), base_voice=str(parent.folder))
-    assert origin_of(again, parent) == Origin("sample", "./data/prepared-sample", "somebody/voice")
+    again = dataclasses.replace(load_profile("sample"), base_voice=str(entry.folder))
+    assert origin_of(again, entry) == Origin("sample", "./data/prepared-sample", "somebody/voice")
 
 
 @pytest.mark.parametrize(

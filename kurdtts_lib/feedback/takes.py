@@ -71,8 +71,6 @@ def take_of(audio: Audio) -> Take:
     if isinstance(audio, tuple):
         waveform, rate = audio
     else:
-        if isinstance(audio, Path) and not audio.is_file():
-            raise AudioError(f"{audio} does not exist. Check the name.")
         _check_length(header(audio)[0])  # before decoding: a small file may hold hours
         waveform, rate = read(audio)
     samples = _sixteen_bits(waveform)

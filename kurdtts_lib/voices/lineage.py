@@ -5,7 +5,6 @@ Voices of one origin form a lineage: the chain of parents back to one base voice
 
 import dataclasses
 import warnings
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,11 +173,8 @@ def worth_keeping(entries: Sequence["RegisteredVoice"], back: int | None) -> dic
 
 
 def _lineages(entries: Sequence["RegisteredVoice"]) -> list[tuple[Origin, list["RegisteredVoice"]]]:
-    lineages = defaultdict(list)
-    for entry in entries:
-        if entry.origin:
-            lineages[entry.origin].append(entry)
-    return list(lineages.items())
+    origins = dict.fromkeys(entry.origin for entry in entries if entry.origin)
+    return [(origin, [entry for entry in entries if entry.origin == origin]) for origin in origins]
 
 
 def _best(lineage: Sequence["RegisteredVoice"]) -> Iterator[int]:
