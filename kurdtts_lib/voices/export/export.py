@@ -48,7 +48,7 @@ def export_voice(source: str | Path, folder: Path, form: str = "onnx") -> Export
     graph = SpeakingGraph(plain_model(voice.model))
     with atomic_folder(folder) as temporary:
         found = {"onnx": _write_onnx, "onnx-int8": _write_int8, "sherpa": _write_sherpa}[form](voice, graph, temporary)
-        warnings = [found.pop("warning")] if found.get("warning") else []
+        warnings = list(filter(None, [found.pop("warning", "")]))
         card = {
             "form": form,
             "voice": public_name(str(source)),
