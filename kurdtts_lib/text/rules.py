@@ -26,8 +26,6 @@ INITIALS = rf"(?<!\w)(?<!\w[.'])(?:(?:[{CAPITALS}]\.){{2,}}|[{CAPITALS}]\.(?=\s*
 """An initial before more text (`A.`), or several (`T.D.`)."""
 VOWELLESS = re.compile(rf"(?<![\w'])[{CONSONANTS}]{{2,}}(?![\w'])")
 """A word of two consonants or more, which cannot be pronounced."""
-
-
 RULES: list[tuple[re.Pattern[str], Reader, bool]] = []
 """Where a rule applies, how it reads a match, and whether it needs a digit. The more specific ones first."""
 
