@@ -157,8 +157,8 @@ def low_anchor(waveform: np.ndarray, sampling_rate: int, rng: np.random.Generato
 
     Clearly degraded: a listener who does not rate it below the hidden reference is inattentive.
     """
-    cutoff = min(LOW_ANCHOR_CUTOFF_HZ, 0.45 * sampling_rate)
-    filtered = scipy.signal.sosfilt(scipy.signal.butter(6, cutoff, fs=sampling_rate, output="sos"), waveform)
+    low_pass = scipy.signal.butter(6, LOW_ANCHOR_CUTOFF_HZ, fs=sampling_rate, output="sos")
+    filtered = scipy.signal.sosfilt(low_pass, waveform)
     noise_power = np.mean(np.square(filtered)) * 10 ** (-LOW_ANCHOR_SNR_DB / 10)
     return filtered + rng.normal(scale=np.sqrt(noise_power), size=len(filtered))
 
@@ -182,10 +182,12 @@ def _plans(
     anchor_items = list(itertools.product(itertools.combinations((HIDDEN_REFERENCE, LOW_ANCHOR), size), anchors))
     items: list[Item] = [*itertools.product(units, sentences), *anchor_items]
     item_names: dict[Item, str] = defaultdict(lambda: _random_name(rng))
-    drawn = variants(len(items), VARIANTS[kind], listeners, rng)
+    # Over as many consecutive listeners as there are variants every item has each of them once; for one listener the
+    # numbers of items per variant differ by at most one.
+    first_variants = rng.permutation(np.arange(len(items)) % VARIANTS[kind])
     plans = {}
     for listener, number in enumerate(rng.choice(len(LETTERS) ** 4, listeners, replace=False)):
-        variant = dict(zip(items, drawn[listener].tolist(), strict=True))
+        variant = dict(zip(items, (first_variants + listener) % VARIANTS[kind], strict=True))
         trials = []
         for unit, text in order(units, sentences, anchor_items, listener, rng):
             heard = list(unit[::-1] if variant[unit, text] % 2 else unit)
@@ -225,13 +227,3 @@ def order(
         if all(first[1] != second[1] for first, second in itertools.pairwise(items)):
             break
     return items
-
-
-def variants(items: int, count: int, listeners: int, rng: np.random.Generator) -> np.ndarray:
-    """Which of `count` variants of each item (sides, and which system X is) a listener hears: (listeners, items).
-
-    Over `count` consecutive listeners every item has each variant once; for one listener the numbers of items per
-    variant differ by at most one.
-    """
-    starts = [rng.permutation(np.arange(items) % count) for _ in range(-(-listeners // count))]
-    return np.array([(starts[listener // count] + listener) % count for listener in range(listeners)])

@@ -172,10 +172,8 @@ def import_answers(store: ListeningStore, path: Path) -> str:
         answers = [SubmittedAnswer(**answer) for answer in content["answers"]]
         new = store.add(test, code, answers)
         expected = len(store.key(test).plan(code))
-    except OSError as error:
-        raise ListeningError(f"{path} cannot be read ({error.strerror}).") from error
-    except (TypeError, KeyError) as error:
-        raise ListeningError(f"{path} is no whole file of answers ({error}). Ask the listener for it again.") from error
+    except (OSError, TypeError, KeyError) as error:
+        raise ListeningError(f"{path} cannot be read as a listener's file of answers ({error}).") from error
     except ListeningError as error:
         raise ListeningError(f"{path}: {error}") from error
     return f"{code}: {len(answers)} of {expected} answers, {new} of them new (test {test})"
