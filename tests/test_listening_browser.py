@@ -9,7 +9,7 @@ from lab import PATIENCE_MS, Lab, needs_browser, run_all, shot
 from listening import sharp, small_test
 
 from kurdtts_lib.core.files import read_json
-from kurdtts_lib.evaluation.listening.design import AnswerKey, ListeningTest
+from kurdtts_lib.evaluation.listening.design import AnswerKey
 from kurdtts_lib.evaluation.listening.results import results
 from kurdtts_lib.evaluation.listening.store import ListeningStore, import_answers
 from kurdtts_lib.widgets.listening_page import LABELS, write_folder
@@ -45,14 +45,6 @@ def page(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
     context.close()
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[ListeningTest, Path]:
-    folder = tmp_path_factory.mktemp("listening") / "bo guhdaran ş"
-    test = small_test("mos")
-    write_folder(test, folder)
-    return test, folder
-
-
 def start(page: Any, code: str, labels: dict[str, str] = ENGLISH) -> None:
     page.get_by_label(labels["code"]).fill(code)
     page.get_by_role("button", name=labels["start"], exact=True).click()
@@ -77,9 +69,10 @@ def answer(page: Any, key: AnswerKey, code: str, first: int, last: int) -> None:
 
 
 def test_a_listener_answers_from_the_disk_goes_on_after_a_reload_and_sends_a_file_back(
-    page: Any, made: tuple[ListeningTest, Path], tmp_path: Path
+    page: Any, tmp_path: Path
 ) -> None:
-    test, folder = made
+    test, folder = small_test("mos"), tmp_path / "bo guhdaran ş"
+    write_folder(test, folder)
     key, code = test.key, next(iter(test.key.plans))
     page.goto((folder / "index.html").as_uri())
     start(page, "nope")
