@@ -25,14 +25,6 @@ def page(launch: Callable[..., Any], lab: Lab) -> Iterator[Any]:
     lab.close(page)
 
 
-@pytest.mark.slow
-def test_first_notebook_shows_its_checks_and_a_player_that_can_play(page: Any, lab: Lab) -> None:
-    lab.run(page, "01_backend_check.ipynb")
-    assert page.get_by_text("Decoding MP3: a round trip").is_visible()
-    page.wait_for_function("() => document.querySelector('audio')?.readyState >= 1")
-    assert page.evaluate("() => document.querySelector('audio').duration") == pytest.approx(1.0, abs=0.1)
-
-
 def test_stop_button_ends_a_training_and_says_that_it_can_go_on(page: Any, lab: Lab) -> None:
     run_all(lab.open(page, "04_vits_fine_tuning.ipynb"))
     page.get_by_text("training: step").wait_for()

@@ -41,21 +41,17 @@ def record(desk: FeedbackDesk, page: Page) -> Callable[[np.ndarray], None]:
     return lambda sound: page.send(messages(sound, round_=desk.recorder._round))
 
 
-def test_a_good_take_and_consent_are_needed_in_any_order(desk: FeedbackDesk, record) -> None:
-    desk.consent.value = True
+def test_what_was_said_is_kept_with_what_was_written_once_and_with_consent(
+    desk: FeedbackDesk, store: FeedbackStore, record
+) -> None:
+    sound = take(1)[0]
+    desk.mark.value, desk.contributor.value, desk.consent.value = " ê sounds like i ", " Şîlan ", True
     assert desk.submit_button.disabled, "there is no take yet"
-    record(take(1)[0])
+    record(sound)
     assert not desk.submit_button.disabled and "sounds well" in desk.findings.value
     desk.consent.value = False
     assert desk.submit_button.disabled
     desk.consent.value = True
-    assert not desk.submit_button.disabled
-
-
-def test_what_was_said_is_kept_with_what_was_written(desk: FeedbackDesk, store: FeedbackStore, record) -> None:
-    sound = take(1)[0]
-    desk.mark.value, desk.contributor.value, desk.consent.value = " ê sounds like i ", " Şîlan ", True
-    record(sound)
     desk.submit_button.click()
     (kept,) = store.corrections()
     assert (kept.text, kept.state, kept.mark, kept.contributor) == (TEXT, "submitted", "ê sounds like i", "Şîlan")

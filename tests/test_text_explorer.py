@@ -29,7 +29,11 @@ def correct(explorer: TextExplorer, written: str, spoken: str) -> None:
 
 
 def test_a_number_is_marked_in_both_sentences_and_listed_with_its_rule() -> None:
-    markup = explanation_html("Di 2024an de.")
+    explorer = TextExplorer("Di 2024an de.")
+    markup = explorer.view.value
+    bundle, _ = explorer._repr_mimebundle_()
+    assert bundle["text/html"] == markup, "a saved notebook keeps it"
+    assert "application/vnd.jupyter.widget-view+json" in bundle
     ((rule, written), (same_rule, spoken)) = marked(markup)
     assert rule == same_rule and "number" in rule
     assert (written, spoken) == ("2024an", "du hezar û bîst û çaran")
@@ -97,7 +101,7 @@ def test_a_saved_correction_changes_the_spoken_form_until_it_is_removed(home: Pa
     assert sentences(explorer.view.value)[1] == before
 
 
-@pytest.mark.parametrize(("written", "spoken"), [("", "roj"), ("roj", ""), ("roj", "ئازاد"), ("<b>", "ئا")])
+@pytest.mark.parametrize(("written", "spoken"), [("", "roj"), ("roj", ""), ("<b>", "ئا")])
 def test_a_bad_correction_is_refused_with_its_reason_and_nothing_is_saved(written: str, spoken: str) -> None:
     explorer = TextExplorer("Roj baş")
     shown = explorer.view.value
@@ -117,9 +121,3 @@ def test_a_lexicon_damaged_by_hand_is_named_and_the_explorer_still_opens(home: P
     assert "lexicon.tsv, line 1" in html.unescape(explorer.message.value)
     correct(explorer, "FM", "ef em")
     assert (home / "data" / "lexicon.tsv").read_text(encoding="utf-8") == "no tabulator here\n", "nothing is lost"
-
-
-def test_a_saved_notebook_keeps_the_view_without_a_kernel() -> None:
-    bundle, _ = TextExplorer("Di 2024an de")._repr_mimebundle_()
-    assert bundle["text/html"] == explanation_html("Di 2024an de")
-    assert "application/vnd.jupyter.widget-view+json" in bundle

@@ -71,9 +71,9 @@ class Capture extends AudioWorkletProcessor {
   end(full = false) {
     if (this.ended) return;
     this.ended = true;
-    const { missing, delays, filled } = this;
-    const sound = this.sound.slice(0, filled);
-    this.port.postMessage({ ended: { sound, filled, full, missing, delays } }, [sound.buffer]);
+    const { missing, delays } = this;
+    const sound = this.sound.slice(0, this.filled);
+    this.port.postMessage({ ended: { sound, full, missing, delays } }, [sound.buffer]);
   }
 }
 registerProcessor("kurdtts-capture", Capture);
@@ -162,8 +162,8 @@ class Microphone {
     this.node.port.postMessage("end");
     const take = await Promise.race([this.whole, late]);
     this.close();
-    if (!take || take.sound.length !== take.filled) throw new CaptureError("incomplete");
-    if (take.missing || fellBehind(take.delays) || isDamaged(take.sound)) throw new CaptureError("gap");
+    if (!take) throw new CaptureError("incomplete");
+    if (hasGap(take)) throw new CaptureError("gap");
     return take.sound;
   }
 
@@ -200,16 +200,19 @@ class Microphone {
   }
 }
 
+/**
+ * Whether sound was lost: in the worklet, behind the clock, or where a browser or a driver put something in its place:
+ * samples that are held or repeated in the middle of sound.
+ */
+export function hasGap({ sound, missing, delays }) {
+  return missing > 0 || fellBehind(delays) || isHeld(sound) || isRepeated(sound);
+}
+
 /** Whether the sound fell behind the clock and stayed there. It falls back where it came late and nothing is lost. */
-export function fellBehind(delays) {
+function fellBehind(delays) {
   const least = (from, to) => Math.min(...delays.slice(from, to));
   const allowed = BEHIND_MS + DRIFT * 500 * delays.length;
   return delays.slice(0, -2).some((_, i) => least(i + 1) - least(0, i + 1) > allowed); // the last may be a moment only
-}
-
-/** Whether samples are held or repeated in the middle of sound, as a browser or a driver does where some are missing. */
-export function isDamaged(sound) {
-  return isHeld(sound) || isRepeated(sound);
 }
 
 /** A run of one value, where sound ends from one sample to the next. */
