@@ -81,7 +81,7 @@ def test_a_new_sentence_drops_the_take_of_the_old_one(desk: FeedbackDesk, store:
     record(take(1)[0])
     desk.message.value = desk.mark.value = "old"
     desk.sentence.value = OTHER
-    assert desk.recorder.text == OTHER and desk.submit_button.disabled
+    assert desk.recorder._sentence == OTHER and desk.submit_button.disabled
     assert desk.message.value == desk.mark.value == desk.findings.value == desk.speech.value == ""
     record(take(2)[0])
     desk.submit_button.click()

@@ -9,7 +9,8 @@ import pytest
 from speechlike import encoded
 
 from kurdtts_lib.feedback.takes import LONGEST_SECONDS, Take, decode_take
-from kurdtts_lib.widgets.recorder import LABELS, MAX_UPLOAD_BYTES, Recorder, module_source
+from kurdtts_lib.widgets.markup import module_source
+from kurdtts_lib.widgets.recorder import LABELS, MAX_UPLOAD_BYTES, Recorder
 
 RATE = 16_000
 Message = tuple[dict[str, Any], list[bytes]]
@@ -30,7 +31,7 @@ def upload(file: bytes, name: str = "u") -> list[Message]:
 
 
 def sent(source: str, rate: int, content: bytes, size: int, name: str, round_: int) -> list[Message]:
-    take = {"kind": "take", "take": name, "round": round_, "source": source, "sampling_rate": rate, "size": size}
+    take = {"kind": "take", "request": name, "round": round_, "source": source, "sampling_rate": rate, "size": size}
     return [({"kind": "begin", "round": round_}, []), (take, [content])]
 
 
@@ -48,7 +49,7 @@ class Page:
     @property
     def last(self) -> tuple[str, str, str]:
         answer = self.answers[-1]
-        return answer["kind"], answer["take"], answer.get("code", "")
+        return "failed" if "error" in answer else "received", answer["request"], answer.get("code", "")
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_the_samples_become_the_take_and_the_next_recording_discards_it(page: Pa
     assert take is not None and take.seconds == page.recorder._kept_seconds == 3
     samples, rate = decode_take(take.content)
     assert rate == RATE and samples[:, 0].tobytes() == CONTENT
-    assert page.answers == [{"kind": "received", "take": "a", "seconds": 3.0}]
+    assert page.answers == [{"request": "a", "result": 3.0}]
     page.send(messages(noise(RATE), "b")[:1])
     assert told[1:] == [take, None] and page.recorder._kept_seconds == 0
 
@@ -99,8 +100,8 @@ def test_what_is_not_whole_or_no_take_is_refused_and_the_next_is_good(
     page: Page, told: Told, message: Message, code: str, said: str
 ) -> None:
     page.send([*WHOLE, message])
-    assert page.answers[-1]["kind"] == "failed" and page.answers[-1]["code"] == code
-    assert said in page.answers[-1]["detail"] and told[-1] is None
+    assert page.last[0] == "failed" and page.answers[-1]["code"] == code
+    assert said in page.answers[-1]["error"] and told[-1] is None
     page.send(messages(noise(RATE), "b"))
     assert told[-1] is not None and told[-1].seconds == 1.0
 
@@ -118,13 +119,13 @@ def test_a_take_can_be_as_long_as_a_correction_and_no_longer(page: Page) -> None
 @pytest.mark.parametrize("text", ["Şev baş!", "Roj baş, heval!"])
 def test_a_new_sentence_clears_the_take_also_when_it_is_the_same(page: Page, told: Told, text: str) -> None:
     page.send(WHOLE)
-    page.recorder.text = text
-    assert (page.recorder.text, told[-1], page.recorder._kept_seconds) == (text, None, 0.0)
+    page.recorder.show(text)
+    assert (page.recorder._sentence, told[-1], page.recorder._kept_seconds) == (text, None, 0.0)
 
 
 def test_a_take_of_the_sentence_before_never_becomes_one_of_the_new(page: Page, told: Told) -> None:
     page.send(WHOLE[:1])
-    page.recorder.text = "Şev baş!"
+    page.recorder.show("Şev baş!")
     page.send(WHOLE[1:])
     assert told[-1] is None and page.last == ("failed", "a", "text_changed")
     page.send(messages(noise(RATE), "b", round_=1))
@@ -151,6 +152,6 @@ def test_both_languages_say_everything_and_another_one_is_refused() -> None:
 
 
 def test_the_module_is_one_file_without_network() -> None:
-    source = module_source()
+    source = module_source("capture.js", "kernel.js", "panel.js", "recorder.js")
     assert "import " not in source and "http" not in source
     assert source.count("export default") == 1

@@ -103,6 +103,11 @@ def test_boxes_make_names_of_the_choice_and_the_line_means_the_same_speakers(
         choose_speakers(chooser.table, chooser.settings)
     chooser.presets.value = "group"
     assert chooser.settings.speaker == "group" and ticked(chooser) == [A, B, C]
+    bundle, _ = chooser._repr_mimebundle_()
+    static = str(bundle["text/html"])
+    assert static.count("✓") == 3 and all(name in static for name in (A, B, C, D, E)), "a saved notebook keeps it"
+    assert chooser.status.value in static and "<img" in static
+    assert static.count("<audio") == len(chooser.listen) == 4
 
 
 def test_each_speaker_with_a_voice_can_be_heard_and_ids_are_names_only_where_they_are_kept(
@@ -119,16 +124,6 @@ def test_each_speaker_with_a_voice_can_be_heard_and_ids_are_names_only_where_the
     kept.listen["bb"].click()
     kept.boxes["bb"].value = True
     assert kept.line == 'speaker="aa,bb"' and "bb" in kept.sound.value
-
-
-def test_a_saved_notebook_keeps_table_choice_and_plot(chooser: SpeakerChooser) -> None:
-    chooser.presets.value = "group"
-    bundle, _ = chooser._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in bundle
-    static = str(bundle["text/html"])
-    assert static.count("✓") == 3 and all(name in static for name in (A, B, C, D, E))
-    assert chooser.status.value in static and "<img" in static
-    assert static.count("<audio") == len(chooser.listen) == 4
 
 
 def test_the_plot_has_shape_and_colour_by_gender_and_a_ring_around_the_chosen(chooser: SpeakerChooser) -> None:

@@ -93,15 +93,11 @@ class ClipBrowser(Shown):
         if number not in self._loaded:
             listed = [number for _, number in self.list.options]
             self._loaded = {clip.number: clip for clip in find_clips(self.settings, listed)}
-        row = self.clips[self.clips["number"] == number].iloc[0]
-        self.view.value = clip_html(self._loaded[number], row, self.audio)
+        self.view.value = clip_html(self._loaded[number], self.audio)
 
 
-def clip_html(clip: Clip, row: pandas.Series, audio: AudioSettings) -> str:
-    """HTML of one clip: its sentence, facts, player and mel spectrogram; the reason if it cannot be decoded.
-
-    row: its row of the `corpus_table`.
-    """
+def clip_html(clip: Clip, audio: AudioSettings) -> str:
+    """HTML of one clip: its sentence, facts, player and mel spectrogram; the reason if it cannot be decoded."""
     facts = (
         f"{html.escape(clip.speaker)}, {clip.up_votes} votes for, {clip.down_votes} against, {html.escape(clip.name)}"
     )
@@ -112,7 +108,7 @@ def clip_html(clip: Clip, row: pandas.Series, audio: AudioSettings) -> str:
         waveform = decode(clip.audio, audio.sampling_rate)
     except AudioError as error:
         return head + box_html(str(error))
-    seconds = f"{row['seconds']:.1f} s"
+    seconds = f"{len(waveform) / audio.sampling_rate:.1f} s"
     player = player_row({seconds: waveform}, audio.sampling_rate).data
     picture = spectrograms({"": waveform}, audio)
     return head + player + plots.as_html(picture, f"Mel spectrogram of clip {clip.number}, {seconds}")

@@ -2,7 +2,6 @@
 
 import html
 from collections.abc import Callable
-from pathlib import Path
 
 import anywidget
 import ipywidgets
@@ -11,6 +10,7 @@ from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.feedback.database import Correction
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.widgets.markup import (
+    STATIC,
     WRAPPED,
     Shown,
     box_html,
@@ -26,16 +26,12 @@ ASKED = box_html("Its sound and text will be deleted for ever. Click once more t
 
 
 class PrivatePlayer(anywidget.AnyWidget):
-    """Receives people's recordings as messages: in a widget's state or in an output they would be saved."""
+    """Receives people's recordings as messages: in a widget's state or in an output they would be saved.
 
-    _esm = Path(__file__).absolute().parent / "static" / "private_player.js"
+    A message is the `label` above the player, with a FLAC file, or without one to remove what is there.
+    """
 
-    def play(self, recording: Path, label: str) -> None:
-        """Play a FLAC file, with `label` above the player."""
-        self.send({"label": label, "type": "audio/flac"}, buffers=[recording.read_bytes()])
-
-    def clear(self) -> None:
-        self.send({"label": "", "type": ""}, buffers=[])
+    _esm = STATIC / "private_player.js"
 
 
 class CorrectionsTable(Shown):
@@ -112,7 +108,7 @@ class CorrectionsTable(Shown):
     def _play(self, one: Correction) -> None:
         """The rows are not redrawn here: the button would lose the focus."""
         try:
-            self.player.play(self.store.sound(one), one.text)
+            self.player.send({"label": one.text}, buffers=[self.store.sound(one).read_bytes()])
         except KurdTTSError as error:
             self.message.value = box_html(str(error))
 
@@ -147,7 +143,7 @@ class CorrectionsTable(Shown):
     def _withdraw(self, one: Correction) -> str:
         voices = self.store.withdraw(one.id)
         self._drafts.pop(one.id, None)
-        self.player.clear()
+        self.player.send({"label": ""}, buffers=[])
         learned = f" Voices that learned from it: {html.escape(', '.join(voices))}." if voices else ""
         return done_html(f"Withdrawn.{learned}")
 

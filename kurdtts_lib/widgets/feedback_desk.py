@@ -61,7 +61,7 @@ class FeedbackDesk(Shown):
         return "<p>Here you hear a sentence, record it and hand it in. It works while the notebook runs.</p>"
 
     def _new_sentence(self) -> None:
-        self.recorder.text = self.sentence.value
+        self.recorder.show(self.sentence.value)
         self.speech.value = self.message.value = self.mark.value = ""
 
     def _hear(self) -> None:
@@ -106,6 +106,6 @@ class FeedbackDesk(Shown):
             self.message.value = box_html(str(error))
             return
         said = "It was there already" if correction.repeated else "Thank you, it is kept"
-        self.recorder.text = self.sentence.value  # clears the take: a second click must not submit it again
+        self.recorder.show(self.sentence.value)  # clears the take: a second click must not submit it again
         self.mark.value = ""
         self.message.value = done_html(f"{said}: {kurmanji(correction.spoken)}")

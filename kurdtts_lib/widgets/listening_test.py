@@ -9,8 +9,8 @@ import traitlets
 from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.evaluation.listening.design import ListeningTest
 from kurdtts_lib.evaluation.listening.store import ListeningStore, SubmittedAnswer
-from kurdtts_lib.widgets.listening_page import LABELS, STATIC
-from kurdtts_lib.widgets.markup import Shown
+from kurdtts_lib.widgets.listening_page import LABELS
+from kurdtts_lib.widgets.markup import STATIC, Shown, module_source
 
 
 class ListeningWidget(Shown, anywidget.AnyWidget):
@@ -20,7 +20,7 @@ class ListeningWidget(Shown, anywidget.AnyWidget):
     code: prefills the field, ListeningError if unknown; language: "en" or "kmr", which the listener may change.
     """
 
-    _esm = "\n".join((STATIC / name).read_text(encoding="utf-8") for name in ("listening.js", "listening_widget.js"))
+    _esm = module_source("kernel.js", "listening.js", "listening_widget.js")
     _css = STATIC / "widgets.css"
     _labels = traitlets.Dict().tag(sync=True)
     _language = traitlets.Unicode().tag(sync=True)

@@ -1,11 +1,14 @@
 """What the widgets share: pieces of markup, buttons, and what a saved notebook shows in a widget's place."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import ipywidgets
 from markupsafe import escape
 
+STATIC = Path(__file__).absolute().parent / "static"
 WRAPPED = {"flex_flow": "row wrap", "align_items": "center"}
 """Layout of a row that is broken where the page is narrow."""
 BOX = "border-left:4px solid #D55E00;background:#fdf0e6;color:#222;padding:4px 8px;margin:4px 0;line-height:1.4"
@@ -27,6 +30,12 @@ class Shown:
         shown: Any = getattr(self, "widget", self)
         view = {"version_major": 2, "version_minor": 0, "model_id": shown.model_id}
         return {"application/vnd.jupyter.widget-view+json": view, "text/html": self.static_html()}, {}
+
+
+def module_source(*names: str) -> str:
+    """Files of the folder `static` as one module, without their import lines: a widget is sent as one file."""
+    parts = [(STATIC / name).read_text(encoding="utf-8") for name in names]
+    return "\n".join(re.sub(r'^import .* from "\./\w+\.js";\n', "", part, flags=re.MULTILINE) for part in parts)
 
 
 def make_button(label: str, icon: str, tooltip: str, act: Callable[[], None], **more: Any) -> ipywidgets.Button:

@@ -1,8 +1,6 @@
 """Record a sentence or upload a recording of it; the kernel receives it complete, or an error is shown."""
 
-import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -12,21 +10,12 @@ import traitlets
 from kurdtts_lib.core.errors import AudioError, TakeError
 from kurdtts_lib.core.files import read_json
 from kurdtts_lib.feedback.takes import LONGEST_SECONDS, Take, take_of
+from kurdtts_lib.widgets.markup import STATIC, module_source
 
-STATIC = Path(__file__).absolute().parent / "static"
 MAX_UPLOAD_BYTES = 9 * 2**20
 """A message of 10 MiB or more closes a notebook's socket; a minute from the microphone is 5.8 MB at 48 kHz."""
 LABELS: dict[str, dict[str, str]] = read_json(STATIC / "labels.json")
 """All texts that the recorder shows, by language. A speaker can correct the file without programming."""
-
-
-def module_source() -> str:
-    """The JavaScript as one module, because a widget is sent as one file.
-
-    In the folder `static` it is three: a web page imports `panel.js` from there. Only the import lines are removed.
-    """
-    parts = [(STATIC / name).read_text(encoding="utf-8") for name in ("capture.js", "panel.js", "recorder.js")]
-    return "\n".join(re.sub(r'^import .* from "\./\w+\.js";\n', "", part, flags=re.MULTILINE) for part in parts)
 
 
 class Recorder(anywidget.AnyWidget):
@@ -37,7 +26,7 @@ class Recorder(anywidget.AnyWidget):
     A recording stops after `LONGEST_SECONDS`, and a longer file is refused.
     """
 
-    _esm = module_source()
+    _esm = module_source("capture.js", "kernel.js", "panel.js", "recorder.js")
     _css = STATIC / "widgets.css"
     _sentence = traitlets.Unicode().tag(sync=True)
     _round = traitlets.Int(0).tag(sync=True)
@@ -56,13 +45,8 @@ class Recorder(anywidget.AnyWidget):
         self._on_take, self._on_clear = on_take, on_clear
         self.on_msg(self._receive)
 
-    @property
-    def text(self) -> str:
-        """The sentence. Setting it clears the take, even if the new sentence is the same."""
-        return self._sentence
-
-    @text.setter
-    def text(self, text: str) -> None:
+    def show(self, text: str) -> None:
+        """Show a sentence and clear the take, even if the sentence is the same."""
         with self.hold_sync():
             self._sentence, self._round = text, self._round + 1
             self._clear()
@@ -78,7 +62,7 @@ class Recorder(anywidget.AnyWidget):
             if current:
                 self._clear()  # a new recording replaces the take before it
             return
-        reply = {"take": message["take"]}
+        reply = {"request": message["request"]}
         try:
             if not current:
                 raise TakeError("The sentence changed meanwhile, so this take is not kept.", "text_changed")
@@ -86,10 +70,10 @@ class Recorder(anywidget.AnyWidget):
         except AudioError as error:
             if current:
                 self._clear()
-            self.send({"kind": "failed", **reply, "code": getattr(error, "code", ""), "detail": str(error)})
+            self.send({**reply, "error": str(error), "code": getattr(error, "code", "")})
             return
         self._kept_seconds = take.seconds
-        self.send({"kind": "received", **reply, "seconds": take.seconds})
+        self.send({**reply, "result": take.seconds})
         self._on_take(take)
 
 

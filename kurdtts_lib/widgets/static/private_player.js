@@ -15,7 +15,7 @@ export default {
       label.textContent = message.label;
       audio.hidden = buffers.length === 0;
       if (buffers.length === 0) return;
-      url = URL.createObjectURL(new Blob([buffers[0]], { type: message.type }));
+      url = URL.createObjectURL(new Blob([buffers[0]], { type: "audio/flac" }));
       audio.src = url;
       audio.play().catch(() => {}); // a browser may want a click on the player itself first
     };
