@@ -43,35 +43,26 @@ def speak_ids(
     generator = torch.Generator().manual_seed(seed)  # on the CPU: a GPU would draw other numbers
     for ids in clauses:
         training = model.training
+        model.eval()
         try:
-            utterance = _utterance(model.eval(), ids, generator, speed, noise_scale, precision)
+            with torch.inference_mode():
+                prior = encode_text(model, torch.tensor([ids], device=model.device))
+                noise = torch.zeros(1, 2, len(ids))
+                if model.config.use_stochastic_duration_prediction:
+                    noise = torch.randn(noise.shape, generator=generator) * (noise_scale * model.noise_scale_duration)
+                # As an argument: setting the model's own attribute would change the speed in all other threads.
+                rate = model.speaking_rate * speed
+                durations = predict_durations(model, prior.hidden, rate, noise.to(prior.hidden))
+                means, log_stddevs = (expand(values, durations) for values in (prior.means, prior.log_stddevs))
+                # In the memory layout of transformers, so that it gives the same speech from the same seed.
+                noise = torch.empty(1, means.shape[2], means.shape[1]).transpose(1, 2).normal_(generator=generator)
+                noise = noise.to(means) * (noise_scale * model.noise_scale)
+                # Not around the duration predictor: rounding changes durations, and with them the rhythm.
+                with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
+                    waveform = decode(model, means, log_stddevs, noise)
         finally:
             model.train(training)
-        yield utterance
-
-
-@torch.inference_mode()
-def _utterance(
-    model: VitsModel,
-    ids: Sequence[int],
-    generator: torch.Generator,
-    speed: float,
-    noise_scale: float,
-    precision: torch.dtype,
-) -> Utterance:
-    prior = encode_text(model, torch.tensor([ids], device=model.device))
-    noise = torch.zeros(1, 2, len(ids))
-    if model.config.use_stochastic_duration_prediction:
-        noise = torch.randn(noise.shape, generator=generator) * (noise_scale * model.noise_scale_duration)
-    # As an argument: setting the model's own attribute would change the speed in all other threads.
-    durations = predict_durations(model, prior.hidden, model.speaking_rate * speed, noise.to(prior.hidden))
-    means, log_stddevs = (expand(values, durations) for values in (prior.means, prior.log_stddevs))
-    # In the memory layout of transformers, so that it gives the same speech from the same seed.
-    noise = torch.empty(1, means.shape[2], means.shape[1]).transpose(1, 2).normal_(generator=generator)
-    # Not around the duration predictor: rounding changes durations, and with them the rhythm.
-    with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
-        waveform = decode(model, means, log_stddevs, noise.to(means) * (noise_scale * model.noise_scale))
-    return Utterance(waveform.float().cpu().numpy(), durations[0].long().cpu().numpy())
+        yield Utterance(waveform.float().cpu().numpy(), durations[0].long().cpu().numpy())
 
 
 # --- bfloat16 -----------------------------------------------------------------------------------------------------
