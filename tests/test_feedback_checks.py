@@ -4,14 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from corrections import RATE, TEXT
 from hypothesis import given
 from hypothesis import strategies as st
 from speechlike import encoded, syllables
 
 from kurdtts_lib.feedback.takes import check_take, decode_take, take_of
 
-RATE = 16_000
-TEXT = "Roj baş heval, ez li vir im"
 VOICE = syllables(2.0)
 GAP = np.zeros(2 * RATE)
 

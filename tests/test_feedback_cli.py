@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
+from corrections import TEXT
 from speechlike import encoded, syllables
 
 from kurdtts_lib.cli import app
 from kurdtts_lib.feedback.store import FeedbackStore
 
-TEXT = "Roj baş heval, ez li vir im"
 Capture = pytest.CaptureFixture[str]
 
 

@@ -94,9 +94,9 @@ def test_what_goes_by_itself_is_of_the_sample_or_between_two_voices_and_never_de
         for number, (origin, card, parent) in enumerate(made, 1)
     ]
     by_number = {entry.version: entry for entry in entries}
-    for gone in outdated(entries, back):
+    for gone in outdated(entries, [back]):
         family = [entry for entry in entries if entry.origin == gone.origin]
-        better = [entry for entry in family if not entry.faults and entry not in outdated(entries, back)]
+        better = [entry for entry in family if not entry.faults and entry not in outdated(entries, [back])]
         assert gone.origin is not None and not gone.current and gone.version != back
         assert sum(entry.version > gone.version for entry in family) >= 3
         assert gone.origin == SAMPLE or (

@@ -143,10 +143,10 @@ def _from_portable(text: str) -> str:
 # --- which voices may be removed ------------------------------------------------------------------------------
 
 
-def outdated(entries: Sequence["RegisteredVoice"], back: int | None) -> list["RegisteredVoice"]:
+def outdated(entries: Sequence["RegisteredVoice"], back: Sequence[int]) -> list["RegisteredVoice"]:
     """Voices to remove after a new one: sample voices, and intermediate voices that learned from corrections.
 
-    entries: all voices, the newest last. back: the version that a rollback returns to, if any.
+    entries: all voices, the newest last. back: of `registry.back`.
     """
     kept, parents = worth_keeping(entries, back), {entry.card.parent for entry in entries}
     return [
@@ -158,13 +158,13 @@ def outdated(entries: Sequence["RegisteredVoice"], back: int | None) -> list["Re
     ]
 
 
-def worth_keeping(entries: Sequence["RegisteredVoice"], back: int | None) -> dict[int, str]:
+def worth_keeping(entries: Sequence["RegisteredVoice"], back: Sequence[int]) -> dict[int, str]:
     """By version, why a voice is kept unless its removal is asked for by number. entries, back: as in `outdated`."""
     kept = {entry.version: "its origin is not known" for entry in entries if entry.origin is None}
     for _, lineage in _lineages(entries):
         kept |= dict.fromkeys(_best(lineage), "the best of its lineage")
     kept |= {one.version: "hours of training" for one in entries if one.card.training_seconds > LONG_SECONDS}
-    kept |= {back: "a roll-back goes to it"} if back is not None else {}
+    kept |= dict.fromkeys(back[-1:], "a roll-back goes to it")
     for current in (entry for entry in entries if entry.current):
         if current.card.parent:
             kept[current.card.parent] = "the current voice comes from it"

@@ -196,19 +196,15 @@ def use(version: int) -> RegisteredVoice:
 
 def rollback() -> RegisteredVoice:
     """Make the previous current voice current again. Raises VoiceError if there is none."""
-    before = _before()
+    before = back()
     if not before:
         raise VoiceError("There is no earlier voice to go back to.")
     _write_history(before)
     return entry_of(before[-1])
 
 
-def back() -> int | None:
-    """The version that `rollback` would return to; None if there is none."""
-    return next(reversed(_before()), None)
-
-
-def _before() -> list[int]:
+def back() -> list[int]:
+    """The versions that one `rollback` after the other returns to, the next one last."""
     there = {entry.version for entry in voices() if not entry.faults}
     return [version for version in _history()[:-1] if version in there]
 
