@@ -29,7 +29,7 @@ import soundfile
 
 from kurdtts_lib.audio.io import decode, write_wav
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
-from kurdtts_lib.data.preprocess import Preprocessing, process_file
+from kurdtts_lib.data.preprocess import process_file
 from kurdtts_lib.data.workers import cores, in_parallel
 
 RATE, SECONDS = 32_000, 5
@@ -99,14 +99,14 @@ def _memory(parent: psutil.Process) -> int:
 
 def measure(kind: str, folder: Path) -> None:
     """Do the work once and print its seconds."""
-    preprocessing = Preprocessing.of(CorpusSettings(), AUDIO)
     started = time.perf_counter()
     if kind == "prepare":
         from kurdtts_lib.data.prepare import prepare
 
         prepare(CorpusSettings(source=str(folder / "corpus")), AUDIO, folder / "prepared")
     else:
-        work: Callable = functools.partial(process_file, preprocessing) if kind == "core" else bare
+        core = functools.partial(process_file, CorpusSettings(), AUDIO.sampling_rate)
+        work: Callable = core if kind == "core" else bare
         done = sum(1 for _ in in_parallel(work, _jobs(folder), cores()))
         assert done == len(list((folder / "wavs").iterdir()))
     print(time.perf_counter() - started)

@@ -31,20 +31,14 @@ def found(query: str, beginnings: bool = False) -> list[int]:
 def test_all_31_letters_are_counted_in_the_alphabets_order() -> None:
     counts = letter_counts(["Şev û roj", "S\u0327", "ı"])
     assert list(counts) == list(LETTERS) and len(counts) == 31
-    assert {letter: count for letter, count in counts.items() if count} == {
-        **{"e": 1, "i": 1, "j": 1, "o": 1, "r": 1, "û": 1, "v": 1, "ş": 2},
-    }
+    assert "".join(letter * count for letter, count in counts.items()) == "eijorşşûv"
 
 
 def test_pairs_are_counted_inside_words_only() -> None:
     pairs = letter_pairs(["Ez zer, zE!", "12ab"])
     assert pairs.shape == (31, 31) and list(pairs.index) == list(pairs.columns) == list(LETTERS)
-    assert {key: count for key, count in pairs.stack().items() if count} == {
-        ("e", "z"): 1,
-        ("z", "e"): 2,
-        ("e", "r"): 1,
-        ("a", "b"): 1,
-    }
+    found = {f"{first}{second}": count for (first, second), count in pairs.stack().items() if count}
+    assert found == {"ez": 1, "ze": 2, "er": 1, "ab": 1}
 
 
 @given(st.lists(st.text(alphabet=LETTERS + LETTERS.upper() + " .,'", max_size=20), max_size=5))
@@ -65,10 +59,8 @@ def test_lengths_are_words_and_letters_of_each_sentence() -> None:
         ("MALA", [1], [1]),
         ("mal", [], [0, 1, 2]),
         ("diyarbakir", [2], [2]),
-        ("se", [], []),
         ("ê", [4], [4]),
         ("12", [3], [3]),
-        ("e", [1, 2, 4], [0, 1, 2, 4]),
         ("me mezin", [1], [1]),
         ("mezin sêv", [], []),
         (" ?! ", [0, 1, 2, 3, 4], [0, 1, 2, 3, 4]),

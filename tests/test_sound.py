@@ -1,6 +1,7 @@
 """One clip's sound: what is mended is mended, what is measured is right, what cannot be used says why."""
 
 import dataclasses
+import functools
 import io
 import re
 from pathlib import Path
@@ -12,11 +13,13 @@ from speechlike import encoded, syllables
 
 from kurdtts_lib.audio.levels import LOWEST_DB, PEAK, loudness
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
-from kurdtts_lib.data.preprocess import Preprocessing, preprocess
+from kurdtts_lib.data.preprocess import cache_key
+from kurdtts_lib.data.preprocess import preprocess as preprocess_at
 
 RATE = AudioSettings().sampling_rate
-TREATMENT = Preprocessing.of(CorpusSettings(), AudioSettings())
-UNTOUCHED = Preprocessing(RATE, remove_dc=False, trim_db=None, pad_seconds=0.05, loudness_lufs=None)
+TREATMENT = CorpusSettings()
+UNTOUCHED = CorpusSettings(remove_dc=False, trim_db=None, loudness_lufs=None)
+preprocess = functools.partial(preprocess_at, sampling_rate=RATE)
 
 
 def wav(waveform: np.ndarray, rate: int = RATE) -> bytes:
@@ -25,7 +28,7 @@ def wav(waveform: np.ndarray, rate: int = RATE) -> bytes:
     return buffer.getvalue()
 
 
-def treated(waveform: np.ndarray, settings: Preprocessing = TREATMENT) -> tuple[np.ndarray, dict[str, float]]:
+def treated(waveform: np.ndarray, settings: CorpusSettings = TREATMENT) -> tuple[np.ndarray, dict[str, float]]:
     """(waveform, figures)."""
     sound = preprocess(wav(waveform), settings)
     assert sound.waveform is not None and sound.figures is not None and np.isfinite(list(sound.figures.values())).all()
@@ -135,8 +138,8 @@ def test_a_recording_of_many_minutes_is_not_decoded(monkeypatch: pytest.MonkeyPa
 
 
 def test_another_treatment_or_library_has_another_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = TREATMENT.cache_key()
-    assert first == dataclasses.replace(TREATMENT).cache_key()
-    assert first != dataclasses.replace(TREATMENT, pad_seconds=0.06).cache_key()
+    first = cache_key(TREATMENT, RATE)
+    assert first == cache_key(CorpusSettings(), RATE)
+    assert first != cache_key(dataclasses.replace(TREATMENT, pad_seconds=0.06), RATE)
     monkeypatch.setattr("kurdtts_lib.data.preprocess.version", lambda name: "99")
-    assert first != TREATMENT.cache_key()
+    assert first != cache_key(TREATMENT, RATE)

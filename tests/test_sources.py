@@ -74,7 +74,7 @@ def test_speakers_votes_and_names_are_kept_and_the_corpus_can_be_prepared(
     assert [(clip.speaker, clip.sentence, clip.up_votes, clip.down_votes) for clip in clips] == ROWS
     assert [clip.name for clip in clips] == ["0.mp3", "1.mp3", "2.mp3"]
     result = prepare(source(tmp_path / "corpus"), AudioSettings(), tmp_path / "out")
-    assert result.reasons.to_dict() == {"kept": 2, "voted down": 1}
+    assert result.clips["reason"].value_counts().to_dict() == {"kept": 2, "voted down": 1}
     again = read(tmp_path / "out", keep_client_ids=True)  # is a source itself, without speakers and votes
     assert [clip.sentence for clip in again] == list(result.kept["text"])
     assert {(clip.speaker, clip.up_votes, clip.down_votes) for clip in again} == {("one speaker", 2, 0)}

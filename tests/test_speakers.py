@@ -1,9 +1,10 @@
 """Who speaks, how it sounds, and who is chosen: checked against sounds of known pitch and a plain statement."""
 
-import csv
 import dataclasses
+import io
 import math
 import re
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 
@@ -13,136 +14,120 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from speechlike import common_voice, encoded
 
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.data import speakers
-from kurdtts_lib.data.sources import corpus_table
+from kurdtts_lib.data.sources import corpus_table, speaker_name
 from kurdtts_lib.data.speakers import (
     NOT_SAID,
     choice_line,
     choose_speakers,
     minutes_of,
-    speaker_name,
     speaker_table,
     survey,
     usable_clips,
 )
 
-PITCHES = {"low": 110.0, "high": 220.0}
+AUDIO = AudioSettings()
 
 
-def voice(path: Path, pitch: float, seconds: float = 2.0, gain: float = 0.1) -> None:
-    """Five harmonics, half of the time loud and half of it 20 dB quieter."""
+def voice(frequency: float | np.ndarray, seconds: float = 2.0, quiet: float = 0.1) -> np.ndarray:
+    """Five harmonics, half of the time loud and half of it 20 dB quieter, or `quiet`."""
     time = np.arange(round(seconds * 16_000)) / 16_000
-    wave = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 6))
-    soundfile.write(path, gain * wave * np.where(time % 0.5 < 0.25, 1.0, 0.1), 16_000)
+    phase = 2 * np.pi * np.cumsum(np.full(len(time), frequency)) / 16_000
+    wave = sum(np.sin(k * phase) / k for k in range(1, 6))
+    return 0.1 * wave * np.where(time % 0.5 < 0.25, 1.0, quiet)
 
 
-def write_corpus(folder: Path, rows: list[tuple[str, str, int, str, str]]) -> CorpusSettings:
-    """rows: (client_id, file, up_votes, age, gender)."""
-    (folder / "clips").mkdir(exist_ok=True)
-    with (folder / "validated.tsv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter="\t")
-        writer.writerow(["client_id", "path", "sentence", "up_votes", "down_votes", "age", "gender"])
-        for client_id, name, up_votes, age, gender in rows:
-            writer.writerow([client_id, name, "Roj baş.", up_votes, 0, age, gender])
-    return CorpusSettings(source=str(folder))
+def write_corpus(folder: Path, waves: list[np.ndarray], **columns: list) -> CorpusSettings:
+    """Every column has a value for each of the waveforms (samples,)."""
+    rows = [{name: values[number] for name, values in columns.items()} for number in range(len(waves))]
+    sounds = [{"audio": encoded(wave, 16_000, "WAV"), "sentence": "Roj baş."} for wave in waves]
+    folder.mkdir(exist_ok=True)
+    return CorpusSettings(
+        source=str(common_voice(folder, [row | sound for row, sound in zip(rows, sounds, strict=True)]))
+    )
+
+
+def surveyed(corpus: CorpusSettings, progress: Callable[..., None] = lambda *_: None) -> pandas.DataFrame:
+    return survey(corpus, AUDIO, progress, corpus_table(corpus))
 
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> CorpusSettings:
     """Two speakers with three clips each; one more clip of `high` has too few votes and another pitch."""
-    rows = []
-    (tmp_path / "clips").mkdir()
-    for client_id, pitch in PITCHES.items():
-        for number in range(3):
-            name = f"{client_id}{number}.wav"
-            voice(tmp_path / "clips" / name, pitch * (1 + 0.01 * (number - 1)), 2.0 + (client_id == "high"))
-            rows.append((client_id, name, 2, "twenties", "female_feminine" if client_id == "high" else ""))
-    voice(tmp_path / "clips" / "bad.wav", 400.0)
-    return write_corpus(tmp_path, [("high", "bad.wav", 0, "", ""), *rows])
+    waves = [voice(110 * change) for change in (0.99, 1, 1.01)] + [
+        voice(220 * change, 3.0) for change in (0.99, 1, 1.01)
+    ]
+    return write_corpus(
+        tmp_path,
+        [voice(400.0), *waves],
+        client_id=["high", *["low"] * 3, *["high"] * 3],
+        up_votes=[0, *[2] * 6],
+        age=["", *["twenties"] * 6],
+        gender=[*[""] * 4, *["female_feminine"] * 3],
+    )
 
 
 def test_a_name_is_the_same_for_the_same_id_and_does_not_show_it() -> None:
     name = speaker_name("a1b2c3", keep=False)
     assert re.fullmatch(r"speaker-[0-9a-f]{10}", name) and "a1b2c3" not in name
-    assert name == speaker_name("a1b2c3", keep=False) != speaker_name("a1b2c4", keep=False)
-    assert speaker_name("a1b2c3", keep=True) == "a1b2c3"
+    assert name != speaker_name("a1b2c4", keep=False) and speaker_name("a1b2c3", keep=True) == "a1b2c3"
     # Written in every prepared corpus and in readers' own settings: it may never change.
     assert name == "speaker-1a47b8bbdd"
 
 
-def test_the_survey_measures_pitch_loudness_and_level_range(corpus: CorpusSettings, audio: AudioSettings) -> None:
+def test_the_survey_measures_and_the_table_counts_what_is_usable(
+    corpus: CorpusSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[tuple[int, int]] = []
-    figures = survey(corpus, audio, progress=lambda done, name, total: told.append((done, total)))
+    figures = surveyed(corpus, lambda done, name, total: told.append((done, total)))
     assert list(figures["number"]) == [1, 2, 3, 4, 5, 6] and set(figures["reason"]) == {""}
     assert told == [(done, 6) for done in range(1, 7)]
-    for client_id, pitch in PITCHES.items():
-        rows = figures[figures["speaker"] == speaker_name(client_id, keep=False)]
+    high, low = (speaker_name(client_id, keep=False) for client_id in ("high", "low"))
+    for name, pitch in ((high, 220.0), (low, 110.0)):
+        rows = figures[figures["speaker"] == name]
         np.testing.assert_allclose(rows["pitch"], pitch * np.array([0.99, 1.0, 1.01]), rtol=0.01)
         assert rows["pitch_spread"].max() < 0.3
         np.testing.assert_allclose(rows["level_range_db"], 20, atol=1.5)
     power = 0.1**2 * sum(0.5 / k**2 for k in range(1, 6)) * (1 + 0.01) / 2
     np.testing.assert_allclose(figures["loudness"], 10 * np.log10(power), atol=0.3)
-    assert not figures.astype(str).apply(lambda column: column.str.fullmatch("low|high")).any(axis=None)
-
-
-def test_the_pitch_of_every_second_frame_is_the_pitch(audio: AudioSettings, tmp_path: Path) -> None:
-    """A voice that glides over an octave: the median is the one of all frames, within 1 %."""
-    time = np.arange(48_000) / 16_000
-    frequency = 120 * 2 ** (time / 3)
-    phase = 2 * np.pi * np.cumsum(frequency) / 16_000
-    (tmp_path / "clips").mkdir()
-    wave = sum(np.sin(k * phase) / k for k in range(1, 6))
-    soundfile.write(tmp_path / "clips" / "glide.wav", 0.1 * wave, 16_000)
-    settings = write_corpus(tmp_path, [("x", "glide.wav", 2, "", "")])
-    (row,) = survey(settings, audio).to_dict("records")
-    assert row["pitch"] == pytest.approx(np.median(frequency), rel=0.01)
-    assert row["pitch_spread"] == pytest.approx(6.0, abs=0.4)
-
-
-def test_what_cannot_be_measured_stays_in_the_table_with_its_reason(
-    audio: AudioSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "clips").mkdir()
-    voice(tmp_path / "clips" / "good.wav", 150)
-    soundfile.write(tmp_path / "clips" / "still.wav", np.zeros(32_000), 16_000)
-    soundfile.write(tmp_path / "clips" / "nan.wav", np.full(32_000, np.nan), 16_000, subtype="FLOAT")
-    voice(tmp_path / "clips" / "short.wav", 150, seconds=1.2)
-    short = write_corpus(tmp_path, [("x", "short.wav", 2, "", "")])
-    assert len(survey(short, audio)) == 0, "too short to measure"
-    settings = write_corpus(tmp_path, [("x", f"{name}.wav", 2, "", "") for name in ("good", "still", "nan")])
-    figures = survey(settings, audio).set_index("number")
-    assert figures.loc[0, "reason"] == "" and figures.loc[1, "reason"] == "no voice found"
-    assert "not numbers" in figures.loc[2, "reason"] and math.isnan(figures.loc[2, "loudness"])
-    table = speaker_table(corpus_table(settings), figures, settings)
-    assert table["pitch"].iloc[0] == pytest.approx(150, rel=0.01), "the good clip alone"
-    assert table["clips"].iloc[0] == 3
-
-
-def test_so_many_clips_of_so_many_speakers_are_examined(
-    corpus: CorpusSettings, audio: AudioSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clips = corpus_table(corpus)
-    assert list(survey(corpus, audio, clips_per_speaker=1, clips=clips)["number"]) == [1, 4]
-    monkeypatch.setattr(speakers, "MOST_SURVEYED", 1)
-    figures = survey(corpus, audio, clips=clips)
-    assert set(figures["speaker"]) == {speaker_name("high", keep=False)}, "it has the most minutes"
-    table = speaker_table(clips, figures, corpus)
-    assert table["pitch"].isna().tolist() == [False, True]
-
-
-def test_the_table_counts_what_is_usable(corpus: CorpusSettings, audio: AudioSettings) -> None:
-    table = speaker_table(corpus_table(corpus), survey(corpus, audio), corpus)
-    high, low = (speaker_name(client_id, keep=False) for client_id in ("high", "low"))
+    table = speaker_table(corpus_table(corpus), figures, corpus)
     assert list(table.index) == [high, low]
     assert table["clips"].tolist() == [4, 3] and table["usable"].tolist() == [3, 3]
     np.testing.assert_allclose(table["minutes"], [9 / 60, 6 / 60])
     assert table["gender"].tolist() == ["female", NOT_SAID] and table["age"].tolist() == ["20 to 29"] * 2
     np.testing.assert_allclose(table["pitch"], [220, 110], rtol=0.01)
+    assert not figures.astype(str).apply(lambda column: column.str.fullmatch("low|high")).any(axis=None)
     kept = dataclasses.replace(corpus, keep_client_ids=True)
-    assert list(speaker_table(corpus_table(kept), survey(kept, audio), kept).index) == ["high", "low"]
+    assert list(speaker_table(corpus_table(kept), surveyed(kept), kept).index) == ["high", "low"]
+    monkeypatch.setattr(speakers, "SURVEYED_CLIPS", 1)
+    assert list(surveyed(corpus)["number"]) == [1, 4]
+    monkeypatch.setattr(speakers, "MOST_SURVEYED", 1)
+    assert set(surveyed(corpus)["speaker"]) == {high}, "it has the most minutes"
+
+
+def test_the_pitch_of_a_glide_is_the_median_of_all_its_frames(tmp_path: Path) -> None:
+    frequency = 120 * 2 ** (np.arange(48_000) / 48_000)  # an octave
+    (row,) = surveyed(write_corpus(tmp_path, [voice(frequency, 3.0, quiet=1.0)])).to_dict("records")
+    assert row["pitch"] == pytest.approx(np.median(frequency), rel=0.01)
+    assert row["pitch_spread"] == pytest.approx(6.0, abs=0.4)
+
+
+def test_what_cannot_be_measured_stays_in_the_table_with_its_reason(tmp_path: Path) -> None:
+    assert len(surveyed(write_corpus(tmp_path / "short", [voice(150, 1.2)]))) == 0, "too short to measure"
+    settings = write_corpus(tmp_path, [voice(150), np.zeros(32_000), voice(150)])
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.full(32_000, np.nan), 16_000, format="WAV", subtype="FLOAT")
+    (tmp_path / "clips" / "2.mp3").write_bytes(buffer.getvalue())
+    figures = surveyed(settings).set_index("number")
+    assert figures.loc[0, "reason"] == "" and figures.loc[1, "reason"] == "no voice found"
+    assert "not numbers" in figures.loc[2, "reason"] and math.isnan(figures.loc[2, "loudness"])
+    table = speaker_table(corpus_table(settings), figures, settings)
+    assert table["pitch"].iloc[0] == pytest.approx(150, rel=0.01), "the good clip alone"
+    assert table["clips"].iloc[0] == 3
 
 
 def clips_table(**columns: list) -> pandas.DataFrame:
@@ -272,15 +257,10 @@ def test_speakers_can_be_named_by_pseudonym_or_id() -> None:
 @pytest.mark.parametrize(
     ("table", "wanted", "words"),
     [
-        (
-            people(*((f"s{n:02}", 100.0 - n, 100.0, "male") for n in range(12))),
-            "s01,nobody",
-            r"'nobody'.* s00.* s09\.$",
-        ),
-        (people(("a", 1.0, 100.0, "male")), "", "No speaker is named"),
+        (people(*((f"s{n:02}", 100.0 - n, 100.0, "") for n in range(12))), "s01,nobody", r"'nobody'.* s00.* s09\.$"),
         (people(("a", 1.0, 100.0, "male")), " , ", "No speaker is named"),
-        *((people(), wanted, "usable clip") for wanted in ("one", "group", "all", "a")),
-        *((people(("a", 0.0, 100.0, "male")), wanted, "usable clip") for wanted in ("one", "group", "all", "a")),
+        (people(), "group", "usable clip"),
+        *((people(("a", 0.0, 100.0, "male")), wanted, "usable clip") for wanted in ("one", "all", "a")),
     ],
 )
 def test_a_choice_that_cannot_be_is_refused(table: pandas.DataFrame, wanted: str, words: str) -> None:

@@ -53,8 +53,8 @@ def test_bars_are_as_long_as_the_counts_and_unknown_values_are_told() -> None:
     histogram = plots.histogram([1.0, 2.0, float("nan")], "Length", "seconds").axes[0]
     assert histogram.get_title() == "Length (1 unknown)"
     assert sum(patch.get_height() for patch in histogram.patches) == 2
-    markup = plots.as_html(bars, 'Letters <"of"> it')
-    assert 'alt="Letters &lt;&quot;of&quot;&gt; it"' in markup and "data:image/png;base64,iVBOR" in markup
+    markup = plots.image(bars, 'Letters <"of"> it')
+    assert 'alt="Letters &lt;&quot;of&quot;&gt; it"' in markup and "data:image/svg+xml;base64," in markup
 
 
 def test_pairs_that_never_occur_stay_white_and_colours_suit_the_colour_blind() -> None:

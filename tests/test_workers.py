@@ -29,19 +29,15 @@ def die(number: int) -> int:
     return os._exit(9) if number > WORTH_A_WORKER else number
 
 
-def test_results_come_in_order_from_this_process_and_then_from_others() -> None:
+def test_results_come_in_order_from_this_process_and_then_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
     count = WORTH_A_WORKER + 5 * BATCH + 3
     results = list(in_parallel(square, range(count), 2))
     assert [result for result, _ in results] == [number * number for number in range(count)]
     assert {process for _, process in results[:WORTH_A_WORKER]} == {os.getpid()}
     assert os.getpid() not in {process for _, process in results[WORTH_A_WORKER:]}
-
-
-@pytest.mark.parametrize("processes", [1, 2])
-def test_little_work_starts_no_process(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "_from_pool", None)
-    count = WORTH_A_WORKER * (3 if processes == 1 else 1)
-    assert len(list(in_parallel(square, range(count), processes))) == count
+    monkeypatch.setattr(workers, "_from_pool", None)  # little work, or one processor
+    for processes, few in ((1, count), (2, WORTH_A_WORKER)):
+        assert len(list(in_parallel(square, range(few), processes))) == few
 
 
 def test_only_a_few_things_wait_at_a_time() -> None:

@@ -14,13 +14,11 @@ from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data.dataset import Clip, kept
 from kurdtts_lib.data.dnsmos import dnsmos
 from kurdtts_lib.data.filters import Reason
-from kurdtts_lib.data.preprocess import Preprocessing, ProcessedAudio, process_file
+from kurdtts_lib.data.preprocess import ProcessedAudio, cache_key, process_file
 from kurdtts_lib.data.sources import read_again
 from kurdtts_lib.data.workers import cores, in_parallel
 
 TABLE = "work.jsonl"
-OLD_TABLE = "work.sqlite"
-"""Of version 0.1.0; it is not read."""
 OWN_NAME = re.compile(r"\.?[0-9a-f]{24}(-[0-9a-f]{12})?\.wav")
 """WAV files of this cache: named by digest, and half-written ones of a killed run."""
 
@@ -33,11 +31,11 @@ class AudioCache:
     """
 
     def __init__(
-        self, folder: Path, preprocessing: Preprocessing, settings: CorpusSettings, progress: Callable[..., None]
+        self, folder: Path, settings: CorpusSettings, sampling_rate: int, progress: Callable[..., None]
     ) -> None:
         self._folder, self._table = folder / "wavs", folder / TABLE
-        self._preprocessing, self._key = preprocessing, preprocessing.cache_key().encode("utf-8")
-        self._settings, self._progress = settings, progress
+        self._settings, self._rate, self._progress = settings, sampling_rate, progress
+        self._key = cache_key(settings, sampling_rate).encode("utf-8")
         self._known: dict[str, dict] = {}
         self.processed = 0
         """Clips preprocessed so far; the others were in the cache."""
@@ -78,7 +76,6 @@ class AudioCache:
                     path.unlink()
         rows = [self._known[digest] for digest in dict.fromkeys(clip.digest for clip in clips) if digest in self._known]
         write_text(self._table, "".join(f"{json.dumps(row)}\n" for row in rows))
-        self._table.with_name(OLD_TABLE).unlink(missing_ok=True)
 
     def _scored(self, clips: list[Clip]) -> Iterator[dict]:
         for done, clip in enumerate(clips, 1):
@@ -87,7 +84,7 @@ class AudioCache:
 
     def _process(self, clips: list[Clip], name: str, cached_too: bool = False) -> None:
         jobs = self._jobs(kept(clips), name, cached_too)
-        done = in_parallel(functools.partial(process_file, self._preprocessing), jobs, cores())
+        done = in_parallel(functools.partial(process_file, self._settings, self._rate), jobs, cores())
         self._remember(self._row(target.stem, sound) for target, sound in done)
 
     def _row(self, digest: str, sound: ProcessedAudio) -> dict:
@@ -130,7 +127,7 @@ class AudioCache:
     def _has(self, clip: Clip) -> bool:
         """Whether the clip's WAV is complete: after a power cut it may be empty or all zeros."""
         path = self._path(clip.digest)
-        expected = 44 + 2 * round(clip.seconds * self._preprocessing.sampling_rate)
+        expected = 44 + 2 * round(clip.seconds * self._rate)
         if not path.is_file() or path.stat().st_size != expected:
             return False
         with path.open("rb") as file:

@@ -5,6 +5,7 @@ import html
 import io
 from collections.abc import Mapping, Sequence
 
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas
@@ -136,9 +137,14 @@ def loudness(surveyed: pandas.DataFrame) -> Figure:
     return figure
 
 
-def as_html(figure: Figure, meaning: str) -> str:
-    """The figure as an HTML image (PNG). meaning: the alternative text for screen readers."""
+def image(figure: Figure, meaning: str = "") -> str:
+    """The figure as an SVG in HTML, without a date and with stable ids, so that the bytes are reproducible.
+
+    meaning: the alternative text for screen readers; the title of the first axes if empty.
+    """
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)
+    with matplotlib.rc_context({"svg.hashsalt": "kurdtts"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return f'<img style="max-width:100%" alt="{html.escape(meaning)}" src="data:image/png;base64,{encoded}">'
+    meaning = html.escape(meaning or figure.axes[0].get_title())
+    return f'<img style="max-width:100%" alt="{meaning}" src="data:image/svg+xml;base64,{encoded}">'

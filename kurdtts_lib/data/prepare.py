@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,9 @@ from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.files import check_own, locked
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.data import filtering
-from kurdtts_lib.data.audio_cache import OLD_TABLE, TABLE, AudioCache
+from kurdtts_lib.data.audio_cache import TABLE, AudioCache
 from kurdtts_lib.data.dataset import KEPT, Clip, kept, part_of, table_of
 from kurdtts_lib.data.filters import Reason
-from kurdtts_lib.data.preprocess import Preprocessing
 from kurdtts_lib.data.sources import clips_with_lengths, source_table
 from kurdtts_lib.data.speakers import choose_speakers, speaker_table, survey
 from kurdtts_lib.data.training_set import RECORD, write_training_set
@@ -38,11 +38,6 @@ class Preparation:
     """Clips whose audio was preprocessed in this run; the others came from the cache."""
 
     @property
-    def reasons(self) -> pandas.Series:
-        """Number of clips by reason, `kept` included; the sum is the number of source clips."""
-        return self.clips["reason"].value_counts()
-
-    @property
     def kept(self) -> pandas.DataFrame:
         return self.clips[self.clips["reason"] == KEPT]
 
@@ -62,7 +57,7 @@ def prepare(
     Raises CorpusError if no clip is left, the source changes during the run, a disk is full or another preparation
     uses the folder; KurdTTSError if `folder` contains other files.
     """
-    check_own(folder, TABLE, OLD_TABLE, RECORD)
+    check_own(folder, TABLE, RECORD)
     _check_apart(Path(settings.source), folder)
     clips = []
     for clip in clips_with_lengths(settings):
@@ -74,48 +69,43 @@ def prepare(
     for clip in kept(clips):
         if clip.speaker not in speakers:
             clip.leave_out(Reason.ANOTHER_SPEAKER)
+    with _resumable(folder):
+        cache = AudioCache(folder, settings, audio.sampling_rate, progress)
+        cache.measure(clips)
+        filtering.filter_audio(clips, settings, audio.hop_length, audio.sampling_rate)
+        filtering.filter_speaking_rate(clips, settings)
+        filtering.filter_duplicate_audio(clips)  # after the speaking rate, which often shows whose text the audio has
+        if settings.min_dnsmos is not None:
+            cache.score_cleanliness(clips)
+            filtering.apply_rules(clips, [Reason.NOT_CLEAN], settings)
+        if settings.one_clip_per_sentence:
+            filtering.filter_repeated_sentences(clips)
+        cache.restore(clips)
+        _need_some(clips, "in the end")
+        for clip in kept(clips):
+            clip.part, clip.file = part_of(clip.text, settings.held_out_share), f"wavs/{clip.digest}.wav"
+            clip.mended = "; ".join(filter(None, [clip.mended, *_audio_repairs(clip, settings)]))
+        if not settings.keep_client_ids:
+            for clip in clips:
+                clip.name = clip.name.rsplit("/", 1)[-1]  # folders are often named after their speaker
+        table = table_of(clips)
+        write_training_set(folder, table, speakers, settings, audio)
+        cache.remove_unused(clips)
+        return Preparation(folder, table, speakers, cache.processed)
+
+
+@contextmanager
+def _resumable(folder: Path) -> Iterator[None]:
+    """Make the folder, and hold its lock."""
     try:
         with locked(folder, CorpusError(f"Another preparation is working in {folder}. Wait until it is done.")):
-            return _with_audio(clips, speakers, settings, audio, folder, progress)
+            folder.mkdir(parents=True, exist_ok=True)
+            yield
     except OSError as error:
         raise CorpusError(
             f"The preparation stopped: {error}. Is a disk full, or gone? Then run the same again: it goes on where it "
             "stopped."
         ) from error
-
-
-def _with_audio(
-    clips: list[Clip],
-    speakers: list[str],
-    settings: CorpusSettings,
-    audio: AudioSettings,
-    folder: Path,
-    progress: Progress,
-) -> Preparation:
-    """The part of the preparation that needs the audio, and everything that is written."""
-    folder.mkdir(parents=True, exist_ok=True)
-    cache = AudioCache(folder, Preprocessing.of(settings, audio), settings, progress)
-    cache.measure(clips)
-    filtering.filter_audio(clips, settings, audio.hop_length, audio.sampling_rate)
-    filtering.filter_speaking_rate(clips, settings)
-    filtering.filter_duplicate_audio(clips)  # after the speaking rate, which often shows whose text the audio has
-    if settings.min_dnsmos is not None:
-        cache.score_cleanliness(clips)
-        filtering.apply_rules(clips, [Reason.NOT_CLEAN], settings)
-    if settings.one_clip_per_sentence:
-        filtering.filter_repeated_sentences(clips)
-    cache.restore(clips)
-    _need_some(clips, "in the end")
-    for clip in kept(clips):
-        clip.part, clip.file = part_of(clip.text, settings.held_out_share), f"wavs/{clip.digest}.wav"
-        clip.mended = "; ".join(filter(None, [clip.mended, *_audio_repairs(clip, settings)]))
-    if not settings.keep_client_ids:
-        for clip in clips:
-            clip.name = clip.name.rsplit("/", 1)[-1]  # folders are often named after their speaker
-    table = table_of(clips)
-    write_training_set(folder, table, speakers, settings, audio)
-    cache.remove_unused(clips)
-    return Preparation(folder, table, speakers, cache.processed)
 
 
 def _check_apart(source: Path, folder: Path) -> None:
@@ -145,11 +135,8 @@ def _need_some(clips: list[Clip], when: str) -> None:
 def _choose_speakers(
     clips: list[Clip], settings: CorpusSettings, audio: AudioSettings, progress: Progress
 ) -> list[str]:
-    names = sorted({clip.speaker for clip in kept(clips)})
-    by_minutes = settings.speaker in ("one", "group")
-    if settings.speaker == "all" or (by_minutes and len(names) == 1):
-        return names
-    if not by_minutes:  # chosen by name: their minutes are not needed
+    if settings.speaker not in ("one", "group"):  # their minutes are not needed
+        names = sorted({clip.speaker for clip in kept(clips)})
         return choose_speakers(pandas.DataFrame({"minutes": 1.0}, index=names), settings)
     table = source_table(kept(clips))
     surveyed = survey(settings, audio, progress, clips=table) if settings.speaker == "group" else None

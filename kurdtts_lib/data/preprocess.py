@@ -19,7 +19,7 @@ from kurdtts_lib.audio.levels import (
     voiced_part,
 )
 from kurdtts_lib.core.errors import AudioError
-from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data.filters import Reason
 
 LONGEST_DECODED_SECONDS = 600.0
@@ -33,28 +33,14 @@ UNKNOWN_LENGTH_SECONDS = 1e7
 """Four months: a stated length above this means that the length is unknown."""
 
 
-@dataclass(frozen=True)
-class Preprocessing:
-    """The settings that determine the result, byte for byte."""
-
-    sampling_rate: int
-    remove_dc: bool
-    trim_db: float | None
-    pad_seconds: float
-    loudness_lufs: float | None
-
-    @classmethod
-    def of(cls, settings: CorpusSettings, audio: AudioSettings) -> "Preprocessing":
-        return cls(
-            audio.sampling_rate, settings.remove_dc, settings.trim_db, settings.pad_seconds, settings.loudness_lufs
-        )
-
-    def cache_key(self) -> str:
-        """The settings and the versions of all packages involved: results are reused only for the same key."""
-        packages = " ".join(f"{name} {version(name)}" for name in PACKAGES)
-        # Not repr(self): names of files are made of this key, and must outlive the name of the class.
-        settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
-        return f"{FORMAT_VERSION} Treatment({settings}) {packages} {soundfile.__libsndfile_version__}"
+def cache_key(settings: CorpusSettings, sampling_rate: int) -> str:
+    """What determines the result, byte for byte: settings, and versions of all packages involved."""
+    names = ("remove_dc", "trim_db", "pad_seconds", "loudness_lufs")
+    values = {"sampling_rate": sampling_rate} | {name: getattr(settings, name) for name in names}
+    shown = ", ".join(f"{name}={value!r}" for name, value in values.items())
+    packages = " ".join(f"{name} {version(name)}" for name in PACKAGES)
+    # Names of files are made of this: not a word of it may change with names in the code.
+    return f"{FORMAT_VERSION} Treatment({shown}) {packages} {soundfile.__libsndfile_version__}"
 
 
 @dataclass(frozen=True)
@@ -69,7 +55,7 @@ class ProcessedAudio:
     """Statistics of the source and of the result; see `dataset.Clip`, from `source_seconds` to `lufs`."""
 
 
-def preprocess(source: bytes | Path, settings: Preprocessing) -> ProcessedAudio:
+def preprocess(source: bytes | Path, settings: CorpusSettings, sampling_rate: int) -> ProcessedAudio:
     """Decode, mix to mono, remove the DC offset, resample, trim, normalise the loudness; measure along the way."""
     try:
         seconds = header(source)[0]
@@ -86,23 +72,23 @@ def preprocess(source: bytes | Path, settings: Preprocessing) -> ProcessedAudio:
         return ProcessedAudio(Reason.CUT_OFF, f"{missing:.1f} s are missing of {missing + len(channels) / rate:.1f} s")
     mono = to_mono(channels)
     offset = float(mono.mean(dtype=np.float64)) if len(mono) else 0.0
-    waveform = resample(mono - np.float32(offset) if settings.remove_dc else mono, rate, settings.sampling_rate)
+    waveform = resample(mono - np.float32(offset) if settings.remove_dc else mono, rate, sampling_rate)
     if len(waveform) == 0:
         return ProcessedAudio(Reason.EMPTY, f"{len(mono)} samples at {rate} Hz")
-    levels = frame_levels(waveform, settings.sampling_rate)
+    levels = frame_levels(waveform, sampling_rate)
     if settings.trim_db is not None:
-        kept = voiced_part(levels, settings.sampling_rate, settings.trim_db, settings.pad_seconds)
-        waveform, levels = waveform[kept], levels[_frames(kept, settings.sampling_rate)]
+        kept = voiced_part(levels, sampling_rate, settings.trim_db, settings.pad_seconds)
+        waveform, levels = waveform[kept], levels[_frames(kept, sampling_rate)]
     figures = {
         "source_seconds": len(mono) / rate,
         "source_rate": rate,
         "channels": channels.shape[1],
         "dc_offset": offset,
         "clipped_share": clipped_share(channels),
-        "seconds": len(waveform) / settings.sampling_rate,
+        "seconds": len(waveform) / sampling_rate,
         "peak_level_db": decibels(float(levels.max())),
         "level_range_db": level_range_db(levels),
-        "source_lufs": (lufs := loudness(waveform, settings.sampling_rate)),
+        "source_lufs": (lufs := loudness(waveform, sampling_rate)),
     }
     factor = 1.0 if settings.loudness_lufs is None else gain(waveform, lufs, settings.loudness_lufs)
     figures |= {"gain_db": decibels(factor), "lufs": lufs + decibels(factor)}
@@ -133,13 +119,15 @@ def _frames(samples: slice, sampling_rate: int) -> slice:
     return slice(None) if samples.stop is None else slice(-(-samples.start // hop), -(-samples.stop // hop))
 
 
-def process_file(settings: Preprocessing, job: tuple[bytes | Path, Path]) -> tuple[Path, ProcessedAudio]:
+def process_file(
+    settings: CorpusSettings, sampling_rate: int, job: tuple[bytes | Path, Path]
+) -> tuple[Path, ProcessedAudio]:
     """Preprocess the audio of a job and write its WAV, the second of the job; the result has no waveform.
 
     Everything that can be decoded is written; filters are applied later.
     """
     content, target = job
-    sound = preprocess(content, settings)
+    sound = preprocess(content, settings, sampling_rate)
     if sound.waveform is not None:
-        write_wav(target, sound.waveform, settings.sampling_rate, durable=False)
+        write_wav(target, sound.waveform, sampling_rate, durable=False)
     return target, replace(sound, waveform=None)

@@ -1,12 +1,7 @@
 """The report on a training set, one self-contained HTML page with plots, and its data set card."""
 
-import base64
-import io
-
 import matplotlib
 import pandas
-from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from kurdtts_lib.core.cards import public_name, render
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings, describe
@@ -36,7 +31,7 @@ def report(clips: pandas.DataFrame, settings: CorpusSettings, audio: AudioSettin
         clips=clips,
         kept=kept,
         reasons=reasons_table(clips).reset_index(),
-        pictures=map(image, pictures),
+        pictures=map(plots.image, pictures),
         shown=pandas.DataFrame(settings_shown.items(), columns=["setting", "value"]),
         audio=audio,
     )
@@ -62,15 +57,3 @@ def card(clips: pandas.DataFrame, settings: CorpusSettings, audio: AudioSettings
         settings=settings,
         audio=audio,
     )
-
-
-def image(figure: Figure, meaning: str = "") -> Markup:
-    """The figure as an embedded SVG, without a date and with stable ids, so that the bytes are reproducible.
-
-    meaning: the alternative text for screen readers; the title of the first axes if empty.
-    """
-    buffer = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "kurdtts"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    source = f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
-    return Markup('<img alt="{}" src="{}">').format(meaning or figure.axes[0].get_title(), source)

@@ -15,14 +15,14 @@ from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.data.dataset import KEPT, Clip, sentence_hash
 from kurdtts_lib.data.filtering import filter_audio
 from kurdtts_lib.data.filters import LENGTH, VOTES, Reason
-from kurdtts_lib.data.preprocess import Preprocessing, preprocess
-from kurdtts_lib.data.sources import corpus_table, read_again, speaker_name
+from kurdtts_lib.data.preprocess import preprocess
+from kurdtts_lib.data.sources import read_again, speaker_name
 from kurdtts_lib.data.training_set import corpus_settings
 
 MOST_SURVEYED = 40
 """Speakers whose audio is measured: those with the most minutes. Common Voice has hundreds, most with few clips."""
-SURVEY_SECONDS = (1.5, 8.0)
-"""Length of the measured clips: enough speech for a median at little cost."""
+SURVEYED_CLIPS, SURVEY_SECONDS = 6, (1.5, 8.0)
+"""Number and length of the measured clips of each: enough speech for a median at little cost."""
 NOT_SAID = "not said"
 GENDERS = {"female_feminine": "female", "male_masculine": "male", "do_not_wish_to_say": NOT_SAID, "": NOT_SAID}
 """Older releases of Common Voice have `female`, newer ones `female_feminine`; other values stay as they are."""
@@ -55,27 +55,21 @@ def usable_clips(clips: pandas.DataFrame, settings: CorpusSettings) -> pandas.Se
 
 
 def survey(
-    settings: CorpusSettings,
-    audio: AudioSettings,
-    progress: Callable[..., None] = lambda *_: None,
-    clips_per_speaker: int = 6,
-    clips: pandas.DataFrame | None = None,
+    settings: CorpusSettings, audio: AudioSettings, progress: Callable[..., None], clips: pandas.DataFrame
 ) -> pandas.DataFrame:
     """Pitch and loudness of a sample of clips: one row per measured clip, in the source's order.
 
     Columns: number, speaker (name), seconds, pitch (median F0 in Hz), pitch_spread (interquartile range of F0 in
     semitones), loudness (RMS in dB of full scale) and level_range_db (see `audio`), both without silent edges, and
     reason (why there are no values; otherwise empty).
-    For each of the `MOST_SURVEYED` speakers with the most minutes, `clips_per_speaker` usable clips of `SURVEY_SECONDS`
-    are measured, chosen by the hash of the sentence. clips: a `corpus_table` that is already there, because computing
-    it takes a pass over the corpus.
+    For each of the `MOST_SURVEYED` speakers with the most minutes, `SURVEYED_CLIPS` usable clips of `SURVEY_SECONDS`
+    are measured, chosen by the hash of the sentence. clips: the `corpus_table`.
     progress: called with the clips done, the name of the pass and the total.
     """
-    clips = corpus_table(settings) if clips is None else clips
     usable = clips[usable_clips(clips, settings)]
     minutes = usable.groupby("speaker")["seconds"].sum().sort_values(ascending=False, kind="stable")
     fitting = usable[usable["speaker"].isin(minutes.index[:MOST_SURVEYED]) & usable["seconds"].between(*SURVEY_SECONDS)]
-    drawn = _drawn(fitting, clips_per_speaker)
+    drawn = _drawn(fitting, SURVEYED_CLIPS)
     rows = []
     for clip in read_again(settings, drawn["sentence"].to_dict()):
         about = {"number": clip.number, "speaker": clip.speaker, "seconds": drawn.at[clip.number, "seconds"]}
@@ -239,11 +233,10 @@ def _other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) 
     others = table[table["reason"] == Reason.ANOTHER_SPEAKER]
     speech: dict[str, list[np.ndarray]] = {name: [] for name in others["speaker"].value_counts().index[:4]}
     others = _drawn(others[others["speaker"].isin(speech)], 2 * clips_per_speaker)
-    preprocessing = Preprocessing.of(settings, audio)
     for clip in read_again(settings, others["sentence"].to_dict()) if speech else ():
         waveforms = speech[others.at[clip.number, "speaker"]]
         if len(waveforms) < clips_per_speaker:
-            processed = preprocess(clip.audio, preprocessing)
+            processed = preprocess(clip.audio, settings, audio.sampling_rate)
             clip.text, clip.reason = others.at[clip.number, "text"], processed.fault or KEPT
             vars(clip).update(processed.figures or {})
             filter_audio([clip], settings, audio.hop_length, audio.sampling_rate)

@@ -11,7 +11,7 @@ from kurdtts_lib.core.cards import public_name
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.files import read_json, rename, write_json, write_text
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings, describe
-from kurdtts_lib.data.audio_cache import OLD_TABLE, TABLE
+from kurdtts_lib.data.audio_cache import TABLE
 from kurdtts_lib.data.dataset import KEPT, Parts, write_metadata
 from kurdtts_lib.data.report import card, report
 
@@ -81,7 +81,7 @@ def corpus_settings(folder: Path) -> CorpusSettings:
     """The settings of a prepared folder. Raises CorpusError if `folder` is not prepared, or is unfinished."""
     record = folder / RECORD
     if not record.is_file():
-        if any((folder / name).is_file() for name in (TABLE, OLD_TABLE)):
+        if (folder / TABLE).is_file():
             raise CorpusError(
                 f"The preparation of {folder} did not finish. Run notebook 3 or `kurdtts prepare` again: it goes on "
                 "where it stopped."

@@ -13,7 +13,7 @@ from kurdtts_lib.audio.io import wav_bytes
 from kurdtts_lib.core.cards import render
 from kurdtts_lib.core.errors import EvaluationError
 from kurdtts_lib.core.files import write_text
-from kurdtts_lib.data.report import image
+from kurdtts_lib.data.plots import image
 from kurdtts_lib.evaluation import confidence, plots
 from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation
 from kurdtts_lib.evaluation.metrics import METRIC_DESCRIPTIONS, metric_table

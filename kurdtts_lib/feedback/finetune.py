@@ -11,7 +11,7 @@ from kurdtts_lib.core.cards import render
 from kurdtts_lib.core.errors import CorpusError, TrainingError
 from kurdtts_lib.core.settings import Profile, home
 from kurdtts_lib.data.dataset import Clip, Parts, sampled
-from kurdtts_lib.data.preprocess import Preprocessing, preprocess
+from kurdtts_lib.data.preprocess import preprocess
 from kurdtts_lib.evaluation.validation import likeness, validator
 from kurdtts_lib.feedback.database import now
 from kurdtts_lib.feedback.replay import REPLAY_CLIPS, hold_out, mix, ordinary_sentences
@@ -131,10 +131,10 @@ class FeedbackTraining:
 
     def _corrected_clips(self) -> tuple[list[Clip], list[Clip]]:
         """The corrections' audio, preprocessed as all recordings are: clips to train on, and clips held out."""
-        preprocessing = Preprocessing.of(self.profile.corpus, self.profile.audio)
+        rate = self.profile.audio.sampling_rate
         longest, clips = self.profile.corpus.max_seconds, []
         for correction in self.corrections:
-            processed = preprocess(self.store.sound(correction), preprocessing)
+            processed = preprocess(self.store.sound(correction), self.profile.corpus, rate)
             if processed.waveform is None or processed.figures is None:
                 raise TrainingError(f"Correction {correction.id} cannot be used: {processed.fault}. Withdraw it.")
             seconds = processed.figures["seconds"]

@@ -16,7 +16,7 @@ from kurdtts_lib.audio.levels import frame_levels, voiced_frames
 from kurdtts_lib.core.errors import AudioError, TakeError, TextError
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.data.dataset import alignment_sizes
-from kurdtts_lib.data.preprocess import Preprocessing, ProcessedAudio, preprocess
+from kurdtts_lib.data.preprocess import ProcessedAudio, preprocess
 from kurdtts_lib.text import Normalized, normalize
 
 LONGEST_SECONDS = 60.0
@@ -53,7 +53,7 @@ class Take:
     @cached_property
     def processed(self) -> ProcessedAudio:
         """Its stored samples, preprocessed as a training does it."""
-        return preprocess(self.content, Preprocessing.of(SETTINGS, AUDIO))
+        return preprocess(self.content, SETTINGS, AUDIO.sampling_rate)
 
 
 Audio = bytes | Path | tuple[np.ndarray, int] | Take

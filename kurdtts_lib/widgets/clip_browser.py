@@ -111,4 +111,4 @@ def clip_html(clip: Clip, audio: AudioSettings) -> str:
     seconds = f"{len(waveform) / audio.sampling_rate:.1f} s"
     player = player_row({seconds: waveform}, audio.sampling_rate).data
     picture = spectrograms({"": waveform}, audio)
-    return head + player + plots.as_html(picture, f"Mel spectrogram of clip {clip.number}, {seconds}")
+    return head + player + plots.image(picture, f"Mel spectrogram of clip {clip.number}, {seconds}")

@@ -136,7 +136,7 @@ class SpeakerChooser(Shown):
         self._setting = False
         self.status.value = self._status(chosen)
         picture = plots.speakers(self.table, chosen)
-        self.plot.value = plots.as_html(picture, "Pitch and minutes of each speaker, as in the table above")
+        self.plot.value = plots.image(picture, "Pitch and minutes of each speaker, as in the table above")
 
     def _status(self, chosen: list[str]) -> str:
         if not chosen:

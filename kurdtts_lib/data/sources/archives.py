@@ -4,7 +4,7 @@ import gzip
 import sys
 import tarfile
 import zlib
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -23,9 +23,9 @@ def is_archive(source: str) -> bool:
 
 
 def unpack(archive: Path) -> Path:
-    """The folder with the archive's `validated.tsv` and `clips`; unpacked unless it is there already.
+    """The archive's content, a Common Voice release; unpacked unless it is there already.
 
-    Raises CorpusError for a damaged archive, one with links, devices or paths that lead outside, another kind of
+    Raises CorpusError for a damaged archive, one with devices, links or paths that lead outside, another kind of
     archive, or a full disk; nothing is left behind then.
     """
     suffix = next(suffix for suffix in SUFFIXES if archive.name.lower().endswith(suffix))
@@ -39,14 +39,10 @@ def unpack(archive: Path) -> Path:
         with atomic_folder(folder) as temporary:
             _unpack_into(temporary, archive)
             write_json(temporary / RECORD, fingerprint)
-    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError, OverflowError) as error:
+    except (OSError, tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError) as error:
         raise CorpusError(
-            f"{archive} is damaged or was not downloaded to its end ({error}). Download it again."
-        ) from error
-    except OSError as error:
-        raise CorpusError(
-            f"{archive} cannot be unpacked into {folder}: {error}. If there is no space on the disk, make room, or set "
-            "KURDTTS_HOME to another disk."
+            f"{archive} cannot be unpacked into {folder}: {error}. If it is damaged or was not downloaded to its end, "
+            "download it again; if there is no space on the disk, make room, or set KURDTTS_HOME to another disk."
         ) from error
     return folder
 
@@ -66,25 +62,21 @@ def _unpack_into(folder: Path, archive: Path) -> None:
         tqdm.wrapattr(file, "read", size, desc=title, file=sys.stdout) as tracked,
         gzip.open(tracked) as unzipped,
     ):
-        releases = _extract(folder, unzipped)
-        while unzipped.read(1 << 20):  # read to the end, where gzip verifies the checksum
+        with tarfile.open(fileobj=unzipped, mode="r|") as members:
+            while member := members.next():
+                members.members.clear()  # type: ignore[attr-defined]  # tarfile keeps every member in memory
+                members.extract(member, folder, filter="data")  # refuses what leads outside, and devices
+        while unzipped.read(1 << 20):  # to the end, where gzip verifies the checksum
             pass
-    if len(releases) > 1:
-        raise CorpusError(f"{archive} holds several releases. Unpack it and give the folder of one language.")
-    if not (folder / "validated.tsv").is_file():
+    if not any(common_voice(folder, level) for level in range(3)):
         raise CorpusError(f"{archive} holds no `validated.tsv`. A Common Voice release of one language is expected.")
 
 
-def _extract(folder: Path, unzipped: gzip.GzipFile) -> set[PurePosixPath]:
-    """Extract `validated.tsv` and the clips, nothing else; return the folders in the archive that have one of them."""
-    releases = set()
-    with tarfile.open(fileobj=unzipped, mode="r|") as members:
-        while member := members.next():
-            members.members.clear()  # type: ignore[attr-defined]  # tarfile keeps every member in memory
-            member = tarfile.data_filter(member, str(folder))  # refuses links, devices and paths that lead outside
-            path = PurePosixPath(member.name)
-            kept = path.name if path.name == "validated.tsv" else f"clips/{path.name}"
-            if member.isfile() and (kept == "validated.tsv" or path.parent.name == "clips"):
-                releases.add(path.parent if kept == "validated.tsv" else path.parent.parent)
-                members.extract(member.replace(name=kept), folder, filter="data")
-    return releases
+def common_voice(folder: Path, level: int) -> Path | None:
+    """`validated.tsv` of the folder, or of its only subfolder that has one, `level` below."""
+    with readable(folder):
+        tables = sorted(folder.glob("*/" * level + "validated.tsv"), key=Path.as_posix)
+    if len(tables) > 1:
+        names = ", ".join(path.parent.relative_to(folder).as_posix() for path in tables)
+        raise CorpusError(f"{folder} holds several Common Voice releases: {names}. Give the folder of one of them.")
+    return tables[0] if tables else None

@@ -16,6 +16,7 @@ from kurdtts_lib.core.cards import CC0
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data.filters import Reason
+from kurdtts_lib.data.sources.archives import common_voice
 from kurdtts_lib.data.sources.hub import open_parquet
 from kurdtts_lib.data.sources.source import FILE_NAMES, NO_CHARACTER, TEXT_NAMES, Row, Source, find_columns, readable
 
@@ -28,10 +29,10 @@ AUDIO_SUFFIXES = frozenset(
 
 def open_folder(folder: Path, settings: CorpusSettings) -> Source:
     """The corpus in a folder. Raises CorpusError, listing the folder's files, if no format fits."""
-    for table in (_common_voice(folder, 0), folder / "metadata.csv", folder / "metadata.jsonl"):
+    for table in (common_voice(folder, 0), folder / "metadata.csv", folder / "metadata.jsonl"):
         if table and table.is_file():
             return open_table(table, settings)
-    if table := _common_voice(folder, 1) or _common_voice(folder, 2):
+    if table := common_voice(folder, 1) or common_voice(folder, 2):
         return open_table(table, settings)
     files = _files(folder)
     if parquet := [path for path in files if path.suffix.lower() == ".parquet"]:
@@ -44,16 +45,6 @@ def open_folder(folder: Path, settings: CorpusSettings) -> Source:
         "`metadata.csv` or `metadata.jsonl`, Parquet files, and sound files with their texts beside them "
         f"(`a.wav`, `a.txt`). The folder holds {', '.join(f'{n} × {kind}' for kind, n in kinds) or 'no files at all'}."
     )
-
-
-def _common_voice(folder: Path, level: int) -> Path | None:
-    """`validated.tsv` of the folder, or of its only subfolder that has one, `level` below."""
-    with readable(folder):
-        tables = sorted(folder.glob("*/" * level + "validated.tsv"), key=Path.as_posix)
-    if len(tables) > 1:
-        names = ", ".join(path.parent.relative_to(folder).as_posix() for path in tables)
-        raise CorpusError(f"{folder} holds several Common Voice releases: {names}. Give the folder of one of them.")
-    return tables[0] if tables else None
 
 
 def _files(folder: Path) -> list[Path]:
