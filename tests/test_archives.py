@@ -66,14 +66,10 @@ def test_a_second_call_unpacks_nothing(release: Path, tmp_path: Path, home: Path
 
 
 HOSTILE = (
-    member("../clips/a.mp3", size=3),
     member("cv-corpus-1/kmr/clips/../../../../a.mp3", size=3),
-    member("cv-corpus-1/kmr/clips/link.mp3", tarfile.SYMTYPE, "/etc/passwd"),
     member("cv-corpus-1/kmr/clips", tarfile.SYMTYPE, "/tmp"),
     member("cv-corpus-1/kmr/clips/hard.mp3", tarfile.LNKTYPE, "../../../etc/passwd"),
     member("cv-corpus-1/kmr/clips/device.mp3", tarfile.CHRTYPE),
-    member("cv-corpus-1/kmr/clips/pipe.mp3", tarfile.FIFOTYPE),
-    member("../", tarfile.DIRTYPE),
 )
 
 

@@ -78,9 +78,8 @@ def test_a_query_finds_its_own_sentence_however_it_is_written(text: str) -> None
 
 
 def clips(**columns: list) -> pandas.DataFrame:
-    count = len(next(iter(columns.values())))
     plain = {"speaker": "x", "up_votes": 2, "down_votes": 0, "reason": "kept", "seconds": 36.0}
-    return pandas.DataFrame({name: [value] * count for name, value in plain.items()} | columns)
+    return pandas.DataFrame(columns).assign(**{name: value for name, value in plain.items() if name not in columns})
 
 
 def test_votes_are_counted_with_three_and_more_in_one() -> None:

@@ -369,13 +369,13 @@ def test_other_speakers_are_usable_clips_of_other_people_and_none_without_the_so
 
 
 def test_dnsmos_scores_are_kept_and_leave_out_what_is_unclean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+    asked: list[int] = []
 
-    def judge(path: Path) -> float:
-        asked.append(path.name)
+    def judge(waveform: np.ndarray, rate: int) -> float:
+        asked.append(len(waveform))
         return 3.5 if len(asked) % 2 else 1.5
 
-    monkeypatch.setattr(audio_cache, "dnsmos", judge)
+    monkeypatch.setattr(audio_cache, "predicted_cleanliness", judge)
     settings = CorpusSettings(source=str(common_voice(tmp_path / "corpus", rows(6))), min_dnsmos=2.5)
     result = prepare(settings, AUDIO, tmp_path / "out")
     assert (

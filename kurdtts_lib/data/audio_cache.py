@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from kurdtts_lib.audio.io import decode
 from kurdtts_lib.core.files import write_text
 from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data.dataset import Clip, kept
-from kurdtts_lib.data.dnsmos import dnsmos
+from kurdtts_lib.data.dnsmos import predicted_cleanliness
 from kurdtts_lib.data.filters import Reason
 from kurdtts_lib.data.preprocess import ProcessedAudio, cache_key, process_file
 from kurdtts_lib.data.sources import read_again
@@ -79,7 +80,8 @@ class AudioCache:
 
     def _scored(self, clips: list[Clip]) -> Iterator[dict]:
         for done, clip in enumerate(clips, 1):
-            yield self._known[clip.digest] | {"dnsmos": dnsmos(self._path(clip.digest))}
+            waveform = decode(self._path(clip.digest), self._rate)
+            yield self._known[clip.digest] | {"dnsmos": predicted_cleanliness(waveform, self._rate)}
             self._progress(done, "DNSMOS", len(clips))
 
     def _process(self, clips: list[Clip], name: str, cached_too: bool = False) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import pandas
 
@@ -72,10 +72,9 @@ class Clip:
         self.reason, self.detail = reason, detail
 
 
-_TYPES = {name: get_args(hint) for name, hint in get_type_hints(Clip, include_extras=True).items()}
-COLUMNS = {name: hint[1] for name, hint in _TYPES.items() if hint and isinstance(hint[-1], str)}
+_HINTS = get_type_hints(Clip, include_extras=True)
+COLUMNS = {name: hint.__metadata__[0] for name, hint in _HINTS.items() if hasattr(hint, "__metadata__")}
 """Columns of the tables of clips, each with what it says."""
-DTYPES = {name: {str: "str", int: "int64", float: "float64"}[_TYPES[name][0]] for name in COLUMNS}
 
 
 class Parts(NamedTuple):
@@ -129,7 +128,7 @@ def alignment_sizes(text: str, seconds: float, sampling_rate: int, hop_length: i
 def table_of(clips: Iterable[Clip]) -> pandas.DataFrame:
     """One row per clip, with `COLUMNS` in order; statistics that were not measured are NaN."""
     rows = [[getattr(clip, name) for name in COLUMNS] for clip in clips]
-    return pandas.DataFrame(rows, columns=list(COLUMNS)).astype(DTYPES)
+    return pandas.DataFrame(rows, columns=list(COLUMNS)).astype({name: _HINTS[name].__origin__ for name in COLUMNS})
 
 
 def write_metadata(target: Path, rows: Iterable[tuple[str, str]]) -> None:

@@ -1,24 +1,21 @@
 """Optional prediction of cleanliness: DNSMOS (Reddy et al. 2021), whose weights come with the package `speechmos`."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kurdtts_lib.audio.io import decode, resample
+from kurdtts_lib.audio.io import resample
 from kurdtts_lib.core.errors import CorpusError
 
 SAMPLING_RATE = 16_000
 """Hertz: what DNSMOS was trained on."""
 
 
-def dnsmos(path: Path) -> float:
-    """Predicted overall quality (OVRL) of a clip, about 1 to 5; a model's prediction, not a listener's opinion."""
-    return predicted_cleanliness(decode(path, SAMPLING_RATE), SAMPLING_RATE)
-
-
 def predicted_cleanliness(waveform: np.ndarray, rate: int) -> float:
-    """`dnsmos` of a waveform (samples,) at `rate` Hz. Raises CorpusError if its package is not installed."""
+    """Predicted overall quality (OVRL) of a waveform (samples,) at `rate` Hz, about 1 to 5; no listener's opinion.
+
+    Raises CorpusError if its package is not installed.
+    """
     clipped = np.clip(resample(waveform, rate, SAMPLING_RATE), -1, 1)
     return float(load_dnsmos().run(clipped, sr=SAMPLING_RATE)["ovrl_mos"])
 

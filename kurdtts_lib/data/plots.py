@@ -97,9 +97,8 @@ def speakers(table: pandas.DataFrame, chosen: Sequence[str] = ()) -> Figure:
     for row, (name, point) in enumerate(named[["pitch", "minutes"]].iterrows()):
         # alternately above and below, or the names of neighbours would overlap
         axes.annotate(str(name), tuple(point), (9, (6, -12)[row % 2]), textcoords="offset points", fontsize=7)
-    low, high, most = known["pitch"].min(), known["pitch"].max(), known["minutes"].max()
-    axes.set(xscale="log", xlim=(min(80.0, low / 1.1), max(320.0, high * 1.3)) if len(known) else (60, 500))
-    axes.set_ylim(0, max(0.1, 1.15 * most) if len(known) else 1)
+    low, high, most = known["pitch"].min(), known["pitch"].max(), known["minutes"].max()  # NaN if there are none
+    axes.set(xscale="log", xlim=(min(80.0, low / 1.1), max(320.0, high * 1.3)), ylim=(0, max(0.1, 1.15 * most)))
     axes.xaxis.set_major_locator(FixedLocator([60, 80, 100, 125, 150, 200, 250, 300, 400, 500]))
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_formatter(NullFormatter())

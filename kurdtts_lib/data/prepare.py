@@ -19,8 +19,6 @@ from kurdtts_lib.data.sources import clips_with_lengths, source_table
 from kurdtts_lib.data.speakers import choose_speakers, speaker_table, survey
 from kurdtts_lib.data.training_set import RECORD, write_training_set
 
-Progress = Callable[..., None]
-"""Called with the number of clips done, the name of the pass, and the total, which is left out where it is unknown."""
 LARGE_OFFSET = 0.005
 """Share of full scale: removing a larger DC offset is reported as a repair."""
 
@@ -48,7 +46,7 @@ class Preparation:
 
 
 def prepare(
-    settings: CorpusSettings, audio: AudioSettings, folder: Path, progress: Progress = lambda *_: None
+    settings: CorpusSettings, audio: AudioSettings, folder: Path, progress: Callable[..., None] = lambda *_: None
 ) -> Preparation:
     """Write a training set into `folder`; `training_set.write_training_set` describes its files.
 
@@ -56,6 +54,7 @@ def prepare(
     earlier tables are replaced only at the end. A second run preprocesses only audio that is not in the cache.
     Raises CorpusError if no clip is left, the source changes during the run, a disk is full or another preparation
     uses the folder; KurdTTSError if `folder` contains other files.
+    progress: called with the number of clips done, the name of the pass, and the total where it is known.
     """
     check_own(folder, TABLE, RECORD)
     _check_apart(Path(settings.source), folder)
@@ -133,7 +132,7 @@ def _need_some(clips: list[Clip], when: str) -> None:
 
 
 def _choose_speakers(
-    clips: list[Clip], settings: CorpusSettings, audio: AudioSettings, progress: Progress
+    clips: list[Clip], settings: CorpusSettings, audio: AudioSettings, progress: Callable[..., None]
 ) -> list[str]:
     if settings.speaker not in ("one", "group"):  # their minutes are not needed
         names = sorted({clip.speaker for clip in kept(clips)})

@@ -217,29 +217,22 @@ def other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) -
     Empty, with a warning, if the source is missing or has changed: a finished training must not fail for lack of a
     baseline.
     """
-    try:
-        return _other_speakers(folder, audio, clips_per_speaker)
-    except CorpusError as error:
-        warnings.warn(f"There are no other speakers to compare the voice with. {error}", stacklevel=2)
-        return {}
-
-
-def _other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) -> dict[str, list[np.ndarray]]:
-    settings = corpus_settings(folder)
-    columns = {"number": int, "speaker": str, "sentence": str, "text": str, "reason": str}
-    table = pandas.read_csv(
-        folder / "clips.csv", keep_default_na=False, dtype=columns, encoding="utf-8", usecols=list(columns)
-    )
+    settings, texts = corpus_settings(folder), dict.fromkeys(("speaker", "sentence", "text"), str)
+    table = pandas.read_csv(folder / "clips.csv", keep_default_na=False, dtype=texts, encoding="utf-8")
     others = table[table["reason"] == Reason.ANOTHER_SPEAKER]
     speech: dict[str, list[np.ndarray]] = {name: [] for name in others["speaker"].value_counts().index[:4]}
     others = _drawn(others[others["speaker"].isin(speech)], 2 * clips_per_speaker)
-    for clip in read_again(settings, others["sentence"].to_dict()) if speech else ():
-        waveforms = speech[others.at[clip.number, "speaker"]]
-        if len(waveforms) < clips_per_speaker:
-            processed = preprocess(clip.audio, settings, audio.sampling_rate)
-            clip.text, clip.reason = others.at[clip.number, "text"], processed.fault or KEPT
-            vars(clip).update(processed.figures or {})
-            filter_audio([clip], settings, audio.hop_length, audio.sampling_rate)
-            if clip.reason == KEPT and processed.waveform is not None:
-                waveforms.append(processed.waveform)
+    try:
+        for clip in read_again(settings, others["sentence"].to_dict()) if speech else ():
+            waveforms = speech[others.at[clip.number, "speaker"]]
+            if len(waveforms) < clips_per_speaker:
+                processed = preprocess(clip.audio, settings, audio.sampling_rate)
+                clip.text, clip.reason = others.at[clip.number, "text"], processed.fault or KEPT
+                vars(clip).update(processed.figures or {})
+                filter_audio([clip], settings, audio.hop_length, audio.sampling_rate)
+                if clip.reason == KEPT and processed.waveform is not None:
+                    waveforms.append(processed.waveform)
+    except CorpusError as error:
+        warnings.warn(f"There are no other speakers to compare the voice with. {error}", stacklevel=2)
+        return {}
     return {name: waveforms for name, waveforms in speech.items() if len(waveforms) == clips_per_speaker}

@@ -1,19 +1,22 @@
-"""The files of a training set, written together."""
+"""The files of a training set, written together, with its report and its card."""
 
 import csv
 import dataclasses
 import shutil
 from pathlib import Path
 
+import matplotlib
 import pandas
 
-from kurdtts_lib.core.cards import public_name
+from kurdtts_lib.core.cards import public_name, render
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.files import read_json, rename, write_json, write_text
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings, describe
+from kurdtts_lib.data import plots
 from kurdtts_lib.data.audio_cache import TABLE
-from kurdtts_lib.data.dataset import KEPT, Parts, write_metadata
-from kurdtts_lib.data.report import card, report
+from kurdtts_lib.data.dataset import COLUMNS, KEPT, Parts, write_metadata
+from kurdtts_lib.data.filtering import reasons_table
+from kurdtts_lib.data.sources import licence_of
 
 RECORD = "preparation.json"
 LOCAL = "local.json"
@@ -49,8 +52,8 @@ def write_training_set(
     kept.to_parquet(stage / "metadata.parquet", index=False)
     write_text(stage / "clips.csv", clips.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC))
     write_text(stage / "speakers.csv", _speakers(kept, speakers).to_csv(lineterminator="\n"))
-    write_text(stage / "report.html", report(clips, shown, audio))
-    write_text(stage / "README.md", card(clips, shown, audio))
+    for name, text in zip(("report.html", "README.md"), _described(clips, shown, audio), strict=True):
+        write_text(stage / name, text)
     source = str(Path(settings.source).absolute()) if Path(settings.source).exists() else settings.source
     write_json(stage / LOCAL, {"source": source})
     corpus, reasons = describe(shown) | {"source": public_name(settings.source)}, clips["reason"].value_counts()
@@ -101,3 +104,32 @@ def is_sample(source: str) -> bool:
     """
     sample = Path(CorpusSettings().source)
     return source == public_name(str(sample)) or Path(source).resolve() == sample.resolve()
+
+
+@matplotlib.rc_context(rc=matplotlib.rcParamsDefault)  # not the user's style: same input, same bytes
+def _described(clips: pandas.DataFrame, settings: CorpusSettings, audio: AudioSettings) -> tuple[str, str]:
+    """The report with pictures, HTML, and the card for the hub, Markdown with front matter."""
+    kept, reasons, source = clips[clips["reason"] == KEPT], reasons_table(clips), public_name(settings.source)
+    pictures = [
+        plots.bars(reasons["clips"], f"What became of {len(clips)} clips", "clips"),
+        plots.bars(kept.groupby("speaker")["seconds"].sum().nlargest(20) / 60, "Minutes of each speaker", "minutes"),
+        plots.bars(kept["part"].value_counts(), "Parts", "clips"),
+        plots.histogram(kept["seconds"], "Length of the clips that stay", "seconds"),
+        plots.histogram(kept["letters_per_second"], "Pace of the clips that stay", "letters a second"),
+        plots.histogram(kept["source_lufs"], "Loudness of the clips that stay, as they came", "LUFS"),
+        plots.histogram(kept["level_range_db"], "From quiet to loud moments in the clips that stay", "dB"),
+    ]
+    values = {
+        "title": f"{source}, prepared",
+        "source": source,
+        "licence": licence_of(settings),
+        "clips": clips,
+        "kept": kept,
+        "minutes": kept.groupby("part")["seconds"].agg(["size", "sum"]).reindex(Parts._fields, fill_value=0),
+        "reasons": reasons.reset_index(),
+        "settings": {name: value for name, value in describe(settings).items() if name != "source"},
+        "columns": COLUMNS,
+        "rate": audio.sampling_rate,
+        "pictures": map(plots.image, pictures),
+    }
+    return render("data/report.html", **values), render("data/card.md", **values)

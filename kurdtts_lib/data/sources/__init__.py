@@ -34,8 +34,7 @@ from kurdtts_lib.core.cards import CC0, UNKNOWN_LICENCE
 from kurdtts_lib.core.errors import AudioError, CorpusError
 from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data.dataset import KEPT, Clip, table_of
-from kurdtts_lib.data.sources.archives import is_archive, unpack
-from kurdtts_lib.data.sources.folders import open_folder
+from kurdtts_lib.data.sources.folders import is_archive, open_folder, unpack
 from kurdtts_lib.data.sources.hub import open_hub
 from kurdtts_lib.data.sources.source import Source, readable
 
