@@ -29,29 +29,25 @@ def die(number: int) -> int:
     return os._exit(9) if number > WORTH_A_WORKER else number
 
 
-def test_results_come_in_order_from_this_process_and_then_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    count = WORTH_A_WORKER + 5 * BATCH + 3
-    results = list(in_parallel(square, range(count), 2))
-    assert [result for result, _ in results] == [number * number for number in range(count)]
-    assert {process for _, process in results[:WORTH_A_WORKER]} == {os.getpid()}
-    assert os.getpid() not in {process for _, process in results[WORTH_A_WORKER:]}
-    monkeypatch.setattr(workers, "_from_pool", None)  # little work, or one processor
-    for processes, few in ((1, count), (2, WORTH_A_WORKER)):
-        assert len(list(in_parallel(square, range(few), processes))) == few
+def test_results_come_in_order_from_this_process_and_then_from_others_and_few_things_wait() -> None:
+    taken, count = 0, WORTH_A_WORKER + 40 * BATCH + 3
 
-
-def test_only_a_few_things_wait_at_a_time() -> None:
-    taken = 0
-
-    def things() -> Iterator[int]:
+    def numbers() -> Iterator[int]:
         nonlocal taken
-        for number in range(WORTH_A_WORKER + 40 * BATCH):
+        for number in range(count):
             taken += 1
             yield number
 
-    for done, _ in enumerate(in_parallel(square, things(), 2), 1):
-        assert taken - done <= 9 * BATCH
-    assert done == taken
+    for done, (result, process) in enumerate(in_parallel(square, numbers(), 2)):
+        assert result == done * done and taken - done <= 9 * BATCH + 1
+        assert (process == os.getpid()) == (done < WORTH_A_WORKER)
+    assert done + 1 == taken == count
+
+
+@pytest.mark.parametrize(("processes", "count"), [(1, 3 * WORTH_A_WORKER), (2, WORTH_A_WORKER)])
+def test_little_work_starts_no_process(processes: int, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_from_pool", None)
+    assert len(list(in_parallel(square, range(count), processes))) == count
 
 
 @pytest.mark.parametrize(

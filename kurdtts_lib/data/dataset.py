@@ -1,6 +1,5 @@
 """A clip, from the corpus to the batch; the tables that hold clips, and the split of a training set."""
 
-import csv
 import hashlib
 import math
 from collections.abc import Iterable
@@ -11,7 +10,7 @@ from typing import Annotated, Any, NamedTuple, get_type_hints
 import pandas
 
 from kurdtts_lib.core.errors import CorpusError
-from kurdtts_lib.core.files import atomic_path
+from kurdtts_lib.core.files import write_text
 
 KEPT = "kept"
 
@@ -133,8 +132,7 @@ def table_of(clips: Iterable[Clip]) -> pandas.DataFrame:
 
 def write_metadata(target: Path, rows: Iterable[tuple[str, str]]) -> None:
     """Write (file, text) rows as `file|text`, UTF-8, no header: the format that most TTS toolkits read."""
-    with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, delimiter="|", quoting=csv.QUOTE_NONE, lineterminator="\n").writerows(rows)
+    write_text(target, "".join(f"{file}|{text}\n" for file, text in rows))
 
 
 def read_parts(folder: Path) -> Parts:
