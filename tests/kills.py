@@ -2,8 +2,8 @@
 
     kills.py FOLDER KILLS
 
-FOLDER holds `base` (a voice) and `data` (a prepared corpus). Everything is loaded once, and each worker is a fork. Half
-of the workers are killed before their first, second, third ... touch of a file, the others at any moment.
+FOLDER holds `base` (a voice) and `clips`. Everything is loaded once, and each worker is a fork. Half of the workers are
+killed before their first, second, third ... touch of a file, the others at any moment.
 """
 
 import itertools
@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import training_process
 from corrections import TEXT, samples, take
+from test_processes import weights
+from two_processes import build
 
 from kurdtts_lib.core.files import atomic_folder, read_folder
 from kurdtts_lib.feedback.store import FeedbackStore
@@ -39,14 +40,22 @@ class Training:
         self.folder, self.last = folder, 0
 
     def work(self, promise: Callable[[str], None]) -> None:
-        training_process.build(self.folder, "run", SETTINGS).run(report=lambda entry: promise(str(entry.step)))
+        build(self.folder, "run", SETTINGS).run(report=lambda entry: promise(str(entry.step)))
 
     def check(self, promises: list[str]) -> None:
         state = load_latest(self.folder / "run")
         self.last = max([self.last, *map(int, promises)])
         assert (state["progress"]["step"] if state else 0) >= self.last
-        voice, _ = training_process.build(self.folder, "run", SETTINGS).best_voice()
+        voice, _ = build(self.folder, "run", SETTINGS).best_voice()
         assert np.isfinite(speak(voice, TEXT, level=False)).all()
+
+    def compare(self) -> None:
+        """Two steps further on it has the very same weights as a training that was left alone."""
+        settings = {**SETTINGS, "steps": build(self.folder, "run", SETTINGS).step + 2}
+        for run in ("run", "whole"):
+            build(self.folder, run, settings).run()
+        found, expected = weights(self.folder / "run"), weights(self.folder / "whole")
+        assert [name for name in expected if not torch.equal(found[name], expected[name])] == []
 
 
 class Publishing:
@@ -160,5 +169,6 @@ if __name__ == "__main__":
         task, turn = kinds[number % len(kinds)], number // len(kinds)
         touch = 0 if turn % 2 else 1 + turn // 2
         task.check(killed(task.work, place, touch, moments.uniform(0, 0.5)))
+    kinds[0].compare()
     print(kills, "kills, nothing is lost:", kinds[0].last, "steps,", kinds[1].last, "voices,",
           len(kinds[2].promised), "recordings,", max(kinds[3].last.values()), "replacements")  # fmt: skip

@@ -67,7 +67,17 @@ class TrainingLog:
     def __init__(self, folder: Path, step: int, tensorboard: bool) -> None:
         """step: steps done so far. Raises TrainingError if TensorBoard is requested but not installed."""
         self._file = folder / LOG
-        self._board: Any = _open_board(folder / "tensorboard", step) if tensorboard else None
+        self._board: Any = None
+        if tensorboard:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError as error:
+                raise TrainingError(
+                    "TensorBoard is not installed. Install it with `python -m pip install tensorboard`, or train "
+                    "without it."
+                ) from error
+            # Points that a killed training wrote after this step will be written again.
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 
     def close(self) -> None:
         if self._board:
@@ -100,17 +110,6 @@ class TrainingLog:
                 self._board.add_scalar(f"{group}/{name}", value, entry.step)
 
 
-def _open_board(folder: Path, step: int) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise TrainingError(
-            "TensorBoard is not installed. Install it with `python -m pip install tensorboard`, or train without it."
-        ) from error
-    # Points that a killed training wrote after this step will be written again.
-    return SummaryWriter(str(folder), purge_step=step + 1)
-
-
 def _line(entry: Mapping[str, Any]) -> str:
     """JSON has no NaN and no infinity: they become null."""
     finite = json.loads(json.dumps(entry), parse_constant=lambda name: None)
@@ -136,8 +135,9 @@ def read_log(folder: Path, until: float = math.inf) -> History:
     for entry in _entries(folder, until):
         kind = entry.pop("event", None)
         if kind is None:
-            values = {name: _null_to_nan(entry[name]) for name in ("terms", "gradient_norms", "signals")}
-            history.add(StepReport(**{**entry, **values}))
+            for name in ("terms", "gradient_norms", "signals"):
+                entry[name] = {key: math.nan if value is None else value for key, value in entry[name].items()}
+            history.add(StepReport(**entry))
         else:
             history.add(Validation(**entry) if kind == "validation" else Event(kind=kind, **entry))
     return history
@@ -155,7 +155,3 @@ def _entries(folder: Path, until: float) -> list[dict[str, Any]]:
             for line in (folder / LOG).read_text(encoding="utf-8", errors="replace").split("\n"):
                 entries.append(json.loads(line))
     return [entry for entry in entries if entry["step"] <= until]
-
-
-def _null_to_nan(values: Mapping[str, float | None]) -> dict[str, float]:
-    return {name: math.nan if value is None else value for name, value in values.items()}

@@ -45,11 +45,9 @@ def stochastic_duration_loss(negative_log_likelihood: Tensor, mask: Tensor) -> T
 
 def discriminator_loss(real_scores: list[Tensor], generated_scores: list[Tensor]) -> Tensor:
     """Least squares: targets 1 for real, 0 for generated; summed over the sub-discriminators. Equation 8."""
+    pairs = zip(real_scores, generated_scores, strict=True)
     return torch.stack(
-        [
-            (1 - real.float()).square().mean() + generated.float().square().mean()
-            for real, generated in zip(real_scores, generated_scores, strict=True)
-        ]
+        [(1 - real.float()).square().mean() + made.float().square().mean() for real, made in pairs]
     ).sum()
 
 
@@ -60,12 +58,5 @@ def generator_loss(generated_scores: list[Tensor]) -> Tensor:
 
 def feature_matching_loss(real_features: list[Tensor], generated_features: list[Tensor]) -> Tensor:
     """L1 over the discriminators' hidden layers, times 2 as in the published training. Equation 10."""
-    return (
-        2
-        * torch.stack(
-            [
-                F.l1_loss(generated.float(), real.detach().float())
-                for real, generated in zip(real_features, generated_features, strict=True)
-            ]
-        ).sum()
-    )
+    pairs = zip(real_features, generated_features, strict=True)
+    return 2 * torch.stack([F.l1_loss(made.float(), real.detach().float()) for real, made in pairs]).sum()

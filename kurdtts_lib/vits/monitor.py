@@ -10,17 +10,17 @@ import numpy as np
 WINDOW = 21
 """Steps that are evaluated together, by their median: single steps fluctuate, and 21 do not take long. Odd, so that the
 median is the value of one step."""
+ENDS = 0.7
+"""Hysteresis: otherwise a value near the limit would begin and end a condition at every other step."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """A problem: it begins when `value` of the window's medians rises above `begins`, and ends below `ends`."""
+    """A problem: it begins when `value` of the window's medians rises above `limit`, and ends below `ENDS` of it."""
 
     name: str
     value: Callable[[Mapping[str, float]], float]
-    begins: float
-    ends: float
-    """Below `begins` (hysteresis), or a value near the limit would begin and end it at every other step."""
+    limit: float
     meaning: str
     advice: str
 
@@ -60,7 +60,6 @@ CONDITIONS = (
         "silence",
         _too_quiet,
         TOO_QUIET_DB,
-        TOO_QUIET_DB - 6,
         "The voice is almost silent: far quieter than the recordings.",
         f"Stop. {BEGIN_AGAIN} with {SLOWER}; if it is silent from the first step, with another base voice.",
     ),
@@ -68,7 +67,6 @@ CONDITIONS = (
         "loudness",
         _drift,
         DRIFT_DB,
-        DRIFT_DB - 2,
         "The voice drifts away from the loudness of the recordings: it was nearer before.",
         f"Wait a hundred steps. If it stays, stop and go on with {SLOWER}.",
     ),
@@ -76,7 +74,6 @@ CONDITIONS = (
         "clipping",
         lambda medians: medians["clipped"],
         CLIPPED_SHARE,
-        CLIPPED_SHARE / 2,
         "The voice is so loud that its waves are cut off, which crackles.",
         f"Listen to the recordings of notebook 3: are they cut off too? If not, stop. {BEGIN_AGAIN} with {SLOWER}.",
     ),
@@ -84,7 +81,6 @@ CONDITIONS = (
         "offset",
         lambda medians: abs(medians["dc"]),
         DC_OFFSET,
-        DC_OFFSET / 2,
         "The sound wave does not swing around zero.",
         f"The mel curve cannot see this and training seldom mends it. {BEGIN_AGAIN} with another base voice.",
     ),
@@ -92,7 +88,6 @@ CONDITIONS = (
         "discriminator",
         lambda medians: medians["real_score"] - medians["generated_score"],
         SCORE_GAP,
-        SCORE_GAP - 0.1,
         "The discriminator has won: it knows every made sound, so the decoder learns nothing from it.",
         "Stop, and go on with a discriminator_learning_rate of half the learning_rate.",
     ),
@@ -100,7 +95,6 @@ CONDITIONS = (
         "alignment",
         lambda medians: max(medians["diagonal"] / OFF_DIAGONAL, medians["longest"] / LONGEST_SHARE),
         1.0,
-        0.9,
         "Text and sound do not run side by side: a letter takes most of the time.",
         "Look in notebook 2 whether the sentences belong to the recordings, and whether long silences are in them.",
     ),
@@ -108,7 +102,6 @@ CONDITIONS = (
         "skipped",
         lambda medians: medians["skipped"],
         SKIPPED_SHARE,
-        SKIPPED_SHARE / 2,
         "Many steps are left out because their numbers are not finite.",
         f"Stop, and go on with {SLOWER}; if mixed_precision is fp16, go on with mixed_precision=no.",
     ),
@@ -145,10 +138,10 @@ class Monitor:
                 value = condition.value(medians)
             except KeyError:  # its window is not full yet
                 continue
-            if condition not in self.active and value > condition.begins:
+            if condition not in self.active and value > condition.limit:
                 self.active.append(condition)
                 changes.append((condition, True))
-            elif condition in self.active and value < condition.ends:
+            elif condition in self.active and value < ENDS * condition.limit:
                 self.active.remove(condition)
                 changes.append((condition, False))
         return changes

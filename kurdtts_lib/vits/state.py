@@ -57,14 +57,6 @@ class TrainingProgress:
         """Whether the next step trains the discriminator only."""
         return self.step < self.warmup
 
-    def count_score(self, score: float) -> bool:
-        """Record a validation's score; returns whether it is the best so far."""
-        best = self.best_score is None or score < self.best_score
-        if best:
-            self.best_step, self.best_score = self.step, score
-        self.stale = 0 if best else self.stale + 1
-        return best
-
 
 class TrainingState:
     """Both models, optimizers, counters, monitor and random generators; `state_dict` holds them all."""
@@ -147,10 +139,10 @@ class TrainingState:
                 stacklevel=5,
             )
         self.health.load_state_dict(state["health"])
-        if self.process.process_index < len(state["random"]):
+        if self.process.process_index < len(
+            state["random"]
+        ):  # with more processes than before, this one keeps its seed
             restore_random_state(state["random"][self.process.process_index])
-        else:  # more processes than before: none was saved for this one
-            set_seed(self.settings.seed + self.process.process_index + self.progress.step)
 
     def _check_same(self, saved: Mapping[str, Any], folder: Path) -> None:
         own = self._identity

@@ -106,12 +106,12 @@ class TrainingStep:
         skipped = None
         # A single micro-batch's graph is kept for the G step. Those of several would take several times the memory:
         # the G step repeats their forward passes, with the same slices and noise.
-        kept: list[GeneratorOutputs] = []
-        keep = generator_learns and len(micro_batches) == 1
+        single = len(micro_batches) == 1
+        kept = self._outputs(micro_batches[0], graph=generator_learns) if single else None
         if adversarial:
             before = random_state()
-            update = updates["discriminator"] = self._discriminator_step(micro_batches, kept if keep else None)
-            if generator_learns and not keep:
+            update = updates["discriminator"] = self._discriminator_step(micro_batches, kept)
+            if generator_learns:
                 restore_random_state(before)
             if update.fault:
                 skipped = f"discriminator{' and generator' if generator_learns else ''}: {update.fault}"
@@ -119,12 +119,13 @@ class TrainingStep:
             update = updates["generator"] = self._generator_step(micro_batches, kept, adversarial)
             if update.fault:
                 skipped = f"generator: {update.fault}"
+        self.scaler.update()
         means = {name: value for update in updates.values() for name, value in update.means.items()}
         return StepOutcome(
             terms={name: means.pop(name) for name in self._weights if name in means},
             gradient_norms={name: update.gradient_norm for name, update in updates.items()},
             skipped=skipped,
-            loss_scale=self._update_loss_scale(skipped is not None),
+            loss_scale=self.scaler.get_scale() if self.scaler.is_enabled() else None,
             diagnostics=in_decibels(means),
         )
 
@@ -151,15 +152,11 @@ class TrainingStep:
 
     # --- D step and G step ----------------------------------------------------------------------------------
 
-    def _discriminator_step(
-        self, micro_batches: Sequence[MicroBatch], kept: list[GeneratorOutputs] | None
-    ) -> UpdateOutcome:
-        """kept: receives the generator's outputs, with their graph, for the G step."""
+    def _discriminator_step(self, micro_batches: Sequence[MicroBatch], kept: GeneratorOutputs | None) -> UpdateOutcome:
+        """kept: the generator's outputs for the single micro-batch."""
 
         def backward(micro_batch: MicroBatch) -> Losses:
-            outputs = self._outputs(micro_batch, graph=kept is not None)
-            if kept is not None:
-                kept.append(outputs)
+            outputs = kept or self._outputs(micro_batch, graph=False)
             found = self._discriminator_backward(micro_batch, outputs.real, outputs.generated.detach())
             # If the generator's own losses are not finite, its output must not train the discriminator either.
             own = {"kl": outputs.kl, "duration": outputs.duration}
@@ -168,12 +165,12 @@ class TrainingStep:
         return self._update(self.discriminator, self.optimizer_d, micro_batches, backward)
 
     def _generator_step(
-        self, micro_batches: Sequence[MicroBatch], kept: list[GeneratorOutputs], adversarial: bool
+        self, micro_batches: Sequence[MicroBatch], kept: GeneratorOutputs | None, adversarial: bool
     ) -> UpdateOutcome:
-        """kept: the outputs for the single micro-batch, if the D step has computed them."""
+        """kept: as in the D step, with their graph."""
 
         def backward(micro_batch: MicroBatch) -> Losses:
-            outputs = kept.pop() if kept else self._outputs(micro_batch)
+            outputs = kept or self._outputs(micro_batch)
             terms = {"mel": mel_term(outputs, self.generator.audio), "kl": outputs.kl, "duration": outputs.duration}
             total = self._scaled_loss(micro_batch, terms)
             if not adversarial:
@@ -272,15 +269,6 @@ class TrainingStep:
         # A new context for each pass: autocast caches cast weights, which an update would make stale.
         enabled = self._autocast_type is not None
         return torch.autocast(self.state.device.type, dtype=self._autocast_type, enabled=enabled)
-
-    def _update_loss_scale(self, skipped: bool) -> float | None:
-        if not self.scaler.is_enabled():
-            return None
-        before = self.scaler.get_scale()
-        self.scaler.update()
-        if skipped and self.scaler.get_scale() >= before:  # a loss overflowed though the gradients did not
-            self.scaler.update(before * self.scaler.get_backoff_factor())
-        return self.scaler.get_scale()
 
 
 def _check_precision(autocast_type: torch.dtype | None, device: torch.device) -> None:

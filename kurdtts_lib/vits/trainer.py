@@ -133,37 +133,43 @@ class Trainer:
         if self._random_state is None:
             raise TrainingError("This training ended by an error. Build it anew: it goes on from its last checkpoint.")
         with ExitStack() as stack:
-            self._lock_folder(stack)
+            self._log = self._open_folder(stack)
             restore_random_state(self._random_state)
             self._random_state, self._report, self._on_event = None, report, notify
-            self._log = self._open_log(stack)
             self._begin()
             place = self.progress.epoch, self.progress.position
-            batches = read_ahead(self.reader, self.settings, self.process, *place)
-            self._steps(stack.enter_context(closing(batches)), stop)
+            with closing(read_ahead(self.reader, self.settings, self.process, *place)) as batches:
+                self._steps(batches, stop)
             self._end()
         self._random_state = random_state()
         return self.finished
 
-    def _lock_folder(self, stack: ExitStack) -> None:
-        """The main process locks the folder.
+    def _open_folder(self, stack: ExitStack) -> TrainingLog | None:
+        """Lock the folder and begin its log, on the main process; the others write nothing and get None.
 
-        Raises TrainingError, in all processes, if another training holds it or has saved later steps in it.
+        Raises TrainingError, in all processes, if another training holds the folder or has saved later steps in it.
         """
+        running = f"Another training is running in {self.folder}. Wait until it is done, or give this one a --name."
         refused: list[str] = []
+        log = None
         if self.process.is_main_process:
-            running = f"Another training is running in {self.folder}. Wait until it is done, or give this one a --name."
             try:
                 stack.enter_context(locked(self.folder, TrainingError(running)))
+                if later := [step for step in map(step_of, checkpoints(self.folder)) if step > self.step]:
+                    raise TrainingError(
+                        f"{self.folder} holds step {later[-1]} of another training; this one stands at {self.step}. "
+                        "Build it anew: it goes on from there."
+                    )
+                delete_partial_files(self.folder)
+                with writing(self.folder):
+                    write_json(self.folder / "settings.json", describe(self.settings))
+                    cut_log(self.folder, self.step if self.step else -1)  # a training from step 0 begins a new log
+                log = stack.enter_context(closing(TrainingLog(self.folder, self.step, self.settings.tensorboard)))
             except TrainingError as error:
                 refused = [str(error)]
-            if later := [step for step in map(step_of, checkpoints(self.folder)) if step > self.step]:
-                refused += [
-                    f"{self.folder} holds step {later[-1]} of another training; this one stands at {self.step}. Build "
-                    "it anew: it goes on from there."
-                ]
         if refused := gather_object(refused):
             raise TrainingError(refused[0])
+        return log
 
     def _steps(self, batches: Iterator[LoadedBatch], stop: threading.Event | None) -> None:
         saved_at = self.step
@@ -222,11 +228,10 @@ class Trainer:
         if self.step == progress.warmup:
             self._notify("warm-up", "The discriminator has warmed up; from now on the voice learns.")
         if progress.skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW:
-            kept = checkpoints(self.folder)[-1:]
             raise TrainingError(
                 f"{MAX_SKIPPED_IN_A_ROW} steps in a row changed nothing, up to step {entry.step}, because numbers were "
-                f"not finite ({entry.skipped}). {f'{kept[0]} is whole' if kept else 'There is no checkpoint yet'}: "
-                'start again with half the learning rate, or with mixed_precision="no".'
+                f"not finite ({entry.skipped}). The last checkpoint in {self.folder} is whole: start again with half "
+                'the learning rate, or with mixed_precision="no".'
             )
 
     def _validate(self) -> None:
@@ -239,7 +244,12 @@ class Trainer:
             self._record(validation)
             score = [validation.mel_distance]
         broadcast_object_list(score)  # the other processes wait here
-        if self.progress.count_score(score[0]) and self._log:
+        progress = self.progress
+        if progress.best_score is not None and not score[0] < progress.best_score:
+            progress.stale += 1
+            return
+        progress.best_step, progress.best_score, progress.stale = self.step, score[0], 0
+        if self._log:
             best = {"step": self.step, "score": score[0], **self.state.weights()}
             save_checkpoint(self.folder / BEST, best)
             self._notify("best", f"The best voice so far: mel distance {score[0]:.3f} on the validation sentences.")
@@ -251,16 +261,6 @@ class Trainer:
             save_step(self.folder, self.step, state, self.settings.keep_checkpoints)
 
     # --- log and events -------------------------------------------------------------------------------------
-
-    def _open_log(self, stack: ExitStack) -> TrainingLog | None:
-        """The log, on the main process; None on the others, which write nothing."""
-        if not self.process.is_main_process:
-            return None
-        delete_partial_files(self.folder)
-        with writing(self.folder):
-            write_json(self.folder / "settings.json", describe(self.settings))
-            cut_log(self.folder, self.step if self.step else -1)  # a training from step 0 begins a new log
-        return stack.enter_context(closing(TrainingLog(self.folder, self.step, self.settings.tensorboard)))
 
     def _record(self, entry: StepReport | Validation | Event) -> None:
         self.history.add(entry)
