@@ -56,7 +56,8 @@ class SpeakerChooser(Shown):
         self.boxes = {name: self._box(name) for name in shown}
         self.listen = {name: self._listen(name) for name in shown if name in self._numbers}
         self.sound, self.plot, self.status = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
-        heads = [ipywidgets.HTML("<b>Speaker</b>", layout=NAME), _cells(head for head, _ in COLUMNS.values())]
+        titles = (f"<b>{head}</b>" for head, _ in COLUMNS.values())
+        heads = [ipywidgets.HTML("<b>Speaker</b>", layout=NAME), _cells(titles)]
         rows = [ipywidgets.HBox(heads, layout={"flex": "0 0 auto"}), *map(self._row, shown)]
         others = len(self.table) - len(shown)
         more = (
