@@ -4,10 +4,11 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from speechlike import syllables
 
-from kurdtts_lib.audio.io import decode
 from kurdtts_lib.core.errors import CorpusError, TrainingError
 from kurdtts_lib.core.files import read_json
 from kurdtts_lib.core.settings import AudioSettings, Profile, load_profile, with_preset
@@ -16,6 +17,7 @@ from kurdtts_lib.data.prepare import prepare
 from kurdtts_lib.evaluation import Reference, compare
 from kurdtts_lib.evaluation import evaluate as evaluation
 from kurdtts_lib.evaluation.confidence import Estimate
+from kurdtts_lib.evaluation.words import bundled_sentences
 from kurdtts_lib.vits.log import Validation
 from kurdtts_lib.vits.voice import Voice, load_voice, save_voice
 from kurdtts_lib.voices import finetune
@@ -59,7 +61,8 @@ def test_a_fine_tuned_voice_is_the_best_one_and_carries_its_origin_figures_and_s
     result = finetune.finish_training(trainer, profile, told.append)
 
     # The best voice is published, and its figures are of sentences that chose nothing.
-    assert set(judged) == {clip.text for clip in parts.test}
+    tested = {clip.text for clip in parts.test}
+    assert tested < set(judged) <= tested | set(bundled_sentences())
     assert not set(judged) & {clip.text for clip in [*heard, *parts.train]}
     published, (best, step) = load_voice(result.folder), trainer.best_voice()
     now, then, out = (part.model.text_encoder.embed_tokens.weight for part in (trainer.voice, best, published))
@@ -99,12 +102,12 @@ def test_the_graphics_cards_preset_is_refused_where_there_is_none(profile: Profi
         finetune.check_machine(dataclasses.replace(profile, training=with_preset(profile.training, "gpu-8gb")))
 
 
-def test_silence_is_judged_without_an_exception_and_clearly_bad(tone_clips: list[Clip], audio: AudioSettings) -> None:
-    sounds = [decode(clip.path, audio.sampling_rate) for clip in tone_clips[:2]]
+def test_silence_is_judged_without_an_exception_and_clearly_bad(audio: AudioSettings) -> None:
+    sounds = [syllables(1.0, pitch, seed=pitch).astype(np.float32) for pitch in (120, 150)]
     figures = compare([0 * sound for sound in sounds], Reference(sounds, sounds, audio))
     assert figures.loudness_difference_db < -90
     assert (figures.pitch, figures.pitch_error, figures.silence_share) == (0, None, 1)
-    assert figures.mel_distance > 1
+    assert figures.mel_distance > 0.3
 
 
 def test_nothing_held_out_cannot_be_judged(audio: AudioSettings) -> None:

@@ -158,6 +158,9 @@ def _judge(commands: Any) -> None:
     _add_voices_own(judge)
     judge.add_argument("--output-dir", type=Path, help="where to write; default: runs/judging-NAME")
     judge.add_argument("--recogniser", metavar="NAME", help="speech to text: a folder, or a name on the hub")
+    judge.add_argument(
+        "--listener", metavar="VOICE", help="the voice that tells texts apart by their sound; default: the base voice"
+    )
     judge.add_argument("--sentences", type=POSITIVE, help="at most so many test sentences; default: 200")
 
 

@@ -74,7 +74,10 @@ def judge(options: argparse.Namespace) -> None:
     from kurdtts_lib.evaluation import optional_metrics
     from kurdtts_lib.evaluation.evaluate import evaluate
     from kurdtts_lib.evaluation.held_out import TEST_SENTENCES, held_out
+    from kurdtts_lib.evaluation.metrics import WORD_METRICS
     from kurdtts_lib.evaluation.report import as_text, write_report
+    from kurdtts_lib.evaluation.words import Listener
+    from kurdtts_lib.vits.voice import load_voice
     from kurdtts_lib.voices.systems import load_systems
 
     asked = options.profile, options.data_dir
@@ -86,8 +89,14 @@ def judge(options: argparse.Namespace) -> None:
     recogniser = optional_metrics.load_recogniser(options.recogniser) if options.recogniser else None
     sentences = held_out(profile, options.sentences or TEST_SENTENCES)
     extras, left_out = optional_metrics.optional_metrics(profile.audio, recogniser)
+    try:
+        listener = Listener(load_voice(options.listener or profile.base_voice), profile.audio)
+    except VoiceError as error:
+        if options.listener:
+            raise
+        listener, left_out = None, left_out | dict.fromkeys(WORD_METRICS, f"There is no listener. {error}")
     with pass_bar("sentences") as advance:
-        evaluation = evaluate(systems, sentences, extras, left_out, advance)
+        evaluation = evaluate(systems, sentences, extras, left_out, advance, listener)
     page = write_report(evaluation, options.output_dir or home() / "runs" / f"judging-{profile.name}")
     print(as_text(evaluation))
     print(f"Report: {page}")

@@ -21,8 +21,9 @@ from kurdtts_lib.evaluation.metrics import (
     recording_metrics,
     sentence_metrics,
 )
+from kurdtts_lib.evaluation.words import Listener
 from kurdtts_lib.speech import speak
-from kurdtts_lib.vits.mel import linear_spectrogram
+from kurdtts_lib.vits.generation import posterior_means
 from kurdtts_lib.vits.voice import Voice
 
 RECORDING = "recording"
@@ -52,14 +53,8 @@ def resynthesise(voice: Voice, recording: np.ndarray, audio: AudioSettings) -> n
     What is lost here is lost in all speech of the voice, so this is an upper bound of its quality. The posterior mean
     is decoded, not a sample, so that the result is deterministic.
     """
-    model = voice.model
-    waveform = torch.from_numpy(recording).to(model.device)
-    spectrogram = linear_spectrogram(waveform.unsqueeze(0), audio)
-    mask = torch.ones_like(spectrogram[:, :1])
-    devices = [model.device] if model.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):  # the encoder draws noise even if only its mean is used
-        _, means, _ = model.posterior_encoder(spectrogram, mask)
-    return model.decoder(means)[0, 0].float().cpu().numpy()
+    means = posterior_means(voice.model, recording, audio)
+    return voice.model.decoder(means)[0, 0].float().cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -98,7 +93,9 @@ class Evaluation:
 
     held_out: HeldOut
     values: dict[str, pandas.DataFrame]
-    """(sentences, metrics), NaN where a metric is not defined; the recordings first, then the voices as given."""
+    """(sentences, metrics), NaN where a metric is not defined; the recordings first, then the voices as given. The rows
+    are `HeldOut.word_texts`: after those of the test sentences come some that have only `WORD_METRICS`; of the
+    recordings these are the speaker's recordings of other sentences."""
     waveforms: dict[str, list[np.ndarray]]
     """The evaluated audio by name, each (samples,), at the data's sampling rate."""
     left_out: dict[str, str] = field(default_factory=dict)
@@ -137,19 +134,38 @@ class Evaluation:
             if voice in self.voices[1:]
         }
 
-    def table(self) -> pandas.DataFrame:
-        """One row per metric; columns: voices, then their differences to the first voice, as text with intervals."""
-        columns = self.estimates | {f"{voice}, difference": found for voice, found in self.differences.items()}
-        return pandas.DataFrame(
-            {
-                column: {METRIC_DESCRIPTIONS[name].title: self._cell(found.get(name)) for name in self.names}
-                for column, found in columns.items()
-            }
-        )
+    @functools.cached_property
+    def verdicts(self) -> dict[str, dict[str, str]]:
+        """Of each voice but the first: `better`, `worse` or `cannot be told`, by metric, compared with the first."""
+        return {
+            voice: {name: self._verdict(voice, name) for name in found} for voice, found in self.differences.items()
+        }
 
-    def _cell(self, found: Estimate | None) -> str:
-        if found is None:
-            return ""
+    def _verdict(self, voice: str, name: str) -> str:
+        """By the interval of the paired differences of what is bad: the value itself, or its distance from the good."""
+        own, first = (self.values[one][name] for one in (voice, self.voices[0]))
+        good = METRIC_DESCRIPTIONS[name].good
+        if good in ("low", "high"):
+            worse = own - first if good == "low" else first - own
+        else:
+            target = self.values[RECORDING][name] if good == "recording" else float(good)
+            worse = (own - target).abs() - (first - target).abs()
+        found = estimate(worse)
+        return "cannot be told" if not found.differs or found.mean is None else "worse" if found.mean > 0 else "better"
+
+    def table(self) -> pandas.DataFrame:
+        """One row per metric; columns: voices, then their differences to the first voice, as text with intervals, and
+        whether they are better."""
+        columns = {voice: self._cells(found) for voice, found in self.estimates.items()}
+        for voice, found in self.differences.items():
+            columns |= {f"{voice}, difference": self._cells(found), f"{voice} is": self.verdicts[voice]}
+        table = pandas.DataFrame(columns, index=self.names).fillna("")
+        return table.rename(index=lambda name: METRIC_DESCRIPTIONS[name].title)
+
+    def _cells(self, found: dict[str, Estimate]) -> dict[str, str]:
+        return {name: self._cell(value) for name, value in found.items()}
+
+    def _cell(self, found: Estimate) -> str:
         return str(found) if found.n == len(self.held_out.texts) else f"{found}, n = {found.n}"
 
 
@@ -159,45 +175,56 @@ def evaluate(
     optional: Sequence[OptionalMetric] = (),
     left_out: Mapping[str, str] | None = None,
     progress: Progress | None = None,
+    listener: Listener | None = None,
 ) -> Evaluation:
     """Let each system, by name, speak the test sentences and measure the speech against the recordings.
 
     optional: metrics to compute in addition. left_out: metrics that cannot be computed, with reasons, for the report.
+    listener: computes `WORD_METRICS`; for this alone the systems speak `HeldOut.word_texts`.
     Raises EvaluationError without a system or for one with another sampling rate, VoiceError if its speech is not
     finite, TextError for a sentence that it cannot say.
     """
     if not systems:
         raise EvaluationError("There is no voice to judge. Name one: its folder, its number or its name on the hub.")
-    reference = held_out.reference
-    spoken = [SystemSpeech(RECORDING, None, list(reference.recordings), held_out)]
-    spoken += [
-        SystemSpeech(name, system, _speech(name, system, held_out, progress), held_out)
+    count = len(held_out.texts)
+    spoken = {RECORDING: list(held_out.reference.recordings)}
+    spoken |= {
+        name: _speech(name, system, held_out, progress, held_out.word_texts if listener else held_out.texts)
         for name, system in systems.items()
-    ]
+    }
     values = {}
-    for speech in spoken:
+    for name, waveforms in spoken.items():
+        speech = SystemSpeech(name, systems.get(name), waveforms[:count], held_out)
         if speech.system is None:
-            table = recording_metrics(reference)
+            table = recording_metrics(held_out.reference)
         else:
-            table = sentence_metrics(speech.waveforms, reference, progress, f"measuring {speech.name}")
-        values[speech.name] = table.assign(**_optional_columns(speech, optional, progress))
-    return Evaluation(held_out, values, {speech.name: speech.waveforms for speech in spoken}, dict(left_out or {}))
+            table = sentence_metrics(speech.waveforms, held_out.reference, progress, f"measuring {name}")
+        table = table.assign(**_optional_columns(speech, optional, progress))
+        if listener:
+            more = [] if speech.system else list(held_out.reference.speaker)[: max(0, len(held_out.word_texts) - count)]
+            texts = held_out.word_texts if speech.system else [*held_out.texts, *held_out.speaker_texts]
+            words = listener.metrics([*waveforms, *more], texts, progress, f"listening to {name}")
+            table = table.join(words, how="outer")
+        values[name] = table
+    return Evaluation(held_out, values, {name: speech[:count] for name, speech in spoken.items()}, dict(left_out or {}))
 
 
-def _speech(name: str, system: System, held_out: HeldOut, progress: Progress | None) -> list[np.ndarray]:
+def _speech(
+    name: str, system: System, held_out: HeldOut, progress: Progress | None, texts: Sequence[str]
+) -> list[np.ndarray]:
     rate, needed = system.sampling_rate, held_out.reference.audio.sampling_rate
     if rate != needed:
         raise EvaluationError(
             f"{name} speaks at {rate} Hz, and the recordings have {needed} Hz: they cannot be compared."
         )
     waveforms = []
-    for number, text in enumerate(held_out.texts, 1):
+    for number, text in enumerate(texts, 1):
         waveform = system.speak(text)
         if not np.isfinite(waveform).all():
             raise VoiceError(f"{name} is broken: its sound is not a number in the sentence {text!r}.")
         waveforms.append(waveform)
         if progress:
-            progress(number, f"{name} speaks", len(held_out.texts))
+            progress(number, f"{name} speaks", len(texts))
     return waveforms
 
 

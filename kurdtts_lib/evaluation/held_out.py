@@ -1,6 +1,6 @@
 """The test sentences for evaluations, and the baselines for speaker similarity."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kurdtts_lib.core.cards import public_name
 from kurdtts_lib.core.errors import CorpusError
@@ -9,6 +9,7 @@ from kurdtts_lib.data.dataset import read_parts, sampled
 from kurdtts_lib.data.speakers import other_speakers
 from kurdtts_lib.data.training_set import corpus_settings, is_sample
 from kurdtts_lib.evaluation.metrics import Reference, load
+from kurdtts_lib.evaluation.words import word_test
 
 TEST_SENTENCES = 200
 """Largest number of test sentences: the 95 % interval of a mean is then about ± 1/7 of the standard deviation over the
@@ -42,6 +43,10 @@ class HeldOut:
     """The corpus's name."""
     machine_read: bool
     """Whether the recordings are those of the bundled sample, which are synthetic speech."""
+    word_texts: list[str] = field(default_factory=list)
+    """`texts`, and if they are few, further sentences that the voices speak only for the figures of words."""
+    speaker_texts: list[str] = field(default_factory=list)
+    """The sentences of `reference.speaker`."""
 
     @property
     def size(self) -> str:
@@ -67,13 +72,16 @@ def held_out(profile: Profile, sentences: int = TEST_SENTENCES) -> HeldOut:
             f"{len(parts.test)} to test, and both are needed to judge a voice. Prepare more clips, or with another "
             "held_out_share."
         )
-    test, audio = sampled(parts.test, sentences), profile.audio
-    reference = Reference(load(test, audio), load(sampled(parts.train, SPEAKER_CLIPS), audio), audio)
+    test, speaker, audio = sampled(parts.test, sentences), sampled(parts.train, SPEAKER_CLIPS), profile.audio
+    reference = Reference(load(test, audio), load(speaker, audio), audio)
+    texts = [clip.text for clip in test]
     return HeldOut(
-        texts=[clip.text for clip in test],
+        texts=texts,
+        word_texts=word_test(texts, [clip.text for part in parts for clip in part]),
         of=len(parts.test),
         reference=reference,
         baselines=likeness_baselines(profile, reference),
+        speaker_texts=[clip.text for clip in speaker],
         data=public_name(settings.source),
         machine_read=is_sample(settings.source),
     )

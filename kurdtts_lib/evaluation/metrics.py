@@ -23,6 +23,10 @@ from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.data.dataset import Clip
 
+NOISE_MARGIN = 0.69
+"""Nepers (6 dB) between the 10th percentile of a band of a recording and what counts as sound in it."""
+AUDIBLE_BANDS = 0.25
+"""Share of bands in which a frame of speech stands out of the noise."""
 Progress = Callable[[int, str, int], None]
 """Called with the number of sentences done, the name of the activity, and the total."""
 
@@ -34,6 +38,8 @@ class MetricDescription:
     title: str
     best: str
     """Which value is good."""
+    good: str
+    """The same for programs: `low`, `high`, `recording` (the recording's value), or a number."""
     hears: str
     deaf: str
 
@@ -47,7 +53,7 @@ METRIC_DESCRIPTIONS = {
 
 def metric_table(names: Iterable[str]) -> pandas.DataFrame:
     """One row per metric: title, which value is good, what it is sensitive and what it is invariant to."""
-    table = pandas.DataFrame([vars(METRIC_DESCRIPTIONS[name]) for name in names])
+    table = pandas.DataFrame([vars(METRIC_DESCRIPTIONS[name]) for name in names]).drop(columns="good")
     return table.set_axis(["figure", "best", "hears", "deaf to"], axis=1).set_index("figure")
 
 
@@ -74,9 +80,14 @@ class Metrics:
     """Share of frames that are voiced in only one of the two."""
     silence_share: float
     clipped_share: float
+    words_margin: float | None = None
+    words_first: float | None = None
+    near_misses: float | None = None
+    """Shares, see `words.Listener`; None without a listener."""
 
 
-METRICS = tuple(field.name for field in dataclasses.fields(Metrics) if field.name != "sentences")
+WORD_METRICS = ("words_margin", "words_first", "near_misses")
+METRICS = tuple(f.name for f in dataclasses.fields(Metrics) if f.name not in ("sentences", *WORD_METRICS))
 RECORDING_METRICS = ("speaker_distance", "pitch", "silence_share", "clipped_share")
 """Metrics that need no recording of the same sentence, so they are also computed for the recordings."""
 
@@ -161,11 +172,10 @@ def _without_reference(waveform: np.ndarray, track: np.ndarray, audio: AudioSett
 
 
 def means(table: pandas.DataFrame) -> Metrics:
-    """Means over the sentences of a `sentence_metrics` table."""
-    found = table.mean()
-    pitch_error = None if np.isnan(found["pitch_error"]) else float(found["pitch_error"])
-    values = {name: float(found[name]) for name in METRICS} | {"pitch_error": pitch_error}
-    return Metrics(len(table), **values | {"pitch": float(np.nan_to_num(found["pitch"]))})  # type: ignore[arg-type]
+    """Means over the sentences of a `sentence_metrics` table, perhaps with further columns and sentences of words."""
+    known = {name: table[name].dropna().to_numpy() for name in (*METRICS, *WORD_METRICS) if name in table}
+    values = {name: float(column.mean()) if len(column) else None for name, column in known.items()}
+    return Metrics(len(known["mel_distance"]), **values | {"pitch": values["pitch"] or 0.0})  # type: ignore[arg-type]
 
 
 def compare(speech: Sequence[np.ndarray], reference: Reference) -> Metrics:
@@ -209,10 +219,19 @@ def mel_cepstral_distance(reference: np.ndarray, speech: np.ndarray, audio: Audi
 def mel_distance(reference: np.ndarray, speech: np.ndarray, audio: AudioSettings) -> float:
     """Mean absolute log-mel difference in nepers (1 neper = 8.7 dB), frames matched by DTW.
 
-    Sensitive to all of the spectrogram: phones, loudness, noise, slightly pitch. Invariant to rhythm and phase.
+    Sensitive to the spectrogram of speech: phones, loudness, slightly pitch. Invariant to rhythm, to phase, and to the
+    recording's own noise: both spectrograms are raised band by band to `NOISE_MARGIN` above the reference's 10th
+    percentile, and pairs of frames in which nothing is left of either are not counted. So a clean copy of a noisy
+    recording is not further from it than one with the same hiss.
     """
     mels = [log_mel(trim(waveform), audio) for waveform in (reference, speech)]
-    return dtw(scipy.spatial.distance.cdist(*mels, metric="cityblock") / audio.n_mels)[0]
+    floor = np.percentile(mels[0], 10, axis=0) + NOISE_MARGIN
+    mels = [np.maximum(mel, floor) for mel in mels]
+    distances = scipy.spatial.distance.cdist(*mels, metric="cityblock") / audio.n_mels
+    path = dtw(distances)[1]
+    audible = [(mel > floor).mean(axis=1) > AUDIBLE_BANDS for mel in mels]
+    counted = path[audible[0][path[:, 0]] | audible[1][path[:, 1]]]
+    return float(distances[counted[:, 0], counted[:, 1]].mean()) if len(counted) else 0.0
 
 
 def duration_ratio(reference: np.ndarray, speech: np.ndarray) -> float:

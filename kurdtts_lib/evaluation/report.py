@@ -76,7 +76,7 @@ def page(evaluation: Evaluation) -> str:
         evaluation=evaluation,
         held_out=evaluation.held_out,
         baselines=baselines(evaluation),
-        differences=significant_differences(evaluation),
+        chance=chance(evaluation) if evaluation.differences else "",
         pictures=pictures,
         sentences=[(text, _players(evaluation, n)) for n, text in enumerate(evaluation.held_out.texts[:PLAYERS])],
         meanings=metric_table(evaluation.names).reset_index(),
@@ -89,23 +89,33 @@ def page(evaluation: Evaluation) -> str:
 def as_text(evaluation: Evaluation) -> str:
     """All metrics of all voices for the console; a star where the interval of the difference excludes 0."""
     width = max(map(len, evaluation.values))
-    lines, first = [], evaluation.voices[0]
+    lines = []
     for name in evaluation.names:
         lines.append(f"{METRIC_DESCRIPTIONS[name].title} ({METRIC_DESCRIPTIONS[name].best})")
         for voice, found in evaluation.estimates.items():
             if name not in found:
                 continue
             gap = evaluation.differences.get(voice, {}).get(name)
-            text = f"{found[name]}" if gap is None else f"{found[name]!s:26}  difference {gap}{' *' * gap.differs}"
+            verdict = evaluation.verdicts.get(voice, {}).get(name)
+            text = f"{found[name]}" if gap is None else f"{found[name]!s:26}  difference {gap}: {verdict}"
             lines.append(f"  {voice:{width}}  {text}")
     lines += [
         "",
         f"Means over {evaluation.held_out.size} test sentences, in brackets the 95 % interval.",
-        *([f"* The interval of the difference to {first} leaves out 0."] if evaluation.differences else []),
+        *([chance(evaluation)] if evaluation.differences else []),
         baselines(evaluation),
         *missing(evaluation),
     ]
     return "\n".join(lines)
+
+
+def chance(evaluation: Evaluation) -> str:
+    """What several comparisons at once mean, as a sentence."""
+    compared = sum(map(len, evaluation.differences.values()))
+    return (
+        f"Better or worse than {evaluation.voices[0]}: the interval leaves out 0. By chance alone that happens to one "
+        f"figure in twenty; here {compared} are compared."
+    )
 
 
 def baselines(evaluation: Evaluation) -> str:
@@ -116,16 +126,6 @@ def baselines(evaluation: Evaluation) -> str:
         f"Speaker distance of real speech: the speaker's own recordings {found.same_voice:.2f}, the nearest other "
         f"speaker of the corpus {nearest}."
     )
-
-
-def significant_differences(evaluation: Evaluation) -> list[str]:
-    """For each voice but the first, a sentence with the metrics whose difference has an interval that excludes 0."""
-    chance = "where the interval leaves out 0 (by chance alone that happens to one figure in twenty)"
-    lines = []
-    for voice, found in evaluation.differences.items():
-        titles = [f"{METRIC_DESCRIPTIONS[name].title} {value}" for name, value in found.items() if value.differs]
-        lines.append(f"{voice} minus {evaluation.voices[0]}, {chance}: {'; '.join(titles) or 'none'}.")
-    return lines
 
 
 def missing(evaluation: Evaluation) -> list[str]:

@@ -11,10 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import VitsModel
 
+from kurdtts_lib.core.settings import AudioSettings
+from kurdtts_lib.vits.mel import linear_spectrogram
 from kurdtts_lib.vits.utterance import Utterance
 
 LEAST_SNR_DB = 30.0
@@ -169,3 +172,11 @@ def decode(model: VitsModel, means: Tensor, log_stddevs: Tensor, noise: Tensor) 
     mask = torch.ones_like(means[:, :1])
     latents = model.flow(means + noise * torch.exp(log_stddevs), mask, None, reverse=True)
     return model.decoder(latents, None)[0, 0]
+
+
+def posterior_means(model: VitsModel, waveform: np.ndarray, audio: AudioSettings) -> Tensor:
+    """What the posterior encoder finds in (samples,), without its noise: (1, flow_size, frames)."""
+    spectrogram = linear_spectrogram(torch.from_numpy(waveform).to(model.device).unsqueeze(0), audio)
+    devices = [model.device] if model.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):  # the encoder draws noise even if only its mean is used
+        return model.posterior_encoder(spectrogram, torch.ones_like(spectrogram[:, :1]))[1]

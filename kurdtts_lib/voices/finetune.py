@@ -21,9 +21,11 @@ from kurdtts_lib.evaluation import Metrics
 from kurdtts_lib.evaluation.confidence import Estimate, shown
 from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation, evaluate, system_of
 from kurdtts_lib.evaluation.held_out import LikenessBaselines, counted, held_out
+from kurdtts_lib.evaluation.limits import limits_broken
 from kurdtts_lib.evaluation.metrics import METRIC_DESCRIPTIONS
 from kurdtts_lib.evaluation.report import as_files
 from kurdtts_lib.evaluation.validation import validator
+from kurdtts_lib.evaluation.words import Listener
 from kurdtts_lib.vits.conversion import mms_code, mms_discriminator
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.trainer import Trainer, this_process
@@ -119,7 +121,7 @@ def finish_training(trainer: Trainer, profile: Profile, notify: Callable[[str], 
         if done == 1:
             notify(f"{stage[0].upper()}{stage[1:]}, {of} sentences ...")
 
-    evaluation = evaluate(systems, sentences, progress=announce)
+    evaluation = evaluate(systems, sentences, progress=announce, listener=Listener(base, profile.audio))
     before, after = evaluation.metrics(BEFORE), evaluation.metrics(AFTER)
     parent = next(iter(registry.known([profile.base_voice])), None)
     faults = registry.faults_of(
@@ -129,6 +131,7 @@ def finish_training(trainer: Trainer, profile: Profile, notify: Callable[[str], 
         after.mel_distance,
         registry.MUCH_WORSE * before.mel_distance,
     )
+    faults += limits_broken(evaluation, AFTER)
     voice.card = trained_card(
         trainer,
         step,

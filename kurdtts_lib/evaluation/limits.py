@@ -1,0 +1,80 @@
+"""What a voice may not be, however near its spectrogram is to the recordings'."""
+
+import math
+
+import pandas
+import scipy.stats
+
+from kurdtts_lib.core.settings import AudioSettings
+from kurdtts_lib.evaluation.confidence import FEWEST, LEVEL, estimate
+from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation
+
+HALF_OCTAVE = 0.5
+SEMITONE = 1 / 12
+"""Octaves."""
+VOICING_ERROR = 0.4
+"""Share of frames voiced in only one of speech and recording: 0.02 for the reader of the sample reading a sentence once
+more, 0.36 for the small base voice, which is another reader's and hums."""
+MORE_SILENCE = 0.3
+"""Share of the time, above that of the recordings."""
+LESS_FIRST = 0.1
+"""Share of sentences whose right text came first with the base voice, and no longer does."""
+
+
+def limits_broken(evaluation: Evaluation, voice: str) -> list[str]:
+    """Why a voice counts as worse than the first one of the evaluation, its base: each reason a sentence."""
+    return [*_words(evaluation, voice), *_pitch(evaluation, voice), *_voicing_and_silence(evaluation, voice)]
+
+
+def _words(evaluation: Evaluation, voice: str) -> list[str]:
+    own, base, recordings = (evaluation.values[name] for name in (voice, evaluation.voices[0], RECORDING))
+    if "words_margin" not in own:
+        return []
+    margin, change = estimate(own["words_margin"]), estimate(own["words_margin"] - base["words_margin"])
+    # The listener knows the base's mouth best: of other speakers it understands their own recordings less well, too.
+    # Those are recordings of other sentences, so the means are compared, not pairs.
+    if change.high is not None and change.high < 0 and _below(own["words_margin"], recordings["words_margin"]):
+        return [
+            "Its words are less well understood than its base's and than the speaker's: the margin of the right text "
+            f"is {margin}, the base's {estimate(base['words_margin'])}, the recordings' "
+            f"{estimate(recordings['words_margin'])}."
+        ]
+    first, before = own["words_first"].mean(), base["words_first"].mean()
+    if first < before - LESS_FIRST:
+        return [f"Its words are less well understood: {first:.0%} of its texts come first, {before:.0%} of its base's."]
+    return []
+
+
+def _below(first: pandas.Series, second: pandas.Series) -> bool:
+    """Whether the first mean is below the second (Welch's test, one-sided, at the level of the intervals)."""
+    if min(first.count(), second.count()) < FEWEST:
+        return False
+    found = scipy.stats.ttest_ind(first, second, equal_var=False, nan_policy="omit", alternative="less")
+    return bool(found.pvalue < (1 - LEVEL) / 2)
+
+
+def _pitch(evaluation: Evaluation, voice: str) -> list[str]:
+    audio: AudioSettings = evaluation.held_out.reference.audio
+    own, wanted = (evaluation.values[name]["pitch"].median() for name in (voice, RECORDING))
+    if math.isnan(wanted):
+        return []
+    if math.isnan(own):
+        return ["It has no pitch: nothing in its speech is voiced."]
+    frames = audio.sampling_rate / audio.hop_length
+    away = abs(math.log2(own / wanted))
+    if abs(math.log2(own / frames)) < SEMITONE / 2 and away > SEMITONE:
+        return [f"It hums at {own:.1f} Hz, the rate of the model's frames; the recordings' pitch is {wanted:.0f} Hz."]
+    if away > HALF_OCTAVE:
+        return [f"Its pitch, {own:.0f} Hz, is more than half an octave from the recordings', {wanted:.0f} Hz."]
+    return []
+
+
+def _voicing_and_silence(evaluation: Evaluation, voice: str) -> list[str]:
+    own, recordings = evaluation.values[voice], evaluation.values[RECORDING]
+    faults = []
+    if (error := own["voicing_error"].mean()) > VOICING_ERROR:
+        faults.append(f"It hums where the recordings whisper, or the other way, in {error:.0%} of the frames.")
+    silence, usual = own["silence_share"].mean(), recordings["silence_share"].mean()
+    if silence > usual + MORE_SILENCE:
+        faults.append(f"{silence:.0%} of its speech is silence; of the recordings {usual:.0%}.")
+    return faults
