@@ -210,7 +210,7 @@ class FeedbackTraining:
                 **result.changes,
             ).content()
             origin = origin_of(self.profile, self.parent)
-            entry = registry.publish(best, self.parent.name, readme, origin=origin, notify=notify)
+            entry = registry.publish(best, self.parent.name, readme, origin=origin)
             mark_voices(self.store)
             result = result._replace(entry=entry)
         return result

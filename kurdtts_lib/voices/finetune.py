@@ -151,7 +151,7 @@ def finish_training(trainer: Trainer, profile: Profile, notify: Callable[[str], 
         likeness_baselines=asdict(sentences.baselines),
     ).content()
     origin = origin_of(profile, parent)
-    entry = registry.publish(voice, profile.name, _readme, _samples(evaluation), as_files(evaluation), origin, notify)
+    entry = registry.publish(voice, profile.name, _readme, _samples(evaluation), as_files(evaluation), origin)
     return FineTuningResult(entry.folder, before, after, evaluation, entry.faults)
 
 

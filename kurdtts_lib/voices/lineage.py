@@ -1,4 +1,4 @@
-"""The origin of a voice (profile, data and base voice of its training), and which old voices may be removed.
+"""The origin of a voice (profile, data and base voice of its training), and which voices `prune` keeps.
 
 Voices of one origin form a lineage: the chain of parents back to one base voice and one folder of prepared data.
 """
@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 
 LOCAL = "local.json"
 """Folders on this computer, relative if under the home. Not on the card, because cards may be published."""
-NEWEST = 3
-"""The newest voices of a lineage, which are always kept."""
 LONG_SECONDS = 3600
-"""The result of a longer training is never removed automatically."""
+"""`prune` removes the result of a longer training only by its number."""
 
 
 @dataclass(frozen=True)
@@ -140,29 +138,15 @@ def _from_portable(text: str) -> str:
     return str(home() / text) if text.startswith("./") else text
 
 
-# --- which voices may be removed ------------------------------------------------------------------------------
-
-
-def outdated(entries: Sequence["RegisteredVoice"], back: Sequence[int]) -> list["RegisteredVoice"]:
-    """Voices to remove after a new one: sample voices, and intermediate voices that learned from corrections.
+def worth_keeping(entries: Sequence["RegisteredVoice"], back: Sequence[int]) -> dict[int, str]:
+    """By version, why a voice is kept unless its removal is asked for by number.
 
     entries: all voices, the newest last. back: of `registry.back`.
     """
-    kept, parents = worth_keeping(entries, back), {entry.card.parent for entry in entries}
-    return [
-        entry
-        for origin, lineage in _lineages(entries)
-        for entry in lineage[:-NEWEST]
-        if entry.version not in kept
-        and (origin.profile == "sample" or (entry.card.corrections and entry.version in parents))
-    ]
-
-
-def worth_keeping(entries: Sequence["RegisteredVoice"], back: Sequence[int]) -> dict[int, str]:
-    """By version, why a voice is kept unless its removal is asked for by number. entries, back: as in `outdated`."""
     kept = {entry.version: "its origin is not known" for entry in entries if entry.origin is None}
-    for _, lineage in _lineages(entries):
-        kept |= dict.fromkeys(_best(lineage), "the best of its lineage")
+    for origin in {entry.origin for entry in entries}:
+        best = _best([entry for entry in entries if entry.origin == origin])
+        kept = dict.fromkeys(best, "the best of its lineage") | kept
     kept |= {one.version: "hours of training" for one in entries if one.card.training_seconds > LONG_SECONDS}
     kept |= dict.fromkeys(back[-1:], "a roll-back goes to it")
     for current in (entry for entry in entries if entry.current):
@@ -170,11 +154,6 @@ def worth_keeping(entries: Sequence["RegisteredVoice"], back: Sequence[int]) -> 
             kept[current.card.parent] = "the current voice comes from it"
         kept[current.version] = "the current voice"
     return kept
-
-
-def _lineages(entries: Sequence["RegisteredVoice"]) -> list[tuple[Origin, list["RegisteredVoice"]]]:
-    origins = dict.fromkeys(entry.origin for entry in entries if entry.origin)
-    return [(origin, [entry for entry in entries if entry.origin == origin]) for origin in origins]
 
 
 def _best(lineage: Sequence["RegisteredVoice"]) -> Iterator[int]:

@@ -23,7 +23,7 @@ from kurdtts_lib.core.settings import home
 from kurdtts_lib.vits.monitor import CLIPPED_SHARE, TOO_QUIET_DB
 from kurdtts_lib.vits.voice import CARD, Voice, save_voice
 from kurdtts_lib.voices.card import VoiceCard
-from kurdtts_lib.voices.lineage import LOCAL, Origin, outdated, read_origin
+from kurdtts_lib.voices.lineage import LOCAL, Origin, read_origin
 
 CURRENT = "current.json"
 FOLDER = re.compile(r"voice-(\d{4,})-(.+)")
@@ -81,12 +81,11 @@ def publish(
     samples: Mapping[str, np.ndarray] | None = None,
     texts: Mapping[str, str] | None = None,
     origin: Origin | None = None,
-    notify: Callable[[str], None] = print,
 ) -> RegisteredVoice:
-    """Save `voice` as a new version, make it the current one if it has no faults, and remove outdated voices.
+    """Save `voice` as a new version, and make it the current one if it has no faults.
 
     `voice.card`: the content of its card; `version`, `profile` and `parent_sha256` are added. readme: makes the README
-    from the card. samples, texts: as in `save_voice`. notify: called with a line for each voice removed.
+    from the card. samples, texts: as in `save_voice`.
     """
     with locked(models()):  # another process that publishes waits, and gets the next number
         version = max(map(int, NUMBER.findall("\n".join(path.name for path in models().glob("*")))), default=0) + 1
@@ -100,9 +99,6 @@ def publish(
         save_voice(voice, models() / f"voice-{version:04d}-{name}", readme(card), samples, texts)
         if not card.faults:
             use(version)
-        for entry in outdated(voices(), back()):
-            if remove(entry):
-                notify(f"Voice {entry.version}, {entry.folder.name}, was removed: three of its lineage are newer.")
     return entry_of(version)
 
 
