@@ -79,7 +79,7 @@ def test_every_letter_has_a_name() -> None:
 
 def test_a_misspelt_rule_does_not_switch_a_training_filter_off() -> None:
     message = refused(lambda table: table["uncertain"].append("acronim"))
-    assert "['acronim']: there is no such rule. There are: date, time" in message and "acronym" in message
+    assert "uncertain = 'acronim' is wrong. Expected: names of rules: date, time" in message and "acronym" in message
 
 
 def test_every_name_of_a_rule_is_used_and_no_other() -> None:

@@ -60,10 +60,10 @@ def test_why_there_is_no_current_voice_is_said_once_and_names_no_folder(add: Cal
         if faults is not None:
             add(*faults)
             (models() / "current.json").unlink(missing_ok=True)
-        reasons.append(registry.why_no_current(voices()))
         with pytest.raises(VoiceError) as caught:
             registry.current()
-        assert str(caught.value) == reasons[-1] and str(models()) not in reasons[-1]
+        reasons.append(str(caught.value))
+        assert str(models()) not in reasons[-1]
     assert "kurdtts train" in reasons[0] and "kurdtts voices use" in reasons[2]
     assert reasons[1].endswith("voice 1, may not be: It is almost silent.")
 
@@ -138,7 +138,7 @@ def test_a_voice_that_cannot_be_meant_is_told(add: Callable[..., int]) -> None:
     for name, told in (
         ("99", "no voice 99. There are: 1, 2"),
         ("", "no voice"),
-        ("tune", "'tune'.*OWNER/NAME"),
+        ("tune", "no voice tune.*OWNER/NAME"),
         ("test", "number: 1, 2"),
     ):
         with pytest.raises(VoiceError, match=told):

@@ -52,7 +52,7 @@ def sound_of(response: httpx.Response) -> np.ndarray:
 
 
 def expected(version: int, speed: float = 1.0) -> np.ndarray:
-    return speak(load_voice(registry.entry_of(version).folder), SENTENCE, speed=speed)
+    return speak(load_voice(registry.find(str(version)).folder), SENTENCE, speed=speed)
 
 
 def test_every_form_holds_what_the_voice_says(served: Served, add: Callable[..., int]) -> None:
@@ -130,7 +130,7 @@ def test_an_unknown_voice_or_one_of_several_is_not_found(served: Served, add: Ca
     add()
     response = ask(served, voice="test")
     assert refusal(response) == (404, "unknown_voice")
-    assert "Several voices have this name. There are: 1, 2" in response.text
+    assert "Several voices have the name test. Give a number: 1, 2" in response.text
 
 
 def test_without_a_voice_it_is_said_why(served: Served, add: Callable[..., int], home: Path) -> None:

@@ -39,7 +39,7 @@ def rollback(_: argparse.Namespace) -> None:
 def prune(options: argparse.Namespace) -> int:
     found = registry.voices()
     kept = worth_keeping(found, registry.back())
-    chosen = [registry.entry_of(version) for version in options.versions]
+    chosen = [registry.find(str(version)) for version in options.versions]
     if any(entry.current for entry in chosen):
         raise VoiceError("The current voice is not removed. Choose another one first: `kurdtts voices use NUMBER`.")
     going = chosen or [entry for entry in found if entry.version not in kept]

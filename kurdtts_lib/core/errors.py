@@ -52,6 +52,10 @@ class VoiceError(KurdTTSError):
     """A voice whose files are missing, damaged or of the wrong kind."""
 
 
+class UnknownVoiceError(VoiceError):
+    """A voice that is not in the registry."""
+
+
 class TrainingError(KurdTTSError):
     """A training that cannot start or continue."""
 

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock
@@ -11,6 +10,7 @@ from filelock import FileLock
 from kurdtts_lib.core.errors import KurdTTSError, TrainingError
 from kurdtts_lib.core.files import locked, write_json
 from kurdtts_lib.core.settings import home
+from kurdtts_lib.feedback.database import now
 
 PROGRESS = "progress.json"
 RESULT = "result.json"
@@ -41,8 +41,7 @@ class JobReport:
     def end(self, state: str, message: str, result: dict | None = None) -> None:
         """Write the result. state: `done` or `failed`; message: a sentence; result: `FeedbackResult.voice_facts`."""
         if self._folder is not None:
-            finished = datetime.now(UTC).isoformat(timespec="milliseconds")
-            values = {"state": state, "message": message, "finished": finished, "result": result}
+            values = {"state": state, "message": message, "finished": now(), "result": result}
             write_json(self._folder / RESULT, values)
 
 

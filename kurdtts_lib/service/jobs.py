@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import uuid
-from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -15,6 +14,7 @@ from filelock import FileLock, Timeout
 from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.files import read_json, write_json
 from kurdtts_lib.core.settings import home
+from kurdtts_lib.feedback.database import now
 from kurdtts_lib.feedback.job import LOCK, PROGRESS, RESULT, STOP, JobReport, only_training
 from kurdtts_lib.service.errors import ServiceError
 from kurdtts_lib.service.schemas import JobBody
@@ -53,7 +53,7 @@ class Jobs:
             return self._id
 
     def _launch(self, folder: Path) -> subprocess.Popen[bytes]:
-        write_json(folder / START, {"created": datetime.now(UTC).isoformat(timespec="milliseconds")})
+        write_json(folder / START, {"created": now()})
         with (folder / OUTPUT).open("wb") as output:
             # In its own process group, or Ctrl-C in the service's console would interrupt the training as well.
             return subprocess.Popen(

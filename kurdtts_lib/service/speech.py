@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kurdtts_lib.core.errors import VoiceError
+from kurdtts_lib.core.errors import UnknownVoiceError, VoiceError
 from kurdtts_lib.service.errors import ServiceError, unavailable
 from kurdtts_lib.speech import encode_sound, speak, stream
 from kurdtts_lib.vits.voice import Voice, load_voice
@@ -30,27 +30,19 @@ MEDIA_TYPES = {
 
 
 def find_voice(name: str) -> RegisteredVoice:
-    """The voice called `name`: `current`, or a voice of the registry as `registry.named` finds it.
-
-    Raises ServiceError (404) unless there is exactly one.
-    """
-    entries = registry.voices()
-    found = [entry for entry in entries if entry.current] if name == "current" else registry.named(name, entries)
-    if len(found) == 1:
-        return found[0]
-    if name == "current":
-        raise ServiceError(404, "no_voice", registry.why_no_current(entries))
-    known = ", ".join(str(entry.version) for entry in found or entries) or "none yet"
-    what = "Several voices have this name" if found else "There is no such voice"
-    raise ServiceError(404, "unknown_voice", f"{what}. There are: {known}.")
+    """The voice called `name`: `current`, or as `registry.find` does. Raises ServiceError (404) if there is none."""
+    try:
+        return registry.current() if name == "current" else registry.find(name)
+    except UnknownVoiceError as error:
+        raise ServiceError(404, "no_voice" if name == "current" else "unknown_voice", str(error)) from error
 
 
 def current_voice() -> dict[str, str | None]:
     """`voice`: the name of the current voice's folder; `why`: why there is none. As HealthBody has them."""
     try:
-        return {"voice": find_voice("current").folder.name, "why": None}
-    except ServiceError as error:
-        return {"voice": None, "why": error.detail}
+        return {"voice": registry.current().folder.name, "why": None}
+    except UnknownVoiceError as error:
+        return {"voice": None, "why": str(error)}
     except VoiceError as error:
         log.error("a voice: %s", error)
         return {"voice": None, "why": "The list of voices cannot be read. The service's log says why."}

@@ -47,7 +47,7 @@ ANY, NUMBER, WHOLE, COUNT = "[A '-]*", r"\{number\}", r"\{whole\}", r"\{count\}"
 FORMS: dict[str, Any] = {
     "alphabet": ALPHABET,
     "vowels": Leaf("[A]+", "letters of the alphabet"),
-    "uncertain": [TEXT],
+    "uncertain": [Leaf("|".join(get_args(RuleName)), f"names of rules: {', '.join(get_args(RuleName))}")],
     "letters": {SIGN: LETTER},
     "apostrophes": {"signs": TEXT},
     "digits": {Leaf(".+", "digits"): Leaf("[0-9]+", "the same digits from 0 to 9")},
@@ -95,10 +95,6 @@ def check_table(table: dict[str, Any], path: Path) -> None:
             raise TextError(f"{path}, [digits]: {signs} = {digits!r} is wrong. Expected: as many digits.")
     if missing := set(table["alphabet"]) - table["names"].keys():
         raise TextError(f"{path}, [names]: a row is missing for {', '.join(sorted(missing))}. Expected: all letters.")
-    # A misspelt rule in `uncertain` would let uncertain readings into the training.
-    if unknown := [name for name in table["uncertain"] if name not in get_args(RuleName)]:
-        rules = ", ".join(get_args(RuleName))
-        raise TextError(f"{path}: uncertain = {unknown!r}: there is no such rule. There are: {rules}.")
 
 
 def _check(value: Any, form: Any, where: str, alphabet: str) -> None:

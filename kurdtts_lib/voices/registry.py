@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from kurdtts_lib.audio.levels import clipped_share
-from kurdtts_lib.core.errors import VoiceError
+from kurdtts_lib.core.errors import UnknownVoiceError, VoiceError
 from kurdtts_lib.core.files import ASIDE, locked, read_json, write_json
 from kurdtts_lib.core.settings import home
 from kurdtts_lib.vits.monitor import CLIPPED_SHARE, TOO_QUIET_DB
@@ -99,7 +99,7 @@ def publish(
         save_voice(voice, models() / f"voice-{version:04d}-{name}", readme(card), samples, texts)
         if not card.faults:
             use(version)
-    return entry_of(version)
+    return find(str(version))
 
 
 def _weights_hash(version: int | None) -> str | None:
@@ -111,46 +111,33 @@ def _weights_hash(version: int | None) -> str | None:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def entry_of(version: int) -> RegisteredVoice:
-    """The voice of this version. Raises VoiceError, which lists the existing versions, if there is none."""
-    found = {entry.version: entry for entry in voices()}
-    if version not in found:
-        raise VoiceError(f"There is no voice {version}. There are: {_numbers_of(found.values())}.")
-    return found[version]
+def find(name: str, advice: str = "") -> RegisteredVoice:
+    """The voice with this number, folder name or name, which is never used as a path.
 
-
-def _numbers_of(entries: Iterable[RegisteredVoice]) -> str:
-    return ", ".join(str(entry.version) for entry in entries) or "none yet"
+    Raises UnknownVoiceError, with the numbers of the voices and the `advice`, unless there is exactly one.
+    """
+    entries = voices()
+    exact = [entry for entry in entries if name in (str(entry.version), entry.folder.name)]
+    found = exact or [entry for entry in entries if entry.name == name]
+    if len(found) == 1:
+        return found[0]
+    what = f"Several voices have the name {name}. Give a number" if found else f"There is no voice {name}. There are"
+    numbers = ", ".join(str(entry.version) for entry in found or entries) or "none yet"
+    raise UnknownVoiceError(f"{what}: {numbers}.{advice}")
 
 
 def folder_of(source: str | Path | None) -> str:
     """The folder or hub name, for `load_voice`, of the voice that a user calls `source`; None is the current voice.
 
     source: a number of `kurdtts voices`; a folder; a voice's name or the name of its folder in `models`; or a name on
-    the hub. Raises VoiceError for a number or a name that no voice has, or that several have.
+    the hub. Raises UnknownVoiceError for a number or a name that no voice has, or that several have.
     """
     if source is None:
         return str(current().folder)
     name = str(source)
-    if name.isdecimal():
-        return str(entry_of(int(name)).folder)
-    if re.search(r"^\.|[/\\]", name) or (name.strip() and Path(name).is_dir()):
+    if not name.isdecimal() and (re.search(r"^\.|[/\\]", name) or (name.strip() and Path(name).is_dir())):
         return name  # a folder, or OWNER/NAME on the hub
-    found = named(name, voices())
-    if len(found) == 1:
-        return str(found[0].folder)
-    if found:
-        raise VoiceError(f"Several voices are called {name}. Give a number: {_numbers_of(found)}.")
-    raise VoiceError(
-        f"There is no voice and no folder called {name!r}. `kurdtts voices` shows the voices; a name on the hub has an "
-        "owner: OWNER/NAME."
-    )
-
-
-def named(name: str, entries: Sequence[RegisteredVoice]) -> list[RegisteredVoice]:
-    """The voices among `entries` with this number, folder name or name. `name` is never used as a path."""
-    exact = [entry for entry in entries if name in (str(entry.version), entry.folder.name)]
-    return exact or [entry for entry in entries if entry.name == name]
+    return str(find(name, " A name on the hub has an owner: OWNER/NAME.").folder)
 
 
 def known(sources: Iterable[str | Path]) -> list[RegisteredVoice]:
@@ -160,22 +147,17 @@ def known(sources: Iterable[str | Path]) -> list[RegisteredVoice]:
 
 
 def current() -> RegisteredVoice:
-    """The current voice. Raises VoiceError, with the reason, if there is none."""
+    """The current voice. Raises UnknownVoiceError if there is none: why, and what to do, without a local folder."""
     found = voices()
     for entry in found:
         if entry.current:
             return entry
-    raise VoiceError(why_no_current(found))
-
-
-def why_no_current(found: Sequence[RegisteredVoice]) -> str:
-    """Why none of `voices()` is the current one, and what to do. Names no local folder, so clients may see it."""
+    why = "No voice is the current one. Choose one: `kurdtts voices`, then `kurdtts voices use NUMBER`."
     if not found:
-        return "There is no fine-tuned voice yet. Train one: notebook 4, or `kurdtts train`."
-    newest = found[-1]
-    if newest.faults:
-        return f"No voice is the current one. The newest, voice {newest.version}, may not be: {' '.join(newest.faults)}"
-    return "No voice is the current one. Choose one: `kurdtts voices`, then `kurdtts voices use NUMBER`."
+        why = "There is no fine-tuned voice yet. Train one: notebook 4, or `kurdtts train`."
+    elif faults := found[-1].faults:
+        why = f"No voice is the current one. The newest, voice {found[-1].version}, may not be: {' '.join(faults)}"
+    raise UnknownVoiceError(why)
 
 
 def use(version: int) -> RegisteredVoice:
@@ -183,11 +165,11 @@ def use(version: int) -> RegisteredVoice:
 
     Raises VoiceError if it does not exist or has faults.
     """
-    chosen = entry_of(version)
+    chosen = find(str(version))
     if chosen.faults:
         raise VoiceError(f"Voice {version} cannot become the current voice: {' '.join(chosen.faults)}")
     _write_history([*(old for old in _history() if old != version), version])
-    return entry_of(version)
+    return find(str(version))
 
 
 def rollback() -> RegisteredVoice:
@@ -196,7 +178,7 @@ def rollback() -> RegisteredVoice:
     if not before:
         raise VoiceError("There is no earlier voice to go back to.")
     _write_history(before)
-    return entry_of(before[-1])
+    return find(str(before[-1]))
 
 
 def back() -> list[int]:
