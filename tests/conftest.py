@@ -20,6 +20,7 @@ from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.initialisation import new_model, new_tokenizer
 from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import Voice
+from kurdtts_lib.voices import registry
 
 __all__ = ["lab", "launch"]  # fixtures for all
 # No deadline: a promise about time would break on a busy machine. Derandomized: every machine tries the same examples.
@@ -105,6 +106,14 @@ def make_audible_voice(make_voice: Callable[..., Voice]) -> Callable[..., Voice]
 def audible_voice(make_audible_voice: Callable[..., Voice]) -> Voice:
     """A voice with the deterministic duration predictor that can be heard."""
     return make_audible_voice()
+
+
+@pytest.fixture
+def current(make_audible_voice: Callable[..., Voice]) -> registry.RegisteredVoice:
+    """The voice that is in use, version 1: it can be heard."""
+    voice = make_audible_voice()
+    voice.card = {"licence": "CC0 1.0", "base_voice": "tiny", "faults": [], "parent": None}
+    return registry.publish(voice, "test", lambda card: "# test\n")
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service import middleware
 from kurdtts_lib.service.collect import OWN
 from kurdtts_lib.service.state import ServiceSettings
-from kurdtts_lib.vits.voice import Voice
 from kurdtts_lib.voices import registry
 
 pytestmark = needs_browser
@@ -39,13 +38,6 @@ def browser(launch: Callable[..., Any]) -> Any:
 def deaf(launch: Callable[..., Any]) -> Any:
     """A machine without a microphone."""
     return launch()
-
-
-@pytest.fixture
-def current(make_audible_voice: Callable[..., Voice]) -> registry.RegisteredVoice:
-    voice = make_audible_voice()
-    voice.card = {"faults": [], "parent": None}
-    return registry.publish(voice, "test", lambda card: "")
 
 
 @pytest.fixture

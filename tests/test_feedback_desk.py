@@ -12,7 +12,6 @@ from widget_states import assert_holds_no_sound, forget_widgets
 from kurdtts_lib.feedback import database
 from kurdtts_lib.feedback.database import NAME
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.vits.voice import Voice
 from kurdtts_lib.voices import registry
 from kurdtts_lib.widgets.feedback_desk import FeedbackDesk
 
@@ -20,11 +19,9 @@ __all__ = ["store"]  # the fixture
 
 
 @pytest.fixture
-def desk(store: FeedbackStore, make_audible_voice: Callable[..., Voice]) -> Iterator[FeedbackDesk]:
+def desk(store: FeedbackStore, current: registry.RegisteredVoice) -> Iterator[FeedbackDesk]:
     forget_widgets()
-    voice = make_audible_voice()
-    voice.card = {"licence": "CC0 1.0", "faults": [], "parent": None}
-    desk = FeedbackDesk(store, registry.publish(voice, "test", lambda card: "# test\n"), [TEXT, OTHER])
+    desk = FeedbackDesk(store, current, [TEXT, OTHER])
     yield desk
     for part in (*desk.widget.children, desk.widget):
         part.close()

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -105,13 +105,6 @@ def store() -> FeedbackStore:
         sound = syllables(2.0, pitch=150 + 10 * number, seed=number).astype(np.float32)
         store.accept(store.submit((sound, 16_000), text, consent=True).id)
     return store
-
-
-@pytest.fixture
-def current(make_audible_voice: Callable[..., Voice]) -> registry.RegisteredVoice:
-    voice = make_audible_voice()
-    voice.card = {"licence": "CC0 1.0", "base_voice": "tiny", "faults": [], "parent": None}
-    return registry.publish(voice, "test", lambda card: "# test\n")
 
 
 @pytest.fixture

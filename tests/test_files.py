@@ -1,6 +1,8 @@
 """Atomic writes: the old content or the new, never half, and nothing left lying about."""
 
 import concurrent.futures
+import contextlib
+import itertools
 import math
 import subprocess
 import sys
@@ -69,37 +71,7 @@ def test_an_error_while_writing_leaves_what_was_there_and_nothing_else(folder, e
 def replaced(folder: Path) -> None:
     with atomic_folder(folder) as temporary:
         (temporary / "new").write_bytes(b"new")
-
-
-def test_a_new_folder_takes_the_place_of_the_whole_old_one(folder):
-    with atomic_folder(folder) as temporary:
-        (temporary / "new").write_bytes(b"new")
         assert names(folder) == ["old"]
-    assert names(folder) == ["new"]
-    assert names(folder.parent) == ["voice.v1"]
-
-
-def test_an_error_between_the_two_renames_brings_the_old_folder_back(folder, monkeypatch):
-    replace, calls = Path.replace, []
-
-    def fail_at_the_second(source, target):
-        calls.append(source)
-        if len(calls) == 2:
-            raise OSError("between the renames")
-        return replace(source, target)
-
-    monkeypatch.setattr(Path, "replace", fail_at_the_second)
-    with pytest.raises(OSError, match="between the renames"):
-        replaced(folder)
-    assert names(folder) == ["old"] and names(folder.parent) == ["voice.v1"]
-
-
-def died_between_the_renames(folder: Path) -> None:
-    """The state on disk after a power cut between the two renames."""
-    folder.rename(aside_of(folder))
-    temporary = folder.with_name(".voice-0123456789ab.v1")
-    temporary.mkdir()
-    (temporary / "new").write_bytes(b"new")
 
 
 def aside_of(folder: Path) -> Path:
@@ -107,7 +79,10 @@ def aside_of(folder: Path) -> Path:
 
 
 def test_after_a_death_between_the_renames_readers_find_the_old_folder_and_move_nothing(folder):
-    died_between_the_renames(folder)
+    folder.rename(aside_of(folder))  # as after a power cut
+    temporary = folder.with_name(".voice-0123456789ab.v1")
+    temporary.mkdir()
+    (temporary / "new").write_bytes(b"new")
     before = names(folder.parent)
     assert read_folder(folder, names) == ["old"]
     assert names(folder.parent) == before
@@ -143,24 +118,29 @@ def test_after_a_death_behind_the_renames_the_new_folder_stays_and_the_next_writ
     assert names(folder) == ["new"] and not aside.exists() and backup.is_dir()
 
 
-@pytest.mark.parametrize("times", [2, 1000])
-def test_a_folder_that_is_locked_is_waited_for_and_kept_if_it_stays_so(folder, monkeypatch, times):
+@pytest.mark.parametrize(
+    ("failing", "error", "told"),
+    [
+        ((1, 2), PermissionError("locked"), None),
+        (range(1000), PermissionError("locked"), "in use"),
+        ((2,), OSError("between the renames"), "between the renames"),
+    ],
+)
+def test_a_locked_folder_is_waited_for_and_the_old_one_is_back_if_a_rename_fails(
+    folder, monkeypatch, failing, error, told
+):
     monkeypatch.setattr(files.time, "sleep", lambda seconds: None)
-    real, refusals = Path.replace, iter(range(times))
+    real, calls = Path.replace, itertools.count(1)
 
     def replace(source, target):
-        if next(refusals, None) is not None:
-            raise PermissionError("locked")
+        if next(calls) in failing:
+            raise error
         return real(source, target)
 
     monkeypatch.setattr(Path, "replace", replace)
-    if times == 2:
+    with pytest.raises((KurdTTSError, OSError), match=told) if told else contextlib.nullcontext():
         replaced(folder)
-        assert names(folder) == ["new"]
-    else:
-        with pytest.raises(KurdTTSError, match="in use"):
-            replaced(folder)
-        assert names(folder) == ["old"]
+    assert names(folder) == ["old" if told else "new"] and names(folder.parent) == ["voice.v1"]
 
 
 def test_a_folder_with_other_files_is_not_ours_to_replace(folder, tmp_path):

@@ -73,11 +73,8 @@ def test_a_value_that_no_rule_could_read_with_is_named(section: str, key: str, v
     assert message in refused(lambda table: table.update({key: value}), section)
 
 
-def test_every_letter_has_a_name() -> None:
+def test_every_letter_has_a_name_and_a_misspelt_rule_does_not_switch_a_training_filter_off() -> None:
     assert "missing for ê" in refused(lambda names: names.pop("ê"), "names")
-
-
-def test_a_misspelt_rule_does_not_switch_a_training_filter_off() -> None:
     message = refused(lambda table: table["uncertain"].append("acronim"))
     assert "uncertain = 'acronim' is wrong. Expected: names of rules: date, time" in message and "acronym" in message
 
@@ -86,9 +83,7 @@ def test_every_name_of_a_rule_is_used_and_no_other() -> None:
     texts = [*(row.written for row in SPOKEN), "Roj baş 🙂", "roj\u200bbaş", "e\u0302", "wort"]
     changes = [change for text in texts for change in normalize(text, lexicon={"wort": "peyv"}).changes]
     assert {name for change in changes for name in change.rule.split(", ")} == set(get_args(RuleName))
-
-
-def test_a_word_with_letters_of_two_kinds_is_uncertain_if_one_of_them_is() -> None:
+    # A word with letters of two kinds is uncertain if one of them is.
     (change,) = normalize("бğa", lexicon={}).uncertain()
     assert (change.before, change.rule) == ("бğ", "Cyrillic letters, foreign letter")
 

@@ -9,6 +9,8 @@ import pytest
 from speechlike import encoded
 
 from kurdtts_lib.feedback.takes import LONGEST_SECONDS, Take, decode_take
+from kurdtts_lib.service.collect import OWN
+from kurdtts_lib.widgets import listening_page
 from kurdtts_lib.widgets.markup import module_source
 from kurdtts_lib.widgets.recorder import LABELS, MAX_UPLOAD_BYTES, Recorder
 
@@ -141,12 +143,17 @@ def test_no_sound_is_in_what_a_notebook_may_save(page: Page) -> None:
     assert len(json.dumps(page.recorder.get_state())) < before + 50, "JSON: so there is no binary part either"
 
 
+COLLECT = json.loads((OWN / "words.json").read_text(encoding="utf-8"))
+
+
 def test_both_languages_say_everything_and_another_one_is_refused() -> None:
-    english, kurmanji = LABELS["en"], LABELS["kmr"]
-    assert list(english) == list(kurmanji)
-    for name, text in english.items():
-        assert kurmanji[name] not in ("", text), name
-        assert {*re.findall(r"{\w+}", text)} == {*re.findall(r"{\w+}", kurmanji[name])}, name
+    of_the_page = [(COLLECT["en"][kind], COLLECT["kmr"][kind]) for kind in ("page", "recorder")]
+    of_widgets = [(words["en"], words["kmr"]) for words in (LABELS, listening_page.LABELS)]
+    for english, kurmanji in (*of_the_page, *of_widgets):
+        assert list(english) == list(kurmanji)
+        for name, text in english.items():
+            assert kurmanji[name] not in ("", text), name
+            assert {*re.findall(r"{\w+}", text)} == {*re.findall(r"{\w+}", kurmanji[name])}, name
     with pytest.raises(ValueError, match="en, kmr"):
         Recorder("Roj baş", "de", print, print)
 

@@ -1,8 +1,7 @@
 """The service does what its own description says: tried with what the description allows, and with what it does not."""
 
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -15,18 +14,13 @@ from serving import BEARER, TOKEN, Served, serving
 from kurdtts_lib.service import jobs, middleware
 from kurdtts_lib.service import speech as speaking
 from kurdtts_lib.service.state import ServiceSettings
-from kurdtts_lib.vits.voice import Voice
-from kurdtts_lib.voices import registry
 
 
 @pytest.fixture
-def served(home: Path, make_voice: Callable[..., Voice], monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+def served(current: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     monkeypatch.setattr(middleware, "MOST_POSTS", 1e9)
     monkeypatch.setattr(jobs, "training_command", lambda *_: [sys.executable, "-c", ""])
     monkeypatch.setattr(speaking, "speak", lambda *_, **__: np.zeros(1600, np.float32))  # the text is still checked
-    voice = make_voice()
-    voice.card = {"faults": [], "parent": None}
-    registry.publish(voice, "test", lambda card: "")
     with serving(ServiceSettings(token=TOKEN, sentences=("Roj baş.",))) as service:
         service.client.headers = BEARER  # type: ignore[assignment]
         yield service

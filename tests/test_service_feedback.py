@@ -135,16 +135,10 @@ def test_what_cannot_be_used_is_refused_and_leaves_nothing(served: Served, home:
         ({"audio": ("a.flac", encoded(syllables(62.0, rate=8000), 8000, "FLAC"), "audio/wav")}, (422, "unusable_take")),
     ):
         assert refusal(served.submit(**changes)) == expected, changes
-    assert nothing_stored(home)
     named = served.submit(contributor="Şîlan" * 100)
     assert "contributor" in named.text and "Şîlan" not in named.text
-
-
-def test_another_content_type_is_refused(served: Served, home: Path) -> None:
     for kind, expected in (
-        ("application/json", (415, "wrong_content_type")),
-        ("text/plain", (415, "wrong_content_type")),
-        ("", (415, "wrong_content_type")),
+        *((other, (415, "wrong_content_type")) for other in ("application/json", "text/plain", "")),
         ("application/x-www-form-urlencoded", (415, "wrong_content_type")),
         ("multipart/form-data", (400, "bad_request")),
         ("multipart/form-data; boundary=other", (400, "bad_request")),
@@ -216,31 +210,25 @@ def test_while_the_store_waits_for_another_program_the_rest_answers(
 
 
 def test_the_log_tells_what_happened_and_nothing_that_anybody_said(
-    served: Served, monkeypatch: pytest.MonkeyPatch
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     written = io.StringIO()
     handler = logging.StreamHandler(written)
     handler.setFormatter(PrivateFormatter("%(name)s %(message)s"))
-    loggers = [logging.getLogger(name) for name in ("kurdtts.service", "uvicorn")]
-    for logger in loggers:
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
+    for name in ("kurdtts.service", "uvicorn"):
+        caplog.set_level(logging.INFO, logger=name)
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [handler])
 
     def broken(self: FeedbackStore, *_: object, **__: object) -> None:
         raise RuntimeError(f"a bug that quotes: {TEXT}")
 
-    try:
-        assert served.submit(contributor="Şîlan").status_code == 201
-        assert served.submit(1, text="Şîlan روژ", contributor="Şîlan").status_code == 422
-        assert served.submit(1, contributor="Şîlan" * 100).status_code == 422
-        served.client.post("/v1/audio/speech", json={"input": TEXT, "voice": ["Şîlan"]})
-        served.client.get("/feedback/x%0d%0aFORGED%20LINE?name=Şîlan")
-        monkeypatch.setattr(FeedbackStore, "submit", broken)
-        response = served.submit(2, contributor="Şîlan")
-    finally:
-        for logger in loggers:
-            logger.removeHandler(handler)
-            logger.setLevel(logging.NOTSET)
+    assert served.submit(contributor="Şîlan").status_code == 201
+    assert served.submit(1, text="Şîlan روژ", contributor="Şîlan").status_code == 422
+    assert served.submit(1, contributor="Şîlan" * 100).status_code == 422
+    served.client.post("/v1/audio/speech", json={"input": TEXT, "voice": ["Şîlan"]})
+    served.client.get("/feedback/x%0d%0aFORGED%20LINE?name=Şîlan")
+    monkeypatch.setattr(FeedbackStore, "submit", broken)
+    response = served.submit(2, contributor="Şîlan")
     assert refusal(response) == (500, "bug") and response.headers["x-request-id"] in response.text
     lines = written.getvalue()
     assert "POST /feedback 201" in lines and "POST /feedback 500" in lines and response.headers["x-request-id"] in lines

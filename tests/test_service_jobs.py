@@ -24,7 +24,6 @@ from kurdtts_lib.feedback.job import LOCK, PROGRESS, RESULT, STOP, only_training
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service import jobs
 from kurdtts_lib.service.jobs import START, Jobs, training_command
-from kurdtts_lib.vits.voice import Voice
 from kurdtts_lib.voices import lineage, registry
 
 ID = "a" * 32
@@ -119,22 +118,19 @@ def test_the_command_is_that_of_the_command_line(tmp_path: Path) -> None:
 
 def test_the_real_command_says_why_it_cannot_train(home: Path) -> None:
     with serving() as served:
-        id = served.client.post("/feedback/train").json()["job"]
-        job = until(lambda: shown(served, id), lambda job: job["state"] != "running")
+        job = ended(served, served.client.post("/feedback/train").json()["job"])
     assert job["state"] == "failed" and job["message"].startswith("There is no fine-tuned voice yet"), job
 
 
 @pytest.mark.filterwarnings("ignore:There are no ordinary recordings")
 def test_the_real_command_stops_and_goes_on_and_tells_it_all(
-    home: Path, make_audible_voice: Callable[..., Voice], monkeypatch: pytest.MonkeyPatch
+    current: registry.RegisteredVoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finetune, "RETENTION_SENTENCES", 2)
     sample = load_profile("sample")
     few = dataclasses.replace(sample, feedback=dataclasses.replace(sample.feedback, steps=4, validate_every=1))
     monkeypatch.setattr(lineage, "profile_of", lambda *_: few)
-    voice, store = make_audible_voice(), FeedbackStore()
-    voice.card = {"faults": [], "parent": None, "licence": "CC0"}
-    registry.publish(voice, "test", lambda card: "")
+    store = FeedbackStore()
     for number, text in enumerate(("Roj baş, heval.", "Ez diçim malê.", "Em li vir in.")):
         sound = syllables(2.0, pitch=150 + 10 * number, seed=number).astype(np.float32)
         store.accept(store.submit((sound, 16_000), text, consent=True).id)
@@ -186,19 +182,17 @@ def test_a_training_that_fails_says_why(served: Served, home: Path, word: str, s
     assert (job["state"], job["message"], job["step"]) == ("failed", said, 7)
 
 
-def test_of_many_that_ask_at_once_one_gets_the_training(served: Served, home: Path) -> None:
+def test_of_many_that_ask_at_once_one_gets_the_training_and_none_while_another_program_trains(
+    served: Served, home: Path
+) -> None:
+    with only_training():
+        assert refusal(served.client.post("/feedback/train")) == (409, "training_runs")
+    assert not (home / "runs" / "jobs").exists()
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: httpx.post(f"{served.address}/feedback/train", timeout=60), range(8)))
     assert sorted(answer.status_code for answer in answers) == [202] + [409] * 7
     assert {refusal(answer) for answer in answers if answer.status_code == 409} == {(409, "training_runs")}
     assert len(list((home / "runs" / "jobs").iterdir())) == 1
-
-
-def test_while_another_program_trains_none_is_started(served: Served, home: Path) -> None:
-    with only_training():
-        assert refusal(served.client.post("/feedback/train")) == (409, "training_runs")
-    assert not (home / "runs" / "jobs").exists()
-    started(served)
 
 
 def test_a_training_stops_when_it_is_asked_or_its_service_closes(trainer: None) -> None:

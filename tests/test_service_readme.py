@@ -9,34 +9,33 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from lab import MICROPHONE_RATE, needs_browser
+from microphone import new_page
 from serving import Served, serving, wav
-from speechlike import encoded, syllables
+from speechlike import syllables
 
 from kurdtts_lib.core.settings import REPOSITORY
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service import jobs
 from kurdtts_lib.service.state import ServiceSettings
-from kurdtts_lib.vits.voice import Voice
-from kurdtts_lib.voices import registry
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 TRAINER = """
 import pathlib, sys
 from kurdtts_lib.feedback.job import reported
 with reported(pathlib.Path(sys.argv[1])) as report:
     report.end("done", "Trained.")
 """
-FLAGS = ["--no-sandbox", "--disable-gpu", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
 
 
 def example(language: str, served: Served) -> str:
     """The README's example in this language, with the service's own address."""
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    section = readme.partition("## From your own program")[2].partition("\n## ")[0]
+    section = README.partition("## From your own program")[2].partition("\n## ")[0]
     (code,) = re.findall(rf"```{language}\n(.*?)```", section, flags=re.DOTALL)
     assert "http://127.0.0.1:8765" in code
     return code.replace("http://127.0.0.1:8765", served.address)
@@ -52,13 +51,8 @@ def page() -> Iterator[str]:
 
 
 @pytest.fixture
-def served(
-    home: Path, page: str, make_audible_voice: Callable[..., Voice], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Served]:
+def served(page: str, current: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     monkeypatch.setattr(jobs, "training_command", lambda _, folder: [sys.executable, "-c", TRAINER, str(folder)])
-    voice = make_audible_voice()
-    voice.card = {"faults": [], "parent": None}
-    registry.publish(voice, "test", lambda card: "")
     with serving(ServiceSettings(origins=(page,))) as service:
         yield service
 
@@ -77,6 +71,8 @@ def test_the_python_example_submits_accepts_trains_and_speaks(served: Served, tm
     assert "roj baş heval" in printed and printed.strip().endswith("done Trained.")
     (correction,) = FeedbackStore().corrections()
     assert (correction.text, correction.contributor, correction.state) == ("Roj baş, heval.", "Azad", "accepted")
+    for path in re.findall(r"`(/[a-z.]+)`", README):
+        assert served.client.get(urllib.parse.urljoin(served.address, path)).status_code == 200
 
 
 @pytest.mark.skipif(not (shutil.which("curl") and shutil.which("bash")), reason="no curl or no bash on this machine")
@@ -86,29 +82,19 @@ def test_the_curl_example_submits_and_speaks(served: Served, tmp_path: Path) -> 
     assert correction.id in printed and correction.text == "Roj baş, heval."
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+@needs_browser
 @pytest.mark.slow
-def test_the_javascript_example_sends_what_the_microphone_heard(served: Served, page: str, tmp_path: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    (tmp_path / "mic.wav").write_bytes(encoded(syllables(20.0, pitch=200.0, rate=48_000), 48_000, "WAV"))
-    flags = [*FLAGS, f"--use-file-for-fake-audio-capture={tmp_path / 'mic.wav'}"]
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
-        tab = browser.new_page()
-        tab.goto(page)
-        tab.add_script_tag(content=example("js", served))
-        answer = tab.evaluate("submit('Roj baş, heval.', 2.5)")
-        refused = tab.evaluate("submit('روژ', 0.5).catch((error) => error.message)")
-        browser.close()
+def test_the_javascript_example_sends_what_the_microphone_heard(
+    served: Served, page: str, launch: Callable[..., Any]
+) -> None:
+    tab = new_page(launch(syllables(60.0, pitch=200.0, rate=MICROPHONE_RATE)))
+    tab.goto(page)
+    tab.add_script_tag(content=example("js", served))
+    answer = tab.evaluate("submit('Roj baş, heval.', 2.5)")
+    refused = tab.evaluate("submit('روژ', 0.5).catch((error) => error.message)")
     (correction,) = FeedbackStore().corrections()
     assert answer["id"] == correction.id and answer["spoken"] == "roj baş heval" and "no reading" in refused
     sound, rate = soundfile.read(FeedbackStore().sound(correction))
     assert len(sound) / rate > 0.5  # how long it heard is a matter of the machine's load
     spectrum = np.abs(np.fft.rfft(sound))
     assert np.fft.rfftfreq(len(sound), 1 / rate)[spectrum.argmax()] == pytest.approx(200.0, abs=6)
-
-
-def test_the_openapi_address_of_the_readme_is_right(served: Served) -> None:
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    for path in re.findall(r"`(/[a-z.]+)`", readme):
-        assert served.client.get(urllib.parse.urljoin(served.address, path)).status_code == 200

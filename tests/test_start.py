@@ -18,14 +18,10 @@ SOURCE = (ROOT / "start.py").read_text(encoding="utf-8")
 # --- old Pythons
 
 
-def test_the_file_is_readable_for_python_3_6() -> None:
-    ast.parse(SOURCE, feature_version=(3, 6))
+def test_the_file_is_readable_for_python_3_6_and_nothing_that_it_lacks_is_imported_or_evaluated_at_the_top() -> None:
     with pytest.raises(SyntaxError):  # the check is able to fail
         ast.parse("(a := 1)", feature_version=(3, 6))
-
-
-def test_nothing_that_python_3_6_lacks_is_imported_or_evaluated_at_the_top() -> None:
-    tree = ast.parse(SOURCE)
+    tree = ast.parse(SOURCE, feature_version=(3, 6))
     imported = {name.name for node in tree.body if isinstance(node, ast.Import) for name in node.names}
     imported |= {node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)}
     of_python_3_6 = {"argparse", "contextlib", "hashlib", "importlib.util", "io", "json", "os", "pathlib", "platform"}
@@ -184,13 +180,10 @@ def test_an_incomplete_copy_is_named_and_windows_is_warned_of_a_long_path(
     assert f"not complete: lock.txt, notebooks not found in\n  {root}" in str(problem.value)
 
 
-def test_the_torch_requirement_is_read_from_pyproject_and_a_damaged_one_is_named(tmp_path: Path) -> None:
+def test_torch_is_what_pyproject_requires_a_damaged_one_is_named_and_only_one_host(tmp_path: Path) -> None:
     assert start.torch_requirement(ROOT).startswith("torch==")  # ours: pinned exactly
     (tmp_path / "pyproject.toml").write_text('["torch-fidelity==1", "torchaudio==2.13.0", "torch"]', encoding="utf-8")
     with pytest.raises(start.Problem, match=r"pyproject\.toml is damaged"):
         start.torch_requirement(tmp_path)
-
-
-def test_no_other_host_is_named() -> None:
     assert {url.split("/")[2] for url in start.TORCH_INDEX.values()} == {"download.pytorch.org"}
     assert SOURCE.count("://") == len(start.TORCH_INDEX)

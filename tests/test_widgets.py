@@ -140,6 +140,10 @@ def test_the_panel_trains_to_the_end_and_tells_what_is_wrong_the_best_voice_and_
     trainer.history.steps.append(StepReport(3, 0, {}, 0.1, skipped="loss mel is nan"))
     for told in ("best voice at step 2 (mel distance 1.500)", "1 steps left out", "mel is nan"):
         assert told in notes(trainer)
+    assert panel._state(Future()) == "training"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(progress, "warmup", 3)
+        assert panel._state(Future()) == "the discriminator warms up"
     assert asyncio.run(panel.run()) and trainer.step == trainer.settings.steps
     line, *rest = shown(panel).splitlines()
     assert line.startswith("done: step 4 of 4") and notes(trainer) in line
@@ -150,13 +154,6 @@ def test_the_panel_trains_to_the_end_and_tells_what_is_wrong_the_best_voice_and_
     trainer.settings, progress.stale = dataclasses.replace(trainer.settings, patience=2, steps=6), 2
     asyncio.run(panel.run())
     assert shown(panel).startswith("done, because the voice no longer became better: step 4 of 6")
-
-
-def test_the_line_tells_the_warm_up(trainer: Trainer) -> None:
-    panel = TrainingPanel(trainer)
-    assert panel._state(Future()) == "training"
-    trainer.progress.warmup = 3
-    assert panel._state(Future()) == "the discriminator warms up"
 
 
 def test_demo_strip_has_the_recording_the_base_voice_and_the_voice_at_each_validation(
