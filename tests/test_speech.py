@@ -192,8 +192,9 @@ def test_a_voice_of_another_alphabet_says_what_it_can(audible_voice):
     letters = {letter: number for letter, number in audible_voice.tokenizer.get_vocab().items() if letter not in "jşç"}
     other = dataclasses.replace(audible_voice, tokenizer=SimpleNamespace(get_vocab=lambda: letters))
     np.testing.assert_array_equal(speak(other, "ev"), speak(audible_voice, "ev"))
-    with pytest.raises(TextError, match="'ş'"):
+    with pytest.raises(TextError, match="no letter 'ş'") as caught:
         stream(other, "ev şîn e")
+    assert caught.value.characters == "ş"
 
 
 # --- files and subtitles ---------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ def test_faults_of_an_environment(tmp_path: Path, found: Any, stamp: Any, files:
     assert bool(fault) == bool(answer)
 
 
-def test_a_moved_or_copied_folder_is_noticed(tmp_path: Path) -> None:
+def test_a_moved_or_copied_folder_and_a_python_that_does_not_start_are_noticed(tmp_path: Path) -> None:
     here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
     here.mkdir()
     for_root = lambda root: start.fault_of(here / ".venv", {**STAMP, "root": str(root)}, FOUND)  # noqa: E731
@@ -52,9 +52,6 @@ def test_a_moved_or_copied_folder_is_noticed(tmp_path: Path) -> None:
     assert "moved or copied" in for_root(elsewhere)  # moved: the old folder is gone
     elsewhere.mkdir()
     assert "moved or copied" in for_root(elsewhere)  # copied: it is still there
-
-
-def test_inspect_of_a_python_that_does_not_start(tmp_path: Path) -> None:
     python = start.python_of(tmp_path)
     assert start.read_stamp(tmp_path) == start.inspect(tmp_path) == {}
     python.parent.mkdir()

@@ -54,8 +54,6 @@ def test_spelling_and_signs_are_made_uniform(written, spoken):
 REFUSED = [
     ("", "nothing to say", ""),
     (" … ?!", "nothing to say", ""),
-    ("'", "nothing to say", ""),
-    ("🙂", "nothing to say", ""),
     ("ev سلاو e", "letter without a reading", "سلاو"),
     ("ev ŵ e", "letter without a reading", "ŵ"),
     ("45.13.2024", "date that does not exist", "45.13.2024"),
@@ -89,11 +87,8 @@ def test_a_symbol_is_left_out_with_a_warning_that_names_it():
 
 
 def test_uncertain_readings_are_told_and_certain_ones_are_not():
-    assert [change.rule for change in normalize("Dr. Azad 10:30 TRT").uncertain()] == [
-        "abbreviation",
-        "time",
-        "acronym",
-    ]
+    found = normalize("Dr. Azad 10:30 TRT").uncertain()
+    assert [change.rule for change in found] == ["abbreviation", "time", "acronym"]
     assert normalize("Ez 25 salî me, sala 2024an.").uncertain() == ()
 
 
@@ -102,14 +97,18 @@ def test_uncertain_readings_are_told_and_certain_ones_are_not():
 @example("1/2'5")
 @example("-5-6-7")
 @example("ГГ''")
-def test_every_text_is_a_text_error_or_speakable_in_any_form_and_its_changes_tell_the_whole_way(text):
+def test_every_text_is_a_text_error_or_speakable_in_any_form_and_its_changes_tell_the_whole_way(tokenizer, text):
     forms = {spoken_or_none(unicodedata.normalize(form, text)) for form in ("NFC", "NFD")}
     assert len(forms) == 1, "composed and decomposed forms are the same text"
     try:
         result = normalize(text, lexicon={})
-    except TextError:
+    except TextError as error:
+        assert str(error).count(" ") > 5
         return
     assert set(result.text) <= SPEAKABLE
+    ids = encode(text, tokenizer)
+    assert len(ids) >= 3 and len(ids) % 2 == 1 and not any(ids[::2])
+    assert "".join(tokenizer.convert_ids_to_tokens(ids[1::2])) == result.text
     assert result.text == result.text.strip() and "  " not in result.text
     assert normalize(result.text, lexicon={}).text == result.text, "normalizing twice changes nothing more"
     parts, place = [], 0
@@ -148,32 +147,6 @@ def test_ids_are_mms_interspersing(tokenizer, sentence):
     for letter in sentence:
         expected += [vocabulary[letter], 0]
     assert encode(sentence, tokenizer) == expected
-
-
-@given(any_text)
-def test_any_string_gives_ids_or_a_text_error(tokenizer, text):
-    try:
-        ids = encode(text, tokenizer)
-    except TextError as error:
-        assert str(error).count(" ") > 5
-    else:
-        assert len(ids) >= 3 and len(ids) % 2 == 1
-        assert not any(ids[::2])
-        letters = "".join(tokenizer.convert_ids_to_tokens(ids[1::2]))
-        assert letters == normalize(text).text
-
-
-class WithoutQ:
-    """A voice's tokenizer that lacks a letter."""
-
-    def get_vocab(self) -> dict[str, int]:
-        return {letter: i for i, letter in enumerate(LETTERS.replace("q", "") + " ")}
-
-
-def test_a_letter_the_voice_lacks_is_named():
-    with pytest.raises(TextError, match="no letter 'q'") as caught:
-        encode("Qedir û Qasim", WithoutQ())
-    assert caught.value.characters == "q"
 
 
 def test_coverage_counts_what_a_plain_tokenizer_drops_and_says_what_happens_to_it():

@@ -29,16 +29,13 @@ from kurdtts_lib.widgets.training_panel import TrainingPanel, curves_html, healt
 QUIET = (0.01 * np.sin(np.arange(1600))).astype(np.float32)
 
 
-def test_players_keep_a_quiet_voice_quiet_and_labels_are_escaped() -> None:
+def test_players_keep_a_quiet_voice_quiet_labels_are_escaped_and_a_damaged_clip_shows_its_reason() -> None:
     markup = player_row({"<b>before</b>": QUIET}, 16_000, "Ez & tu").data
     assert "&lt;b&gt;before" in markup and "Ez &amp; tu" in markup
     (encoded,) = re.findall(r"base64,([^\"]+)", markup)
     heard, rate = soundfile.read(io.BytesIO(base64.b64decode(encoded)), dtype="float32")
     assert rate == 16_000
     np.testing.assert_allclose(heard, QUIET, atol=1e-4)
-
-
-def test_a_damaged_clip_shows_its_reason_instead_of_a_player() -> None:
     clip = Clip(name="a.mp3", audio=b"junk", sentence="Roj baş")
     markup = clip_row("silent", clip, 16_000).data
     assert "<audio" not in markup and "cannot be decoded" in markup and "Roj baş" in markup
