@@ -152,8 +152,9 @@ def _judge(commands: Any) -> None:
         "voices",
         nargs="*",
         metavar="VOICE",
-        help="a voice's number or name in `kurdtts voices`, its folder, or its name on the hub; the others are "
-        "compared with the first. Default: the current one and its base voice",
+        help="a voice's number or name in `kurdtts voices`, its folder, or its name on the hub; another system as "
+        "NAME=FOLDER (its sounds, and their texts in metadata.csv) or FILE.onnx (Piper); the others are compared with "
+        "the first. Default: the current one and its base voice",
     )
     _add_voices_own(judge)
     judge.add_argument("--output-dir", type=Path, help="where to write; default: runs/judging-NAME")
@@ -162,6 +163,8 @@ def _judge(commands: Any) -> None:
         "--listener", metavar="VOICE", help="the voice that tells texts apart by their sound; default: the base voice"
     )
     judge.add_argument("--sentences", type=POSITIVE, help="at most so many test sentences; default: 200")
+    about = "judge nothing, but write there what another system has to say to be judged as NAME=FOLDER"
+    judge.add_argument("--write-sentences", type=Path, metavar="FOLDER", help=about)
 
 
 def _voices(commands: Any) -> None:
@@ -226,7 +229,7 @@ def _listen(commands: Any) -> None:
     actions = listen.add_subparsers(dest="action", required=True)
     make = _command(actions, "make", "listen.make", "write a folder with a test for listeners, and their codes")
     make.add_argument("folder", type=Path, help="a new or empty folder, to give to the listeners")
-    voices = "numbers or names of `kurdtts voices`, folders, or hub names"
+    voices = "numbers or names of `kurdtts voices`, folders, or hub names; NAME=FOLDER or FILE.onnx as for `judge`"
     make.add_argument("--voices", nargs="+", required=True, metavar="VOICE", help=voices)
     make.add_argument(
         "--kind",

@@ -8,9 +8,8 @@ from kurdtts_lib.core.files import check_own
 from kurdtts_lib.evaluation.listening.design import make_test
 from kurdtts_lib.evaluation.listening.results import results
 from kurdtts_lib.evaluation.listening.store import ListeningStore, import_answers
-from kurdtts_lib.voices import registry
 from kurdtts_lib.voices.lineage import common_profile
-from kurdtts_lib.voices.systems import from_recordings, from_text
+from kurdtts_lib.voices.systems import from_recordings, from_text, known
 from kurdtts_lib.widgets.listening_page import MARK, write_folder
 
 
@@ -19,7 +18,7 @@ def make(options: argparse.Namespace) -> None:
     if options.text:
         material = from_text(options.voices, options.text, options.sentences)
     else:
-        profile = common_profile(registry.known(options.voices), options.profile, options.data_dir)
+        profile = common_profile(known(options.voices), options.profile, options.data_dir)
         material = from_recordings(options.voices, profile, options.sentences, options.kind)
     systems, rate, anchors, note = material.systems, material.sampling_rate, material.anchors, material.note
     test = make_test(options.kind, systems, rate, anchors, options.listeners, note)

@@ -78,13 +78,21 @@ def judge(options: argparse.Namespace) -> None:
     from kurdtts_lib.evaluation.report import as_text, write_report
     from kurdtts_lib.evaluation.words import Listener
     from kurdtts_lib.vits.voice import load_voice
-    from kurdtts_lib.voices.systems import load_systems
+    from kurdtts_lib.voices.others import LIST, write_sentences
+    from kurdtts_lib.voices.systems import known, load_systems
 
     asked = options.profile, options.data_dir
-    if options.voices:
-        profile = common_profile(registry.known(options.voices), *asked)
+    if options.voices or (options.write_sentences and any(asked)):
+        profile = common_profile(known(options.voices), *asked)
     else:
         profile = profile_of(registry.current(), *asked)
+    if options.write_sentences:
+        texts = held_out(profile, options.sentences or TEST_SENTENCES).word_texts
+        write_sentences(options.write_sentences, texts)
+        print(f"{options.write_sentences / LIST} has {len(texts)} sentences, in each line a file and its text. Let the "
+              "other system speak each text into its file, beside the list, as WAV of any sampling rate. Then: "
+              f"kurdtts judge VOICE NAME={options.write_sentences}")  # fmt: skip
+        return
     systems = load_systems(options.voices, profile)
     recogniser = optional_metrics.load_recogniser(options.recogniser) if options.recogniser else None
     sentences = held_out(profile, options.sentences or TEST_SENTENCES)

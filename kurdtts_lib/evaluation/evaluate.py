@@ -39,10 +39,13 @@ class System:
     """Hertz."""
     resynthesise: Callable[[np.ndarray, AudioSettings], np.ndarray] | None = None
     """Recording (samples,) -> its copy-synthesis; see `resynthesise`. None: metrics of copies are left out."""
+    check: Callable[[Sequence[str]], None] | None = None
+    """Raises EvaluationError, once for all of these texts, if some cannot be had. None: each can be tried."""
 
 
-def system_of(voice: Voice) -> System:
-    say = functools.partial(speak, voice, level=False, normalized=True)
+def system_of(voice: Voice, normalized: bool = True) -> System:
+    """normalized: whether it gets texts of prepared clips, not any text."""
+    say = functools.partial(speak, voice, level=False, normalized=normalized)
     return System(say, voice.sampling_rate, functools.partial(resynthesise, voice))
 
 
@@ -181,17 +184,17 @@ def evaluate(
 
     optional: metrics to compute in addition. left_out: metrics that cannot be computed, with reasons, for the report.
     listener: computes `WORD_METRICS`; for this alone the systems speak `HeldOut.word_texts`.
-    Raises EvaluationError without a system or for one with another sampling rate, VoiceError if its speech is not
-    finite, TextError for a sentence that it cannot say.
+    Raises EvaluationError without a system, or for one with another sampling rate or without a sentence; VoiceError if
+    its speech is not finite; TextError for a sentence that it cannot say.
     """
     if not systems:
         raise EvaluationError("There is no voice to judge. Name one: its folder, its number or its name on the hub.")
-    count = len(held_out.texts)
+    count, spoken_texts = len(held_out.texts), held_out.word_texts if listener else held_out.texts
+    for system in systems.values():
+        if system.check:
+            system.check(spoken_texts)
     spoken = {RECORDING: list(held_out.reference.recordings)}
-    spoken |= {
-        name: _speech(name, system, held_out, progress, held_out.word_texts if listener else held_out.texts)
-        for name, system in systems.items()
-    }
+    spoken |= {name: _speech(name, system, held_out, progress, spoken_texts) for name, system in systems.items()}
     values = {}
     for name, waveforms in spoken.items():
         speech = SystemSpeech(name, systems.get(name), waveforms[:count], held_out)

@@ -15,9 +15,8 @@ from kurdtts_lib.data.dataset import sampled
 from kurdtts_lib.data.training_set import corpus_settings, is_sample
 from kurdtts_lib.evaluation.evaluate import RECORDING, System, system_of
 from kurdtts_lib.evaluation.listening.design import ANCHORS
-from kurdtts_lib.speech import speak
-from kurdtts_lib.vits.voice import Voice, load_voice
-from kurdtts_lib.voices import registry
+from kurdtts_lib.vits.voice import load_voice
+from kurdtts_lib.voices import others, registry
 from kurdtts_lib.voices.finetune import clips_of
 
 RECORDINGS = "recordings"
@@ -25,21 +24,36 @@ MACHINE_READ = "The recordings were read by a machine (espeak-ng), not by a pers
 
 
 def load_systems(sources: Iterable[str | Path], profile: Profile) -> dict[str, System]:
-    """Voices by name, in the given order. sources: as in `registry.folder_of`.
+    """Voices and other systems by name, in the given order. sources: as in `_place`.
 
     Without any, the profile's base voice and the current voice. Raises VoiceError if one cannot be loaded.
     """
-    places = [registry.folder_of(source) for source in sources] or [profile.base_voice, registry.folder_of(None)]
-    return {name: system_of(voice) for name, voice in _load(places).items()}
+    places = [_place(source) for source in sources] or [profile.base_voice, registry.folder_of(None)]
+    return _load(places, profile.audio.sampling_rate)
 
 
-def _load(places: Iterable[str]) -> dict[str, Voice]:
-    """Voices by public name, followed by a number if another one or the recordings have it."""
-    loaded: dict[str, Voice] = {}
+def known(sources: Iterable[str | Path]) -> list[registry.RegisteredVoice]:
+    """`registry.known` of those `sources` that are voices."""
+    return registry.known(source for source in sources if not others.match(source))
+
+
+def _place(source: str | Path) -> str:
+    """A voice, as in `registry.folder_of`, or another system, as in `others.other_system`."""
+    return str(source) if others.match(source) else registry.folder_of(source)
+
+
+def _load(places: Iterable[str], rate: int | None = None, normalized: bool = True) -> dict[str, System]:
+    """Systems by public name, followed by a number if another one or the recordings have it.
+
+    rate: as in `others.other_system`. normalized: as in `system_of`.
+    """
+    loaded: dict[str, System] = {}
     for place in places:
-        name, taken = public_name(place), {*loaded, RECORDING, RECORDINGS}
-        free = next(one for one in (name, *(f"{name} ({n})" for n in range(2, 1000))) if one not in taken)
-        loaded[free] = load_voice(place)
+        other = others.other_system(place, rate)
+        name, system = other or (public_name(place), system_of(load_voice(place), normalized))
+        free = next(one for one in (name, *(f"{name} ({n})" for n in range(2, 1000)))
+                    if one not in {*loaded, RECORDING, RECORDINGS})  # fmt: skip
+        loaded[free] = system
     return loaded
 
 
@@ -56,11 +70,11 @@ class Material:
 def from_recordings(voices: Sequence[str], profile: Profile, count: int, kind: str) -> Material:
     """`count` test sentences of the prepared data, chosen by their hash: spoken by each of `voices`, and as recorded.
 
-    voices: numbers of `kurdtts voices`, folders, or names on the hub. kind: of the test; a test of pairs includes the
+    voices: as in `_place`. kind: of the test; a test of pairs includes the
     recordings only beside a single voice, to limit its length. Anchors are recordings of other sentences, or of the
     same ones if there are too few. Raises ListeningError for a voice given twice.
     """
-    loaded = _load(_different(voices))
+    loaded = _load(_different(voices), normalized=False)
     paths = {clip.text: clip.path for clip in sampled(clips_of(profile).test, None)}
     texts = list(paths)[:count]
     systems, rate = _spoken(loaded, texts)
@@ -76,22 +90,25 @@ def from_text(voices: Sequence[str], file: Path, count: int) -> Material:
     texts = list(dict.fromkeys(line.strip() for line in read_text(file).splitlines() if line.strip()))[:count]
     if not texts:
         raise ListeningError(f"{file} holds no sentence. Write one in each line.")
-    systems, rate = _spoken(_load(_different(voices)), texts)
+    systems, rate = _spoken(_load(_different(voices), normalized=False), texts)
     return Material(systems, rate, note=f"There are no recordings; the anchors are speech of {next(iter(systems))}.")
 
 
 def _different(voices: Sequence[str]) -> list[str]:
-    places = [registry.folder_of(source) for source in voices]
+    places = [_place(source) for source in voices]
     for place in places:
         if places.count(place) > 1:
             raise ListeningError(f"{public_name(place)} is there twice: a test compares different voices.")
     return places
 
 
-def _spoken(voices: Mapping[str, Voice], texts: Sequence[str]) -> tuple[dict[str, dict[str, np.ndarray]], int]:
-    """Waveforms (samples,) by voice and text, and their sampling rate, which is the highest of the voices."""
-    rate = max(voice.sampling_rate for voice in voices.values())
+def _spoken(systems: Mapping[str, System], texts: Sequence[str]) -> tuple[dict[str, dict[str, np.ndarray]], int]:
+    """Waveforms (samples,) by system and text, and their sampling rate, which is the highest of the systems."""
+    rate = max(system.sampling_rate for system in systems.values())
+    for system in systems.values():
+        if system.check:
+            system.check(texts)
     return {
-        name: {text: resample(speak(voice, text, level=False), voice.sampling_rate, rate) for text in texts}
-        for name, voice in voices.items()
+        name: {text: resample(system.speak(text), system.sampling_rate, rate) for text in texts}
+        for name, system in systems.items()
     }, rate
