@@ -44,15 +44,10 @@ def mix(corrections: Sequence[Clip], base: Sequence[Clip], base_share: float) ->
 
 def ordinary_sentences(count: int) -> list[str]:
     """Up to `count` sentences of the bundled sample with a certain reading, as spoken, each once, chosen by hash."""
-    return sorted(_certain(), key=sentence_hash)[:count]
+    return sorted(certain_sentences(), key=sentence_hash)[:count]
 
 
-def sentences_to_read() -> list[str]:
-    """All sentences of the bundled sample with a certain reading, as written, each once."""
-    return list(_certain().values())
-
-
-def _certain() -> dict[str, str]:
+def certain_sentences() -> dict[str, str]:
     """The bundled sample's sentences with a certain reading: the written form, by the spoken one."""
     found = {}
     for clip in read_corpus(CorpusSettings()):

@@ -9,7 +9,7 @@ from kurdtts_lib import widgets
 from kurdtts_lib.core.errors import KurdTTSError, TextError
 from kurdtts_lib.core.files import read_text
 from kurdtts_lib.feedback.database import Correction
-from kurdtts_lib.feedback.replay import sentences_to_read
+from kurdtts_lib.feedback.replay import certain_sentences
 from kurdtts_lib.feedback.takes import speakable
 
 OWN = Path(__file__).absolute().parent / "static"
@@ -48,7 +48,7 @@ def read_sentences(path: Path | None) -> tuple[str, ...]:
     line it names: contributors must not be shown one.
     """
     if path is None:
-        return tuple(sentences_to_read())
+        return tuple(certain_sentences().values())
     found: dict[str, None] = {}
     for number, line in enumerate(read_text(path).splitlines(), 1):
         if sentence := " ".join(line.split()):

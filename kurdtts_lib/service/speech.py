@@ -98,7 +98,7 @@ class Speaker:
 
 def _load(entry: RegisteredVoice) -> Voice:
     try:
-        return _loaded(entry.folder, (entry.folder / "model.safetensors").stat().st_mtime_ns)
+        return _loaded(entry.folder, (entry.folder / registry.WEIGHTS).stat().st_mtime_ns)
     except OSError as error:
         raise VoiceError(f"{entry.folder} was removed just now.") from error
 
