@@ -16,6 +16,7 @@ from kurdtts_lib.core.settings import AudioSettings, TrainingSettings
 from kurdtts_lib.data.dataset import Clip
 from kurdtts_lib.evaluation.validation import validator
 from kurdtts_lib.vits import optimised_ops
+from kurdtts_lib.vits.batches import ClipReader
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.initialisation import new_model, new_tokenizer
 from kurdtts_lib.vits.trainer import Trainer
@@ -122,6 +123,12 @@ def tone_clips(tmp_path: Path) -> list[Clip]:
     return [
         write_tone(tmp_path / "clips" / f"{i}.wav", s, 110.0 + 20 * i, text) for i, (s, text) in enumerate(SENTENCES)
     ]
+
+
+@pytest.fixture
+def reader(tone_clips: list[Clip], tokenizer: VitsTokenizer) -> ClipReader:
+    """Those clips as a training reads them, with slices of 4096 samples."""
+    return ClipReader(tone_clips, tokenizer, AUDIO, 4096)
 
 
 @pytest.fixture(scope="session")

@@ -17,9 +17,10 @@ def syllables(seconds: float, pitch: float = 150.0, rate: int = 16_000, seed: in
     return 0.2 * voice * np.sin(np.pi * 4 * time) ** 2 + noise
 
 
-def encoded(waveform: np.ndarray, rate: int, form: str = "MP3") -> bytes:
+def encoded(waveform: np.ndarray, rate: int, form: str = "MP3", subtype: str | None = None) -> bytes:
     buffer = io.BytesIO()
-    soundfile.write(buffer, waveform, rate, format=form, subtype="MPEG_LAYER_III" if form == "MP3" else None)
+    subtype = "MPEG_LAYER_III" if form == "MP3" else subtype
+    soundfile.write(buffer, waveform, rate, format=form, subtype=subtype)
     return buffer.getvalue()
 
 

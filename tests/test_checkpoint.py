@@ -65,41 +65,34 @@ def fill_the_disk(monkeypatch, free=1000):
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10**12, 10**12 - free, free))
 
 
-def test_a_full_disk_is_an_error_with_path_and_bytes_and_the_last_checkpoint_stays(tmp_path, monkeypatch):
-    save_step(tmp_path, 20, {"step": 20}, keep=2)
-    fill_the_disk(monkeypatch)
-    with pytest.raises(TrainingError) as raised:
-        save_step(tmp_path, 40, {"step": 40, "weight": torch.zeros(1_000_000)}, keep=2)
-    message = str(raised.value)
-    assert str(tmp_path / "checkpoints" / "step-000040.pt") in message
-    assert "4.0 MB needed, 0.0 MB free" in message and "last checkpoint is whole" in message and "Make room" in message
-    monkeypatch.undo()
-    assert load_latest(tmp_path)["step"] == 20
-    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-000020.pt"]
-
-
-def test_a_training_on_a_full_disk_ends_with_that_error_and_goes_on_when_there_is_room(start, monkeypatch):
-    trainer = start(checkpoint_every=1)
-    with pytest.raises(TrainingError, match=r"step-000003\.pt could not be written .*MB free"):
-        trainer.run(report=lambda entry: fill_the_disk(monkeypatch) if entry.step == 2 else None)
-    monkeypatch.undo()
-    resumed = start(checkpoint_every=1)
-    assert resumed.step == 2 and resumed.run()
-
-
-def test_a_log_on_a_full_disk_ends_the_training_with_that_error(start, monkeypatch):
+def fill_the_log(monkeypatch):
     ordinary = Path.open
 
-    def fill_the_disk(entry):
-        def refuse(path, *arguments, **options):
-            if path.name == LOG:
-                raise OSError(errno.ENOSPC, "No space left on device")
-            return ordinary(path, *arguments, **options)
+    def refuse(path, *arguments, **options):
+        if path.name == LOG:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return ordinary(path, *arguments, **options)
 
-        if entry.step == 3:
-            monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
 
-    with pytest.raises(TrainingError, match=r"log\.jsonl could not be written .*No space.*whole\. Make room"):
-        start(checkpoint_every=2).run(report=fill_the_disk)
+
+@pytest.mark.parametrize(
+    ("fill", "message"),
+    [
+        (
+            fill_the_disk,
+            r"run.checkpoints.step-000003\.pt could .*\(0\.[1-9] MB needed, 0\.0 MB free.*whole.*Make room",
+        ),
+        (fill_the_log, r"log\.jsonl could not be written .*No space.*whole\. Make room"),
+    ],
+)
+def test_a_training_on_a_full_disk_ends_with_that_error_and_goes_on_when_there_is_room(
+    start, monkeypatch, fill, message
+):
+    with pytest.raises(TrainingError, match=message):
+        start(checkpoint_every=1).run(report=lambda entry: fill(monkeypatch) if entry.step == 2 else None)
     monkeypatch.undo()
-    assert start(checkpoint_every=2).step == 2
+    resumed = start(checkpoint_every=1)
+    names = [path.name for path in (resumed.folder / "checkpoints").iterdir()]
+    assert resumed.step == 2 and sorted(names) == ["step-000001.pt", "step-000002.pt"], "nothing half-written"
+    assert resumed.run()

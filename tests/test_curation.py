@@ -161,7 +161,7 @@ def test_few_clips_have_no_pace_and_the_rule_can_be_switched_off() -> None:
     assert many[0].letters_per_second == 25.0
 
 
-def test_the_table_of_reasons_counts_everything_once_and_explains_it() -> None:
+def test_the_table_of_reasons_counts_everything_once_and_each_names_a_setting_and_a_figure_that_exist() -> None:
     clips = pandas.DataFrame({"reason": [KEPT] * 3 + ["silent"] * 5 + ["no text"]})
     table = reasons_table(clips)
     assert table["clips"].to_dict() == {KEPT: 3, "silent": 5, "no text": 1}
@@ -169,9 +169,6 @@ def test_the_table_of_reasons_counts_everything_once_and_explains_it() -> None:
     assert table.loc["silent", "setting"] == "silence_db" and table["why"].str.len().min() > 10
     with pytest.raises(KeyError, match="another reason"):
         reasons_table(pandas.DataFrame({"reason": ["another reason"]}))
-
-
-def test_every_reason_is_explained_once_and_names_a_setting_and_a_figure_that_exist() -> None:
     settings = {field.name for field in dataclasses.fields(CorpusSettings)} | {""}
     assert {reason.setting for reason in Reason} <= settings
     assert {reason.column for reason in Reason} <= {*COLUMNS, ""}

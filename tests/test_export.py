@@ -13,18 +13,20 @@ import numpy as np
 import onnx
 import original_vits as original
 import pytest
+import soundfile
 import torch
 
 from kurdtts_lib.cli import app
 from kurdtts_lib.core.errors import KurdTTSError, TextError, VoiceError
 from kurdtts_lib.core.files import read_json
+from kurdtts_lib.core.settings import REPOSITORY
 from kurdtts_lib.text import encode
 from kurdtts_lib.vits.conversion import convert
 from kurdtts_lib.vits.voice import Voice, load_voice, save_voice
 from kurdtts_lib.voices.export import verification
 from kurdtts_lib.voices.export.export import Exported, export_voice
 from kurdtts_lib.voices.export.graph import SpeakingGraph, plain_model, write_graph
-from kurdtts_lib.voices.export.onnx_voice import MODEL, graph_inputs, open_session
+from kurdtts_lib.voices.export.onnx_voice import MODEL, OnnxVoice, graph_inputs, open_session
 from kurdtts_lib.voices.export.sherpa import speak_with_sherpa
 from kurdtts_lib.voices.export.verification import SENTENCES, Loss, check_speaking, measure_loss, snr_db
 
@@ -240,13 +242,23 @@ def test_sherpa_onnx_says_what_the_voice_says(sherpa, graph, tokenizer):
     assert lines[0] == "n 0" and "  31" in lines and {"ş 30", "Ş 30"} <= set(lines) and "N 0" not in lines
 
 
+def python_of(markdown: str) -> str:
+    """The first example in Python."""
+    return re.findall(r"```python\n(.*?)```", markdown, flags=re.DOTALL)[0]
+
+
+def said_by(code: str, folder: Path, *arguments: str) -> str:
+    """What a new process prints."""
+    command = [sys.executable, "-c", code, *arguments]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, encoding="utf-8")
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
 def test_the_example_of_the_card_speaks(sherpa):
     card = (sherpa.folder / "README.md").read_text("utf-8")
-    (code, _) = re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
-    command = [sys.executable, "-c", code + "\nprint(len(speech.samples), speech.sample_rate)"]
-    result = subprocess.run(command, cwd=sherpa.folder, capture_output=True, text=True, encoding="utf-8")
-    assert result.returncode == 0, result.stderr
-    samples, rate = map(int, result.stdout.split())
+    code = python_of(card) + "\nprint(len(speech.samples), speech.sample_rate)"
+    samples, rate = map(int, said_by(code, sherpa.folder).split())
     assert rate == 16_000 and samples > 1_000
 
 
@@ -255,3 +267,92 @@ def test_what_sherpa_onnx_cannot_read_is_an_error_and_not_the_end_of_this_progra
     (tmp_path / MODEL).write_bytes(model.read_bytes())  # a graph without sherpa's metadata
     with pytest.raises(VoiceError, match="cannot speak with"):
         speak_with_sherpa(tmp_path, ["roj baş"])
+
+
+# --- speaking with it, without torch -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_voice(REPOSITORY / "models" / "tiny-kmr", tmp_path_factory.mktemp("exports") / "tiny").folder
+
+
+@pytest.fixture(scope="module")
+def voice(folder: Path) -> OnnxVoice:
+    return OnnxVoice(folder, threads=1)
+
+
+def test_it_speaks_without_torch_and_transformers(folder):
+    code = """
+import sys
+from kurdtts_lib.voices.export.onnx_voice import OnnxVoice
+waveform = OnnxVoice(sys.argv[1], threads=1).speak("Roj baş!")
+assert waveform.std() > 0.01
+print(len(waveform), [name for name in ("torch", "transformers", "onnx") if name in sys.modules])
+"""
+    length, loaded = said_by(code, REPOSITORY, str(folder)).split(maxsplit=1)
+    assert 5_000 < int(length) < 30_000 and loaded.strip() == "[]"
+
+
+def test_the_examples_of_the_readme_and_of_the_card_speak(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    readme = (REPOSITORY / "README.md").read_text("utf-8").partition("## For programs without torch")[2]
+    card = (folder / "README.md").read_text("utf-8")
+    for code, name in ((python_of(readme), "my-voice"), (python_of(card), "this folder")):
+        assert name in code
+        exec(code.replace(name, folder.as_posix()), {})
+        waveform, rate = soundfile.read("speech.wav")
+        assert rate == 16_000 and waveform.std() > 0.01
+        Path("speech.wav").unlink()
+
+
+def test_the_same_seed_gives_the_same_samples_and_another_one_another_reading(voice):
+    text = "Ez li vir im. Tu li wir î."
+    first, again, other = (voice.speak(text, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert first.dtype == np.float32 and len(first) == len(other) and not np.array_equal(first, other)
+    plain = [voice.speak(text, seed=seed, noise_scale=0.0) for seed in (1, 2)]
+    np.testing.assert_array_equal(*plain)
+
+
+def test_speech_comes_clause_by_clause_with_pauses_between(voice):
+    clauses = list(voice.clauses("Roj baş. Ez li vir im."))
+    assert len(clauses) == 2
+    np.testing.assert_array_equal(np.concatenate(clauses), voice.speak("Roj baş. Ez li vir im."))
+    assert not clauses[0][-1000:].any() and clauses[1][-1000:].any()
+
+
+def test_twice_the_speed_takes_half_the_time_and_numbers_are_read_as_words(voice):
+    text = "Xwişka min nan û penîr dixwe"
+    assert len(voice.speak(text, speed=2.0)) / len(voice.speak(text)) == pytest.approx(0.5, abs=0.12)
+    np.testing.assert_array_equal(voice.speak("du hezar"), voice.speak("2000"))
+
+
+def test_text_or_a_speed_that_cannot_be_is_refused_before_anything_is_spoken(voice):
+    for text in ("", " ... ", "Roj baş. 日本"):
+        with pytest.raises(TextError):
+            voice.clauses(text)
+    for speed in (0.0, -1.0, float("nan")):
+        with pytest.raises(VoiceError, match="speed"):
+            voice.speak("roj baş", speed=speed)
+
+
+def test_a_folder_without_a_whole_voice_is_an_error_that_says_what_to_do(folder, tmp_path):
+    with pytest.raises(VoiceError, match="no exported voice"):
+        OnnxVoice(tmp_path)
+    card = (folder / "export.json").read_text("utf-8")
+    for content, said in (
+        ("{", "no exported voice"),
+        ("{}", "no exported voice"),
+        (card.replace('"form": "onnx"', '"form": "sherpa"'), "--form onnx"),
+    ):
+        (tmp_path / "export.json").write_text(content, encoding="utf-8")
+        with pytest.raises(VoiceError, match=said):
+            OnnxVoice(tmp_path)
+    (tmp_path / "export.json").write_text(card, encoding="utf-8")
+    (tmp_path / "vocab.json").write_text((folder / "vocab.json").read_text("utf-8"), encoding="utf-8")
+    for content in (None, b"", (folder / "model.onnx").read_bytes()[:10_000]):
+        if content is not None:
+            (tmp_path / "model.onnx").write_bytes(content)
+        with pytest.raises(VoiceError, match="cannot be loaded"):
+            OnnxVoice(tmp_path)

@@ -1,5 +1,6 @@
-"""A folder of sounds and texts goes out and comes back the same; what cannot be taken is listed."""
+"""A folder of sounds and texts goes out and comes back the same, what cannot be taken is listed; `kurdtts feedback`."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,15 @@ import pytest
 from corrections import OTHER, RATE, TEXT, store, submit, take
 from speechlike import encoded
 
+from kurdtts_lib.cli import app
 from kurdtts_lib.core.errors import FeedbackError, KurdTTSError
 from kurdtts_lib.feedback.exchange import export, import_folder
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.feedback.takes import decode_take
 
 __all__ = ["store"]  # the fixture
+Capture = pytest.CaptureFixture[str]
+Add = Callable[..., int]
 
 
 def test_export_and_import_give_the_same_texts_and_samples(store: FeedbackStore, tmp_path: Path) -> None:
@@ -80,3 +84,68 @@ def test_an_import_needs_consent_and_something_to_import(store: FeedbackStore, t
         with pytest.raises(KurdTTSError, match=said):
             import_folder(store, tmp_path / folder, contributor="", consent=consent)
     assert not store.folder.exists()
+
+
+# --- the command line --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def add(tmp_path: Path) -> Add:
+    """Hand in a take with these options."""
+    path = tmp_path / "dengê min ş.wav"
+    path.write_bytes(encoded(take(1)[0], RATE, "WAV"))
+    return lambda *more: app.main(["feedback", "add", "--audio", str(path), "--text", TEXT, *more])
+
+
+def test_a_correction_goes_its_way(add: Add, home: Path, capsys: Capture) -> None:
+    assert add() == 1
+    assert "kurdtts feedback: Consent is needed" in capsys.readouterr().err and not (home / "data").exists()
+    facts = ("--consent", "--contributor", "Şîlan", "--voice", "v1", "--mark", "baş")
+    assert add(*facts) == add(*facts) == 0
+    printed = capsys.readouterr()
+    (id,) = {line.split()[0] for line in printed.out.splitlines()}
+    assert "submitted before" in printed.err
+    store = FeedbackStore(home / "data" / "feedback")
+    correction = store.get(id)
+    assert (correction.contributor, correction.voice, correction.mark) == ("Şîlan", "v1", "baş")
+    assert app.main(["feedback", "accept", id]) == 0
+    assert "accepted" in capsys.readouterr().out
+    assert app.main(["feedback", "list", "--state", "submitted"]) == 0
+    assert capsys.readouterr().out == "0 corrections\n"
+    assert app.main(["feedback", "list"]) == 0
+    assert capsys.readouterr().out == f"{id}  accepted     2.0 s  {TEXT}\n1 corrections\n"
+    store.mark_used([id], "voice-2")
+    assert app.main(["feedback", "withdraw", id, "--why", "na"]) == 0
+    printed = capsys.readouterr().out
+    assert "is withdrawn" in printed and "voice-2. Train them again" in printed
+    assert store.history(id)[-1].detail == "na" and list(store.sounds.iterdir()) == []
+
+
+def test_verify_mends_and_tells_what_is_left(add: Add, home: Path, capsys: Capture) -> None:
+    add("--consent")
+    assert app.main(["feedback", "verify"]) == 0
+    sounds = home / "data" / "feedback" / "sounds"
+    (sound,) = sounds.iterdir()
+    half = sounds / f".{sound.stem}-0123456789ab.flac"
+    half.write_bytes(b"half")
+    assert app.main(["feedback", "verify"]) == 0
+    assert "MENDED" in capsys.readouterr().out and not half.exists()
+    sound.unlink()
+    assert app.main(["feedback", "verify"]) == 1
+    assert "FIX" in capsys.readouterr().out
+
+
+def test_export_and_import(add: Add, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    add("--consent")
+    folder = tmp_path / "derxistin ş"
+    assert app.main(["feedback", "export", str(folder)]) == 0
+    monkeypatch.setenv("KURDTTS_HOME", str(tmp_path / "another home"))
+    assert app.main(["feedback", "import", str(folder)]) == 1
+    assert "Consent is needed" in capsys.readouterr().err
+    assert app.main(["feedback", "import", str(folder), "--consent"]) == 0
+    assert "1 taken, 0 refused" in capsys.readouterr().out
+    (folder / "x.wav").write_bytes(b"no sound")
+    (folder / "x.txt").write_text("Roj baş", encoding="utf-8")
+    assert app.main(["feedback", "import", str(folder), "--consent"]) == 1
+    printed = capsys.readouterr()
+    assert "x.wav: " in printed.err and "1 taken, 1 refused" in printed.out

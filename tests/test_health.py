@@ -1,6 +1,5 @@
 """Each condition begins and ends with its stream of signals, and a voice that really breaks is noticed."""
 
-import json
 import math
 import re
 
@@ -79,15 +78,6 @@ def test_signals_that_are_missing_or_not_numbers_change_nothing():
     for _ in range(2 * WINDOW):
         assert health.update({**without_scores, "dc": math.nan}, skipped=False) == []
     assert Monitor().update({}, skipped=True) == []
-
-
-def test_its_state_goes_on_where_it_was():
-    health, other = Monitor(), Monitor()
-    feed(health, WINDOW - 1, rms_db=-60.0)
-    other.load_state_dict(json.loads(json.dumps(health.state_dict())))
-    assert feed(other, 1, rms_db=-60.0) == feed(health, 1, rms_db=-60.0) == [("silence", True)]
-    health.load_state_dict(other.state_dict())
-    assert feed(health, 2 * WINDOW) == [("silence", False)]
 
 
 def test_a_decoder_that_is_stuck_at_one_is_noticed_once_and_over_when_it_speaks(start, make_audible_voice):

@@ -41,10 +41,9 @@ def assert_near(found: dict, expected: dict, before: dict, tolerance: float) -> 
 @pytest.mark.slow
 def test_two_processes_train_the_voice_that_one_would_and_only_the_main_one_writes(folder, monkeypatch):
     settings = {**two_processes.SETTINGS, "validate_every": 3, "checkpoint_every": 1}
-    give_back_chance(monkeypatch)
     one = build(folder, "one", {**settings, "steps": 4})
     before = {f"generator.{name}": value.clone() for name, value in one.voice.model.state_dict().items()}
-    two_processes.no_chance()
+    two_processes.no_chance(monkeypatch.setattr)
     one.run()
     with locked(folder / "two"):  # another training has it: both end, and none waits for the other
         done = launch(folder, "two", json.dumps(settings))
@@ -63,18 +62,11 @@ def test_two_processes_train_the_voice_that_one_would_and_only_the_main_one_writ
     assert scores[0] == pytest.approx(scores[1], rel=1e-3)
 
 
-def give_back_chance(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the test, `no_chance` has changed nothing."""
-    for name in ("randn_like", "randn", "rand"):
-        monkeypatch.setattr(torch, name, getattr(torch, name))
-
-
 def test_two_processes_make_the_update_of_the_joint_batch_and_skip_together(folder, monkeypatch):
-    give_back_chance(monkeypatch)
     trainer = build(folder, "alone", two_processes.SETTINGS)
     step = trainer.state.training_step
     before = two_processes.weights(step)
-    two_processes.no_chance()
+    two_processes.no_chance(monkeypatch.setattr)
     expected = [step([two_processes.batch(trainer, 0, 1, 2, 3, 4)]) for _ in range(two_processes.STEPS)]
     after = two_processes.weights(step)
     done = launch(folder)

@@ -1,7 +1,6 @@
 """Who speaks, how it sounds, and who is chosen: checked against sounds of known pitch and a plain statement."""
 
 import dataclasses
-import io
 import math
 import re
 from collections.abc import Callable
@@ -11,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
-import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from speechlike import common_voice, encoded
@@ -46,9 +44,8 @@ def write_corpus(folder: Path, waves: list[np.ndarray], **columns: list) -> Corp
     rows = [{name: values[number] for name, values in columns.items()} for number in range(len(waves))]
     sounds = [{"audio": encoded(wave, 16_000, "WAV"), "sentence": "Roj baş."} for wave in waves]
     folder.mkdir(exist_ok=True)
-    return CorpusSettings(
-        source=str(common_voice(folder, [row | sound for row, sound in zip(rows, sounds, strict=True)]))
-    )
+    both = [row | sound for row, sound in zip(rows, sounds, strict=True)]
+    return CorpusSettings(source=str(common_voice(folder, both)))
 
 
 def surveyed(corpus: CorpusSettings, progress: Callable[..., None] = lambda *_: None) -> pandas.DataFrame:
@@ -58,9 +55,7 @@ def surveyed(corpus: CorpusSettings, progress: Callable[..., None] = lambda *_: 
 @pytest.fixture
 def corpus(tmp_path: Path) -> CorpusSettings:
     """Two speakers with three clips each; one more clip of `high` has too few votes and another pitch."""
-    waves = [voice(110 * change) for change in (0.99, 1, 1.01)] + [
-        voice(220 * change, 3.0) for change in (0.99, 1, 1.01)
-    ]
+    waves = [voice(pitch * change, s) for pitch, s in ((110, 2.0), (220, 3.0)) for change in (0.99, 1, 1.01)]
     return write_corpus(
         tmp_path,
         [voice(400.0), *waves],
@@ -119,9 +114,7 @@ def test_the_pitch_of_a_glide_is_the_median_of_all_its_frames(tmp_path: Path) ->
 def test_what_cannot_be_measured_stays_in_the_table_with_its_reason(tmp_path: Path) -> None:
     assert len(surveyed(write_corpus(tmp_path / "short", [voice(150, 1.2)]))) == 0, "too short to measure"
     settings = write_corpus(tmp_path, [voice(150), np.zeros(32_000), voice(150)])
-    buffer = io.BytesIO()
-    soundfile.write(buffer, np.full(32_000, np.nan), 16_000, format="WAV", subtype="FLOAT")
-    (tmp_path / "clips" / "2.mp3").write_bytes(buffer.getvalue())
+    (tmp_path / "clips" / "2.mp3").write_bytes(encoded(np.full(32_000, np.nan), 16_000, "WAV", "FLOAT"))
     figures = surveyed(settings).set_index("number")
     assert figures.loc[0, "reason"] == "" and figures.loc[1, "reason"] == "no voice found"
     assert "not numbers" in figures.loc[2, "reason"] and math.isnan(figures.loc[2, "loudness"])

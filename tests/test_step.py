@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import two_processes
 from tiny import STILL
 from torch import Tensor
 from torch.nn import functional as F
@@ -17,7 +18,7 @@ from kurdtts_lib.core.training_settings import LossWeights
 from kurdtts_lib.vits import generator as generator_module
 from kurdtts_lib.vits import losses
 from kurdtts_lib.vits import step as step_module
-from kurdtts_lib.vits.batches import Batch, ClipReader, collate
+from kurdtts_lib.vits.batches import Batch, collate
 from kurdtts_lib.vits.generator import TrainableVits, mel_term
 from kurdtts_lib.vits.step import TrainingStep
 
@@ -50,11 +51,6 @@ def make_step(make_audible_voice, few_steps, audio):
 
 
 @pytest.fixture
-def reader(tone_clips, tokenizer, audio) -> ClipReader:
-    return ClipReader(tone_clips, tokenizer, audio, SEGMENT)
-
-
-@pytest.fixture
 def batch_of(reader):
     """Build the batch of these clips of six."""
 
@@ -72,9 +68,7 @@ def batch(batch_of) -> Batch:
 @pytest.fixture
 def no_chance(monkeypatch) -> dict:
     """A voice's config without dropout. No noise, and every slice from the middle of its clip."""
-    monkeypatch.setattr(torch, "randn_like", torch.zeros_like)
-    monkeypatch.setattr(torch, "randn", lambda *shape: torch.zeros(*shape))
-    monkeypatch.setattr(torch, "rand", lambda count: torch.full((count,), 0.5))
+    two_processes.no_chance(monkeypatch.setattr)
     return STILL
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing import event_accumulator
 
 from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.settings import AudioSettings
@@ -150,20 +151,29 @@ def die_at(step: int):
     return report
 
 
-def test_the_log_holds_each_step_once_after_dying_beyond_the_last_checkpoint(start):
-    whole = start("whole")
+def test_log_and_tensorboard_hold_each_step_once_after_dying_beyond_the_last_checkpoint(start, tone_clips):
+    changes = {"held_out": tone_clips[5:], "validate_every": 2}
+    whole = start("whole", **changes)
     whole.run()
-    dying = start("died", checkpoint_every=2)
+    changes |= {"checkpoint_every": 2, "tensorboard": True}
+    dying = start("died", **changes)
     with pytest.raises(Killed):
         dying.run(report=die_at(3))
     assert [entry["step"] for entry in logged(dying)] == [1, 2, 3]
     with pytest.raises(TrainingError, match="Build it anew"):
         dying.run()
-    resumed = start("died", checkpoint_every=2)
+    resumed = start("died", **changes)
     assert resumed.step == 2
     resumed.run()
     assert without_times(logged(resumed)) == without_times(logged(whole))
     assert_same(weights(resumed), weights(whole))
+    board = event_accumulator.EventAccumulator(str(resumed.folder / "tensorboard"))
+    board.Reload()
+    found = [(point.step, point.value) for point in board.Scalars("loss/mel")]
+    assert found == [(report.step, pytest.approx(report.terms["mel"])) for report in resumed.history.steps]
+    assert [point.step for point in board.Scalars("validation/mel_distance")] == [0, 2, 4]
+    tags = {"gradient_norm/generator", "signal/dc", "time/seconds", "time/wait_seconds"}
+    assert tags <= set(board.Tags()["scalars"])
 
 
 def test_a_training_killed_before_its_first_checkpoint_begins_anew_with_a_log_of_its_own(start, tone_clips):
@@ -204,6 +214,32 @@ def test_another_training_in_the_same_folder_is_an_error_that_names_the_differen
     ):
         with pytest.raises(TrainingError, match=message):
             start(**changes)
+
+
+def test_a_second_training_of_a_folder_is_refused_and_the_first_one_goes_on(start):
+    first, second, refused = start(), start(), []
+
+    def meanwhile(entry):
+        with pytest.raises(
+            TrainingError, match=r"Another training is running in .*run\. Wait until it is done"
+        ) as error:
+            second.run()
+        refused.append(error)
+
+    assert first.run(report=meanwhile) and len(refused) == 4
+    assert [entry.step for entry in start().history.steps] == [1, 2, 3, 4]
+    assert start("another").run()
+
+
+def test_a_training_that_another_one_has_overtaken_is_refused_and_built_anew_it_goes_on(start):
+    overtaken = start()
+    start(steps=2).run()
+    with pytest.raises(
+        TrainingError, match=r"run holds step 2 of another training; this one stands at 0\. Build it anew"
+    ):
+        overtaken.run()
+    assert load_latest(overtaken.folder)["progress"]["step"] == 2
+    assert start().run()
 
 
 def test_audio_settings_that_are_not_the_voices_are_an_error(make_voice, tone_clips, few_steps, tmp_path):

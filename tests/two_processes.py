@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -41,11 +42,11 @@ def launch(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def no_chance() -> None:
+def no_chance(setting: Callable[[object, str, object], None] = setattr) -> None:
     """No noise, and every slice from the middle of its clip: no process then needs the other's random numbers."""
-    torch.randn_like = torch.zeros_like
-    torch.randn = lambda *shape: torch.zeros(*shape)
-    torch.rand = lambda *shape: torch.full(shape, 0.5)
+    setting(torch, "randn_like", torch.zeros_like)
+    setting(torch, "randn", lambda *shape: torch.zeros(*shape))
+    setting(torch, "rand", lambda *shape: torch.full(shape, 0.5))
 
 
 def build(folder: Path, run: str, settings: dict, offset: float = 0.0) -> Trainer:
