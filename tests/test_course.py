@@ -48,11 +48,16 @@ def test_summary_shows_what_the_training_and_the_corrections_did(home: Path) -> 
 
     before, after = ({name: base + i for i, name in enumerate(course.SHOWN)} for base in (10.25, 2.5))
     card = {"steps": 7, "training_clips": 90, "test_clips": 11, "before": before, "after": after}
+    write(
+        "voice-0001-sample",
+        card | {"likeness_baselines": {"same_voice": 0, "other_voices": None}, "faults": ["It hums."]},
+    )
+    assert "WORSE THAN ITS BASE VOICE: It hums." in course.summary(home)
     write("voice-0001-sample", card | {"likeness_baselines": {"same_voice": 0.05, "other_voices": 1.61}})
     text = course.summary(home)
     for shown in ("10.25", "2.50", "0.05", "1.61", "7 steps on 90 clips", "11 sentences", "samples", "start.py lab"):
         assert shown in text
-    assert "corrections" not in text
+    assert "corrections" not in text and "It breaks no limit." in text
     learned = {"data": "10 corrections", "held_out": {"before": 1.33, "after": 1.23}}
     write("voice-0002-sample", learned | {"elsewhere": {"before": 0.86, "after": 0.88}})
     text = course.summary(home)

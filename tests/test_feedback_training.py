@@ -117,7 +117,7 @@ def learning(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two steps of a tiny voice improve it or not, as it happens; here the last one counts as the best."""
     monkeypatch.setattr(
         "kurdtts_lib.evaluation.validation.validate",
-        lambda voice, step, *rest: dataclasses.replace(validate(voice, step, *rest), mel_distance=9.0 - step),
+        lambda voice, step, *rest: dataclasses.replace(validate(voice, step, *rest), scores=[9.0 - step]),
     )
 
 

@@ -21,6 +21,7 @@ from kurdtts_lib.vits.checkpoint import load_latest
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.log import StepReport, Validation
 from kurdtts_lib.vits.monitor import Monitor
+from kurdtts_lib.vits.state import TrainingProgress
 from kurdtts_lib.vits.step import TrainingStep
 from kurdtts_lib.vits.trainer import MAX_SKIPPED_IN_A_ROW, Trainer
 from kurdtts_lib.vits.voice import Voice
@@ -343,7 +344,7 @@ def scores(monkeypatch):
         found = iter(values)
         monkeypatch.setattr(
             "kurdtts_lib.evaluation.validation.validate",
-            lambda voice, step, clips, audio, folder: Validation(step, next(found), 0.0),
+            lambda voice, step, clips, audio, folder, listener: Validation(step, next(found), 0.0),
         )
 
     return set_scores
@@ -359,6 +360,15 @@ def test_the_best_voice_is_kept_and_not_the_last_one(start, tone_clips, scores):
     assert_same(weights(voice), after_two)
     assert any(not torch.equal(after_two[name], value) for name, value in weights(trainer).items())
     assert [event.step for event in trainer.history.events if event.kind == "best"] == [0, 1, 2]
+
+
+def test_a_better_mean_counts_only_beyond_the_standard_error_of_the_pairs():
+    progress = TrainingProgress(step=3)
+    assert progress.count_scores([1.0, 2.0, 3.0]) and progress.best_score == 2.0
+    # Better by 0.1 in the mean, and by 0.5, 0.1 and -0.3 in pairs: their standard error is 0.23.
+    assert not progress.count_scores([0.5, 1.9, 3.3]) and (progress.best_score, progress.stale) == (2.0, 1)
+    assert progress.count_scores([0.9, 1.9, 2.9]) and (progress.best_step, progress.stale) == (3, 0)
+    assert not progress.count_scores([1.95]) and progress.count_scores([1.8]), "other sentences: means are compared"
 
 
 def test_patience_ends_the_training_for_good_unless_it_is_raised(start, tone_clips, scores):

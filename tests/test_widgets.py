@@ -133,9 +133,9 @@ def test_the_panel_trains_to_the_end_and_tells_what_is_wrong_the_best_voice_and_
     panel, health, progress = TrainingPanel(trainer), trainer.state.health, trainer.progress
     for _ in range(WINDOW):
         health.update({"rms_db": -70.0, "real_rms_db": -25.0}, skipped=False)
-    progress.best_step, progress.best_score, progress.skipped = 2, 1.5, 1
+    progress.best_step, progress.best_scores, progress.skipped = 2, [1.5], 1
     trainer.history.steps.append(StepReport(3, 0, {}, 0.1, skipped="loss mel is nan"))
-    for told in ("best voice at step 2 (mel distance 1.500)", "1 steps left out", "mel is nan"):
+    for told in ("best voice at step 2 (score 1.500)", "1 steps left out", "mel is nan"):
         assert told in notes(trainer)
     assert panel._state(Future()) == "training"
     with pytest.MonkeyPatch.context() as patch:

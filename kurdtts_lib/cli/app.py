@@ -172,6 +172,7 @@ def _voices(commands: Any) -> None:
     actions = _command(commands, "voices", "voices.show", about).add_subparsers(dest="action")
     use = _command(actions, "use", "voices.use", "make a voice the current one")
     use.add_argument("version", type=int, help="its number in `kurdtts voices`")
+    use.add_argument("--anyway", action="store_true", help="also a voice with faults")
     _command(actions, "rollback", "voices.rollback", "go back to the voice that was current before")
     prune = _command(actions, "prune", "voices.prune", "remove voices to make room; shows them first, and asks")
     prune.add_argument(

@@ -23,12 +23,10 @@ from tqdm import tqdm
 from kurdtts_lib.cli.app import utf8_console
 from kurdtts_lib.core.files import write_text
 from kurdtts_lib.core.settings import REPOSITORY
-from kurdtts_lib.evaluation.metrics import METRIC_DESCRIPTIONS
-from kurdtts_lib.voices import registry
-from kurdtts_lib.voices.registry import RegisteredVoice
 
 CELL_TIMEOUT_SECONDS = 4 * 3600
-SHOWN = ("mel_cepstral_distance", "mel_distance", "speaker_distance", "pitch", "loudness_difference_db")
+SHOWN: tuple[str, ...] = ("words_margin", "words_first", "near_misses", "mel_cepstral_distance", "mel_distance")
+SHOWN += ("speaker_distance", "pitch", "pitch_error", "voicing_error")
 
 
 def run_notebook(source: Path, target: Path) -> None:
@@ -77,17 +75,25 @@ def run_course(folder: Path) -> int:
 
 def summary(folder: Path) -> str:
     """The run's results, from the cards of the fine-tuned voice and of the one trained on corrections."""
+    from kurdtts_lib.evaluation.confidence import shown  # slow imports: the first notebook is not to wait for them
+    from kurdtts_lib.evaluation.metrics import METRIC_DESCRIPTIONS
+    from kurdtts_lib.voices import registry
+
     voices = registry.voices()
     voice = next(one for one in voices if one.card.likeness_baselines)
     card = voice.card
     before, after, likeness = card.before or {}, card.after or {}, card.likeness_baselines or {}
     other = likeness["other_voices"]
+    verdict = "\n".join(f"WORSE THAN ITS BASE VOICE: {fault}" for fault in card.faults) or "It breaks no limit."
     nearest = f"the nearest other speaker {other:.2f}" if other is not None else "no other speaker to compare with"
     return f"""
 Your voice was fine-tuned: {card.steps} steps on {card.training_clips} clips.
-Measured on {card.test_clips} sentences that it never saw, against their recordings (distances: less is nearer):
+{verdict}
 
-{_table((METRIC_DESCRIPTIONS[name].title, before[name], after[name]) for name in SHOWN)}
+Measured on {card.test_clips} sentences that it never saw, against their recordings (distances and errors: less is
+nearer; words, on more sentences: more is better understood):
+
+{_table((METRIC_DESCRIPTIONS[name].title, shown(before.get(name)), shown(after.get(name))) for name in SHOWN)}
   for comparison, speaker distance of the same speaker's other sentences {likeness["same_voice"]:.2f}, {nearest}
 {_corrections(voices)}
 Listen to recording, before and after:  {voice.folder / "samples"}
@@ -101,20 +107,20 @@ The sample was read by a machine, so this voice sounds like one. Next:
 """
 
 
-def _corrections(voices: list[RegisteredVoice]) -> str:
+def _corrections(voices: list) -> str:
     """The results of the newest voice trained on corrections; empty if there is none."""
     for voice in reversed(voices):
         card = voice.card
         if card.held_out and card.elsewhere:
             rows = [("corrections that it did not learn from", card.held_out), ("ordinary sentences", card.elsewhere)]
-            table = _table((title, change["before"], change["after"]) for title, change in rows)
+            table = _table((title, f"{change['before']:.2f}", f"{change['after']:.2f}") for title, change in rows)
             return f"\nThen it learned {card.data} and became {voice.folder.name}. Mel distance:\n\n{table}\n"
     return ""
 
 
-def _table(rows: Iterable[tuple[str, float, float]]) -> str:
-    lines = [f"  {title:44}{before:9.2f}{after:9.2f}" for title, before, after in rows]
-    return "\n".join([f"  {'':44}{'before':>9}{'after':>9}", *lines])
+def _table(rows: Iterable[tuple[str, str, str]]) -> str:
+    lines = [f"  {title:44}{before:>12}{after:>12}" for title, before, after in rows]
+    return "\n".join([f"  {'':44}{'before':>12}{'after':>12}", *lines])
 
 
 def interruptible(work: Callable[[], int]) -> int:

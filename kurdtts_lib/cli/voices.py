@@ -29,7 +29,7 @@ def show(_: argparse.Namespace) -> None:
 
 
 def use(options: argparse.Namespace) -> None:
-    print(f"The current voice is {registry.use(options.version).folder}")
+    print(f"The current voice is {registry.use(options.version, options.anyway).folder}")
 
 
 def rollback(_: argparse.Namespace) -> None:

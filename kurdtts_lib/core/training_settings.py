@@ -62,7 +62,7 @@ class TrainingSettings:
     one are noise. The sample after 60 steps of the generator: 7.5 dB too quiet without warm-up, 4.2 dB with 20 steps,
     2.3 dB with 100. The published discriminator is larger and has a lower learning rate, so it gets more steps."""
     validate_every: int = 100
-    validation_clips: int = 16
+    validation_clips: int = 32
     """Validation sentences spoken and measured each time, chosen by their hash; the mean of a few is noisy, and each
     takes up to a second."""
     patience: int | None = None

@@ -13,6 +13,7 @@ from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.data.dataset import Clip, sampled
 from kurdtts_lib.evaluation.metrics import mel_distance
+from kurdtts_lib.evaluation.words import Listener, word_test
 from kurdtts_lib.speech import speak
 from kurdtts_lib.vits.checkpoint import writing
 from kurdtts_lib.vits.log import Validation
@@ -28,23 +29,32 @@ class Validator:
 
     clips: Sequence[Clip]
     audio: AudioSettings
+    listener: Listener | None = None
 
     def __call__(self, voice: Voice, step: int, folder: Path) -> Validation:
-        return validate(voice, step, self.clips, self.audio, folder)
+        return validate(voice, step, self.clips, self.audio, folder, self.listener)
 
 
-def validator(clips: Sequence[Clip], audio: AudioSettings, most: int) -> Validator | None:
+def validator(
+    clips: Sequence[Clip], audio: AudioSettings, most: int, listener: Listener | None = None
+) -> Validator | None:
     """A validator on at most `most` of the clips, chosen by the hash of their sentences; None without clips."""
-    return Validator(sampled(clips, most), audio) if clips else None
+    return Validator(sampled(clips, most), audio, listener) if clips else None
 
 
 class Likeness(NamedTuple):
-    """A voice's speech compared with recordings of the same sentences, means: fast metrics."""
+    """A voice's speech compared with recordings of the same sentences: fast metrics."""
 
-    mel_distance: float
+    mel_distances: list[float]
+    """Of each sentence."""
     loudness_difference_db: float
     speech: list[np.ndarray]
     """(samples,) of each sentence."""
+
+    @property
+    def mel_distance(self) -> float:
+        """Mean over the sentences."""
+        return float(np.mean(self.mel_distances))
 
 
 def likeness(voice: Voice, clips: Sequence[Clip], audio: AudioSettings) -> Likeness:
@@ -64,12 +74,16 @@ def likeness(voice: Voice, clips: Sequence[Clip], audio: AudioSettings) -> Liken
         mel_distances.append(mel_distance(recording, speech, audio))
         loudness.append(levels.rms_db(speech) - levels.rms_db(recording))
         spoken.append(speech)
-    return Likeness(float(np.mean(mel_distances)), float(np.mean(loudness)), spoken)
+    return Likeness(mel_distances, float(np.mean(loudness)), spoken)
 
 
-def validate(voice: Voice, step: int, clips: Sequence[Clip], audio: AudioSettings, folder: Path) -> Validation:
+def validate(
+    voice: Voice, step: int, clips: Sequence[Clip], audio: AudioSettings, folder: Path, listener: Listener | None = None
+) -> Validation:
     """The `likeness` after `step` steps; the speech of the first `DEMOS` clips is saved as WAV in `folder`.
 
+    Cleanliness is not part of the scores: DNSMOS takes 2.7 s of processor time a sentence, more than the training
+    between two validations, and both terms grow with noise.
     Raises TrainingError if the speech is not finite, or if a file cannot be written.
     """
     found = likeness(voice, clips, audio)
@@ -77,7 +91,11 @@ def validate(voice: Voice, step: int, clips: Sequence[Clip], audio: AudioSetting
         path = demo_path(folder, step, number)
         with writing(path):
             write_wav(path, speech, audio.sampling_rate)
-    return Validation(step, found.mel_distance, found.loudness_difference_db)
+    scores, margin = found.mel_distances, None
+    if listener:
+        margins = listener.metrics(found.speech, word_test([clip.text for clip in clips], []))["words_margin"]
+        scores, margin = (np.array(scores) + 1 - margins.to_numpy()).tolist(), float(margins.mean())
+    return Validation(step, found.mel_distance, found.loudness_difference_db, margin, scores)
 
 
 def demo_path(folder: Path, step: int, number: int) -> Path:

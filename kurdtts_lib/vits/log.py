@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import statistics
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -44,8 +45,18 @@ class Validation:
 
     step: int
     mel_distance: float
-    """The score, in nepers: `metrics.mel_distance`. The best voice is the one with the lowest score."""
+    """Nepers: `metrics.mel_distance`."""
     loudness_difference_db: float
+    words_margin: float | None = None
+    """`words.Listener`; None without a listener."""
+    scores: list[float] = field(default_factory=list)
+    """Of each sentence, lower is better: mel distance plus, with a listener, 1 - words margin. They choose the best
+    voice; without them `mel_distance` does."""
+
+    @property
+    def score(self) -> float:
+        """Mean of `scores`."""
+        return statistics.fmean(self.scores or [self.mel_distance])
 
 
 @dataclass(frozen=True)
@@ -101,7 +112,8 @@ class TrainingLog:
             self._board.add_text(entry.kind, entry.text, entry.step)
             return
         if isinstance(entry, Validation):
-            groups = {"validation": {name: value for name, value in vars(entry).items() if name != "step"}}
+            means = {name: value for name, value in vars(entry).items() if isinstance(value, float)}
+            groups = {"validation": means | {"score": entry.score}}
         else:
             groups = {"loss": entry.terms, "gradient_norm": entry.gradient_norms, "signal": entry.signals}
             groups["time"] = {"seconds": entry.seconds, "wait_seconds": entry.wait_seconds}

@@ -4,9 +4,10 @@ import dataclasses
 import hashlib
 import json
 import math
+import statistics
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,8 @@ class TrainingProgress:
     position: int = 0
     """Batches of this epoch that are done."""
     best_step: int | None = None
-    best_score: float | None = None
-    """Mean mel distance over the validation sentences; lower is better. None before the first validation."""
+    best_scores: list[float] = field(default_factory=list)
+    """`Validation.scores` of the best voice; empty before the first validation."""
     stale: int = 0
     """Validations since the best one."""
     skipped: int = 0
@@ -51,6 +52,31 @@ class TrainingProgress:
     skipped_in_a_row: int = 0
     warmup: int = 0
     """Number of steps at the beginning in which only the discriminator learns."""
+
+    @property
+    def best_score(self) -> float | None:
+        """Mean of `best_scores`."""
+        return statistics.fmean(self.best_scores) if self.best_scores else None
+
+    def count_scores(self, scores: list[float]) -> bool:
+        """Record a validation's scores; returns whether the voice is the best so far.
+
+        A better mean may be luck: it counts if the paired differences exceed their standard error, which needs three.
+        """
+        before = self.best_scores
+        gains = [best - score for best, score in zip(before, scores, strict=False)]
+        if len(before) != len(scores) and before:  # other sentences than before: only the means can be compared
+            gains = [statistics.fmean(before) - statistics.fmean(scores)]
+        error = statistics.stdev(gains) / math.sqrt(len(gains)) if len(gains) > 2 else 0.0
+        if gains and not statistics.fmean(gains) > error:
+            self.stale += 1
+            return False
+        self.best_step, self.best_scores, self.stale = self.step, scores, 0
+        return True
+
+    def forget_best(self) -> None:
+        """The next validation sets a new best voice."""
+        self.best_step, self.best_scores = None, []
 
     @property
     def warming_up(self) -> bool:
@@ -130,9 +156,10 @@ class TrainingState:
         self.voice.model.load_state_dict(state["generator"])
         self.training_step.discriminator.load_state_dict(state["discriminator"])
         self.training_step.load_state_dict(state["step"])
-        self.progress = TrainingProgress(**state["progress"])
+        known = {item.name for item in dataclasses.fields(TrainingProgress)}
+        self.progress = TrainingProgress(**{name: value for name, value in state["progress"].items() if name in known})
         if state["data"] == self._old_data:
-            self.progress.best_step = self.progress.best_score = None
+            self.progress.forget_best()
             warnings.warn(
                 f"{folder} is a training of version 0.1, which validated on other sentences: the best voice is chosen "
                 "from its later steps.",

@@ -78,8 +78,8 @@ class Trainer:
             self.state.load_state_dict(saved, folder)
         self.progress = self.state.progress
         self.history = read_log(folder, self.step) if saved else History()
-        if not (folder / BEST).is_file():
-            self.progress.best_step = self.progress.best_score = None  # deleted: the next validation sets a new one
+        if not (folder / BEST).is_file() or not self.progress.best_scores:  # deleted, or by an older score
+            self.progress.forget_best()
         # Restored by `run`, so that random numbers drawn in between by other code have no effect.
         self._random_state: dict[str, Any] | None = random_state()
 
@@ -238,21 +238,16 @@ class Trainer:
         """Evaluate the voice, and save it as `best.pt` if it is the best so far."""
         if not self.validate or self.progress.warming_up:  # during the warm-up the voice does not change
             return
-        score = [0.0]
+        scores: list[list[float]] = [[]]
         if self._log:
             validation = self.validate(self.voice, self.step, self.folder / "demos")
             self._record(validation)
-            score = [validation.mel_distance]
-        broadcast_object_list(score)  # the other processes wait here
-        progress = self.progress
-        if progress.best_score is not None and not score[0] < progress.best_score:
-            progress.stale += 1
-            return
-        progress.best_step, progress.best_score, progress.stale = self.step, score[0], 0
-        if self._log:
-            best = {"step": self.step, "score": score[0], **self.state.weights()}
-            save_checkpoint(self.folder / BEST, best)
-            self._notify("best", f"The best voice so far: mel distance {score[0]:.3f} on the validation sentences.")
+            scores = [validation.scores or [validation.mel_distance]]
+        broadcast_object_list(scores)  # the other processes wait here
+        if self.progress.count_scores(scores[0]) and self._log:
+            score = self.progress.best_score
+            save_checkpoint(self.folder / BEST, {"step": self.step, "score": score, **self.state.weights()})
+            self._notify("best", f"The best voice so far: score {score:.3f} on the validation sentences.")
 
     def save(self) -> None:
         """Write the checkpoint of the last whole step. Raises TrainingError if the disk is full."""

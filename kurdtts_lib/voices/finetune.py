@@ -79,7 +79,10 @@ def prepare_training(profile: Profile) -> Trainer:
     base = load_voice(profile.base_voice)
     if base.discriminator is None and (code := mms_code(profile.base_voice)):
         base.discriminator = _published_discriminator(code)
-    validate = validator(parts.validation, profile.audio, profile.training.validation_clips)
+    teacher = load_voice(profile.base_voice)
+    teacher.model.to(device=this_process().device)  # type: ignore[call-arg]
+    listener = Listener(teacher, profile.audio)
+    validate = validator(parts.validation, profile.audio, profile.training.validation_clips, listener)
     return Trainer(base, parts.train, validate, profile.training, profile.audio, profile.training_dir)
 
 
@@ -104,7 +107,7 @@ def _published_discriminator(code: str) -> VitsDiscriminator | None:
 def finish_training(trainer: Trainer, profile: Profile, notify: Callable[[str], None] = print) -> FineTuningResult:
     """Evaluate the base and the best fine-tuned voice on test sentences, then publish the latter with its card.
 
-    The best voice is the one with the lowest mel distance on the validation sentences. `notify` is called with a line
+    The best voice is chosen by `Validation.scores`, on the validation sentences. `notify` is called with a line
     of text before each stage; on a large corpus a stage takes minutes.
     """
     parts = clips_of(profile)

@@ -160,14 +160,17 @@ def current() -> RegisteredVoice:
     raise UnknownVoiceError(why)
 
 
-def use(version: int) -> RegisteredVoice:
-    """Make a voice the current one, atomically.
+def use(version: int, anyway: bool = False) -> RegisteredVoice:
+    """Make a voice the current one, atomically. anyway: also one with faults.
 
-    Raises VoiceError if it does not exist or has faults.
+    Raises VoiceError if it does not exist, or has faults.
     """
     chosen = find(str(version))
-    if chosen.faults:
-        raise VoiceError(f"Voice {version} cannot become the current voice: {' '.join(chosen.faults)}")
+    if chosen.faults and not anyway:
+        raise VoiceError(
+            f"Voice {version} has faults: {' '.join(chosen.faults)} To use it: `kurdtts voices use {version} "
+            "--anyway`."
+        )
     _write_history([*(old for old in _history() if old != version), version])
     return find(str(version))
 
@@ -183,7 +186,7 @@ def rollback() -> RegisteredVoice:
 
 def back() -> list[int]:
     """The versions that one `rollback` after the other returns to, the next one last."""
-    there = {entry.version for entry in voices() if not entry.faults}
+    there = {entry.version for entry in voices()}
     return [version for version in _history()[:-1] if version in there]
 
 

@@ -103,7 +103,7 @@ def notes(trainer: Trainer) -> str:
     """The best voice so far and the skipped steps, if any, as the end of the status line."""
     progress, text = trainer.progress, ""
     if progress.best_score is not None:
-        text += f", best voice at step {progress.best_step} (mel distance {progress.best_score:.3f})"
+        text += f", best voice at step {progress.best_step} (score {progress.best_score:.3f})"
     reasons = [report.skipped for report in trainer.history.steps if report.skipped]
     if reasons:
         text += f", {progress.skipped} steps left out (last: {reasons[-1]})"
@@ -123,8 +123,8 @@ def curve_points(history: History) -> dict[str, list[tuple[int, float]]]:
         ]
         for name, title in CURVES.items()
     }
-    points["Validation sentences: mel distance, chooses the best voice"] = [
-        (found.step, found.mel_distance) for found in history.validations
+    points["Validation sentences: score, chooses the best voice"] = [
+        (found.step, found.score) for found in history.validations
     ]
     return {title: values for title, values in points.items() if values}
 
