@@ -4,6 +4,7 @@ import re
 import unicodedata
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from kurdtts_lib.core.errors import EvaluationError, TextError
 from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.data.dnsmos import predicted_cleanliness
 from kurdtts_lib.evaluation.evaluate import OptionalMetric, SystemSpeech
+from kurdtts_lib.evaluation.sherpa_recogniser import TOKENS, SherpaRecogniser
 from kurdtts_lib.text import normalize
 
 MMS_LANGUAGE = "kmr-script_latin"
@@ -69,11 +71,14 @@ def stoi(recording: np.ndarray, copy: np.ndarray, rate: int) -> float:
 
 
 def load_recogniser(name: str) -> Recogniser:
-    """A recogniser that transformers can load (CTC or Whisper), from a folder or downloaded from the hub.
+    """A recogniser that transformers can load (CTC or Whisper), from a folder or downloaded from the hub; or a folder
+    in the form of sherpa-onnx (`SherpaRecogniser`).
 
     A multilingual one with language adapters, such as MMS, is set to Kurmanji.
     Raises EvaluationError if it cannot be loaded or does not support Kurmanji.
     """
+    if (Path(name) / TOKENS).is_file():
+        return SherpaRecogniser(Path(name))
     from transformers import pipeline
 
     try:
