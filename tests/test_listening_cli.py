@@ -10,12 +10,15 @@ from listening import sent, sharp
 
 from kurdtts_lib.audio.io import write_wav
 from kurdtts_lib.cli import app
+from kurdtts_lib.core.files import read_json
 from kurdtts_lib.core.settings import CorpusSettings, load_profile
 from kurdtts_lib.data.dataset import Clip, Parts
 from kurdtts_lib.evaluation.listening.design import LOW_ANCHOR
+from kurdtts_lib.evaluation.listening.statistics import interval
 from kurdtts_lib.evaluation.listening.store import ListeningStore
-from kurdtts_lib.vits.voice import Voice, save_voice
-from kurdtts_lib.voices import systems
+from kurdtts_lib.vits.voice import CARD, Voice, save_voice
+from kurdtts_lib.voices import registry, systems
+from kurdtts_lib.voices.card import opinion_sentence
 
 Capture = pytest.CaptureFixture[str]
 
@@ -106,6 +109,35 @@ def test_what_cannot_be_is_told(voices: list[str], text: Path, tmp_path: Path, c
     assert "holds other files" in told("make", str(tmp_path), "--voices", *voices)
     assert "no listening test yet" in told("results")
     assert not (tmp_path / "test").exists()
+
+
+def test_a_voices_score_goes_on_its_card(
+    voices: list[str], make_audible_voice: Callable[..., Voice], text: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    voice = make_audible_voice()
+    voice.card = {"faults": [], "parent": None, "name": "deng"}
+    folder = registry.publish(voice, "deng", lambda card: "# deng\n").folder
+    make = ["listen", "make", str(tmp_path / "test"), "--text", str(text), "--voices", "1", voices[0]]
+    show = ["listen", "results", "--card"]
+    assert app.main(make) == 0
+    key = ListeningStore().key()
+    listeners = [*(sharp({folder.name: worth, "yek": 2}) for worth in (3, 4, 3)), lambda kind, trial: 5]
+    for number, (code, listener) in enumerate(zip(key.plans, listeners, strict=False)):
+        if number == 2:
+            assert app.main([*show, "1"]) == 1 and "2 listeners passed the hidden anchors" in capsys.readouterr().err
+        assert app.main(["listen", "import", str(sent(tmp_path, key, code, listener))]) == 0
+    assert app.main([*show, "1"]) == 0 == app.main([*show, "1"])
+    card = read_json(folder / CARD)
+    opinion, ratings = card["opinion"], {(who, text): worth for who, worth in enumerate((3, 4, 3)) for text in "abc"}
+    assert card["name"] == "deng" and opinion["mos"] == pytest.approx(10 / 3) and opinion["test"] == key.test
+    assert (opinion["low"], opinion["high"]) == pytest.approx((interval(ratings).low, interval(ratings).high))
+    assert (opinion["listeners"], opinion["left_out"], opinion["sentences"]) == (3, 1, 3)
+    said = opinion_sentence(opinion)
+    assert (folder / "README.md").read_text(encoding="utf-8") == f"# deng\n\n{said}\n" and "3.33" in said
+    capsys.readouterr()
+    assert app.main(["voices"]) == 0 and said in capsys.readouterr().out
+    for other, why in ((voices[0], "has no interval"), (voices[1], "gives du no opinion score"), ("a/b", "no folder")):
+        assert app.main([*show, other]) == 1 and why in capsys.readouterr().err
 
 
 def test_voices_of_other_rates_meet_at_the_highest(

@@ -158,7 +158,11 @@ def _judge(commands: Any) -> None:
     )
     _add_voices_own(judge)
     judge.add_argument("--output-dir", type=Path, help="where to write; default: runs/judging-NAME")
-    judge.add_argument("--recogniser", metavar="NAME", help="speech to text: a folder, or a name on the hub")
+    judge.add_argument(
+        "--recogniser",
+        metavar="NAME",
+        help="speech to text: a folder (also a CTC model for sherpa-onnx), or a hub name",
+    )
     judge.add_argument(
         "--listener", metavar="VOICE", help="the voice that tells texts apart by their sound; default: the base voice"
     )
@@ -247,6 +251,7 @@ def _listen(commands: Any) -> None:
     imports.add_argument("files", type=Path, nargs="+", metavar="FILE", help="answers-CODE.json")
     results = _command(actions, "results", "listen.show", "what the listeners said, and whether it means anything")
     results.add_argument("--test", help="default: the newest")
+    results.add_argument("--card", metavar="VOICE", help="write the MOS of this voice of the test on its card")
 
 
 def _serve(commands: Any) -> None:

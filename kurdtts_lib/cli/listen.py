@@ -9,7 +9,7 @@ from kurdtts_lib.evaluation.listening.design import make_test
 from kurdtts_lib.evaluation.listening.results import results
 from kurdtts_lib.evaluation.listening.store import ListeningStore, import_answers
 from kurdtts_lib.voices.lineage import common_profile
-from kurdtts_lib.voices.systems import from_recordings, from_text, known
+from kurdtts_lib.voices.systems import from_recordings, from_text, known, put_on_card
 from kurdtts_lib.widgets.listening_page import MARK, write_folder
 
 
@@ -47,5 +47,7 @@ def take_answers(options: argparse.Namespace) -> int:
 def show(options: argparse.Namespace) -> None:
     store = ListeningStore()
     print(results(store, options.test))
+    if options.card:
+        print(f"\nThe opinion score is on the card of {put_on_card(options.card, store, options.test)}.")
     if not options.test and len(tests := store.tests()) > 1:
         print(f"\nOther tests (--test NAME): {', '.join(tests[:-1])}")

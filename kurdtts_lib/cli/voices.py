@@ -7,6 +7,7 @@ from kurdtts_lib.core.progress import pass_bar
 from kurdtts_lib.core.settings import home
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.voices import registry
+from kurdtts_lib.voices.card import opinion_sentence
 from kurdtts_lib.voices.lineage import common_profile, profile_of, worth_keeping
 from kurdtts_lib.voices.registry import RegisteredVoice
 
@@ -21,6 +22,8 @@ def show(_: argparse.Namespace) -> None:
         card = entry.card
         parent = f"from {card.parent or card.base_voice or '?'}"
         print(f"{'*' if entry.current else ' '} {entry.version:4d}  {card.date or '':10}  {entry.name}  {parent}")
+        if card.opinion:
+            print(f"        {opinion_sentence(card.opinion)}")
         for fault in entry.faults:
             print(f"        may not become current: {fault}")
         if withdrawn := tainted.get(entry.folder.name):

@@ -51,6 +51,9 @@ class VoiceCard:
     """`Estimate` of each paired difference, by metric."""
     likeness_baselines: MetricValues | None = None
 
+    opinion: MetricValues | None = None
+    """What listeners said in a blind test: see `results.opinion`."""
+
     corrections: list[str] = field(default_factory=list)
     """Ids of the corrections that it learned from; this and the following after a training on corrections only."""
     corrections_read_at: str = ""
@@ -73,3 +76,10 @@ class VoiceCard:
         """The content of `voice.json`, without what is not known or does not apply."""
         always = ("faults", "parent")
         return {name: value for name, value in vars(self).items() if name in always or value not in (None, "", [], {})}
+
+
+def opinion_sentence(opinion: MetricValues) -> str:
+    return (
+        "Mean opinion score (MOS): {mos:.2f} ({low:.2f} to {high:.2f}, 95 % interval) by {listeners} listeners, "
+        "without {left_out} who failed or did not reach the hidden anchors; {sentences} sentences, {date}."
+    ).format(**opinion)

@@ -8,15 +8,18 @@ import numpy as np
 
 from kurdtts_lib.audio.io import decode, resample
 from kurdtts_lib.core.cards import public_name
-from kurdtts_lib.core.errors import ListeningError
-from kurdtts_lib.core.files import read_text
+from kurdtts_lib.core.errors import ListeningError, VoiceError
+from kurdtts_lib.core.files import read_json, read_text, write_json, write_text
 from kurdtts_lib.core.settings import Profile
 from kurdtts_lib.data.dataset import sampled
 from kurdtts_lib.data.training_set import corpus_settings, is_sample
 from kurdtts_lib.evaluation.evaluate import RECORDING, System, system_of
 from kurdtts_lib.evaluation.listening.design import ANCHORS
-from kurdtts_lib.vits.voice import load_voice
+from kurdtts_lib.evaluation.listening.results import opinion
+from kurdtts_lib.evaluation.listening.store import ListeningStore
+from kurdtts_lib.vits.voice import CARD, load_voice
 from kurdtts_lib.voices import others, registry
+from kurdtts_lib.voices.card import opinion_sentence
 from kurdtts_lib.voices.finetune import clips_of
 
 RECORDINGS = "recordings"
@@ -112,3 +115,22 @@ def _spoken(systems: Mapping[str, System], texts: Sequence[str]) -> tuple[dict[s
         name: {text: resample(system.speak(text), system.sampling_rate, rate) for text in texts}
         for name, system in systems.items()
     }, rate
+
+
+def put_on_card(source: str, store: ListeningStore, test: str | None) -> Path:
+    """Write a voice's opinion score into its card and at the end of its README; return its folder.
+
+    Raises VoiceError for a voice that is no folder, ListeningError if the test gives it no score.
+    """
+    folder = Path(registry.folder_of(source))
+    if not folder.is_dir():
+        raise VoiceError(f"{source} is no folder here, so it has no card to write on.")
+    name = public_name(str(folder))
+    if f"{name} (2)" in store.key(test).systems or name == RECORDINGS:
+        raise ListeningError(f"Several systems of the test are called {name}. Rename the folder, and test again.")
+    found, card, readme = opinion(store, test, name), folder / CARD, folder / "README.md"
+    write_json(card, {**(read_json(card) if card.is_file() else {}), "opinion": found})
+    if readme.is_file():
+        text = read_text(readme).partition("\nMean opinion score")[0].rstrip()
+        write_text(readme, f"{text}\n\n{opinion_sentence(found)}\n")
+    return folder

@@ -1,8 +1,10 @@
 """Results of a listening test, with and without inattentive listeners, and their statistical significance."""
 
+import datetime
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas
@@ -81,6 +83,35 @@ def results(store: ListeningStore, test: str | None = None) -> Results:
     listeners = pandas.DataFrame(rows).set_index("code")
     attentive = [row["code"] for row in rows if row["anchors"] == "passed"]
     return Results(key, listeners, summarize(key, answers, list(by_listener)), summarize(key, answers, attentive))
+
+
+def opinion(store: ListeningStore, test: str | None, system: str) -> dict[str, Any]:
+    """The MOS of a system by the attentive listeners, for a card. Raises ListeningError if it has no interval."""
+    found = results(store, test)
+    key, attentive = found.key, found.attentive.codes
+    if key.kind != "mos" or system not in key.systems:
+        raise ListeningError(
+            f"The listening test {key.test} ({key.kind}) gives {system} no opinion score: that takes a test of the "
+            f"kind mos, and this one has {', '.join(key.systems)}."
+        )
+    ratings = _ratings([answer for answer in store.answers(key.test) if answer.code in attentive], system)
+    score = interval(ratings)
+    if score.low is None:
+        raise ListeningError(
+            f"The opinion score of {system} has no interval, so it goes on no card: {len(attentive)} listeners passed "
+            f"the hidden anchors, and {FEWEST} are needed at least, with {FEWEST} sentences and different answers."
+        )
+    listeners, sentences = (len({place[axis] for place in ratings}) for axis in (0, 1))
+    return {
+        "mos": score.mean,
+        "low": score.low,
+        "high": score.high,
+        "listeners": listeners,
+        "left_out": len(found.listeners) - len(attentive),
+        "sentences": sentences,
+        "test": key.test,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    }
 
 
 def _anchors(kind: str, answers: Sequence[Answer]) -> str:
