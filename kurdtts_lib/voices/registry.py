@@ -168,8 +168,7 @@ def use(version: int, anyway: bool = False) -> RegisteredVoice:
     chosen = find(str(version))
     if chosen.faults and not anyway:
         raise VoiceError(
-            f"Voice {version} has faults: {' '.join(chosen.faults)} To use it: `kurdtts voices use {version} "
-            "--anyway`."
+            f"Voice {version} has faults: {' '.join(chosen.faults)} To use it: `kurdtts voices use {version} --anyway`."
         )
     _write_history([*(old for old in _history() if old != version), version])
     return find(str(version))
