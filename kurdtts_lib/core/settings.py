@@ -187,8 +187,8 @@ def _sample() -> Profile:
         key="sample",
         corpus=CorpusSettings(),
         base_voice=str(REPOSITORY / "models" / "tiny-kmr"),
-        # The small voice has a tenth of MMS's parameters and tolerates twenty times its learning rate. After 40 steps it
-        # comes nearer to the speaker, but its words are less and less understood (benchmarks/README.md).
+        # The small voice has a tenth of MMS's parameters and tolerates twenty times its learning rate. After 40 steps
+        # it comes nearer to the speaker, but its words are less and less understood (benchmarks/README.md).
         training=TrainingSettings(
             steps=60, batch_size=8, learning_rate=4e-4, discriminator_warmup=20, validate_every=20, checkpoint_every=20
         ),
