@@ -37,6 +37,8 @@ def test_a_feedback_training_takes_the_rate_and_the_data_of_the_voices_own_profi
 ) -> None:
     entry = registry.use(1, anyway=True)  # one step made a voice without pitch
     assert entry.name == "min" and "no pitch" in " ".join(entry.faults)
+    readme = (entry.folder / "README.md").read_text(encoding="utf-8")
+    assert all(f"Worse than its base voice.** {fault}" in readme for fault in entry.faults)
     assert entry.card.training_seconds >= 0
     assert str(tmp_path) not in (entry.folder / "voice.json").read_text(encoding="utf-8")
     store, sound = FeedbackStore(), syllables(2.0, seed=1).astype(np.float32)

@@ -25,7 +25,7 @@ def show(_: argparse.Namespace) -> None:
         if card.opinion:
             print(f"        {opinion_sentence(card.opinion)}")
         for fault in entry.faults:
-            print(f"        may not become current: {fault}")
+            print(f"        does not become current by itself: {fault}")
         if withdrawn := tainted.get(entry.folder.name):
             print(f"        learned from {len(withdrawn)} correction(s) that were withdrawn since")
     print(f"* is the current voice. They lie in {registry.models()}")

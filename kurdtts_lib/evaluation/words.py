@@ -72,35 +72,27 @@ class Listener:
     def _compare(self, latents: Tensor, text: str, others: Sequence[str]) -> dict[str, float]:
         if not others:
             return dict.fromkeys(WORD_METRICS, float("nan"))
-        near = [wrong for wrong in near_misses(text, others) if wrong != text]
-        positions = max(self._prior(one).means.shape[2] for one in (text, *others, *near))
+        known, wrong = self._prior(text), [self._prior(other) for other in others]
+        near = [self._encode(miss) for miss in near_misses(text, others) if miss != text]  # not kept: ten times as many
+        positions = max(prior.means.shape[2] for prior in (known, *wrong, *near))
         # A path visits every position: where a sound is too short for the longest text, each frame counts repeatedly.
         latents = latents.repeat_interleave(math.ceil(positions / latents.shape[2]), dim=2)
-        right = self._score(latents, text)
-        wrong = np.array([self._score(latents, other) for other in others])
-        close = np.array([self._score(latents, other) for other in near])
+        right = _score(latents, known)
+        rest, close = (np.array([_score(latents, prior) for prior in some]) for some in (wrong, near))
         return {
-            "words_margin": float(np.clip((right - wrong.max()) / max(right - wrong.mean(), 1e-9), -1, 1)),
-            "words_first": float(right > wrong.max()),
+            "words_margin": float(np.clip((right - rest.max()) / max(right - rest.mean(), 1e-9), -1, 1)),
+            "words_first": float(right > rest.max()),
             "near_misses": float(np.mean(right > close)) if len(close) else float("nan"),
         }
 
-    def _score(self, latents: Tensor, text: str) -> float:
-        """Log-likelihood of the best alignment, nats a frame. latents: (1, channels, frames)."""
-        prior = self._prior(text)
-        pairs = prior_log_likelihood(latents, prior.means, prior.log_stddevs)
-        frames, positions = (torch.tensor([size]) for size in pairs.shape[1:])
-        durations = search_durations(pairs, frames, positions)
-        path = torch.arange(len(durations[0])).repeat_interleave(durations[0].cpu()).to(pairs.device)
-        return float(pairs[0].gather(1, path.unsqueeze(1)).mean())
-
     def _prior(self, text: str) -> generation.Prior:
         if text not in self._priors:
-            ids = encode_spoken(text, self.voice.tokenizer, text)
-            self._priors[text] = generation.encode_text(
-                self.voice.model, torch.tensor([ids], device=self.voice.model.device)
-            )
+            self._priors[text] = self._encode(text)
         return self._priors[text]
+
+    def _encode(self, text: str) -> generation.Prior:
+        ids = encode_spoken(text, self.voice.tokenizer, text)
+        return generation.encode_text(self.voice.model, torch.tensor([ids], device=self.voice.model.device))
 
     def _latents(self, waveforms: Sequence[np.ndarray]) -> Iterator[Tensor]:
         """(1, channels, frames) of each waveform, on the prior's side of the flow."""
@@ -135,6 +127,14 @@ class Listener:
         every = torch.cat(means, dim=2)
         variance = every.var(dim=2, keepdim=True) + torch.cat(variances, dim=2).mean(dim=2, keepdim=True)
         return every.mean(dim=2, keepdim=True), variance.sqrt()
+
+
+def _score(latents: Tensor, prior: generation.Prior) -> float:
+    """Log-likelihood of the best alignment, nats a frame. latents: (1, channels, frames)."""
+    pairs = prior_log_likelihood(latents, prior.means, prior.log_stddevs)
+    durations = search_durations(pairs, *(torch.tensor([size]) for size in pairs.shape[1:]))
+    path = torch.arange(durations.shape[1]).repeat_interleave(durations[0].cpu()).to(pairs.device)
+    return float(pairs[0].gather(1, path.unsqueeze(1)).mean())
 
 
 def near_misses(text: str, others: Sequence[str]) -> list[str]:
