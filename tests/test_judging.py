@@ -273,5 +273,5 @@ def test_voices_have_names_that_can_be_told_apart(make_voice: Callable[..., Voic
     places = [tmp_path / folder for folder in ("one/voice", "other/voice", "other/recording")]
     profile = load_profile("sample")
     assert list(load_systems(places, profile)) == ["voice", "voice (2)", "recording (2)"]
-    with pytest.raises(VoiceError, match="no folder called"):
+    with pytest.raises(VoiceError, match="There is no voice"):
         load_systems([" "], profile)

@@ -123,7 +123,9 @@ def test_a_training_of_an_mms_voice_begins_with_its_discriminator(hub, monkeypat
 
     # Of several processes the main one fetches, and all have it or none.
     for is_main in (True, False):
-        monkeypatch.setattr(finetune, "this_process", lambda is_main=is_main: SimpleNamespace(is_main_process=is_main))
+        monkeypatch.setattr(
+            finetune, "this_process", lambda is_main=is_main: SimpleNamespace(is_main_process=is_main, device="cpu")
+        )
         monkeypatch.setattr(finetune, "gather_object", lambda faults: [*faults, "the other one is offline"])
         hub.asked.clear()
         with pytest.warns(UserWarning, match="without MMS's discriminator. the other one is offline"):
