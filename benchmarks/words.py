@@ -1,4 +1,4 @@
-"""Validate the figures of words: speech is spoilt in known steps, and they must fall step by step.
+"""Validate the word metrics: speech is damaged in known steps, and they must fall step by step.
 
     python benchmarks/words.py              needs the program espeak-ng; two minutes on two cores
 
@@ -8,7 +8,7 @@ Readers are espeak-ng's, one of whom taught the listener, models/tiny-kmr. No fi
 import io
 import random
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import librosa
 import numpy as np
@@ -30,7 +30,7 @@ READERS = {
     "man (m2)": ["-v", "ku+m2", "-p", "75", "-s", "170"],
     "woman (f5)": ["-v", "ku+f5", "-p", "60", "-s", "165"],
 }
-Spoil = Callable[[np.ndarray], np.ndarray]
+Damage = Callable[[np.ndarray], np.ndarray]
 
 
 def read_aloud(text: str, reader: list[str]) -> np.ndarray:
@@ -48,7 +48,7 @@ def with_wrong_letters(text: str, share: float, draw: random.Random) -> str:
     return "".join(other(letter) for letter in text)
 
 
-def noisy(snr_db: float) -> Spoil:
+def noisy(snr_db: float) -> Damage:
     draw = np.random.default_rng(0)
 
     def add(waveform: np.ndarray) -> np.ndarray:
@@ -57,12 +57,12 @@ def noisy(snr_db: float) -> Spoil:
     return add
 
 
-def muffled(hertz: int) -> Spoil:
+def muffled(hertz: int) -> Damage:
     filters = scipy.signal.butter(6, hertz, fs=RATE, output="sos")
     return lambda waveform: scipy.signal.sosfilt(filters, waveform).astype(np.float32)
 
 
-def unevenly_stretched(factor: float) -> Spoil:
+def unevenly_stretched(factor: float) -> Damage:
     """Pieces of 0.2 s are in turn `factor` times longer and shorter: the sentence stays about as long."""
 
     def stretch(waveform: np.ndarray) -> np.ndarray:
@@ -75,20 +75,20 @@ def unevenly_stretched(factor: float) -> Spoil:
     return stretch
 
 
-SPOILT: dict[str, list[tuple[str, Spoil]]] = {
+DAMAGES: dict[str, list[tuple[str, Damage]]] = {
     "white noise, dB SNR": [(str(snr), noisy(snr)) for snr in (30, 20, 10, 5, 0)],
     "low-pass, Hz": [(str(hertz), muffled(hertz)) for hertz in (4000, 2000, 1000, 500)],
     "uneven durations, factor": [(str(factor), unevenly_stretched(factor)) for factor in (1.25, 1.5, 2.0)],
 }
 
 
-def systems(reader: list[str], texts: list[str]) -> Iterator[tuple[str, str, list[np.ndarray]]]:
+def systems(reader: list[str], texts: Sequence[str]) -> Iterator[tuple[str, str, list[np.ndarray]]]:
     """(kind of damage, its step, waveforms of all texts)."""
     clean = [read_aloud(text, reader) for text in texts]
     yield "none", "", clean
-    for kind, steps in SPOILT.items():
-        for step, spoil in steps:
-            yield kind, step, [spoil(waveform) for waveform in clean]
+    for kind, steps in DAMAGES.items():
+        for step, damage in steps:
+            yield kind, step, [damage(waveform) for waveform in clean]
     for share in (0.05, 0.1, 0.2, 0.4):
         draw = random.Random(1)
         yield (

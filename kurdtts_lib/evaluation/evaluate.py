@@ -146,15 +146,14 @@ class Evaluation:
 
     def _verdict(self, voice: str, name: str) -> str:
         """By the interval of the paired differences of what is bad: the value itself, or its distance from the good."""
-        own, first = (self.values[one][name] for one in (voice, self.voices[0]))
-        good = METRIC_DESCRIPTIONS[name].good
-        if good in ("low", "high"):
-            worse = own - first if good == "low" else first - own
-        else:
+        found, good = self.differences[voice][name], METRIC_DESCRIPTIONS[name].good
+        if good not in ("low", "high"):
             target = self.values[RECORDING][name] if good == "recording" else float(good)
-            worse = (own - target).abs() - (first - target).abs()
-        found = estimate(worse)
-        return "cannot be told" if not found.differs or found.mean is None else "worse" if found.mean > 0 else "better"
+            own, first = ((self.values[one][name] - target).abs() for one in (voice, self.voices[0]))
+            found = estimate(own - first)
+        if not found.differs or found.mean is None:
+            return "cannot be told"
+        return "better" if (found.mean > 0) == (good == "high") else "worse"
 
     def table(self) -> pandas.DataFrame:
         """One row per metric; columns: voices, then their differences to the first voice, as text with intervals, and
@@ -189,24 +188,24 @@ def evaluate(
     """
     if not systems:
         raise EvaluationError("There is no voice to judge. Name one: its folder, its number or its name on the hub.")
-    count, spoken_texts = len(held_out.texts), held_out.word_texts if listener else held_out.texts
+    count, reference = len(held_out.texts), held_out.reference
+    texts = held_out.word_texts if listener else held_out.texts
     for system in systems.values():
         if system.check:
-            system.check(spoken_texts)
-    spoken = {RECORDING: list(held_out.reference.recordings)}
-    spoken |= {name: _speech(name, system, held_out, progress, spoken_texts) for name, system in systems.items()}
+            system.check(texts)
+    spoken = {RECORDING: [*reference.recordings, *reference.speaker][: len(texts)]}
+    spoken |= {name: _speech(name, system, held_out, progress, texts) for name, system in systems.items()}
     values = {}
     for name, waveforms in spoken.items():
         speech = SystemSpeech(name, systems.get(name), waveforms[:count], held_out)
         if speech.system is None:
-            table = recording_metrics(held_out.reference)
+            table = recording_metrics(reference)
         else:
-            table = sentence_metrics(speech.waveforms, held_out.reference, progress, f"measuring {name}")
+            table = sentence_metrics(speech.waveforms, reference, progress, f"measuring {name}")
         table = table.assign(**_optional_columns(speech, optional, progress))
         if listener:
-            more = [] if speech.system else list(held_out.reference.speaker)[: max(0, len(held_out.word_texts) - count)]
-            texts = held_out.word_texts if speech.system else [*held_out.texts, *held_out.speaker_texts]
-            words = listener.metrics([*waveforms, *more], texts, progress, f"listening to {name}")
+            said = texts if speech.system else [*held_out.texts, *held_out.speaker_texts]
+            words = listener.metrics(waveforms, said, progress, f"listening to {name}")
             table = table.join(words, how="outer")
         values[name] = table
     return Evaluation(held_out, values, {name: speech[:count] for name, speech in spoken.items()}, dict(left_out or {}))

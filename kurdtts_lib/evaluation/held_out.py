@@ -44,7 +44,7 @@ class HeldOut:
     machine_read: bool
     """Whether the recordings are those of the bundled sample, which are synthetic speech."""
     word_texts: list[str] = field(default_factory=list)
-    """`texts`, and if they are few, further sentences that the voices speak only for the figures of words."""
+    """`texts`, and if they are few, further sentences that the voices speak only for `WORD_METRICS`."""
     speaker_texts: list[str] = field(default_factory=list)
     """The sentences of `reference.speaker`."""
 

@@ -6,7 +6,7 @@ import pandas
 import scipy.stats
 
 from kurdtts_lib.core.settings import AudioSettings
-from kurdtts_lib.evaluation.confidence import FEWEST, LEVEL, estimate
+from kurdtts_lib.evaluation.confidence import FEWEST, LEVEL
 from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation
 
 HALF_OCTAVE = 0.5
@@ -22,7 +22,10 @@ LESS_FIRST = 0.1
 
 
 def limits_broken(evaluation: Evaluation, voice: str) -> list[str]:
-    """Why a voice counts as worse than the first one of the evaluation, its base: each reason a sentence."""
+    """Why a voice counts as worse than the first one of the evaluation, its base: each reason a sentence.
+
+    voice: any but the first.
+    """
     return [*_words(evaluation, voice), *_pitch(evaluation, voice), *_voicing_and_silence(evaluation, voice)]
 
 
@@ -30,14 +33,15 @@ def _words(evaluation: Evaluation, voice: str) -> list[str]:
     own, base, recordings = (evaluation.values[name] for name in (voice, evaluation.voices[0], RECORDING))
     if "words_margin" not in own:
         return []
-    margin, change = estimate(own["words_margin"]), estimate(own["words_margin"] - base["words_margin"])
+    change = evaluation.differences[voice]["words_margin"]
     # The listener knows the base's mouth best: of other speakers it understands their own recordings less well, too.
     # Those are recordings of other sentences, so the means are compared, not pairs.
     if change.high is not None and change.high < 0 and _below(own["words_margin"], recordings["words_margin"]):
         return [
             "Its words are less well understood than its base's and than the speaker's: the margin of the right text "
-            f"is {margin}, the base's {estimate(base['words_margin'])}, the recordings' "
-            f"{estimate(recordings['words_margin'])}."
+            "is {}, the base's {}, the recordings' {}.".format(
+                *(evaluation.estimates[name]["words_margin"] for name in (voice, evaluation.voices[0], RECORDING))
+            )
         ]
     first, before = own["words_first"].mean(), base["words_first"].mean()
     if first < before - LESS_FIRST:

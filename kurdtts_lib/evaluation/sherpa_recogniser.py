@@ -9,7 +9,6 @@ import weakref
 from pathlib import Path
 
 import numpy as np
-import onnx
 
 from kurdtts_lib.audio.io import resample
 from kurdtts_lib.core.errors import EvaluationError
@@ -87,6 +86,8 @@ class SherpaRecogniser:
 
 
 def _model_type(model: Path) -> str:
+    import onnx  # a third of a second, which a judging without such a recogniser does not wait for
+
     try:
         metadata = onnx.load(model, load_external_data=False).metadata_props
     except Exception as error:  # also protobuf's own kinds

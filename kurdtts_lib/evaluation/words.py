@@ -4,6 +4,7 @@ A VITS voice learns which sound fits which text. The log-likelihood of its align
 the same as in training) says how well a text fits a sound; here it compares the right text with wrong ones.
 """
 
+import functools
 import math
 import random
 from collections.abc import Iterator, Sequence
@@ -30,10 +31,11 @@ NEAR_MISSES = 4
 VOWELS, CONSONANTS = "aeêiîouû", "bcçdfghjklmnpqrsştvwxyz"
 
 
-def bundled_sentences() -> list[str]:
+@functools.cache
+def bundled_sentences() -> tuple[str, ...]:
     """Kurmanji sentences, normalised, for tests of words when there are few test sentences."""
     lines = read_text(Path(__file__).with_name("sentences.txt")).splitlines()
-    return [normalize(line).text for line in lines]
+    return tuple(normalize(line).text for line in lines)
 
 
 def word_test(texts: Sequence[str], learned: Sequence[str]) -> list[str]:
