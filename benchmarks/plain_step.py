@@ -18,7 +18,7 @@ from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.generator import TrainableVits, mel_term
 from kurdtts_lib.vits.initialisation import new_model
 from kurdtts_lib.vits.mel import linear_spectrogram
-from kurdtts_lib.vits.voice import apply_decoder_weight_norm
+from kurdtts_lib.vits.weight_norm import apply_decoder_weight_norm
 
 AUDIO = AudioSettings()
 SEGMENT_SAMPLES = 8192
@@ -45,7 +45,7 @@ def random_batch(size: int) -> Batch:
     waveforms = 0.1 * torch.randn(inside.shape, generator=generator) * inside
     frames_inside = (torch.arange(FRAMES[1]) < frame_lengths[:, None])[:, None]
     spectrograms = linear_spectrogram(waveforms, AUDIO) * frames_inside
-    return Batch(ids, mask, text_lengths, spectrograms, frame_lengths, waveforms)
+    return Batch(ids, mask, text_lengths, spectrograms, frame_lengths, waveforms, torch.zeros_like(text_lengths))
 
 
 class PlainStep:

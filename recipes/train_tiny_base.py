@@ -14,6 +14,7 @@ import argparse
 import dataclasses
 import hashlib
 import io
+import random
 import shutil
 import subprocess
 import sys
@@ -31,19 +32,26 @@ from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.core.files import atomic_path
 from kurdtts_lib.core.settings import REPOSITORY, AudioSettings
 from kurdtts_lib.core.training_settings import LossWeights, TrainingSettings
-from kurdtts_lib.data.dataset import Clip, write_metadata
+from kurdtts_lib.data.dataset import Clip, Parts, write_metadata
 from kurdtts_lib.evaluation.validation import validator
 from kurdtts_lib.text import normalize
 from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
 from kurdtts_lib.vits.initialisation import new_model, new_tokenizer
 from kurdtts_lib.vits.log import Event, StepReport
+from kurdtts_lib.vits.speakers import add_speakers
 from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import Voice
 
 WORK = REPOSITORY / "runs" / "tiny-base"
 AUDIO = AudioSettings()
-READER = ["-v", "ku", "-p", "42", "-s", "160"]
-"""espeak-ng's plain Kurdish voice: none of the sample's speakers."""
+READERS = {
+    "man-94-hz": ["-v", "ku", "-p", "42"],
+    "man-135-hz": ["-v", "ku+m3", "-p", "80"],
+    "woman-180-hz": ["-v", "ku+f1"],
+    "woman-212-hz": ["-v", "ku+f2", "-p", "58"],
+}
+"""Voices of espeak-ng, none of them one of the sample's speakers, named by their median F0."""
+EMBEDDING_SIZE = 64
 HELD_OUT = 100
 VALIDATION = 8
 
@@ -61,7 +69,9 @@ CONFIG: dict[str, Any] = {
     "wavenet_kernel_size": 3,
     "posterior_encoder_num_wavenet_layers": 6,
     "prior_encoder_num_wavenet_layers": 4,
-    "upsample_initial_channel": 64,
+    "upsample_initial_channel": 128,
+    "resblock_kernel_sizes": [3, 7],
+    "resblock_dilation_sizes": [[1, 3], [1, 3]],
     "upsample_rates": [8, 8, 4],
     "upsample_kernel_sizes": [16, 16, 8],
     "use_stochastic_duration_prediction": False,
@@ -81,24 +91,26 @@ DISCRIMINATOR = DiscriminatorSettings(
 
 # First the mel loss without a discriminator, then adversarial training for crisp audio.
 SHARED = TrainingSettings(
-    batch_size=8, segment_samples=4096, validate_every=500, validation_clips=VALIDATION, checkpoint_every=250
+    batch_size=8, segment_samples=8192, validate_every=500, validation_clips=2 * VALIDATION, checkpoint_every=250
 )
 STAGES = {
     "sounds": dataclasses.replace(
         SHARED,
-        steps=3000,
+        steps=5000,
         learning_rate=5e-4,
-        lr_decay=0.95,
+        lr_decay=0.9,
         adversarial_from=10**9,
-        weights=LossWeights(mel=45, kl=1),
+        weights=LossWeights(mel=45, stft=15, kl=1),
     ),
     "crispness": dataclasses.replace(
         SHARED,
-        steps=2000,
+        steps=20000,
+        batch_size=4,
         learning_rate=4e-4,
         discriminator_learning_rate=2e-4,  # at the generator's learning rate it wins
-        lr_decay=0.8,
-        weights=LossWeights(mel=45, kl=1, feature_matching=2),
+        lr_decay=0.9,
+        frozen=("text_encoder", "posterior_encoder", "flow", "duration_predictor"),
+        weights=LossWeights(mel=45, stft=5, feature_matching=2),
     ),
 }
 
@@ -110,19 +122,22 @@ def read_sentences(source: Path) -> None:
     texts = dict.fromkeys(normalize(line).text for line in source.read_text(encoding="utf-8").splitlines())
     rows, left_out = [], 0
     for text in filter(None, texts):
-        name = f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.wav"
-        seconds = _read_aloud(text, WORK / "wavs" / name)
-        if 1.0 <= seconds <= 8.0:
-            rows.append((f"wavs/{name}", text))
-        else:
-            left_out += 1
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        chosen = random.Random(digest).sample([*READERS], 2)
+        for reader in chosen:
+            name = f"wavs/{digest[:16]}-{reader}.wav"
+            seconds = _read_aloud(text, reader, WORK / name)
+            if 1.0 <= seconds <= 8.0:
+                rows.append((name, text))
+            else:
+                left_out += 1
     write_metadata(WORK / "metadata.csv", sorted(rows))
-    print(f"{len(rows)} sentences read; {left_out} left out as shorter than 1 s or longer than 8 s")
+    print(f"{len(rows)} clips read; {left_out} left out as shorter than 1 s or longer than 8 s")
 
 
-def _read_aloud(text: str, target: Path) -> float:
+def _read_aloud(text: str, reader: str, target: Path) -> float:
     """Write one sentence as a trimmed WAV; returns its seconds. Without marks, as the model's input is."""
-    command = ["espeak-ng", *READER, "--stdout", text]
+    command = ["espeak-ng", *READERS[reader], "-s", "160", "--stdout", text]
     spoken = subprocess.run(command, check=True, capture_output=True).stdout
     waveform, rate = soundfile.read(io.BytesIO(spoken), dtype="float32")
     waveform = trim(soxr.resample(waveform, rate, AUDIO.sampling_rate))
@@ -132,18 +147,25 @@ def _read_aloud(text: str, target: Path) -> float:
     return len(waveform) / AUDIO.sampling_rate
 
 
-def load_clips() -> tuple[list[Clip], list[Clip], list[Clip]]:
-    """Training, validation and test clips. File names are hashes, so their order is random but fixed."""
+def load_clips() -> Parts:
+    """Training, validation and test clips, no sentence in two of them.
+
+    File names begin with the sentences' hashes, so their order is random but fixed.
+    """
     lines = (WORK / "metadata.csv").read_text(encoding="utf-8").splitlines()
-    clips = [Clip(WORK / file, text) for file, text in (line.split("|") for line in lines)]
-    return clips[HELD_OUT + VALIDATION :], clips[HELD_OUT : HELD_OUT + VALIDATION], clips[:HELD_OUT]
+    rows = [line.split("|") for line in lines]
+    clips = [Clip(WORK / file, text, speaker=Path(file).stem.split("-", 1)[1]) for file, text in rows]
+    sentences = [*dict.fromkeys(clip.text for clip in clips)]
+    test, validation = set(sentences[:HELD_OUT]), set(sentences[HELD_OUT : HELD_OUT + VALIDATION])
+    training = [clip for clip in clips if clip.text not in test | validation]
+    return Parts(training, *([clip for clip in clips if clip.text in part] for part in (validation, test)))
 
 
 def make_voice() -> Voice:
     """The untrained voice, with the same weights at every call."""
     torch.manual_seed(20)
     tokenizer = new_tokenizer(WORK)
-    model = new_model(VitsConfig(vocab_size=len(tokenizer), **CONFIG))
+    model = add_speakers(new_model(VitsConfig(vocab_size=len(tokenizer), **CONFIG)), [*READERS], EMBEDDING_SIZE)
     return Voice(model, tokenizer, VitsDiscriminator(DISCRIMINATOR))
 
 

@@ -115,7 +115,7 @@ def test_decoded_slices_are_those_of_the_recording(generator, voice, batch, monk
     monkeypatch.setattr(
         voice.model.posterior_encoder,
         "forward",
-        lambda spectrograms, mask: (latents, latents, torch.zeros_like(latents)),
+        lambda spectrograms, mask, condition: (latents, latents, torch.zeros_like(latents)),
     )
     places = torch.arange(batch.waveforms.shape[1]).float().expand(3, -1)
     real = generator(batch._replace(waveforms=places)).real

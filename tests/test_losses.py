@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.signal import get_window
 from torch import Tensor
 
 from kurdtts_lib.vits import losses
@@ -21,6 +22,27 @@ def posterior_and_prior() -> tuple[np.ndarray, ...]:
     latents, mean = RNG.normal(size=(2, 2, 5, 9))
     log_q, log_p = RNG.uniform(-1, 0.5, size=(2, 2, 5, 9))
     return latents, log_q, mean, log_p
+
+
+def test_the_stft_loss_is_its_formula():
+    """Spectral convergence and the distance of log magnitudes, mean over the window sizes."""
+    real, made = (RNG.normal(0, 0.1, (2, 8192)).astype(np.float32) for _ in range(2))
+    expected = 0.0
+    for size in losses.STFT_SIZES:
+        wanted, found = (
+            np.stack(
+                [np.abs(_frames(row, size)) for row in np.pad(waveform, ((0, 0), (size // 2, size // 2)), "reflect")]
+            )
+            for waveform in (real, made)
+        )
+        expected += np.linalg.norm(wanted - found) / np.linalg.norm(wanted) + np.abs(np.log(wanted / found)).mean()
+    assert losses.stft_loss(torch.tensor(real), torch.tensor(made)).item() == pytest.approx(expected / 3, rel=1e-4)
+    assert losses.stft_loss(torch.tensor(real), torch.tensor(real)).item() == 0
+
+
+def _frames(waveform: np.ndarray, size: int) -> np.ndarray:
+    starts = range(0, len(waveform) - size + 1, size // 4)
+    return np.fft.rfft([waveform[start : start + size] * get_window("hann", size) for start in starts])
 
 
 def test_kl_loss_is_the_difference_of_two_log_densities_in_expectation_over_the_posterior_only():

@@ -147,6 +147,7 @@ def test_padding_never_changes_a_loss(make_step, batch, no_chance, stochastic):
         F.pad(batch.spectrograms, (0, 9)),
         batch.frame_lengths,
         F.pad(batch.waveforms, (0, 9 * 256)),
+        batch.speakers,
     )
     found, expected = (make_step(stochastic, no_chance)([given]) for given in (padded, batch))
     assert found.terms == pytest.approx(expected.terms, rel=1e-4)

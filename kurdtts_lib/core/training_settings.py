@@ -24,7 +24,7 @@ def check_ranges(settings: object, ranges: Mapping[str, tuple[float, float]], lo
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of the six losses, those of finetune-hf-vits for MMS; `discriminator` is used in the D step."""
+    """Weights of the losses, those of finetune-hf-vits for MMS; `discriminator` is used in the D step."""
 
     mel: float = 35.0
     kl: float = 1.5
@@ -32,6 +32,8 @@ class LossWeights:
     generator: float = 1.0
     feature_matching: float = 1.0
     discriminator: float = 3.0
+    stft: float = 0.0
+    """Only for training from scratch: the harmonics of a low voice are finer than the mel bands."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class TrainingSettings:
     """Recompute the decoder's activations instead of storing them: less memory, more time, the same update."""
     mixed_precision: str = "no"
     """`no`, `fp16` or `bf16`."""
+    frozen: tuple[str, ...] = ()
+    """Parts of the voice that do not learn, by their names in `VitsModel`."""
     seed: int = 1
     weights: LossWeights = field(default_factory=LossWeights)
 

@@ -63,8 +63,9 @@ def likeness(voice: Voice, clips: Sequence[Clip], audio: AudioSettings) -> Liken
     Raises TrainingError if the speech is not finite.
     """
     mel_distances, loudness, spoken = [], [], []
+    voices = {speaker: voice.speaking_as(speaker) for speaker in {clip.speaker for clip in clips}}
     for clip in clips:
-        speech = speak(voice, clip.text, level=False, normalized=True)
+        speech = speak(voices[clip.speaker], clip.text, level=False, normalized=True)
         recording = decode(clip.path, audio.sampling_rate)
         if not np.isfinite(speech).all():
             raise TrainingError(

@@ -1,7 +1,7 @@
 """Batches from prepared clips: reading, encoding, bucketing by length, padding, prefetching."""
 
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -35,6 +35,8 @@ class Batch(NamedTuple):
     frame_lengths: Tensor
     waveforms: Tensor
     """(batch, frames * hop_length), float32."""
+    speakers: Tensor
+    """(batch,), int64: rows of the voice's speaker embedding; 0 for a voice with one speaker."""
 
     def to(self, device: torch.device) -> "Batch":
         return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
@@ -50,6 +52,7 @@ class Example(NamedTuple):
     input_ids: Tensor
     spectrogram: Tensor
     waveform: Tensor
+    speaker: int
 
 
 class ClipReader:
@@ -61,12 +64,17 @@ class ClipReader:
         tokenizer: VitsTokenizer,
         audio: AudioSettings,
         segment_samples: int,
+        speaker_ids: Mapping[str, int] | None = None,
     ) -> None:
-        """Raises TrainingError naming the file if a clip cannot be trained on."""
+        """speaker_ids: of the voice, by name; None or empty for a voice with one speaker.
+
+        Raises TrainingError naming the file if a clip cannot be trained on.
+        """
         if not clips:
             raise TrainingError("There is no clip to train on. Prepare the data first (notebook 3).")
         self.clips = list(clips)
         self.audio = audio
+        self.speakers = [_checked_speaker(clip, speaker_ids) if speaker_ids else 0 for clip in self.clips]
         self.input_ids = [_checked_ids(clip, tokenizer) for clip in self.clips]
         self.frames = [
             _checked_frames(clip, len(ids), audio, segment_samples)
@@ -83,7 +91,16 @@ class ClipReader:
         if len(waveform) != samples:
             raise TrainingError(f"{path} had {samples} samples and has {len(waveform)} now. Prepare the data again.")
         tensor = torch.from_numpy(waveform)
-        return Example(self.input_ids[index], linear_spectrogram(tensor.unsqueeze(0), self.audio).squeeze(0), tensor)
+        spectrogram = linear_spectrogram(tensor.unsqueeze(0), self.audio).squeeze(0)
+        return Example(self.input_ids[index], spectrogram, tensor, self.speakers[index])
+
+
+def _checked_speaker(clip: Clip, speaker_ids: Mapping[str, int]) -> int:
+    if clip.speaker not in speaker_ids:
+        raise TrainingError(
+            f"{clip.path} was read by {clip.speaker!r}, and this voice has the speakers {', '.join(speaker_ids)}."
+        )
+    return speaker_ids[clip.speaker]
 
 
 def _checked_ids(clip: Clip, tokenizer: VitsTokenizer) -> Tensor:
@@ -135,6 +152,7 @@ def collate(examples: Sequence[Example]) -> Batch:
         .contiguous(),
         frame_lengths=torch.tensor([example.spectrogram.shape[1] for example in examples]),
         waveforms=pad([example.waveform for example in examples], batch_first=True),
+        speakers=torch.tensor([example.speaker for example in examples]),
     )
 
 

@@ -27,14 +27,8 @@ from kurdtts_lib.core.files import atomic_path, locked, read_json
 from kurdtts_lib.core.settings import home
 from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
 from kurdtts_lib.vits.initialisation import tokenizer_of
-from kurdtts_lib.vits.voice import (
-    Voice,
-    apply_decoder_weight_norm,
-    read_pickle,
-    reading,
-    renamed_weight_norm,
-    save_voice,
-)
+from kurdtts_lib.vits.voice import Voice, read_pickle, reading, save_voice
+from kurdtts_lib.vits.weight_norm import apply_decoder_weight_norm, renamed_weight_norm
 
 MMS = "facebook/mms-tts"
 PUBLISHED_DISCRIMINATOR = DiscriminatorSettings()

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def stochastic_duration_nll(predictor: Any, hidden: Tensor, mask: Tensor, durations: Tensor) -> Tensor:
+def stochastic_duration_nll(
+    predictor: Any, hidden: Tensor, mask: Tensor, durations: Tensor, condition: Tensor | None = None
+) -> Tensor:
     """One draw of the negative variational bound on log p(d | c), summed over each text's positions: (batch,).
 
         -log p(d | c) <= E[log q(u, v | d, c) - log p(d - u, v | c)]   over u, v drawn from q
@@ -19,6 +21,7 @@ def stochastic_duration_nll(predictor: Any, hidden: Tensor, mask: Tensor, durati
 
     predictor: a `VitsStochasticDurationPredictor`. hidden: (batch, channels, positions), the text encoder's output;
     it gets no gradient. mask, durations: (batch, 1, positions); at least one frame at every position inside the mask.
+    condition: (batch, speaker_embedding_size, 1), of the speakers of a voice with several; it gets no gradient.
     Call it outside autocast: in 16 bits the splines are not invertible.
 
     The module's own training direction is not used, because it is not the inverse of its inference direction:
@@ -27,7 +30,10 @@ def stochastic_duration_nll(predictor: Any, hidden: Tensor, mask: Tensor, durati
     the one that is trained.
     """
     # Every flow and stack of convolutions masks its own input and output.
-    text = predictor.conv_proj(predictor.conv_dds(predictor.conv_pre(hidden.detach()), mask))
+    text = predictor.conv_pre(hidden.detach())
+    if condition is not None:
+        text = text + predictor.cond(condition.detach())
+    text = predictor.conv_proj(predictor.conv_dds(text, mask))
     posterior = predictor.post_conv_proj(predictor.post_conv_dds(predictor.post_conv_pre(durations), mask))
 
     # Drawn on the CPU: the same seed gives the same noise on every device.

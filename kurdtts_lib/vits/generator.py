@@ -62,6 +62,10 @@ class TrainableVits(nn.Module):
         text_mask = batch.attention_mask.unsqueeze(1).float()
         frame_mask = _length_mask(batch.frame_lengths, batch.spectrograms.shape[2])
 
+        condition = None
+        if self.model.config.num_speakers > 1:
+            condition = self.model.embed_speaker(batch.speakers).unsqueeze(-1)
+
         text = self.model.text_encoder(
             input_ids=batch.input_ids,
             padding_mask=text_mask.transpose(1, 2),
@@ -72,10 +76,10 @@ class TrainableVits(nn.Module):
         # transformers calls this `prior_log_variances`, but its own forward uses it as a log standard deviation.
         prior_log_stddevs = text.prior_log_variances.transpose(1, 2)
 
-        latents, _, posterior_log_stddevs = self.model.posterior_encoder(batch.spectrograms, frame_mask)
+        latents, _, posterior_log_stddevs = self.model.posterior_encoder(batch.spectrograms, frame_mask, condition)
         # The KL loss's exponentials amplify rounding errors of the flow: float32 under autocast too.
         with torch.autocast(latents.device.type, enabled=False):
-            prior_latents = self.model.flow(latents.float(), frame_mask)
+            prior_latents = self.model.flow(latents.float(), frame_mask, _float32(condition))
 
         # Autocast would round the matrix products of the search, and exp(-2 log s) overflows in float16.
         with torch.no_grad(), torch.autocast(latents.device.type, enabled=False):
@@ -90,21 +94,22 @@ class TrainableVits(nn.Module):
             expand_by_durations(prior_log_stddevs, durations, frames),
             frame_mask,
         )
-        duration = self._duration_loss(hidden, text_mask, durations.unsqueeze(1).float())
+        duration = self._duration_loss(hidden, text_mask, durations.unsqueeze(1).float(), condition)
 
         starts = self._slice_starts(batch.frame_lengths)
         with _checkpointed(self.model.decoder.resblocks if self.gradient_checkpointing else ()):
-            generated = self.model.decoder(_slices(latents, starts, self.segment_frames))
+            generated = self.model.decoder(_slices(latents, starts, self.segment_frames), condition)
         hop = self.audio.hop_length
         real = _slices(batch.waveforms.unsqueeze(1), starts * hop, self.segment_frames * hop)
         return GeneratorOutputs(generated.float(), real, kl, duration, durations)
 
-    def _duration_loss(self, hidden: Tensor, text_mask: Tensor, durations: Tensor) -> Tensor:
+    def _duration_loss(self, hidden: Tensor, text_mask: Tensor, durations: Tensor, condition: Tensor | None) -> Tensor:
+        predictor = self.model.duration_predictor
         if self.model.config.use_stochastic_duration_prediction:
             with torch.autocast(hidden.device.type, enabled=False):
-                nll = stochastic_duration_nll(self.model.duration_predictor, hidden.float(), text_mask, durations)
+                nll = stochastic_duration_nll(predictor, hidden.float(), text_mask, durations, _float32(condition))
             return losses.stochastic_duration_loss(nll, text_mask)
-        return losses.log_duration_loss(self.model.duration_predictor(hidden, text_mask), durations, text_mask)
+        return losses.log_duration_loss(predictor(hidden, text_mask, condition), durations, text_mask)
 
     def _slice_starts(self, frame_lengths: Tensor) -> Tensor:
         """A random start for each clip, in frames, so that the whole slice is inside the clip: (batch,), int64."""
@@ -135,6 +140,10 @@ def mel_term(outputs: GeneratorOutputs, audio: AudioSettings) -> Tensor:
     return losses.mel_loss(
         mel_spectrogram(outputs.real.squeeze(1), audio), mel_spectrogram(outputs.generated.squeeze(1), audio)
     )
+
+
+def _float32(condition: Tensor | None) -> Tensor | None:
+    return None if condition is None else condition.float()
 
 
 def _length_mask(lengths: Tensor, longest: int) -> Tensor:

@@ -8,10 +8,29 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+STFT_SIZES = (512, 1024, 2048)
+"""Windows in samples. The longest, 128 ms at 16 kHz, tells harmonics of 60 Hz apart."""
+
 
 def mel_loss(real_mel: Tensor, generated_mel: Tensor) -> Tensor:
     """Mean absolute difference of two log-mel spectrograms. Section 2.1.2."""
     return F.l1_loss(generated_mel.float(), real_mel.float())
+
+
+def stft_loss(real: Tensor, generated: Tensor) -> Tensor:
+    """Multi-resolution STFT loss of waveforms (batch, samples). Yamamoto et al. 2020 (Parallel WaveGAN), section 2.2.
+
+    Mean over `STFT_SIZES` of the spectral convergence and the mean absolute difference of log magnitudes.
+    """
+    found = []
+    for size in STFT_SIZES:
+        window = torch.hann_window(size, device=real.device)
+        wanted, made = (
+            torch.stft(waveform.float(), size, size // 4, window=window, return_complex=True).abs().clamp_min(1e-5)
+            for waveform in (real, generated)
+        )
+        found += [(wanted - made).norm() / wanted.norm(), F.l1_loss(made.log(), wanted.log())]
+    return torch.stack(found).sum() / len(STFT_SIZES)
 
 
 def kl_loss(

@@ -16,13 +16,15 @@ from accelerate.utils import gather_object, set_seed
 
 from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.settings import AudioSettings, TrainingSettings, describe
+from kurdtts_lib.core.training_settings import LossWeights
 from kurdtts_lib.vits.batches import ClipReader
 from kurdtts_lib.vits.checkpoint import random_state, restore_random_state
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.generator import TrainableVits
 from kurdtts_lib.vits.monitor import Monitor
 from kurdtts_lib.vits.step import TrainingStep
-from kurdtts_lib.vits.voice import Voice, apply_decoder_weight_norm
+from kurdtts_lib.vits.voice import Voice
+from kurdtts_lib.vits.weight_norm import apply_decoder_weight_norm
 
 FREE = {
     *("steps", "validate_every", "validation_clips", "patience", "checkpoint_every", "keep_checkpoints", "tensorboard"),
@@ -172,10 +174,9 @@ class TrainingState:
             restore_random_state(state["random"][self.process.process_index])
 
     def _check_same(self, saved: Mapping[str, Any], folder: Path) -> None:
-        own = self._identity
-        changed = [
-            name for name, value in own["settings"].items() if name not in FREE and saved["settings"].get(name) != value
-        ]
+        own, before = self._identity, describe(TrainingSettings()) | saved["settings"]
+        before["weights"] = describe(LossWeights()) | before["weights"]  # an older version had fewer settings
+        changed = [name for name, value in own["settings"].items() if name not in FREE and before[name] != value]
         for differs, difference in (
             (bool(changed), f"with other settings ({', '.join(sorted(changed))})"),
             (saved["data"] not in (own["data"], self._old_data), "on other clips or texts"),

@@ -64,6 +64,8 @@ class TrainingStep:
         self._weights = dataclasses.asdict(settings.weights)
         self.generator = generator.to(state.device)
         self.discriminator = discriminator.to(state.device)
+        for name, part in self.generator.model.named_children():
+            part.requires_grad_(name not in settings.frozen)
         self._autocast_type = AUTOCAST_TYPES[settings.mixed_precision]
         _check_precision(self._autocast_type, state.device)
         in_fp16 = self._autocast_type is torch.float16
@@ -79,7 +81,7 @@ class TrainingStep:
 
     def _optimizer(self, module: nn.Module, rate: float) -> torch.optim.Optimizer:
         return torch.optim.AdamW(
-            module.parameters(),
+            [parameter for parameter in module.parameters() if parameter.requires_grad],
             lr=rate,
             betas=self.settings.betas,
             eps=self.settings.eps,
@@ -172,6 +174,8 @@ class TrainingStep:
         def backward(micro_batch: MicroBatch) -> Losses:
             outputs = kept or self._outputs(micro_batch)
             terms = {"mel": mel_term(outputs, self.generator.audio), "kl": outputs.kl, "duration": outputs.duration}
+            if self._weights["stft"]:
+                terms["stft"] = losses.stft_loss(outputs.real.squeeze(1), outputs.generated.squeeze(1))
             total = self._scaled_loss(micro_batch, terms)
             if not adversarial:
                 total.backward()

@@ -30,6 +30,7 @@ from kurdtts_lib.vits.checkpoint import (
     writing,
 )
 from kurdtts_lib.vits.log import Event, History, StepReport, TrainingLog, Validation, cut_log, read_log
+from kurdtts_lib.vits.speakers import speaker_ids
 from kurdtts_lib.vits.state import TrainingState, check_fit
 from kurdtts_lib.vits.voice import Voice, voice_with
 
@@ -69,7 +70,9 @@ class Trainer:
         self.settings, self.audio, self.folder, self.voice = settings, audio, folder, voice
         self.process = this_process()
         check_fit(voice, audio)
-        self.reader = ClipReader(train_clips, voice.tokenizer, audio, settings.segment_samples)
+        self.reader = ClipReader(
+            train_clips, voice.tokenizer, audio, settings.segment_samples, speaker_ids(voice.model)
+        )
         check_division(len(train_clips), settings, self.process.num_processes)
         self.validate = validate
         self.state = TrainingState(voice, self.reader, settings, audio, self.process)

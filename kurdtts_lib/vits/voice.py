@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.nn.utils import parametrize
 from transformers import VitsConfig, VitsModel, VitsTokenizer
 from transformers.utils import cached_file
 
@@ -23,17 +22,14 @@ from kurdtts_lib.core.errors import KurdTTSError, VoiceError
 from kurdtts_lib.core.files import atomic_folder, check_own, read_folder, read_json, write_json, write_text
 from kurdtts_lib.vits import generation
 from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
+from kurdtts_lib.vits.speakers import fold_speakers, speaker_ids
 from kurdtts_lib.vits.utterance import Utterance
+from kurdtts_lib.vits.weight_norm import apply_decoder_weight_norm, folded_state
 
 DISCRIMINATOR_WEIGHTS = "discriminator.safetensors"
 DISCRIMINATOR_CONFIG = "discriminator.json"
 CARD = "voice.json"
 ON_THE_HUB = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-WEIGHT_NORM_NAMES = {
-    "weight_g": "parametrizations.weight.original0",  # the magnitude
-    "weight_v": "parametrizations.weight.original1",  # the direction
-}
-"""Names of a weight under torch's weight norm, the old ones and the new ones."""
 
 
 @dataclass
@@ -52,6 +48,20 @@ class Voice:
         """Hertz."""
         return self.model.config.sampling_rate
 
+    @property
+    def speakers(self) -> list[str]:
+        """Names of its speakers; empty for a voice with one."""
+        return [*speaker_ids(self.model)]
+
+    def speaking_as(self, *speakers: str) -> "Voice":
+        """The voice of one of its speakers, or of equal parts of several; a voice with one speaker is that speaker's.
+
+        Raises VoiceError for the name of nobody, and if a voice with several speakers is given no name.
+        """
+        if not self.speakers:
+            return self
+        return dataclasses.replace(self, model=fold_speakers(self.model, speakers))
+
     def utterances(
         self, clauses: Iterable[Sequence[int]], seed: int, speed: float, noise_scale: float, exact: bool = False
     ) -> Iterator[Utterance]:
@@ -65,8 +75,7 @@ def load_voice(source: str | Path) -> Voice:
 
     The weights may be in `model.safetensors` or `pytorch_model.bin`, under the names of old and new versions of torch,
     and with weight norm where transformers expects a plain weight, as in the decoder: it is folded.
-    Raises VoiceError if the voice cannot be loaded, if a weight is missing or unexpected, or if the voice holds several
-    speakers, which cannot be trained here.
+    Raises VoiceError if the voice cannot be loaded, or if a weight is missing or unexpected.
     """
     return read_folder(Path(source), lambda place: _load(str(source if place == Path(source) else place)))
 
@@ -78,8 +87,6 @@ def _load(name: str) -> Voice:
     with reading(f"The voice {name!r}", "Check the folder, or the network if it is on the hub."):
         config = VitsConfig.from_json_file(_file(name, "config.json"))
         tokenizer = VitsTokenizer.from_pretrained(name)
-        if config.num_speakers > 1:
-            raise VoiceError(f"{name} holds {config.num_speakers} speakers; choose a voice with one.")
         model = VitsModel(config)
         # Not by its from_pretrained, which only warns of a missing weight and draws it at random: a voice would babble.
         model.load_state_dict(folded_state(_read_weights(name)))
@@ -169,12 +176,6 @@ def _save_weights(state: Mapping[str, Tensor], target: Path, dtype: torch.dtype)
     save_file(stored, target, {"format": "pt"})
 
 
-def apply_decoder_weight_norm(model: VitsModel) -> None:
-    """Split the decoder's weights into magnitude and direction for training, as in the published VITS."""
-    if not parametrize.is_parametrized(model.decoder.upsampler[0]):
-        model.decoder.apply_weight_norm()
-
-
 def voice_with(weights: Mapping[str, Any], like: Voice) -> Voice:
     """A new voice of the same sizes as `like`, with the `weights` of a checkpoint."""
     assert like.discriminator is not None
@@ -184,22 +185,3 @@ def voice_with(weights: Mapping[str, Any], like: Voice) -> Voice:
     discriminator.load_state_dict(weights["discriminator"])
     model.to(like.model.device)  # type: ignore[arg-type]
     return Voice(model.eval(), like.tokenizer, discriminator.to(like.model.device), dict(like.card))
-
-
-def folded_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state that `VitsModel.from_pretrained` expects: weight norm folded into plain weights outside the WaveNets.
-
-    transformers builds only the WaveNets of the flow and the posterior encoder with weight norm. A state with the
-    decoder's weight norm unfolded would be loaded as a randomly initialised decoder.
-    """
-    folded = renamed_weight_norm(state)
-    magnitude, direction = WEIGHT_NORM_NAMES.values()
-    for name in [name for name in folded if name.endswith(magnitude) and ".wavenet." not in name]:
-        layer = name.removesuffix(magnitude)
-        folded[f"{layer}weight"] = torch._weight_norm(folded.pop(layer + direction), folded.pop(name), 0)
-    return folded
-
-
-def renamed_weight_norm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """`state` with torch's new names of weight norm."""
-    return {re.sub("weight_[gv]$", lambda old: WEIGHT_NORM_NAMES[old[0]], name): value for name, value in state.items()}

@@ -19,7 +19,7 @@ from torch.nn.utils import parametrize
 from transformers import VitsModel
 
 from kurdtts_lib.vits.generation import decode, encode_text, expand, predict_durations
-from kurdtts_lib.vits.voice import folded_state
+from kurdtts_lib.vits.weight_norm import folded_state
 
 OPSET = 17
 SHERPA_NOISE, SHERPA_DURATION_NOISE = 0.667, 0.8
