@@ -77,9 +77,10 @@ def test_killed_before_each_step_the_store_holds_all_or_nothing(tmp_path: Path) 
         store = FeedbackStore(folder)
         rows, sounds = store.corrections(), [name for name in files(store) if not name.startswith(".")]
         assert [each.text for each in rows] in ([], [TEXT]) and len(rows) <= len(sounds) <= 1
-        assert store.verify().ok and store.verify().mended == []
-        assert len(store.corrections()) == len(files(store)) == len(sounds)
+        assert len(store.verify().left) == len(sounds) - len(rows), "a sound without its row is named"
+        assert store.corrections() == rows and len(files(store)) == len(sounds)
         again = store.submit(made, TEXT, consent=True)
+        assert store.verify() == (1, 1, [], [])
         assert again.repeated == bool(rows) and store.corrections() == [store.get(again.id)]
         assert samples(store, again) == take(0)[0].tolist()
         counts.append(len(rows))

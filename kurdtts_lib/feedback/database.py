@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 30.0
 VERSION = 1
 STATES = ("submitted", "accepted", "used", "withdrawn")
 BLANK = {"text": "", "spoken": "", "contributor": "", "consent": False, "mark": ""}
-"""What is not known of audio without a row, and what a withdrawal overwrites."""
+"""What a withdrawal overwrites."""
 SCHEMA = (
     """CREATE TABLE corrections (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -56,7 +56,7 @@ class Correction:
     id: str
     """32 hexadecimal digits, random."""
     text: str
-    """As written; empty after a withdrawal, and for audio that `verify` found without a row."""
+    """As written; empty after a withdrawal."""
     spoken: str
     """As said: the normalised text."""
     state: str
@@ -189,7 +189,7 @@ def _explained(error: Exception) -> str:
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return (
             f"is damaged ({error}). The sounds beside it are not touched. Put back a copy of this file, or move it "
-            "elsewhere and run `kurdtts feedback verify`, which makes a new row for every sound."
+            "elsewhere and run `kurdtts feedback verify`, which names every sound, to be submitted with its text again."
         )
     return f"cannot be written or read ({error}). Nothing was changed; is the disk full?"
 

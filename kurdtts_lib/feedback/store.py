@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from kurdtts_lib.audio.io import header
 from kurdtts_lib.core.errors import FeedbackError, TakeError
 from kurdtts_lib.core.files import atomic_path
 from kurdtts_lib.core.settings import home
@@ -18,7 +17,6 @@ EDITED = "text edited"
 """The event of a correction whose text was edited."""
 HALF_WRITTEN = re.compile(r"\.[0-9a-f]{24}-[0-9a-f]{12}\.flac")
 """Names of temporary files of `files.atomic_path`. They are written under the database's lock, as everything here."""
-ADOPTED = "Found without a row, so nobody knows its text. Submit this sound again with its text, or withdraw it."
 
 
 class Verification(NamedTuple):
@@ -27,7 +25,7 @@ class Verification(NamedTuple):
     corrections: int
     """Number of rows, including withdrawn ones."""
     sounds: int
-    """Number of audio files whose content is as it was written."""
+    """Number of corrections' audio files whose content is as it was written."""
     mended: list[str]
     """Problems that were repaired, each a sentence."""
     left: list[str]
@@ -107,10 +105,6 @@ class FeedbackStore:
                 return correction
             if correction.state != "submitted":
                 raise FeedbackError(f"Correction {id} is {correction.state}; only a submitted one can be accepted.")
-            if not correction.text:
-                raise FeedbackError(
-                    f"Correction {id} has no text. Submit its sound again with the text, or withdraw it."
-                )
             need_consent(correction.consent)
             self.sound(correction)
             return table.change(id, {"state": "accepted"}, "accepted")
@@ -180,9 +174,9 @@ class FeedbackStore:
     def verify(self) -> Verification:
         """Compare every row with the audio files, and every audio file with its name, which is a hash of its content.
 
-        Repaired: audio without a row gets one in state `submitted`, without text or consent (`ADOPTED` is its note);
-        audio of withdrawn corrections and half-written files are removed. Not repairable, and so in `left`: audio that
-        is missing or damaged, and other files.
+        Repaired: audio of withdrawn corrections and half-written files are removed. Not repairable, and so in `left`:
+        audio that is missing or damaged, audio without a row (a program was killed before `submit` returned), and other
+        files.
         """
         with transaction(self.folder) as table:
             said = [line for (line,) in table.run("PRAGMA quick_check") if line != "ok"]
@@ -201,12 +195,8 @@ class FeedbackStore:
                         mended.append(f"{problem} It is removed.")
                     except FeedbackError as error:
                         left.append(f"{problem} {error}")
-                elif name == f"{digest}.flac" and digest not in wanted:
-                    values = {**BLANK, "voice": "", "digest": digest, "seconds": header(path)[0], "checks": [ADOPTED]}
-                    table.insert(values, "found by verify")
-                    mended.append(f"{name} had no correction. It has one without text now.")
                 elif path.stem not in wanted:
-                    left.append(f"{path} belongs to no correction. Move it elsewhere, or submit it.")
+                    left.append(f"{path} belongs to no correction. Submit it with its text, or move it elsewhere.")
             for digest, id in wanted.items():
                 path = self._path(digest)
                 if hashes.get(path) != digest:
@@ -214,8 +204,8 @@ class FeedbackStore:
                         f"The sound of correction {id} is {'damaged' if path in hashes else 'missing'} ({path.name}). "
                         "Submit the same recording again with the same text, or withdraw the correction."
                     )
-            whole = [path for path, digest in hashes.items() if path.name == f"{digest}.flac" and path.exists()]
-            return Verification(len(table.listed()), len(whole), mended, left)
+            whole = sum(hashes.get(self._path(digest)) == digest for digest in wanted)
+            return Verification(len(rows), whole, mended, left)
 
     def _path(self, digest: str) -> Path:
         return self.sounds / f"{digest}.flac"
@@ -236,13 +226,10 @@ class FeedbackStore:
 
 
 def _enter(table: Table, values: dict) -> Correction:
-    """A new correction, or the existing one, or the one that `verify` made for this audio, completed."""
-    same = [one for one in table.alive(values["digest"]) if one.text in (values["text"], "")]
-    if not same:
+    """A new correction, or the existing one."""
+    correction = next((one for one in table.alive(values["digest"]) if one.text == values["text"]), None)
+    if correction is None:
         return table.insert(values, "submitted", values["voice"])
-    correction = max(same, key=lambda one: one.text)
-    if not correction.consent:
-        return table.change(correction.id, values, "submitted", "its sound was here already")
     if values["mark"] not in correction.mark:
         mark = "; ".join(filter(None, (correction.mark, values["mark"])))
         correction = table.change(correction.id, {"mark": mark}, "submitted again", values["voice"])

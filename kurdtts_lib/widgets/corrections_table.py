@@ -127,7 +127,7 @@ class CorrectionsTable(Shown):
         return done_html(f"Accepted: {kurmanji(self.store.accept(one.id).spoken)}")
 
     def _accept_all(self) -> str:
-        """Accept all that can be accepted; the others (audio that was found without its text) show the reason."""
+        """Accept all that can be accepted; the others show the reason."""
         waiting, refused = self.store.corrections("submitted"), []
         for one in waiting:
             try:
