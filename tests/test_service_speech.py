@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
+import torch
 from serving import Served, refusal, serving
 
 from kurdtts_lib.feedback.store import FeedbackStore
@@ -18,6 +19,7 @@ from kurdtts_lib.service import speech
 from kurdtts_lib.service.errors import ServiceError
 from kurdtts_lib.service.speech import Speaker
 from kurdtts_lib.speech import SpokenClause, encode_sound, speak, stream
+from kurdtts_lib.vits.speakers import add_speakers
 from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices import registry
 
@@ -53,6 +55,21 @@ def sound_of(response: httpx.Response) -> np.ndarray:
 
 def expected(version: int, speed: float = 1.0) -> np.ndarray:
     return speak(load_voice(registry.find(str(version)).folder), SENTENCE, speed=speed)
+
+
+def test_a_voice_of_several_speakers_speaks_as_the_one_asked_for(served: Served, make_audible_voice) -> None:
+    voice = make_audible_voice()
+    voice.model = add_speakers(voice.model, ["berfin", "azad"])
+    with torch.no_grad():
+        voice.model.decoder.cond.weight.normal_(0.0, 0.3)
+    voice.card = {"faults": [], "parent": None, "speakers": voice.speakers}
+    folder = registry.publish(voice, "test", lambda card: "# test\n").folder
+    for asked, source in (("current", folder), ("1:berfin", folder), ("current:azad", f"{folder}:azad")):
+        assert np.allclose(
+            sound_of(ask(served, voice=asked, response_format="wav")), speak(load_voice(source), SENTENCE), atol=1e-3
+        )
+    assert refusal(ask(served, voice="current:evin")) == (404, "unknown_speaker")
+    assert served.client.get("/voices").json()[0]["speakers"] == ["berfin", "azad"]
 
 
 def test_every_form_holds_what_the_voice_says(served: Served, add: Callable[..., int]) -> None:
@@ -158,7 +175,7 @@ def test_the_list_of_voices_tells_what_is_on_their_cards(served: Served, add: Ca
     store.withdraw(id)
     found = served.client.get("/voices").json()
     assert found[0] == {
-        **{"version": 1, "name": "test", "voice": "voice-0001-test", "current": True, "licence": "CC0"},
+        **{"version": 1, "name": "test", "voice": "voice-0001-test", "speakers": [], "current": True, "licence": "CC0"},
         **{"date": "2026-01-02", "parent": None, "faults": [], "tainted": True},
     }
     assert (found[1]["current"], found[1]["faults"], found[1]["tainted"]) == (False, ["It is almost silent."], False)

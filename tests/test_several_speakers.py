@@ -8,7 +8,7 @@ from kurdtts_lib.core.errors import TrainingError, VoiceError
 from kurdtts_lib.vits.batches import ClipReader, collate
 from kurdtts_lib.vits.generator import TrainableVits
 from kurdtts_lib.vits.speakers import add_speakers, fold_speakers, speaker_ids
-from kurdtts_lib.vits.voice import Voice, load_voice, save_voice
+from kurdtts_lib.vits.voice import Voice, load_unfolded, save_voice
 from tests.tiny import AUDIO
 
 NAMES = ["berfin", "azad", "evin"]
@@ -69,7 +69,7 @@ def test_the_name_of_no_speaker_is_refused(conditioned, names):
 
 def test_a_saved_voice_keeps_its_speakers(conditioned, tmp_path):
     save_voice(conditioned, tmp_path / "voice", "")
-    loaded = load_voice(tmp_path / "voice")
+    loaded = load_unfolded(tmp_path / "voice")
     assert loaded.speakers == NAMES
     assert torch.equal(spoken(loaded.model, speaker_id=2), spoken(conditioned.model, speaker_id=2))
     plain = VitsModel.from_pretrained(tmp_path / "voice")

@@ -1,14 +1,17 @@
 """From prepared clips to a published voice, in miniature."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from speechlike import syllables
 
+from kurdtts_lib import cli
 from kurdtts_lib.core.errors import CorpusError, TrainingError
 from kurdtts_lib.core.files import read_json
 from kurdtts_lib.core.settings import AudioSettings, Profile, load_profile, with_preset
@@ -18,8 +21,9 @@ from kurdtts_lib.evaluation import Reference, compare
 from kurdtts_lib.evaluation import evaluate as evaluation
 from kurdtts_lib.evaluation.confidence import Estimate
 from kurdtts_lib.evaluation.words import bundled_sentences
+from kurdtts_lib.speech import speak
 from kurdtts_lib.vits.log import Validation
-from kurdtts_lib.vits.voice import Voice, load_voice, save_voice
+from kurdtts_lib.vits.voice import Voice, load_unfolded, load_voice, save_voice
 from kurdtts_lib.voices import finetune
 from kurdtts_lib.voices.card import VoiceCard
 
@@ -86,6 +90,41 @@ def test_a_fine_tuned_voice_is_the_best_one_and_carries_its_origin_figures_and_s
     page = (result.folder / "report.html").read_text(encoding="utf-8")
     assert difference in readme and difference in page and "machine-read" in page
     assert len(list((result.folder / "samples").glob("*.wav"))) == 3 * finetune.SAMPLES
+
+
+def test_several_speakers_become_one_voice_that_speaks_as_each_and_can_be_adapted(
+    profile: Profile, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    everybody = dataclasses.replace(profile.corpus, speaker="all", held_out_share=0.3, max_samples=None)
+    names = prepare(everybody, profile.audio, profile.prepared_dir).speakers
+    trainer = finetune.prepare_training(profile)
+    counts = Counter(clip.speaker for clip in trainer.reader.clips)
+    once = Counter(clip.speaker for clip in finetune.clips_of(profile).train)
+    most = max(once.values())
+    assert counts == {name: round((count * most) ** 0.5) for name, count in once.items()} and len(once) > 2
+    assert trainer.run()
+    result = finetune.finish_training(trainer, profile, lambda line: None)
+
+    card = read_json(result.folder / "voice.json")
+    assert card["speakers"] == names and load_unfolded(result.folder).speakers == names
+    first = {clip.text for clip in finetune.clips_of(profile).test if clip.speaker == names[0]}
+    assert set(result.evaluation.held_out.texts) == first, "evaluated as the first speaker"
+    plain, second = load_voice(result.folder), load_voice(f"{result.folder}:{names[1]}")
+    assert not plain.speakers and not torch.equal(*(voice.model.decoder.conv_pre.bias for voice in (plain, second)))
+    said = tmp_path / "said.wav"
+    assert cli.main(["say", "roj baş", "-o", str(said), "--voice", "1", "--speaker", names[1]]) == 0
+    expected = speak(second, "roj baş")
+    assert np.allclose(soundfile.read(said)[0][: len(expected)], expected, atol=1e-3)
+    assert cli.main(["voices"]) == 0 and f"speakers: {', '.join(names)}" in capsys.readouterr().out
+    assert cli.main(["say", "roj baş", "-o", str(said), "--voice", "1", "--speaker", "azad"]) == 1
+    assert f"has the speakers {names[0]}" in capsys.readouterr().err
+
+    # From there: the second speaker alone, and all of them once more.
+    whole = load_unfolded(result.folder)
+    adapted = finetune.voice_for(whole, names[1:2])
+    assert torch.equal(adapted.model.decoder.conv_pre.bias, second.model.decoder.conv_pre.bias)
+    assert finetune.voice_for(whole, names[:2]) is whole
+    assert finetune.voice_for(whole, ["zerdesht", "zin"]).speakers == ["zerdesht", "zin"]
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

@@ -136,6 +136,7 @@ def _say(commands: Any) -> None:
         help="a number or a name of `kurdtts voices`, a folder (also one of `kurdtts export`), or a name on the hub; "
         "default: the current voice",
     )
+    say.add_argument("--speaker", help="of a voice with several: a name of `kurdtts voices`, or two, NAME+NAME")
     say.add_argument("--seed", type=int, default=1, help="another seed gives another reading")
     speed, variation = (
         number(float, least, most, f"number from {least} to {most}") for least, most in ((0.25, 4), (0, 2))

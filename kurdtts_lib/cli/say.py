@@ -14,7 +14,7 @@ from kurdtts_lib.voices.export.onnx_voice import CARD, OnnxVoice
 
 def say(options: argparse.Namespace) -> None:
     text = options.text if options.file is None else read_text(options.file)
-    voice = _load(options.voice)
+    voice = _load(f"{options.voice or 'current'}:{options.speaker}" if options.speaker else options.voice)
     with pass_bar("letters") as show:
         seconds = save_speech(
             voice, text, options.output, options.seed, options.speed, options.variation, options.subtitles, show

@@ -22,6 +22,8 @@ def show(_: argparse.Namespace) -> None:
         card = entry.card
         parent = f"from {card.parent or card.base_voice or '?'}"
         print(f"{'*' if entry.current else ' '} {entry.version:4d}  {card.date or '':10}  {entry.name}  {parent}")
+        if card.speakers:
+            print(f"        speakers: {', '.join(card.speakers)}")
         if card.opinion:
             print(f"        {opinion_sentence(card.opinion)}")
         for fault in entry.faults:

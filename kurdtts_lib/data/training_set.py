@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import matplotlib
@@ -14,7 +15,7 @@ from kurdtts_lib.core.files import read_json, rename, write_json, write_text
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings, describe
 from kurdtts_lib.data import plots
 from kurdtts_lib.data.audio_cache import TABLE
-from kurdtts_lib.data.dataset import COLUMNS, KEPT, Parts, write_metadata
+from kurdtts_lib.data.dataset import COLUMNS, KEPT, Clip, Parts, write_metadata
 from kurdtts_lib.data.filtering import reasons_table
 from kurdtts_lib.data.sources import licence_of
 
@@ -95,6 +96,15 @@ def corpus_settings(folder: Path) -> CorpusSettings:
         return CorpusSettings(**read_json(record)["corpus"] | local)
     except TypeError as error:  # a setting unknown to this version
         raise CorpusError(f"{record} was written by another version of the course. Prepare the data again.") from error
+
+
+def speakers_of(folder: Path, clips: Iterable[Clip]) -> list[str]:
+    """Names of those who speak in these clips of prepared data, in the order in which they were chosen.
+
+    A voice of several speakers is evaluated as the first one.
+    """
+    present = {clip.speaker for clip in clips}
+    return [name for name in read_json(folder / RECORD)["speakers"] if name in present]
 
 
 def is_sample(source: str) -> bool:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from kurdtts_lib.core.cards import public_name
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.settings import Profile
-from kurdtts_lib.data.dataset import read_parts, sampled
+from kurdtts_lib.data.dataset import Parts, read_parts, sampled
 from kurdtts_lib.data.speakers import other_speakers
-from kurdtts_lib.data.training_set import corpus_settings, is_sample
+from kurdtts_lib.data.training_set import corpus_settings, is_sample, speakers_of
 from kurdtts_lib.evaluation.metrics import Reference, load
 from kurdtts_lib.evaluation.words import word_test
 
@@ -62,10 +62,13 @@ def counted(count: int, of: int) -> str:
 def held_out(profile: Profile, sentences: int = TEST_SENTENCES) -> HeldOut:
     """At most `sentences` of the test sentences of the profile's prepared data, chosen by their hash.
 
+    Of several speakers only the first one's: the voice is evaluated as that speaker.
     Raises CorpusError if the data is not prepared, or has no test or no training clips.
     """
     settings = corpus_settings(profile.prepared_dir)
     parts = read_parts(profile.prepared_dir)
+    first = speakers_of(profile.prepared_dir, parts.train)[:1]
+    parts = Parts(*([clip for clip in part if clip.speaker in first] for part in parts))
     if not (parts.test and parts.train):
         raise CorpusError(
             f"No sentence is held out in {profile.prepared_dir}: it has {len(parts.train)} clips to learn from and "

@@ -142,7 +142,7 @@ def voices(shared: Shared) -> list[schemas.VoiceBody]:
             current=entry.current,
             faults=entry.faults,
             tainted=entry.folder.name in tainted,
-            **{name: getattr(entry.card, name) for name in ("licence", "date", "parent")},
+            **{name: getattr(entry.card, name) for name in ("licence", "date", "parent", "speakers")},
         )
         for entry in registry.voices()
     ]

@@ -76,6 +76,7 @@ class VoiceBody(BaseModel):
     version: int
     name: str
     voice: str = Field(description="The name of its folder: a value of `voice` in /v1/audio/speech")
+    speakers: list[str] = Field(description="Of a voice with several; the first one speaks where none is asked for")
     current: bool
     licence: str | None
     date: str | None
@@ -96,7 +97,11 @@ class SpeechRequest(BaseModel):
 
     model: str = Field("kurdtts", description="Ignored: `voice` says it all")
     input: Text = Field(description="What to say", examples=["Roj baş"])
-    voice: int | str = Field("current", description="`current`, a version, or a folder's name of GET /voices")
+    voice: int | str = Field(
+        "current",
+        description="`current`, a version, or a folder's name of GET /voices; of a voice with several speakers also "
+        "with one of them: `current:NAME`",
+    )
     response_format: Literal["wav", "flac", "mp3", "opus", "pcm"] = Field(
         "mp3", description="pcm: 16-bit little-endian samples, one channel, 24 kHz, as OpenAI's"
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from kurdtts_lib.core.errors import UnknownVoiceError, VoiceError
 from kurdtts_lib.service.errors import ServiceError, unavailable
 from kurdtts_lib.speech import encode_sound, speak, stream
-from kurdtts_lib.vits.voice import Voice, load_voice
+from kurdtts_lib.vits.voice import Voice, load_voice, split_speakers
 from kurdtts_lib.voices import registry
 from kurdtts_lib.voices.registry import RegisteredVoice
 
@@ -29,12 +29,20 @@ MEDIA_TYPES = {
 }
 
 
-def find_voice(name: str) -> RegisteredVoice:
-    """The voice called `name`: `current`, or as `registry.find` does. Raises ServiceError (404) if there is none."""
+def find_voice(source: str) -> tuple[RegisteredVoice, list[str]]:
+    """The voice called `source`, `current` or as `registry.find` does, and the speakers that are named behind it.
+
+    Raises ServiceError (404) if there is none.
+    """
+    name, speakers = split_speakers(source)
     try:
-        return registry.current() if name == "current" else registry.find(name)
+        entry = registry.current() if name == "current" else registry.find(name)
     except UnknownVoiceError as error:
         raise ServiceError(404, "no_voice" if name == "current" else "unknown_voice", str(error)) from error
+    if not set(speakers) <= set(entry.card.speakers):
+        known = ", ".join(entry.card.speakers) or "one speaker without a name"
+        raise ServiceError(404, "unknown_speaker", f"Voice {entry.version} has {known}, not {'+'.join(speakers)}.")
+    return entry, speakers
 
 
 def current_voice() -> dict[str, str | None]:
@@ -60,9 +68,9 @@ class Speaker:
         Raises ServiceError for an unknown voice (404) or if too many texts wait (503), TextError, and VoiceError for a
         damaged voice.
         """
-        entry = find_voice(name)
+        found = find_voice(name)
         with self._place(), self._speaking:
-            voice = _load(entry)
+            voice = _load(*found)
             return encode_sound(speak(voice, text, speed=speed), voice.model.config.sampling_rate, file_format)
 
     def raw_speech(self, name: str, text: str, speed: float) -> Iterator[bytes]:
@@ -70,13 +78,13 @@ class Speaker:
 
         Raises as `speech` does, at the call: the first clause is spoken before this returns.
         """
-        chunks = self._chunks(find_voice(name), text, speed)
+        chunks = self._chunks(*find_voice(name), text, speed)
         return itertools.chain([next(chunks, b"")], chunks)
 
-    def _chunks(self, entry: RegisteredVoice, text: str, speed: float) -> Iterator[bytes]:
+    def _chunks(self, entry: RegisteredVoice, speakers: list[str], text: str, speed: float) -> Iterator[bytes]:
         with self._place():
             with self._speaking:
-                voice = _load(entry)
+                voice = _load(entry, speakers)
             clauses = stream(voice, text, speed=speed)
             while True:
                 with self._speaking:
@@ -96,17 +104,18 @@ class Speaker:
             self._places.release()
 
 
-def _load(entry: RegisteredVoice) -> Voice:
+def _load(entry: RegisteredVoice, speakers: list[str]) -> Voice:
+    source = ":".join(filter(None, [str(entry.folder), "+".join(speakers)]))
     try:
-        return _loaded(entry.folder, (entry.folder / registry.WEIGHTS).stat().st_mtime_ns)
+        return _loaded(source, (entry.folder / registry.WEIGHTS).stat().st_mtime_ns)
     except OSError as error:
         raise VoiceError(f"{entry.folder} was removed just now.") from error
 
 
 @functools.lru_cache(CACHED_VOICES)
-def _loaded(folder: Path, written: int) -> Voice:
+def _loaded(source: str, written: int) -> Voice:
     """written: time of the weights, so that a voice written anew is loaded anew."""
-    voice = load_voice(folder)
+    voice = load_voice(source)
     voice.discriminator = None  # only training needs it, and it is larger than the voice
-    log.info("loaded %s", folder.name)
+    log.info("loaded %s", Path(source).name)
     return voice

@@ -35,20 +35,22 @@ def speaker_ids(model: VitsModel) -> dict[str, int]:
 def add_speakers(model: VitsModel, names: Sequence[str], embedding_size: int = EMBEDDING_SIZE) -> VitsModel:
     """A copy of a model with one speaker that can learn to speak as each of `names`; at first all sound the same.
 
-    Draws the embedding, N(0, 1), from torch's global generator. Its projections are zero, so that the first step's
-    voice is the given one. Raises VoiceError if the model has several speakers already.
+    The embedding is N(0, 1), the same at every call. Its projections are zero, so that the first step's voice is the
+    given one. Raises VoiceError if the model has several speakers already.
     """
     if model.config.num_speakers > 1:
         raise VoiceError(f"This voice holds several speakers already: {', '.join(speaker_ids(model))}.")
     config = _resized(model.config, len(names), embedding_size)
     config.speaker_id_map = {name: number for number, name in enumerate(names)}
-    conditioned = VitsModel(config)
-    weights = conditioned.state_dict()
-    for name in weights.keys() - (own := folded_state(model.state_dict())).keys():
-        if not name.endswith(WEIGHT_NORM_NAMES["weight_v"]):  # a direction, whose length must not be zero
-            weights[name].zero_()
-    nn.init.normal_(weights["embed_speaker.weight"])
-    conditioned.load_state_dict(weights | own)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)  # a training that resumes must begin with the same voice
+        conditioned = VitsModel(config)
+        nn.init.normal_(conditioned.embed_speaker.weight)
+    for name, parameter in conditioned.named_parameters():
+        # Of a weight under weight norm the magnitude is zero; its direction must not be.
+        if "cond" in name and not name.endswith(WEIGHT_NORM_NAMES["weight_v"]):
+            parameter.zero_()
+    conditioned.load_state_dict(conditioned.state_dict() | folded_state(model.state_dict()))
     return conditioned.train(model.training)
 
 
@@ -64,9 +66,10 @@ def fold_speakers(model: VitsModel, names: Sequence[str]) -> VitsModel:
             f"This voice has the speakers {', '.join(ids)}; choose of them, not {', '.join(names) or '-'}."
         )
     condition = model.embed_speaker.weight[[ids[name] for name in names]].mean(0).view(1, -1, 1)
-    plain = VitsModel(_resized(model.config, 1, 0))
+    with torch.device("meta"):  # without weights: drawing them takes longer than all that follows
+        plain = VitsModel(_resized(model.config, 1, 0))
     weights = folded_state(model.state_dict())
-    plain.load_state_dict({name: weights[name] for name in plain.state_dict()})
+    plain.load_state_dict({name: weights[name].clone() for name in plain.state_dict()}, assign=True)
 
     for source, target in zip(_wavenets(model), _wavenets(plain), strict=True):
         for layer, offset in zip(
@@ -83,7 +86,7 @@ def fold_speakers(model: VitsModel, names: Sequence[str]) -> VitsModel:
         text = plain.text_encoder
         _shift(text.encoder.layers[-1].final_layer_norm, offset)
         _shift(text.project, -text.project.weight[:, :, 0] @ offset)
-    return plain.to(model.device).train(model.training)  # type: ignore[arg-type]
+    return plain.train(model.training)
 
 
 def _resized(config: VitsConfig, num_speakers: int, embedding_size: int) -> VitsConfig:

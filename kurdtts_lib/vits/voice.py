@@ -30,6 +30,8 @@ DISCRIMINATOR_WEIGHTS = "discriminator.safetensors"
 DISCRIMINATOR_CONFIG = "discriminator.json"
 CARD = "voice.json"
 ON_THE_HUB = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+SPEAKERS = re.compile(r"(?P<voice>.+):(?P<speakers>[^:/\\]+)", re.DOTALL)
+"""Not a Windows path: behind its colon comes a slash."""
 
 
 @dataclass
@@ -54,9 +56,9 @@ class Voice:
         return [*speaker_ids(self.model)]
 
     def speaking_as(self, *speakers: str) -> "Voice":
-        """The voice of one of its speakers, or of equal parts of several; a voice with one speaker is that speaker's.
+        """The voice of one of its speakers, or of equal parts of several; a voice with one speaker as it is.
 
-        Raises VoiceError for the name of nobody, and if a voice with several speakers is given no name.
+        Raises VoiceError for a name that is not one of `speakers`, and for a voice of several without a name.
         """
         if not self.speakers:
             return self
@@ -71,7 +73,23 @@ class Voice:
 
 
 def load_voice(source: str | Path) -> Voice:
-    """Load a voice from a folder or, by its name OWNER/NAME, from the hub; other names need the registry.
+    """Load a voice that speaks with one speaker, as `load_unfolded` does. Of several it is the first one, or those that
+    are named behind the source: `FOLDER:berfin`, or `FOLDER:berfin+azad` for equal parts of two.
+    """
+    place, names = split_speakers(source)
+    voice = load_unfolded(place)
+    return voice.speaking_as(*(names or voice.speakers[:1]))
+
+
+def split_speakers(source: str | Path) -> tuple[str, list[str]]:
+    """`VOICE:berfin+azad` -> (`VOICE`, [`berfin`, `azad`]); without speakers the list is empty."""
+    match = SPEAKERS.fullmatch(str(source))
+    return (match["voice"], match["speakers"].split("+")) if match else (str(source), [])
+
+
+def load_unfolded(source: str | Path) -> Voice:
+    """Load a voice with all its speakers from a folder or, by its name OWNER/NAME, from the hub; other names need the
+    registry.
 
     The weights may be in `model.safetensors` or `pytorch_model.bin`, under the names of old and new versions of torch,
     and with weight norm where transformers expects a plain weight, as in the decoder: it is folded.

@@ -26,6 +26,8 @@ class VoiceCard:
     licence: str | None = None
     data: str | None = None
     """What it learned from, in words."""
+    speakers: list[str] = field(default_factory=list)
+    """Of a voice with several; `before` and `after` are those of the first."""
     date: str | None = None
     """ISO 8601."""
     kurdtts: str | None = None

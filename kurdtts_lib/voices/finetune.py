@@ -1,8 +1,9 @@
 """Fine-tune a base voice on a prepared corpus, evaluate it on held-out sentences, and publish it with its metrics."""
 
+import dataclasses
 import datetime
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from kurdtts_lib import __version__
 from kurdtts_lib.core.cards import UNKNOWN_LICENCE, public_name, render
 from kurdtts_lib.core.errors import TrainingError, VoiceError
 from kurdtts_lib.core.settings import Profile, describe
-from kurdtts_lib.data.dataset import Parts, read_parts
-from kurdtts_lib.data.training_set import corpus_settings
+from kurdtts_lib.data.dataset import Parts, balanced, read_parts
+from kurdtts_lib.data.training_set import corpus_settings, speakers_of
 from kurdtts_lib.evaluation import Metrics
 from kurdtts_lib.evaluation.confidence import Estimate, shown
 from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation, evaluate, system_of
@@ -28,8 +29,9 @@ from kurdtts_lib.evaluation.validation import validator
 from kurdtts_lib.evaluation.words import Listener
 from kurdtts_lib.vits.conversion import mms_code, mms_discriminator
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
+from kurdtts_lib.vits.speakers import add_speakers
 from kurdtts_lib.vits.trainer import Trainer, this_process
-from kurdtts_lib.vits.voice import Voice, load_voice
+from kurdtts_lib.vits.voice import Voice, load_unfolded, load_voice
 from kurdtts_lib.voices import registry
 from kurdtts_lib.voices.card import VoiceCard
 from kurdtts_lib.voices.lineage import origin_of
@@ -76,14 +78,26 @@ def prepare_training(profile: Profile) -> Trainer:
     """
     parts = clips_of(profile)
     check_machine(profile)
-    base = load_voice(profile.base_voice)
+    base = voice_for(load_unfolded(profile.base_voice), speakers_of(profile.prepared_dir, parts.train))
     if base.discriminator is None and (code := mms_code(profile.base_voice)):
         base.discriminator = _published_discriminator(code)
     teacher = load_voice(profile.base_voice)
     teacher.model.to(device=this_process().device)  # type: ignore[call-arg]
     listener = Listener(teacher, profile.audio)
     validate = validator(parts.validation, profile.audio, profile.training.validation_clips, listener)
-    return Trainer(base, parts.train, validate, profile.training, profile.audio, profile.training_dir)
+    return Trainer(base, balanced(parts.train), validate, profile.training, profile.audio, profile.training_dir)
+
+
+def voice_for(base: Voice, speakers: Sequence[str]) -> Voice:
+    """`base` as a training on these speakers begins: conditioned on them, or for a single speaker with one speaker.
+
+    A base voice of several speakers keeps those who are in the data; for others its first one is the beginning.
+    """
+    if len(speakers) > 1 and set(speakers) <= set(base.speakers):
+        return base
+    known = [name for name in speakers if name in base.speakers] or base.speakers
+    single = base.speaking_as(*known[:1])
+    return single if len(speakers) < 2 else dataclasses.replace(single, model=add_speakers(single.model, speakers))
 
 
 def _published_discriminator(code: str) -> VitsDiscriminator | None:
@@ -118,7 +132,8 @@ def finish_training(trainer: Trainer, profile: Profile, notify: Callable[[str], 
     notify(f"Test sentences: {sentences.size}.")
     base = load_voice(profile.base_voice)
     base.model.to(device=voice.model.device)  # type: ignore[call-arg]
-    systems = {BEFORE: system_of(base), AFTER: system_of(voice)}
+    speaking = voice.speaking_as(*voice.speakers[:1])
+    systems = {BEFORE: system_of(base), AFTER: system_of(speaking)}
 
     def announce(done: int, stage: str, of: int) -> None:
         if done == 1:
@@ -144,6 +159,7 @@ def finish_training(trainer: Trainer, profile: Profile, notify: Callable[[str], 
         licence=licence_of(voice, profile.base_voice),
         data=public_name(corpus_settings(profile.prepared_dir).source),
         faults=faults,
+        speakers=voice.speakers,
         training_clips=len(parts.train),
         validation_clips=len(parts.validation),
         test_clips=len(sentences.texts),

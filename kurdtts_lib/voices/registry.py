@@ -21,7 +21,7 @@ from kurdtts_lib.core.errors import UnknownVoiceError, VoiceError
 from kurdtts_lib.core.files import ASIDE, locked, read_json, write_json
 from kurdtts_lib.core.settings import home
 from kurdtts_lib.vits.monitor import CLIPPED_SHARE, TOO_QUIET_DB
-from kurdtts_lib.vits.voice import CARD, Voice, save_voice
+from kurdtts_lib.vits.voice import CARD, Voice, save_voice, split_speakers
 from kurdtts_lib.voices.card import VoiceCard
 from kurdtts_lib.voices.lineage import LOCAL, Origin, read_origin
 
@@ -130,11 +130,14 @@ def folder_of(source: str | Path | None) -> str:
     """The folder or hub name, for `load_voice`, of the voice that a user calls `source`; None is the current voice.
 
     source: a number of `kurdtts voices`; a folder; a voice's name or the name of its folder in `models`; or a name on
-    the hub. Raises UnknownVoiceError for a number or a name that no voice has, or that several have.
+    the hub; each with the speakers to speak as, if any (`3:berfin`). Raises UnknownVoiceError for a number or a name
+    that no voice has, or that several have.
     """
     if source is None:
         return str(current().folder)
-    name = str(source)
+    name, speakers = split_speakers(source)
+    if speakers:
+        return f"{folder_of(None if name == 'current' else name)}:{'+'.join(speakers)}"
     if not name.isdecimal() and (re.search(r"^\.|[/\\]", name) or (name.strip() and Path(name).is_dir())):
         return name  # a folder, or OWNER/NAME on the hub
     return str(find(name, " A name on the hub has an owner: OWNER/NAME.").folder)
@@ -142,7 +145,7 @@ def folder_of(source: str | Path | None) -> str:
 
 def known(sources: Iterable[str | Path]) -> list[RegisteredVoice]:
     """Those of the voices `sources` that are in this registry. Raises VoiceError as `folder_of`."""
-    folders = {Path(folder_of(source)).resolve() for source in sources}
+    folders = {Path(split_speakers(folder_of(source))[0]).resolve() for source in sources}
     return [entry for entry in voices() if entry.folder.resolve() in folders]
 
 
