@@ -1,4 +1,4 @@
-"""A voice is worked on with its own profile and data, and only what may go makes room for others."""
+"""A voice is worked on with its own profile and data, and is removed only by its number."""
 
 import dataclasses
 import hashlib
@@ -8,15 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from kurdtts_lib.cli import app
 from kurdtts_lib.core.errors import KurdTTSError, VoiceError
 from kurdtts_lib.core.settings import Profile, load_profile
 from kurdtts_lib.vits.voice import Voice
 from kurdtts_lib.voices import registry
-from kurdtts_lib.voices.card import VoiceCard
 from kurdtts_lib.voices.lineage import (
     LOCAL,
     Origin,
@@ -24,7 +21,6 @@ from kurdtts_lib.voices.lineage import (
     common_profile,
     origin_of,
     profile_of,
-    worth_keeping,
 )
 from kurdtts_lib.voices.registry import RegisteredVoice, models, publish, voices
 
@@ -55,63 +51,21 @@ def test_a_card_names_its_parent_also_when_that_is_gone(add: Add) -> None:
     assert json.loads((models() / registry.CURRENT).read_text(encoding="utf-8"))["before"] == []
 
 
-ORIGINS = st.sampled_from([SAMPLE, FULL, None])
-CARDS = st.fixed_dictionaries(
-    {"faults": st.lists(st.just("bad"), max_size=1)},
-    optional={
-        "corrections": st.just(["x"]),
-        "training_seconds": st.sampled_from([60, 7200]),
-        "after": st.fixed_dictionaries({"mel_distance": st.floats(0.5, 1.5)}),
-    },
-)
-
-
-@given(st.lists(st.tuples(ORIGINS, CARDS, st.integers(0, 12)), max_size=12), st.integers(0, 12), st.integers(0, 12))
-def test_what_goes_unasked_is_never_dear(made: list[tuple[Origin | None, dict, int]], current: int, back: int) -> None:
-    entries = [
-        RegisteredVoice(
-            number,
-            "x",
-            Path(f"voice-{number}"),
-            VoiceCard(parent=min(parent, number - 1), **card),
-            number == current,
-            origin,
-        )
-        for number, (origin, card, parent) in enumerate(made, 1)
-    ]
-    by_number = {entry.version: entry for entry in entries}
-    kept = worth_keeping(entries, [back])
-    for gone in (entry for entry in entries if entry.version not in kept):
-        better = [one for one in entries if one.origin == gone.origin and not one.faults and one.version in kept]
-        assert gone.origin is not None and not gone.current and gone.version != back
-        assert gone.card.training_seconds <= 3600
-        assert current not in by_number or by_number[current].card.parent != gone.version
-        if not gone.faults:
-            assert better
-            if figures := gone.card.after:
-                nearest = min(e.card.after["mel_distance"] for e in better if e.card.after)
-                assert nearest <= figures["mel_distance"]
-
-
-def test_prune_by_hand_shows_the_space_and_asks(
+def test_voices_are_removed_by_number_after_a_question(
     add: Add, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add(FULL, training_seconds=40_000)
-    add(FULL)
+    add(FULL, training_seconds=36_000)
     add(FULL)
     add(None)
     for answer in ("\n", ""):
         monkeypatch.setattr("sys.stdin", io.StringIO(answer))
-        assert app.main(["voices", "prune", "2"]) == 0 and len(voices()) == 4
+        assert app.main(["voices", "remove", "1"]) == 0 and len(voices()) == 3
     said = capsys.readouterr().out
-    assert "hours of training" in said and "4  " in said and "the current voice" in said and " MB" in said
-    assert app.main(["voices", "prune", "4", "--yes"]) == 1 and "is not removed" in capsys.readouterr().err
-    registry.use(3)
-    assert app.main(["voices", "prune", "1", "4", "--yes"]) == 0
-    assert [entry.version for entry in voices()] == [2, 3]
-    add(FULL)
-    assert app.main(["voices", "prune", "--yes"]) == 0
-    assert [entry.version for entry in voices()] == [3, 4] and "1 of 3 voices go" in capsys.readouterr().out
+    assert "10.0 hours of training" in said and " MB" in said and "Nothing was removed" in said
+    assert app.main(["voices", "remove", "3", "--yes"]) == 1 and "is not removed" in capsys.readouterr().err
+    assert app.main(["voices", "remove", "9", "--yes"]) == 1 and "no voice 9" in capsys.readouterr().err
+    assert app.main(["voices", "remove", "1", "2", "1", "--yes"]) == 0
+    assert [entry.version for entry in voices()] == [3]
 
 
 def test_the_profile_is_that_of_the_training(add: Add, home: Path, tmp_path: Path) -> None:

@@ -179,16 +179,9 @@ def _voices(commands: Any) -> None:
     use.add_argument("version", type=int, help="its number in `kurdtts voices`")
     use.add_argument("--anyway", action="store_true", help="also a voice with faults")
     _command(actions, "rollback", "voices.rollback", "go back to the voice that was current before")
-    prune = _command(actions, "prune", "voices.prune", "remove voices to make room; shows them first, and asks")
-    prune.add_argument(
-        "versions",
-        nargs="*",
-        type=int,
-        metavar="NUMBER",
-        help="which; default: all but the current voice, the one it comes from, the one that a roll-back goes to, the "
-        "best of each lineage, results of more than an hour, and voices whose origin is not known",
-    )
-    prune.add_argument("--yes", action="store_true", help="do not ask")
+    remove = _command(actions, "remove", "voices.remove", "remove voices to make room; shows them first, and asks")
+    remove.add_argument("versions", nargs="+", type=int, metavar="NUMBER", help="their numbers in `kurdtts voices`")
+    remove.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def _feedback(commands: Any) -> None:

@@ -8,7 +8,7 @@ from kurdtts_lib.core.settings import home
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.voices import registry
 from kurdtts_lib.voices.card import opinion_sentence
-from kurdtts_lib.voices.lineage import common_profile, profile_of, worth_keeping
+from kurdtts_lib.voices.lineage import common_profile, profile_of
 from kurdtts_lib.voices.registry import RegisteredVoice
 
 
@@ -21,7 +21,8 @@ def show(_: argparse.Namespace) -> None:
     for entry in found:
         card = entry.card
         parent = f"from {card.parent or card.base_voice or '?'}"
-        print(f"{'*' if entry.current else ' '} {entry.version:4d}  {card.date or '':10}  {entry.name}  {parent}")
+        facts = f"{card.date or '':10}  {_megabytes(entry):7.1f} MB  {entry.name}  {parent}"
+        print(f"{'*' if entry.current else ' '} {entry.version:4d}  {facts}")
         if card.speakers:
             print(f"        speakers: {', '.join(card.speakers)}")
         if card.opinion:
@@ -41,20 +42,14 @@ def rollback(_: argparse.Namespace) -> None:
     print(f"The current voice is {registry.rollback().folder}")
 
 
-def prune(options: argparse.Namespace) -> int:
-    found = registry.voices()
-    kept = worth_keeping(found, registry.back())
-    chosen = [registry.find(str(version)) for version in options.versions]
-    if any(entry.current for entry in chosen):
+def remove(options: argparse.Namespace) -> int:
+    going = [registry.find(str(version)) for version in dict.fromkeys(options.versions)]
+    if any(entry.current for entry in going):
         raise VoiceError("The current voice is not removed. Choose another one first: `kurdtts voices use NUMBER`.")
-    going = chosen or [entry for entry in found if entry.version not in kept]
-    for entry in found:
-        what = "GOES" if entry in going else f"stays: {kept.get(entry.version, 'not named')}"
-        print(f"{entry.version:4d}  {_megabytes(entry):7.1f} MB  {entry.name}  {what}")
-    if not going:
-        print("Nothing to remove. Give the numbers of voices to remove them all the same.")
-        return 0
-    print(f"{len(going)} of {len(found)} voices go, {sum(map(_megabytes, going)):.1f} MB. They cannot be brought back.")
+    for entry in going:
+        hours = entry.card.training_seconds / 3600
+        print(f"{entry.version:4d}  {_megabytes(entry):7.1f} MB  {hours:6.1f} hours of training  {entry.name}")
+    print("They cannot be brought back.")
     if not (options.yes or _agreed()):
         print("Nothing was removed.")
         return 0

@@ -1,11 +1,8 @@
-"""The origin of a voice (profile, data and base voice of its training), and which voices `prune` keeps.
-
-Voices of one origin form a lineage: the chain of parents back to one base voice and one folder of prepared data.
-"""
+"""The origin of a voice: profile, data and base voice of its training."""
 
 import dataclasses
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +17,6 @@ if TYPE_CHECKING:
 
 LOCAL = "local.json"
 """Folders on this computer, relative if under the home. Not on the card, because cards may be published."""
-LONG_SECONDS = 3600
-"""`prune` removes the result of a longer training only by its number."""
 
 
 @dataclass(frozen=True)
@@ -136,33 +131,3 @@ def _portable(location: str | Path) -> str:
 
 def _from_portable(text: str) -> str:
     return str(home() / text) if text.startswith("./") else text
-
-
-def worth_keeping(entries: Sequence["RegisteredVoice"], back: Sequence[int]) -> dict[int, str]:
-    """By version, why a voice is kept unless its removal is asked for by number.
-
-    entries: all voices, the newest last. back: of `registry.back`.
-    """
-    kept = {entry.version: "its origin is not known" for entry in entries if entry.origin is None}
-    for origin in {entry.origin for entry in entries}:
-        best = _best([entry for entry in entries if entry.origin == origin])
-        kept = dict.fromkeys(best, "the best of its lineage") | kept
-    kept |= {one.version: "hours of training" for one in entries if one.card.training_seconds > LONG_SECONDS}
-    kept |= dict.fromkeys(back[-1:], "a roll-back goes to it")
-    for current in (entry for entry in entries if entry.current):
-        if current.card.parent:
-            kept[current.card.parent] = "the current voice comes from it"
-        kept[current.version] = "the current voice"
-    return kept
-
-
-def _best(lineage: Sequence["RegisteredVoice"]) -> Iterator[int]:
-    """Versions of the voice with the lowest mel distance of each kind of training, and of the newest without faults.
-
-    A fine-tuning is evaluated on all test sentences, a training on corrections on some: the two are not comparable.
-    """
-    good = [entry for entry in lineage if not entry.faults]
-    for kind, metric in (("after", "mel_distance"), ("elsewhere", "after")):
-        measured = [entry for entry in good if getattr(entry.card, kind) and not entry.card.rehearsal]
-        yield from (entry.version for entry in sorted(measured, key=lambda one: getattr(one.card, kind)[metric])[:1])
-    yield from (entry.version for entry in good[-1:])

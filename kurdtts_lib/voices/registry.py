@@ -179,17 +179,12 @@ def use(version: int, anyway: bool = False) -> RegisteredVoice:
 
 def rollback() -> RegisteredVoice:
     """Make the previous current voice current again. Raises VoiceError if there is none."""
-    before = back()
+    there = {entry.version for entry in voices()}
+    before = [version for version in _history()[:-1] if version in there]
     if not before:
         raise VoiceError("There is no earlier voice to go back to.")
     _write_history(before)
     return find(str(before[-1]))
-
-
-def back() -> list[int]:
-    """The versions that one `rollback` after the other returns to, the next one last."""
-    there = {entry.version for entry in voices()}
-    return [version for version in _history()[:-1] if version in there]
 
 
 def remove(entry: RegisteredVoice) -> bool:
