@@ -192,6 +192,8 @@ def _feedback(commands: Any) -> None:
     add.add_argument("--text", required=True, help="what is said in it")
     add.add_argument("--voice", default="", help="the voice that said it wrong")
     add.add_argument("--mark", default="", help="what was wrong")
+    add.add_argument("--contributor", default="", help="who speaks")
+    add.add_argument("--consent", action="store_true", help="the speaker agrees that voices learn from it; needed")
     show = _command(actions, "list", "feedback.show", "show the corrections, the oldest first")
     show.add_argument("--state", choices=("submitted", "accepted", "used", "withdrawn"))
     _command(actions, "accept", "feedback.accept", "let voices learn from a correction").add_argument("id")
@@ -214,13 +216,6 @@ def _feedback(commands: Any) -> None:
     _command(actions, "verify", "feedback.verify", "find and mend what does not belong together")
     export = _command(actions, "export", "feedback.export", "write all corrections as WAV, TXT and metadata.csv")
     export.add_argument("folder", type=Path, help="a new or empty folder")
-    about = "submit a folder of sounds with TXT files or a metadata.csv"
-    imports = _command(actions, "import", "feedback.import_folder", about)
-    imports.add_argument("folder", type=Path)
-    consent = "the speaker agrees that voices learn from the recording; needed"
-    for parser in (add, imports):
-        parser.add_argument("--contributor", default="", help="who speaks")
-        parser.add_argument("--consent", action="store_true", help=consent)
 
 
 def _listen(commands: Any) -> None:

@@ -85,13 +85,3 @@ def verify(_: argparse.Namespace) -> int:
 
 def export(options: argparse.Namespace) -> None:
     print(f"{exchange.export(FeedbackStore(), options.folder)} corrections in {options.folder}")
-
-
-def import_folder(options: argparse.Namespace) -> int:
-    about = {"contributor": options.contributor, "consent": options.consent}
-    taken, refused = exchange.import_folder(FeedbackStore(), options.folder, **about)
-    _print(*taken)
-    for name, reason in refused.items():
-        print(f"{name}: {reason}", file=sys.stderr)
-    print(f"{len(taken)} taken, {len(refused)} refused")
-    return 1 if refused else 0

@@ -254,7 +254,7 @@ def _delete(path: Path) -> None:
 
 
 def _tidy(text: str) -> str:
-    """The text without spaces at the ends of its lines, whose ends become `\n`: an imported text must be the same."""
+    """The text without spaces at the ends of its lines, whose ends become `\n`: the same on every system."""
     return "\n".join(map(str.strip, text.strip().splitlines()))
 
 
