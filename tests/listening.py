@@ -44,12 +44,10 @@ def small_test(kind: str = "mos", count: int = 2, sentences: int = 3, listeners:
 
 
 def sharp(worth: dict[str, float]) -> Listener:
-    """A listener who hears how much each system is worth: it answers by these numbers, and knows what X is."""
+    """A listener who hears how much each system is worth: it answers by these numbers."""
 
     def answer(kind: str, place: Trial) -> int:
         values = [{HIDDEN_REFERENCE: 4.0, LOW_ANCHOR: 1.0, **worth}[name] for name in place.heard]
-        if kind == "abx":
-            return int(place.heard[1] == place.heard[2])
         wished = values[0] if kind == "mos" else values[1] - values[0]
         return int(np.clip(round(wished), SCALES[kind][0], SCALES[kind][-1]))
 

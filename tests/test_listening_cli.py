@@ -78,10 +78,10 @@ def test_a_test_goes_its_way(voices: list[str], prepared: list[Clip], tmp_path: 
 def test_lines_of_a_text_file_and_pairs_with_recordings_only_beside_a_single_voice(
     voices: list[str], prepared: list[Clip], text: Path, tmp_path: Path
 ) -> None:
-    command = ["listen", "make", str(tmp_path / "a"), "--voices", *voices, "--kind", "abx", "--text", str(text)]
+    command = ["listen", "make", str(tmp_path / "a"), "--voices", *voices, "--kind", "cmos", "--text", str(text)]
     assert app.main([*command, "--sentences", "2", "--language", "en"]) == 0
     key = ListeningStore().key()
-    assert (key.kind, key.systems, key.sentences) == ("abx", ["yek", "du"], ["Roj baş.", "Ez li vir im."])
+    assert (key.kind, key.systems, key.sentences) == ("cmos", ["yek", "du"], ["Roj baş.", "Ez li vir im."])
     assert "no recordings; the anchors are speech of yek" in key.note
     for given, expected in ((voices, ["yek", "du"]), (voices[:1], ["yek", "recordings"])):
         folder = tmp_path / f"test {len(given)}"

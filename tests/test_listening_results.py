@@ -14,7 +14,7 @@ from kurdtts_lib.core.errors import ListeningError
 from kurdtts_lib.evaluation.confidence import Estimate
 from kurdtts_lib.evaluation.listening.design import HIDDEN_REFERENCE, LOW_ANCHOR, SCALES, Trial
 from kurdtts_lib.evaluation.listening.results import Results, results
-from kurdtts_lib.evaluation.listening.statistics import Ratings, alpha, interval, share
+from kurdtts_lib.evaluation.listening.statistics import Ratings, alpha, interval
 from kurdtts_lib.evaluation.listening.store import ListeningStore, SubmittedAnswer
 
 # Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", section E: four observers, twelve units, gaps.
@@ -93,15 +93,6 @@ def test_alpha_of_the_published_example() -> None:
     assert np.isclose(alpha(rated), 0.849, atol=5e-4)
 
 
-def test_share_counts_coins() -> None:
-    low, high, p_value = share(9, 10)
-    assert np.isclose(p_value, (10 + 1) / 2**10)
-    # Clopper-Pearson: at the ends of the interval what was found has a chance of 2.5 % to one side
-    assert np.isclose(scipy.stats.binom.sf(8, 10, low), 0.025)
-    assert np.isclose(scipy.stats.binom.cdf(9, 10, high), 0.025)
-    assert share(0, 5)[0] == 0 and share(5, 5)[1] == 1
-
-
 @pytest.fixture
 def store(tmp_path: Path) -> ListeningStore:
     return ListeningStore(tmp_path)
@@ -162,19 +153,6 @@ def test_cmos_takes_the_sides_off_again(store: ListeningStore) -> None:
     assert np.isclose(row["CMOS"], np.mean(wished)) and row["low"] > 0
     assert "listeners prefer voice-a to voice-b: the CMOS is +" in found.verdicts[0]
     assert np.isclose(found.agreement, brute_alpha([wished] * 3))
-
-
-def test_abx_is_told_apart_by_who_hears_x_and_not_by_who_always_says_a(store: ListeningStore) -> None:
-    found = asked(store, "abx", [{"voice-a": 3, "voice-b": 2}], sentences=4)
-    assert found.everybody.table[["right", "answers"]].to_numpy().tolist() == [[4, 4]]
-    assert "cannot be told apart: 4 of 4" in found.everybody.verdicts[0], "a coin does this one time in 16"
-    first, *others = found.key.plans
-    anchor_is_b = [LOW_ANCHOR, HIDDEN_REFERENCE, HIDDEN_REFERENCE], [HIDDEN_REFERENCE, LOW_ANCHOR, LOW_ANCHOR]
-    second = next(code for code in others if any(place.heard in anchor_is_b for place in found.key.plan(code)))
-    answer_all(store, found.key, second, lambda kind, place: 0)
-    found = results(store)
-    assert found.listeners.loc[second, "anchors"] == "failed" and found.attentive.codes == [first]
-    assert found.everybody.table["answers"].tolist() == [8] and found.attentive.table["answers"].tolist() == [4]
 
 
 @pytest.mark.parametrize("kind", ["mos", "cmos"])

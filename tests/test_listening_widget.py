@@ -102,6 +102,6 @@ def test_the_folder_is_whole_and_takes_no_place_of_other_files(test: ListeningTe
 
 def test_the_page_offers_the_answers_that_the_store_takes_and_has_a_word_for_each() -> None:
     used = (STATIC / "listening.js").read_text(encoding="utf-8")
-    for kind, scale in {"mos": range(1, 6), "cmos": range(-3, 4), "abx": range(2)}.items():
+    for kind, scale in {"mos": range(1, 6), "cmos": range(-3, 4)}.items():
         assert all(f"{kind}_{value}" in LABELS["en"] for value in scale)
         assert f"{kind}: {list(scale)}".replace("'", "") in used

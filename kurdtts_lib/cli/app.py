@@ -227,9 +227,9 @@ def _listen(commands: Any) -> None:
     make.add_argument("--voices", nargs="+", required=True, metavar="VOICE", help=voices)
     make.add_argument(
         "--kind",
-        choices=("mos", "cmos", "abx"),
+        choices=("mos", "cmos"),
         default="mos",
-        help="mos: how natural is it, 1 to 5 (default). cmos: which of two is better. abx: can two be told apart",
+        help="mos: how natural is it, 1 to 5 (default). cmos: which of two is better",
     )
     make.add_argument("--sentences", type=COUNT, default=8, help="how many; default: 8")
     make.add_argument("--text", type=Path, help="a file with a sentence in each line, in place of held-out recordings")

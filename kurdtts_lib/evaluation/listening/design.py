@@ -14,11 +14,9 @@ from kurdtts_lib.audio.io import wav_bytes
 from kurdtts_lib.audio.levels import LOUDNESS_LUFS, LOWEST_DB, PEAK, amplitude, decibels, loudness
 from kurdtts_lib.core.errors import ListeningError
 
-SCALES = {"mos": range(1, 6), "cmos": range(-3, 4), "abx": range(2)}
+SCALES = {"mos": range(1, 6), "cmos": range(-3, 4)}
 """The answers of each kind of test. mos: 1 bad to 5 excellent (ITU-T P.800). cmos: how much better the second sound is
-than the first, -3 to 3 (P.800, comparison category rating). abx: X is the first sound (0) or the second (1)."""
-VARIANTS = {"mos": 1, "cmos": 2, "abx": 4}
-"""In how many orders the systems of an item can be heard: cmos swaps the sides, abx also takes each of the two as X."""
+than the first, -3 to 3 (P.800, comparison category rating)."""
 HIDDEN_REFERENCE, LOW_ANCHOR = "anchor, unspoilt", "anchor, spoilt"
 ANCHORS = 2
 """Number of sentences with a low anchor and a hidden reference."""
@@ -63,7 +61,8 @@ class AnswerKey:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "AnswerKey":
-        """The inverse of `dataclasses.asdict`."""
+        """The inverse of `dataclasses.asdict`. Raises ListeningError for a kind of test that is not known."""
+        check_kind(values["kind"])
         plans = {code: [Trial(**trial) for trial in trials] for code, trials in values["plans"].items()}
         names = ("test", "kind", "systems", "sentences", "note")  # version 0.1.0 wrote more
         return cls(plans=plans, **{name: values[name] for name in names})
@@ -100,13 +99,12 @@ def make_test(
     """A test of `kind` (see SCALES) between `systems`: name -> sentence -> waveform (samples,), all at `sampling_rate`.
 
     The same input gives the same test with the same names and codes, so that answers given earlier still fit.
-    mos: each listener hears every system with every sentence. cmos, abx: every pair of systems.
+    mos: each listener hears every system with every sentence. cmos: every pair of systems.
     anchors: sentence -> real recording, of which two serve as hidden reference and, degraded by `low_anchor`, as low
     anchor; by default the first system's. All stimuli are normalised to the same loudness.
     Raises ListeningError for fewer than two systems, no sentence, different sentences, or silence.
     """
-    if kind not in SCALES:
-        raise ListeningError(f"There is no kind of test {kind!r}. There are: {', '.join(SCALES)}.")
+    check_kind(kind)
     names, sentences = list(systems), list(next(iter(systems.values()), []))
     if len(names) < 2 or not sentences or any(set(systems[name]) != set(sentences) for name in names):
         raise ListeningError(
@@ -124,10 +122,15 @@ def make_test(
     plain |= {(HIDDEN_REFERENCE, text): waveform for text, waveform in chosen.items()}
     plain |= {(LOW_ANCHOR, text): low_anchor(waveform, sampling_rate, rng) for text, waveform in chosen.items()}
     levelled = same_loudness(plain, sampling_rate)
-    ids: dict[tuple[str, str, bool], str] = defaultdict(lambda: _random_name(rng))
+    ids: dict[Stimulus, str] = defaultdict(lambda: _random_name(rng))
     plans = _plans(kind, names, sentences, list(chosen), ids, listeners, rng)
-    sounds = {id: wav_bytes(levelled[system, text], sampling_rate) for (system, text, _), id in ids.items()}
+    sounds = {id: wav_bytes(levelled[stimulus], sampling_rate) for stimulus, id in ids.items()}
     return ListeningTest(AnswerKey(test, kind, names, sentences, plans, note), dict(sorted(sounds.items())))
+
+
+def check_kind(kind: str) -> None:
+    if kind not in SCALES:
+        raise ListeningError(f"There is no kind of test {kind!r}. There are: {', '.join(SCALES)}.")
 
 
 def _random_name(rng: np.random.Generator) -> str:
@@ -168,32 +171,25 @@ def _plans(
     names: Sequence[str],
     sentences: Sequence[str],
     anchors: Sequence[str],
-    ids: dict[tuple[str, str, bool], str],
+    ids: dict[Stimulus, str],
     listeners: int,
     rng: np.random.Generator,
 ) -> dict[str, list[Trial]]:
-    """Trials by listener's code. anchors: their sentences.
-
-    ids: names of sounds by system, sentence and whether it is X, which has a name of its own, although its audio is
-    that of A or B: a shared name would reveal the answer.
-    """
+    """Trials by listener's code. anchors: their sentences; ids: names of sounds."""
     size = 1 if kind == "mos" else 2
     units = list(itertools.combinations(names, size))
     anchor_items = list(itertools.product(itertools.combinations((HIDDEN_REFERENCE, LOW_ANCHOR), size), anchors))
     items: list[Item] = [*itertools.product(units, sentences), *anchor_items]
     item_names: dict[Item, str] = defaultdict(lambda: _random_name(rng))
-    # Over as many consecutive listeners as there are variants every item has each of them once; for one listener the
-    # numbers of items per variant differ by at most one.
-    first_variants = rng.permutation(np.arange(len(items)) % VARIANTS[kind])
+    # Every second listener hears a pair the other way round; for one listener the two numbers differ by at most one.
+    first_swapped = rng.permutation(np.arange(len(items)) % 2)
     plans = {}
     for listener, number in enumerate(rng.choice(len(LETTERS) ** 4, listeners, replace=False)):
-        variant = dict(zip(items, (first_variants + listener) % VARIANTS[kind], strict=True))
+        swapped = dict(zip(items, (first_swapped + listener) % 2, strict=True))
         trials = []
         for unit, text in order(units, sentences, anchor_items, listener, rng):
-            heard = list(unit[::-1] if variant[unit, text] % 2 else unit)
-            if kind == "abx":  # X is B in the variants 2 and 3
-                heard.append(heard[variant[unit, text] // 2])
-            sounds = [ids[name, text, position == 2] for position, name in enumerate(heard)]
+            heard = list(unit[::-1] if swapped[unit, text] else unit)
+            sounds = [ids[name, text] for name in heard]
             trials.append(Trial(item_names[unit, text], sounds, heard, text))
         plans[f"{number:04x}".translate(str.maketrans("0123456789abcdef", LETTERS))] = trials
     return plans

@@ -12,15 +12,14 @@ import pandas
 from kurdtts_lib.core.errors import ListeningError
 from kurdtts_lib.evaluation.confidence import FEWEST
 from kurdtts_lib.evaluation.listening.design import HIDDEN_REFERENCE, LOW_ANCHOR, AnswerKey
-from kurdtts_lib.evaluation.listening.statistics import Ratings, alpha, interval, share
+from kurdtts_lib.evaluation.listening.statistics import Ratings, alpha, interval
 from kurdtts_lib.evaluation.listening.store import Answer, ListeningStore
 
 SIGNIFICANCE = 0.05
 """Family-wise error rate: the probability of reporting a difference that listeners do not hear, over all pairs."""
-RATED = """\
+METHOD = """\
 Intervals hold for other listeners and other sentences (Clark 1973, min F'). Those of differences are wider where more
 than one pair is compared, so that all together are wrong one time in twenty (Bonferroni)."""
-METHOD = {"mos": RATED, "cmos": RATED, "abx": "Intervals and p are exact (Clopper and Pearson 1934; binomial test)."}
 
 
 @dataclass(frozen=True)
@@ -29,19 +28,18 @@ class Summary:
 
     codes: list[str]
     table: pandas.DataFrame
-    """mos: one row per system; cmos, abx: one row per pair. With 95 % confidence intervals."""
+    """mos: one row per system; cmos: one row per pair. With 95 % confidence intervals."""
     agreement: float
-    """Krippendorff's alpha of the ratings; NaN if undefined, and for abx, where X differs between listeners."""
+    """Krippendorff's alpha of the ratings; NaN if undefined."""
     verdicts: list[str]
     """For each pair of systems a sentence on whether the difference is significant."""
 
     def __str__(self) -> str:
         if not self.codes:
             return "Nobody is left."
-        formats = {"float_format": "{:.2f}".format, "formatters": {"p": "{:.2g}".format}}
         agreement = f"Agreement (Krippendorff's alpha): {self.agreement:.2f}"
-        lines = [self.table.to_string(na_rep="unknown", **formats), *([] if np.isnan(self.agreement) else [agreement])]
-        return "\n".join([*lines, *self.verdicts])
+        table = self.table.to_string(na_rep="unknown", float_format="{:.2f}".format)
+        return "\n".join([table, *([] if np.isnan(self.agreement) else [agreement]), *self.verdicts])
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class Results:
             self.listeners.to_string(),
             f"All {len(anchors)} listeners:\n{self.everybody}",
             f"Without {failed} who failed the hidden anchors and {rest} who did not reach them:\n{self.attentive}",
-            METHOD[key.kind],
+            METHOD,
         ]
         return "\n\n".join(parts)
 
@@ -117,7 +115,7 @@ def opinion(store: ListeningStore, test: str | None, system: str) -> dict[str, A
 def _anchors(kind: str, answers: Sequence[Answer]) -> str:
     """Whether a listener put each low anchor below its hidden reference: passed, failed or not reached.
 
-    With two pairs, random answers pass one time in six (mos, cmos) or in four (abx).
+    With two pairs, random answers pass one time in six.
     """
     scores = _scores(kind, answers, HIDDEN_REFERENCE, LOW_ANCHOR).values()
     return "not reached" if not scores else "passed" if min(scores) > 0 else "failed"
@@ -128,9 +126,6 @@ def summarize(key: AnswerKey, answers: Sequence[Answer], codes: list[str]) -> Su
     own = [answer for answer in answers if answer.code in codes]
     pairs = {pair: _scores(key.kind, own, *pair) for pair in itertools.combinations(key.systems, 2)}
     verdicts = [_verdict(key.kind, *pair, scores, SIGNIFICANCE / len(pairs)) for pair, scores in pairs.items()]
-    if key.kind == "abx":
-        rows = {", ".join(pair): _shares(scores) for pair, scores in pairs.items()}
-        return Summary(codes, pandas.DataFrame.from_dict(rows, orient="index"), np.nan, verdicts)
     if key.kind == "mos":
         rated = {system: _ratings(own, system) for system in key.systems}
     else:
@@ -146,27 +141,15 @@ def _ratings(answers: Sequence[Answer], system: str) -> Ratings:
 
 
 def _scores(kind: str, answers: Sequence[Answer], first: str, second: str) -> Ratings:
-    """By how much `first` was rated better, where a listener rated both. abx: 1 for a right answer, else 0."""
+    """By how much `first` was rated better, where a listener rated both."""
     if kind == "mos":
         ratings, others = _ratings(answers, first), _ratings(answers, second)
         return {place: ratings[place] - others[place] for place in ratings if place in others}
-    scores = {}
-    for code, trial, value, _ in answers:
-        if set(trial.heard) == {first, second}:
-            if kind == "abx":
-                value = int(trial.heard[value] == trial.heard[2])
-            scores[code, trial.sentence] = -value if kind == "cmos" and trial.heard[0] == first else value
-    return scores
-
-
-def _shares(scores: Ratings) -> dict[str, float]:
-    """One row of the table of an abx test."""
-    right, answers = int(sum(scores.values())), len(scores)
-    row: dict[str, float] = {"right": right, "answers": answers}
-    if scores:
-        low, high, p_value = share(right, answers)
-        row |= {"share": right / answers, "low": low, "high": high, "p": p_value}
-    return row
+    return {
+        (code, trial.sentence): -value if trial.heard[0] == first else value
+        for code, trial, value, _ in answers
+        if set(trial.heard) == {first, second}
+    }
 
 
 def _verdict(kind: str, first: str, second: str, scores: Ratings, error: float) -> str:
@@ -174,12 +157,6 @@ def _verdict(kind: str, first: str, second: str, scores: Ratings, error: float) 
         return f"Nobody has compared {first} and {second} yet."
     listeners, sentences = (len({place[axis] for place in scores}) for axis in (0, 1))
     text = f"With {listeners} listener{'s' * (listeners > 1)} and {sentences} sentence{'s' * (sentences > 1)}"
-    if kind == "abx":
-        row = _shares(scores)
-        return (
-            f"{text}, {first} and {second} {'can' if row['p'] < error else 'cannot'} be told apart: {row['right']} of "
-            f"{row['answers']} answers were right; guessing would be as good with a probability of {row['p']:.2g}."
-        )
     found = interval(scores, 1 - error)
     measured = f"the {'CMOS' if kind == 'cmos' else 'difference of their MOS'} is {found.mean:+.2f}"
     if found.low is None:

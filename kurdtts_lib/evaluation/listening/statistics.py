@@ -1,4 +1,4 @@
-"""Statistics of listening tests: confidence intervals, agreement, and an exact test for ABX."""
+"""Statistics of listening tests: confidence intervals and agreement."""
 
 from collections.abc import Hashable, Iterable, Mapping
 
@@ -48,15 +48,3 @@ def alpha(ratings: Iterable[tuple[Hashable, float]]) -> float:
     units = pairable.groupby("unit")["value"]
     within = (units.size() * units.var()).sum() / len(pairable)
     return float(1 - within / pairable["value"].var())
-
-
-def share(right: int, answers: int) -> tuple[float, float, float]:
-    """Of the share of right answers the ends of its exact interval (Clopper and Pearson 1934), and the p value.
-
-    p: the probability of at least as many right answers by guessing (exact binomial test). X is drawn independently for
-    each answer, so without an audible difference all answers, also those of one listener, are independent and right
-    with probability 1/2.
-    """
-    test = scipy.stats.binomtest(right, answers, 0.5, alternative="greater")
-    both = scipy.stats.binomtest(right, answers).proportion_ci(LEVEL, method="exact")
-    return float(both.low), float(both.high), float(test.pvalue)

@@ -5,7 +5,7 @@
 // No name of a system comes here: items and sounds have names that tell nothing.
 "use strict";
 
-const LISTENING_SCALES = { mos: [1, 2, 3, 4, 5], cmos: [-3, -2, -1, 0, 1, 2, 3], abx: [0, 1] };
+const LISTENING_SCALES = { mos: [1, 2, 3, 4, 5], cmos: [-3, -2, -1, 0, 1, 2, 3] };
 
 /** Put a listening test into `el`; `code` fills the field in. Gives {close()}. */
 function mountListening(el, { labels, language, code, shell }) {
