@@ -19,7 +19,7 @@ from torch import Tensor
 from kurdtts_lib.core.files import read_text
 from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.evaluation.metrics import WORD_METRICS, Progress
-from kurdtts_lib.text import encode_spoken, normalize
+from kurdtts_lib.text import encode_spoken, normalize, without_marks
 from kurdtts_lib.vits import generation
 from kurdtts_lib.vits.alignment import expand_by_durations, prior_log_likelihood, search_durations
 from kurdtts_lib.vits.voice import Voice
@@ -35,13 +35,13 @@ VOWELS, CONSONANTS = "aeêiîouû", "bcçdfghjklmnpqrsştvwxyz"
 def bundled_sentences() -> tuple[str, ...]:
     """Kurmanji sentences, normalised, for tests of words when there are few test sentences."""
     lines = read_text(Path(__file__).with_name("sentences.txt")).splitlines()
-    return tuple(normalize(line).text for line in lines)
+    return tuple(normalize(line, marks=True).text for line in lines)
 
 
 def word_test(texts: Sequence[str], learned: Sequence[str]) -> list[str]:
     """The texts and, up to twice `CHOICES`, bundled sentences that are not among them nor among those `learned`."""
-    known = {*texts, *learned}
-    more = [text for text in bundled_sentences() if text not in known]
+    known = {without_marks(text) for text in (*texts, *learned)}
+    more = [text for text in bundled_sentences() if without_marks(text) not in known]
     return [*texts, *more[: max(0, 2 * CHOICES - len(texts))]]
 
 
@@ -61,6 +61,7 @@ class Listener:
         texts: those of the waveforms, in the same order, perhaps followed by others. A waveform's text is compared with
         the `CHOICES` - 1 texts after it, the first ones following the last one. NaN without another text.
         """
+        texts = [without_marks(text) for text in texts]  # only words are compared
         distinct = list(dict.fromkeys(texts))
         rows = []
         for latents, text in zip(self._matched(self._latents(waveforms), distinct), texts, strict=False):

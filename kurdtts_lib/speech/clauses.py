@@ -1,9 +1,10 @@
 """Splits a text into the clauses that are synthesised in turn, and locates each written word in its spoken form."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kurdtts_lib.core.errors import TextError
-from kurdtts_lib.text import Normalized, Piece, encode_spoken, normalize, split
+from kurdtts_lib.text import MARKS, Normalized, Piece, encode_spoken, knows_marks, normalize, split
 from kurdtts_lib.text.encoding import Vocabulary
 from kurdtts_lib.text.splitting import CLOSING
 
@@ -23,7 +24,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Clause:
-    """The text between two punctuation marks."""
+    """The text between two punctuation marks; for a voice that knows marks a sentence."""
 
     text: str
     """As written."""
@@ -38,17 +39,35 @@ class Clause:
 def clauses_of(text: str, tokenizer: Vocabulary, normalized: bool = False) -> list[Clause]:
     """The clauses of a text. Raises TextError if any of it cannot be spoken with the tokenizer's vocabulary.
 
+    A voice that knows marks pauses by itself, so it gets whole sentences of up to `MAX_CHARACTERS`.
     normalized: `text` is the already normalised text of a prepared clip, one clause.
     """
     if normalized:
         return [Clause(text, [encode_spoken(text, tokenizer, text)], [], 0.0, True)]
-    clauses = []
-    for piece in split(text) or [Piece(text, 0.0)]:  # normalize raises if there is nothing to say
-        reading = normalize(piece.text)
+    clauses, marks = [], knows_marks(tokenizer)
+    pieces = split(text) or [Piece(text, 0.0)]  # normalize raises if there is nothing to say
+    for piece in _sentences(pieces) if marks else pieces:
+        reading = normalize(piece.text, marks=marks)
         chunks = [encode_spoken(chunk, tokenizer, piece.text) for chunk in chunks_of(reading.text)]
-        ends_sentence = piece.text.rstrip(CLOSING)[-1] not in CLAUSE_MARKS  # a heading has no mark at all
-        clauses.append(Clause(piece.text, chunks, words_of(piece.text, reading), piece.pause, ends_sentence))
+        words = words_of(piece.text, reading)
+        clauses.append(Clause(piece.text, chunks, words, piece.pause, _ends_sentence(piece)))
     return clauses
+
+
+def _ends_sentence(piece: Piece) -> bool:
+    return piece.text.rstrip(CLOSING)[-1] not in CLAUSE_MARKS  # a heading has no mark at all
+
+
+def _sentences(pieces: Iterable[Piece]) -> list[Piece]:
+    """The clauses of each sentence joined, as far as `MAX_CHARACTERS` allow."""
+    joined: list[Piece] = []
+    for piece in pieces:
+        text = f"{joined[-1].text} {piece.text}" if joined else ""
+        if joined and not _ends_sentence(joined[-1]) and len(text) <= MAX_CHARACTERS:
+            joined[-1] = Piece(text, piece.pause)
+        else:
+            joined.append(piece)
+    return joined
 
 
 def chunks_of(spoken: str) -> list[str]:
@@ -103,4 +122,5 @@ def _spoken_spans(text: str, normalized: Normalized) -> list[tuple[int, int] | N
         spoken += len(change.after)
     rest = len(text) - len(spans)
     spans += [(spoken + i, spoken + i + 1) for i in range(rest)]
-    return [None if span and normalized.text[span[0] : span[1]] == " " else span for span in spans]
+    silent = {" ", *MARKS}
+    return [None if span and normalized.text[span[0] : span[1]] in silent else span for span in spans]

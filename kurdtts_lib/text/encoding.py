@@ -6,8 +6,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from kurdtts_lib.core.errors import TextError
-from kurdtts_lib.text.language import LETTERS
-from kurdtts_lib.text.normalization import LEFT_OUT, character_name, normalize
+from kurdtts_lib.text.language import LETTERS, MARKS
+from kurdtts_lib.text.normalization import LEFT_OUT, character_name, normalize, without_marks
 
 if TYPE_CHECKING:
     import pandas
@@ -30,12 +30,12 @@ def encode(text: str, tokenizer: Vocabulary) -> list[int]:
     the letter n, which is its pad token. This equals the interspersing that MMS was trained with.
     Raises TextError if a part of the text has no reading, if the voice lacks a character, or if nothing is left to say.
     """
-    return encode_spoken(normalize(text).text, tokenizer, text)
+    return encode_spoken(normalize(text, marks=True).text, tokenizer, text)
 
 
 def encode_spoken(spoken: str, tokenizer: Vocabulary, written: str) -> list[int]:
     """`encode` for text that is already normalised. written: its source, for the error message."""
-    vocabulary = tokenizer.get_vocab()
+    spoken, vocabulary = known_part(spoken, tokenizer), tokenizer.get_vocab()
     unknown = list(dict.fromkeys(character for character in spoken if character not in vocabulary))
     if unknown:
         named = ", ".join(map(repr, unknown))
@@ -46,6 +46,16 @@ def encode_spoken(spoken: str, tokenizer: Vocabulary, written: str) -> list[int]
     ids = [BLANK] * (2 * len(spoken) + 1)
     ids[1::2] = [vocabulary[character] for character in spoken]
     return ids
+
+
+def knows_marks(tokenizer: Vocabulary) -> bool:
+    """Whether the voice has tokens for `MARKS`, from which it learns melody and pauses; published MMS voices do not."""
+    return tokenizer.get_vocab().keys() >= {*MARKS}
+
+
+def known_part(spoken: str, tokenizer: Vocabulary) -> str:
+    """A spoken form, without its marks if the voice does not know them."""
+    return spoken if knows_marks(tokenizer) else without_marks(spoken)
 
 
 def coverage(texts: Iterable[str]) -> "pandas.DataFrame":

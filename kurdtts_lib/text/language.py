@@ -35,6 +35,8 @@ def alternatives(words: Iterable[str]) -> str:
 TABLE = load_table(PATH)
 LETTERS: str = TABLE["alphabet"]
 """The 31 letters of the Hawar alphabet."""
+MARKS = "".join(dict.fromkeys(row["mark"] for row in TABLE["pauses"].values()))
+"""Those that a voice can know: they are no sounds, but they shape melody and pauses."""
 CAPITALS = LETTERS.upper()
 VOWELS: str = TABLE["vowels"]
 CONSONANTS = "".join(letter for letter in LETTERS if letter not in VOWELS)

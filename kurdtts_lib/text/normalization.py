@@ -12,6 +12,7 @@ from kurdtts_lib.text.language import (
     CAPITALS,
     FOLD,
     LETTERS,
+    MARKS,
     RULE_OF,
     TABLE,
     alternatives,
@@ -71,10 +72,11 @@ class Normalized:
         return tuple(change for change in self.changes if not UNCERTAIN.isdisjoint(change.rule.split(", ")))
 
 
-def normalize(text: str, lexicon: Mapping[str, str] | None = None) -> Normalized:
+def normalize(text: str, lexicon: Mapping[str, str] | None = None, marks: bool = False) -> Normalized:
     """The spoken form of `text`: lowercase letters of the alphabet, words separated by single spaces.
 
-    lexicon: words with their spoken forms; the user's own if None.
+    lexicon: words with their spoken forms; the user's own if None. marks: write one of `MARKS` after each word where a
+    clause ends; `without_marks` gives the same text as False.
     Normalising the result again changes nothing. The time is proportional to the length of the text.
     Raises TextError, with reason and characters, if a part of the text has no reading or nothing is left to say.
     """
@@ -84,10 +86,12 @@ def normalize(text: str, lexicon: Mapping[str, str] | None = None) -> Normalized
     plain = folded(composed)
     small = plain.lower()
     spans = _read_spans(text, composed, plain, small, lexicon)
+    if marks and spans and spans[-1].end == len(composed):  # the point of an abbreviation may end the sentence
+        spans[-1] = replace(spans[-1], after=spans[-1].after + _mark(composed[-1:], True))
     edges = [0, *(edge for span in spans for edge in (span.start, span.end)), len(composed)]
     changes = list(spans)
     for start, end in zip(edges[::2], edges[1::2], strict=True):
-        changes += _letters_and_runs(text, composed, small, start, end)
+        changes += _letters_and_runs(text, composed, small, start, end, marks)
     changes.sort(key=lambda change: (change.start, change.end))
     ends = [0, *(change.end for change in changes)]
     parts = [composed[end : change.start] + change.after for end, change in zip(ends, changes, strict=False)]
@@ -184,7 +188,15 @@ def _lexicon_pattern(words: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w)(?:{alternatives(list(words))})(?!\w)")
 
 
-def _letters_and_runs(text: str, composed: str, small: str, start: int, end: int) -> Iterator[TextChange]:
+def without_marks(spoken: str) -> str:
+    """A spoken form with `MARKS` as the one without."""
+    return spoken.translate(_UNMARKED)
+
+
+_UNMARKED = str.maketrans("", "", MARKS)
+
+
+def _letters_and_runs(text: str, composed: str, small: str, start: int, end: int, marks: bool) -> Iterator[TextChange]:
     """The changes of a part that no rule reads: of its letters, and of what stands between them."""
     for match in CHANGING_LETTERS.finditer(composed, start, end):
         named = sorted({RULE_OF[letter] for letter in match.group() if letter in RULE_OF})
@@ -194,12 +206,20 @@ def _letters_and_runs(text: str, composed: str, small: str, start: int, end: int
         a, b = match.span()
         before = a > start and small[a - 1] in LETTERS
         after_it = b < end and small[b] in LETTERS
-        kept, rule = _replacement(match.group(), before, after_it, a == 0, b == len(small), text)
+        mark = _mark(match.group(), b == len(small)) if marks and a else ""
+        kept, rule = _replacement(match.group(), mark, before, after_it, a == 0, b == len(small), text)
         if kept != composed[a:b]:
             yield TextChange(a, b, composed[a:b], kept, rule)
 
 
-def _replacement(run: str, before: bool, after: bool, first: bool, last: bool, text: str) -> tuple[str, str]:
+def _mark(run: str, last: bool) -> str:
+    """Of the marks in a run of non-letters the one with the longest pause; none where `split` does not split."""
+    found = [TABLE["pauses"][sign] for sign in run if sign in TABLE["pauses"]]
+    ends_clause = found and (last or any(map(str.isspace, run)))
+    return max(found, key=lambda row: row["seconds"])["mark"] if ends_clause else ""
+
+
+def _replacement(run: str, mark: str, before: bool, after: bool, first: bool, last: bool, text: str) -> tuple[str, str]:
     """What replaces a run of non-letters, and its rule. before, after: if a letter touches it. Raises TextError."""
     refused = [character for character in run if not _is_silent(character) and not _is_symbol(character)]
     if refused:
@@ -219,7 +239,7 @@ def _replacement(run: str, before: bool, after: bool, first: bool, last: bool, t
     rule = "spaces" if not run.strip() else "mark"
     if any(_is_symbol(character) for character in run):
         rule = LEFT_OUT
-    return head + space + tail, rule
+    return head + mark + space + tail, rule
 
 
 @cache

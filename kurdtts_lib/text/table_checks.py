@@ -52,7 +52,7 @@ FORMS: dict[str, Any] = {
     "apostrophes": {"signs": TEXT},
     "digits": {Leaf(".+", "digits"): Leaf("[0-9]+", "the same digits from 0 to 9")},
     "script": {Leaf(".'?", "one letter, perhaps with ' after it"): LETTER},
-    "pauses": {SIGN: {"seconds": PAUSE}},
+    "pauses": {SIGN: {"seconds": PAUSE, "mark": Leaf("[.,?!:]", "one of . , ? ! :")}},
     "silent": {"signs": TEXT},
     "numbers": {
         **dict.fromkeys(("joiner", "minus", "decimal"), SPOKEN),

@@ -14,7 +14,7 @@ from kurdtts_lib.core.cards import public_name, render
 from kurdtts_lib.core.errors import VoiceError
 from kurdtts_lib.core.files import atomic_folder, check_own, write_json, write_text
 from kurdtts_lib.core.settings import AudioSettings
-from kurdtts_lib.text import encode, normalize
+from kurdtts_lib.text import encode, known_part, normalize
 from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices.export import verification
 from kurdtts_lib.voices.export.graph import SherpaGraph, SpeakingGraph, plain_model, quantize, write_graph
@@ -106,6 +106,6 @@ def _write_sherpa(voice: Voice, graph: SpeakingGraph, folder: Path) -> dict[str,
     about = metadata(voice.tokenizer.language or "kmr", voice.model.config.sampling_rate)
     write_graph(SherpaGraph(graph.model), folder / MODEL, about)
     write_tokens(voice.tokenizer.get_vocab(), folder / TOKENS)
-    texts = [normalize(sentence).text for sentence in verification.SENTENCES]
+    texts = [known_part(normalize(one, marks=True).text, voice.tokenizer) for one in verification.SENTENCES]
     agreement = asdict(verification.check_sherpa(folder, graph, texts, _rows(voice, verification.SENTENCES)))
     return {"agreement": agreement, "sherpa_onnx": {"version": version("sherpa-onnx"), **agreement}}
