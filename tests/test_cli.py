@@ -138,12 +138,12 @@ def test_what_a_command_lacks_is_told_in_a_sentence(
     assert said in capsys.readouterr().err
 
 
-def test_preset_and_tensorboard_change_only_how_the_machine_computes() -> None:
+def test_a_preset_changes_only_how_the_machine_computes() -> None:
     profile = load_profile("full")
-    chosen = app._parser().parse_args(["train", "--preset", "cpu", "--tensorboard", "--steps", "7"])
+    chosen = app._parser().parse_args(["train", "--preset", "cpu", "--steps", "7"])
     settings = train.training_settings(chosen, profile)
-    assert (settings.mixed_precision, settings.gradient_checkpointing, settings.tensorboard) == ("no", False, True)
-    assert dataclasses.replace(with_preset(settings, "gpu-8gb"), steps=1500, tensorboard=False) == profile.training
+    assert (settings.mixed_precision, settings.gradient_checkpointing) == ("no", False)
+    assert dataclasses.replace(with_preset(settings, "gpu-8gb"), steps=1500) == profile.training
 
 
 @pytest.mark.parametrize("number", train.STOPPING)  # Ctrl-Break too, where there is one

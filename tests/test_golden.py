@@ -182,6 +182,7 @@ def test_an_old_home_has_its_voice_corrections_and_listening_test(old: Path) -> 
 def test_an_old_stopped_training_goes_on_with_its_old_data(old: Path) -> None:
     prepared = old / "home" / "data" / "prepared-full"
     training = json.loads((old / "home" / "runs" / "training-stopped" / "settings.json").read_text(encoding="utf-8"))
+    del training["tensorboard"]  # a setting that is gone
     weights, betas = training_settings.LossWeights(**training.pop("weights")), tuple(training.pop("betas"))
     parts = read_parts(prepared)
     trainer = Trainer(

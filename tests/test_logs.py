@@ -1,13 +1,11 @@
-"""The log: a line for everything that happened, readable wherever it was cut, and the same for TensorBoard."""
+"""The log: a line for everything that happened, readable wherever it was cut."""
 
 import json
 import math
-import sys
 
 import pytest
 
-from kurdtts_lib.core.errors import TrainingError
-from kurdtts_lib.vits.log import LOG, Event, History, StepReport, TrainingLog, Validation, cut_log, read_log
+from kurdtts_lib.vits.log import LOG, Event, History, StepReport, Validation, append_log, cut_log, read_log
 
 STEPS = [
     StepReport(1, 0, {"mel": 1.5}, 0.25, 0.01, {"generator": 3.0}, {"dc": 0.001}, loss_scale=1024.0),
@@ -21,9 +19,8 @@ EVENTS = [Event(0, "best", "Ş, ê and \u2028 stay as they are."), Event(2, "war
 @pytest.fixture
 def folder(tmp_path):
     """A log of three steps."""
-    log = TrainingLog(tmp_path, 0, tensorboard=False)
     for entry in (VALIDATIONS[0], EVENTS[0], *STEPS[:2], VALIDATIONS[1], EVENTS[1], STEPS[2]):
-        log.write(entry)
+        append_log(tmp_path, entry)
     return tmp_path
 
 
@@ -68,10 +65,3 @@ def test_a_log_that_ends_in_half_a_line_loses_that_line_only_wherever_it_was_cut
     log.write_bytes(whole[:-1])  # the whole line, without its end
     cut_log(folder, 3)
     assert log.read_bytes() == whole
-
-
-def test_without_the_package_the_error_names_the_command(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)  # as if it were not installed
-    with pytest.raises(TrainingError, match=r"pip install tensorboard"):
-        TrainingLog(tmp_path, 0, tensorboard=True)
-    assert not (tmp_path / LOG).exists()

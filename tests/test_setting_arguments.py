@@ -33,7 +33,7 @@ def test_values_have_the_types_of_their_settings_and_the_rest_stays() -> None:
     found = changed(TrainingSettings(patience=3, seed=7), given)
     assert (found.patience, found.batch_size, found.betas, found.seed) == (None, 4, (0.5, 0.9), 7)
     assert dataclasses.asdict(found.weights) == dataclasses.asdict(TrainingSettings().weights) | {"mel": 45, "kl": 2}
-    assert changed(found, parsed(TrainingSettings, "tensorboard=True")).tensorboard is True
+    assert changed(found, parsed(TrainingSettings, "gradient_checkpointing=True")).gradient_checkpointing is True
 
 
 @pytest.mark.parametrize(

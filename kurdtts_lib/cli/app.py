@@ -113,7 +113,6 @@ def _train(commands: Any) -> None:
     length.add_argument("--epochs", type=POSITIVE, help="how often to go through the data")
     length.add_argument("--steps", type=POSITIVE, help="how many steps in all")
     _add_preset(train)
-    train.add_argument("--tensorboard", action="store_true", help="also write the curves for TensorBoard")
     add_set(train, TrainingSettings, "learning_rate=1e-5, patience=none or weights.mel=45; notebook 4 shows them all")
 
 

@@ -73,7 +73,7 @@ def training_settings(options: argparse.Namespace, profile: Profile) -> Training
     """The profile's training settings, changed by the options."""
     training = with_preset(profile.training, options.preset) if options.preset else profile.training
     length = {"steps": options.steps} if options.steps else {}
-    training = changed(training, {"tensorboard": options.tensorboard} | length | dict(options.set))
+    training = changed(training, length | dict(options.set))
     if not options.epochs:
         return training
     steps_per_epoch = math.ceil(len(clips_of(profile).train) / training.batch_size)

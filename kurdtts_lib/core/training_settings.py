@@ -72,8 +72,6 @@ class TrainingSettings:
     checkpoint_every: int = 200
     keep_checkpoints: int = 2
     """How many of the newest stay, 1.0 GB each for the full voice. Two, in case the newest one is damaged."""
-    tensorboard: bool = False
-    """Also write the curves for TensorBoard, which must be installed."""
     gradient_checkpointing: bool = False
     """Recompute the decoder's activations instead of storing them: less memory, more time, the same update."""
     mixed_precision: str = "no"

@@ -1,4 +1,4 @@
-"""The log of a training: one JSON line for each step and each event, and optionally the same for TensorBoard."""
+"""The log of a training: one JSON line for each step and each event."""
 
 import dataclasses
 import json
@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.files import write_text
 from kurdtts_lib.vits.checkpoint import writing
 
@@ -69,57 +68,15 @@ class Event:
     """A sentence for the user."""
 
 
-class TrainingLog:
-    """Writes `log.jsonl` line by line and, with `tensorboard`, event files in `tensorboard/`.
-
-    Writing raises TrainingError if the disk is full.
-    """
-
-    def __init__(self, folder: Path, step: int, tensorboard: bool) -> None:
-        """step: steps done so far. Raises TrainingError if TensorBoard is requested but not installed."""
-        self._file = folder / LOG
-        self._board: Any = None
-        if tensorboard:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError as error:
-                raise TrainingError(
-                    "TensorBoard is not installed. Install it with `python -m pip install tensorboard`, or train "
-                    "without it."
-                ) from error
-            # Points that a killed training wrote after this step will be written again.
-            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
-
-    def close(self) -> None:
-        if self._board:
-            with writing(self._file):
-                self._board.close()
-
-    def write(self, entry: "StepReport | Validation | Event") -> None:
-        values = dataclasses.asdict(entry)
-        if isinstance(entry, Event):
-            values = {"event": values.pop("kind"), **values}
-        elif isinstance(entry, Validation):
-            values = {"event": "validation", **values}
-        with writing(self._file):
-            with self._file.open("a", encoding="utf-8", newline="\n") as file:
-                file.write(_line(values))
-            if self._board:
-                self._plot(entry)
-
-    def _plot(self, entry: "StepReport | Validation | Event") -> None:
-        if isinstance(entry, Event):
-            self._board.add_text(entry.kind, entry.text, entry.step)
-            return
-        if isinstance(entry, Validation):
-            means = {name: value for name, value in vars(entry).items() if isinstance(value, float)}
-            groups = {"validation": means | {"score": entry.score}}
-        else:
-            groups = {"loss": entry.terms, "gradient_norm": entry.gradient_norms, "signal": entry.signals}
-            groups["time"] = {"seconds": entry.seconds, "wait_seconds": entry.wait_seconds}
-        for group, values in groups.items():
-            for name, value in values.items():
-                self._board.add_scalar(f"{group}/{name}", value, entry.step)
+def append_log(folder: Path, entry: StepReport | Validation | Event) -> None:
+    """Add a line to the log of the training in `folder`. Raises TrainingError if the disk is full."""
+    values = dataclasses.asdict(entry)
+    if isinstance(entry, Event):
+        values = {"event": values.pop("kind"), **values}
+    elif isinstance(entry, Validation):
+        values = {"event": "validation", **values}
+    with writing(folder / LOG), (folder / LOG).open("a", encoding="utf-8", newline="\n") as file:
+        file.write(_line(values))
 
 
 def _line(entry: Mapping[str, Any]) -> str:

@@ -27,7 +27,7 @@ from kurdtts_lib.vits.voice import Voice
 from kurdtts_lib.vits.weight_norm import apply_decoder_weight_norm
 
 FREE = {
-    *("steps", "validate_every", "validation_clips", "patience", "checkpoint_every", "keep_checkpoints", "tensorboard"),
+    *("steps", "validate_every", "validation_clips", "patience", "checkpoint_every", "keep_checkpoints"),
     *("learning_rate", "discriminator_learning_rate", "lr_decay"),  # set at every step
     *("accumulation", "mixed_precision", "gradient_checkpointing"),  # the same training up to rounding
     "discriminator_warmup",  # fixed at the first step and stored in the checkpoint

@@ -29,7 +29,7 @@ from kurdtts_lib.vits.checkpoint import (
     step_of,
     writing,
 )
-from kurdtts_lib.vits.log import Event, History, StepReport, TrainingLog, Validation, cut_log, read_log
+from kurdtts_lib.vits.log import Event, History, StepReport, Validation, append_log, cut_log, read_log
 from kurdtts_lib.vits.speakers import speaker_ids
 from kurdtts_lib.vits.state import TrainingState, check_fit
 from kurdtts_lib.vits.voice import Voice, voice_with
@@ -136,7 +136,7 @@ class Trainer:
         if self._random_state is None:
             raise TrainingError("This training ended by an error. Build it anew: it goes on from its last checkpoint.")
         with ExitStack() as stack:
-            self._log = self._open_folder(stack)
+            self._open_folder(stack)
             restore_random_state(self._random_state)
             self._random_state, self._report, self._on_event = None, report, notify
             self._begin()
@@ -147,14 +147,13 @@ class Trainer:
         self._random_state = random_state()
         return self.finished
 
-    def _open_folder(self, stack: ExitStack) -> TrainingLog | None:
-        """Lock the folder and begin its log, on the main process; the others write nothing and get None.
+    def _open_folder(self, stack: ExitStack) -> None:
+        """Lock the folder and begin its log, on the main process; the others write nothing.
 
         Raises TrainingError, in all processes, if another training holds the folder or has saved later steps in it.
         """
         running = f"Another training is running in {self.folder}. Wait until it is done, or give this one a --name."
         refused: list[str] = []
-        log = None
         if self.process.is_main_process:
             try:
                 stack.enter_context(locked(self.folder, TrainingError(running)))
@@ -167,12 +166,10 @@ class Trainer:
                 with writing(self.folder):
                     write_json(self.folder / "settings.json", describe(self.settings))
                     cut_log(self.folder, self.step if self.step else -1)  # a training from step 0 begins a new log
-                log = stack.enter_context(closing(TrainingLog(self.folder, self.step, self.settings.tensorboard)))
             except TrainingError as error:
                 refused = [str(error)]
         if refused := gather_object(refused):
             raise TrainingError(refused[0])
-        return log
 
     def _steps(self, batches: Iterator[LoadedBatch], stop: threading.Event | None) -> None:
         saved_at = self.step
@@ -184,7 +181,7 @@ class Trainer:
             if self.step % self.settings.checkpoint_every == 0:
                 self.save()
                 saved_at = self.step
-            if self._report and self._log:
+            if self._report and self.process.is_main_process:
                 self._report(step_report)
         if saved_at != self.step:
             self.save()
@@ -242,12 +239,12 @@ class Trainer:
         if not self.validate or self.progress.warming_up:  # during the warm-up the voice does not change
             return
         scores: list[list[float]] = [[]]
-        if self._log:
+        if self.process.is_main_process:
             validation = self.validate(self.voice, self.step, self.folder / "demos")
             self._record(validation)
             scores = [validation.scores or [validation.mel_distance]]
         broadcast_object_list(scores)  # the other processes wait here
-        if self.progress.count_scores(scores[0]) and self._log:
+        if self.progress.count_scores(scores[0]) and self.process.is_main_process:
             score = self.progress.best_score
             save_checkpoint(self.folder / BEST, {"step": self.step, "score": score, **self.state.weights()})
             self._notify("best", f"The best voice so far: score {score:.3f} on the validation sentences.")
@@ -262,11 +259,11 @@ class Trainer:
 
     def _record(self, entry: StepReport | Validation | Event) -> None:
         self.history.add(entry)
-        if self._log:
-            self._log.write(entry)
+        if self.process.is_main_process:
+            append_log(self.folder, entry)
 
     def _notify(self, kind: str, text: str) -> None:
-        if self._log:
+        if self.process.is_main_process:
             event = Event(self.step, kind, text)
             self._record(event)
             if self._on_event:
