@@ -31,6 +31,7 @@ def test_every_setting_can_be_given_as_it_is_printed(kind: type) -> None:
 def test_values_have_the_types_of_their_settings_and_the_rest_stays() -> None:
     given = parsed(TrainingSettings, "patience=none", "batch_size=4", "betas=0.5,0.9", "weights.mel=45", "weights.kl=2")
     found = changed(TrainingSettings(patience=3, seed=7), given)
+    assert parsed(TrainingSettings, "frozen=flow,decoder") == {"frozen": ("flow", "decoder")}
     assert (found.patience, found.batch_size, found.betas, found.seed) == (None, 4, (0.5, 0.9), 7)
     assert dataclasses.asdict(found.weights) == dataclasses.asdict(TrainingSettings().weights) | {"mel": 45, "kl": 2}
     assert changed(found, parsed(TrainingSettings, "gradient_checkpointing=True")).gradient_checkpointing is True

@@ -60,7 +60,9 @@ def types_of(kind: type, prefix: str = "") -> dict[str, Any]:
 def _read(value: str, kind: Any) -> object:
     parts = typing.get_args(kind)
     if typing.get_origin(kind) is tuple:
-        return tuple(_read(one, part) for one, part in zip(value.split(","), parts, strict=True))
+        ones = value.split(",") if value else []
+        kinds = parts[:1] * len(ones) if parts[-1] is ... else parts
+        return tuple(_read(one, part) for one, part in zip(ones, kinds, strict=True))
     if types.NoneType in parts and value.lower() == "none":
         return None
     kind = parts[0] if parts else kind
@@ -69,5 +71,6 @@ def _read(value: str, kind: Any) -> object:
 
 def _title(kind: Any) -> str:
     """A type in words for messages: `float or none`, `float,float`."""
-    names = ["none" if part is types.NoneType else part.__name__ for part in typing.get_args(kind) or (kind,)]
-    return ("," if typing.get_origin(kind) is tuple else " or ").join(names)
+    names = {types.NoneType: "none", ...: "…"}
+    parts = [names.get(part) or part.__name__ for part in typing.get_args(kind) or (kind,)]
+    return ("," if typing.get_origin(kind) is tuple else " or ").join(parts)
