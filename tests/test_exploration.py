@@ -9,16 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kurdtts_lib.core.settings import CorpusSettings
-from kurdtts_lib.data.exploration import (
-    by_answer,
-    find_words,
-    hours,
-    letter_counts,
-    letter_pairs,
-    sentence_lengths,
-    votes,
-    words,
-)
+from kurdtts_lib.data.exploration import find_words, hours, letter_counts, letter_pairs, words
 from kurdtts_lib.text import LETTERS
 
 SENTENCES = ["Ez diçim malê.", "Mala me mezin e!", "Malbata wî li Diyarbakır e.", "Sê sêv û 12 hêk.", "E\u0302 baş e."]
@@ -43,14 +34,8 @@ def test_pairs_are_counted_inside_words_only() -> None:
 
 @given(st.lists(st.text(alphabet=LETTERS + LETTERS.upper() + " .,'", max_size=20), max_size=5))
 def test_a_word_has_one_pair_less_than_letters(sentences: list[str]) -> None:
-    lengths = sentence_lengths(sentences)
-    assert letter_pairs(sentences).to_numpy().sum() == lengths["letters"].sum() - lengths["words"].sum()
-
-
-def test_lengths_are_words_and_letters_of_each_sentence() -> None:
-    lengths = sentence_lengths(["Ez diçim malê.", "", "— 25 salî"])
-    assert lengths["words"].tolist() == [3, 0, 2] and lengths["letters"].tolist() == [11, 0, 6]
-    assert len(sentence_lengths([])) == 0
+    pairs = sum(len(word) - 1 for text in sentences for word in words(text))
+    assert letter_pairs(sentences).to_numpy().sum() == pairs
 
 
 @pytest.mark.parametrize(
@@ -82,12 +67,6 @@ def clips(**columns: list) -> pandas.DataFrame:
     return pandas.DataFrame(columns).assign(**{name: value for name, value in plain.items() if name not in columns})
 
 
-def test_votes_are_counted_with_three_and_more_in_one() -> None:
-    table = votes(clips(up_votes=[0, 2, 3, 9, 9], down_votes=[0, 0, 0, 1, 2]))
-    assert table.loc["nobody voted against"].to_dict() == {"0": 1, "2": 1, "3 or more": 1}
-    assert table.loc["somebody voted against"].to_dict() == {"0": 0, "2": 0, "3 or more": 2}
-
-
 def test_hours_of_all_of_the_usable_and_of_the_damaged() -> None:
     table = hours(
         clips(speaker=["a", "a", "b", "c"], seconds=[36.0, 9.0, 9.0, math.nan], down_votes=[0, 0, 1, 0]),
@@ -96,10 +75,3 @@ def test_hours_of_all_of_the_usable_and_of_the_damaged() -> None:
     assert table["clips"].to_dict() == {"all": 4, "usable": 2, "unknown length": 1}
     assert table["speakers"].to_dict() == {"all": 3, "usable": 1, "unknown length": 1}
     assert table["hours"].to_dict() == pytest.approx({"all": 0.015, "usable": 0.0125, "unknown length": 0})
-
-
-def test_speakers_and_minutes_by_what_they_said() -> None:
-    people = pandas.DataFrame({"gender": ["male", "female", "male"], "minutes": [1.0, 2.0, 3.5]})
-    table = by_answer(people, "gender")
-    assert table["speakers"].to_dict() == {"female": 1, "male": 2}
-    assert table["minutes"].to_dict() == {"female": 2.0, "male": 4.5}

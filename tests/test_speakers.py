@@ -93,7 +93,7 @@ def test_the_survey_measures_and_the_table_counts_what_is_usable(
     assert list(table.index) == [high, low]
     assert table["clips"].tolist() == [4, 3] and table["usable"].tolist() == [3, 3]
     np.testing.assert_allclose(table["minutes"], [9 / 60, 6 / 60])
-    assert table["gender"].tolist() == ["female", NOT_SAID] and table["age"].tolist() == ["20 to 29"] * 2
+    assert table["gender"].tolist() == ["female", NOT_SAID] and table["age"].tolist() == ["twenties"] * 2
     np.testing.assert_allclose(table["pitch"], [220, 110], rtol=0.01)
     assert not figures.astype(str).apply(lambda column: column.str.fullmatch("low|high")).any(axis=None)
     kept = dataclasses.replace(corpus, keep_client_ids=True)
@@ -149,7 +149,7 @@ def test_equal_minutes_are_sorted_by_name_and_the_answer_given_most_often_counts
     )
     table = speaker_table(clips, None, CorpusSettings(keep_client_ids=True))
     assert list(table.index) == ["a", "b", "c"]
-    assert table.loc["a", ["gender", "age"]].to_list() == ["male", "40 to 49"]
+    assert table.loc["a", ["gender", "age"]].to_list() == ["male", "fourties"]
 
 
 def people(*rows: tuple[str, float, float, str]) -> pandas.DataFrame:

@@ -42,12 +42,6 @@ def words(text: str) -> list[str]:
     return WORD.findall(small(text))
 
 
-def sentence_lengths(sentences: Iterable[str]) -> pandas.DataFrame:
-    """Numbers of words and letters (digits included) of each sentence, one row each in the given order."""
-    split = [words(text) for text in sentences]
-    return pandas.DataFrame({"words": map(len, split), "letters": (sum(map(len, parts)) for parts in split)}, dtype=int)
-
-
 def find_words(split: Sequence[Sequence[str]], query: str, beginnings: bool = False) -> list[int]:
     """Indices of the sentences that contain every word of `query`; all indices if it has no word.
 
@@ -62,13 +56,6 @@ def find_words(split: Sequence[Sequence[str]], query: str, beginnings: bool = Fa
     return [index for index, parts in enumerate(split) if all(holds(parts, word) for word in wanted)]
 
 
-def votes(clips: pandas.DataFrame) -> pandas.DataFrame:
-    """Counts of clips by votes for (columns; 3 or more in one) and by whether there are votes against (rows)."""
-    against = clips["down_votes"].gt(0).map({True: "somebody voted against", False: "nobody voted against"})
-    in_favour = clips["up_votes"].clip(upper=3).map({0: "0", 1: "1", 2: "2", 3: "3 or more"})
-    return clips.groupby([against.rename("votes against"), in_favour.rename("votes for")]).size().unstack(fill_value=0)
-
-
 def hours(clips: pandas.DataFrame, settings: CorpusSettings) -> pandas.DataFrame:
     """Clips, hours and speakers: of the whole corpus, of usable clips, and of clips of unknown length (damaged)."""
     usable = usable_clips(clips, settings)
@@ -80,9 +67,3 @@ def hours(clips: pandas.DataFrame, settings: CorpusSettings) -> pandas.DataFrame
             "speakers": {name: part["speaker"].nunique() for name, part in rows.items()},
         }
     )
-
-
-def by_answer(speakers: pandas.DataFrame, column: str) -> pandas.DataFrame:
-    """Speakers and usable minutes by `column`, sorted by its values: `age` or `gender` of a `speaker_table`."""
-    grouped = speakers.groupby(column)
-    return pandas.DataFrame({"speakers": grouped.size(), "minutes": grouped["minutes"].sum()})

@@ -3,7 +3,7 @@
 import base64
 import html
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -52,13 +52,6 @@ def histogram(values: Sequence[float], title: str, unit: str) -> Figure:
     return figure
 
 
-def letters(counts: Mapping[str, int]) -> Figure:
-    """One bar per letter, in the order of `counts`."""
-    figure, axes = _axes(2.6, title="Letters in the sentences", ylabel="times")
-    axes.bar(list(counts), list(counts.values()), color=BLUE)
-    return figure
-
-
 def letter_pairs(pairs: pandas.DataFrame) -> Figure:
     """Heat map of letter bigrams, white where the count is 0. pairs: (31, 31), rows are the first letter.
 
@@ -71,9 +64,7 @@ def letter_pairs(pairs: pandas.DataFrame) -> Figure:
     axes.set_yticks(range(len(pairs.index)), pairs.index)
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
-    bar = figure.colorbar(picture, label="times (white: never)")
-    bar.ax.yaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
-    bar.ax.yaxis.set_minor_formatter(NullFormatter())
+    figure.colorbar(picture, label="times (white: never)", format=StrMethodFormatter("{x:.0f}"))
     return figure
 
 
@@ -104,35 +95,6 @@ def speakers(table: pandas.DataFrame, chosen: Sequence[str] = ()) -> Figure:
     axes.xaxis.set_minor_formatter(NullFormatter())
     if len(known):
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, labelspacing=1)
-    return figure
-
-
-def groups(tables: Mapping[str, pandas.DataFrame], unit: str) -> Figure:
-    """Bar charts side by side: one panel per table, one bar per row. tables: title -> table with the column `unit`."""
-    figure, panels = plt.subplots(1, len(tables), figsize=(9, 2.6), squeeze=False, layout="constrained")
-    plt.close(figure)
-    for axes, (title, table) in zip(panels[0], tables.items(), strict=True):
-        drawn = axes.barh(literal(table.index)[::-1], table[unit].to_numpy()[::-1], color=BLUE)
-        axes.bar_label(drawn, fmt=lambda number: f"{number:.1f}".removesuffix(".0"), padding=3)
-        axes.set(title=title, xlabel=unit)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.margins(x=0.15)
-    return figure
-
-
-def loudness(surveyed: pandas.DataFrame) -> Figure:
-    """One point per clip, one row per speaker, the loudest on top; at most 20 speakers. surveyed: from `survey`."""
-    known = surveyed[surveyed["loudness"].notna()]
-    order = known.groupby("speaker")["loudness"].median().sort_values().index[-20:]
-    title = "Loudness of clips; the line is the speaker's median"
-    figure, axes = _axes(0.9 + 0.3 * len(order), title=title, xlabel="dB of full scale")
-    for row, name in enumerate(order):
-        values = known.loc[known["speaker"] == name, "loudness"]
-        axes.plot(values, [row] * len(values), marker="o", linestyle="", color=BLUE, alpha=0.5)
-        axes.plot(values.median(), row, marker="|", markersize=16, markeredgewidth=3, color="black")
-    axes.set_yticks(range(len(order)), order)
-    axes.set_ylim(-0.6, len(order) - 0.4)
-    axes.grid(axis="x", alpha=0.3)
     return figure
 
 

@@ -26,19 +26,6 @@ SURVEYED_CLIPS, SURVEY_SECONDS = 6, (1.5, 8.0)
 NOT_SAID = "not said"
 GENDERS = {"female_feminine": "female", "male_masculine": "male", "do_not_wish_to_say": NOT_SAID, "": NOT_SAID}
 """Older releases of Common Voice have `female`, newer ones `female_feminine`; other values stay as they are."""
-AGES = {
-    "teens": "under 20",
-    "twenties": "20 to 29",
-    "thirties": "30 to 39",
-    "fourties": "40 to 49",  # Common Voice's own spelling
-    "forties": "40 to 49",
-    "fifties": "50 to 59",
-    "sixties": "60 to 69",
-    "seventies": "70 to 79",
-    "eighties": "80 to 89",
-    "nineties": "90 or more",
-    "": NOT_SAID,
-}
 MEASURED = ("pitch", "pitch_spread", "loudness", "level_range_db")
 
 
@@ -118,7 +105,7 @@ def speaker_table(
     rows = clips.assign(
         usable=usable,
         minutes=clips["seconds"].where(usable, 0.0) / 60,
-        age=clips["age"].replace(AGES),
+        age=clips["age"].replace("", NOT_SAID),
         gender=clips["gender"].replace(GENDERS),
     )
     totals = {"clips": ("usable", "size"), "usable": ("usable", "sum"), "minutes": ("minutes", "sum")}
