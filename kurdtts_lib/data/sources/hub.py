@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from datasets import Audio, Dataset, Features, IterableDataset, get_dataset_split_names, load_dataset
+from datasets import Audio, Dataset, Features, IterableDataset, load_dataset
 
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.settings import CorpusSettings
@@ -23,7 +23,8 @@ REFUSED = (
     "some minutes; what was fetched already is kept. If it is given only to those who ask for it, accept its terms at "
     "https://huggingface.co/datasets/{0}, then run `hf auth login`. If the disk is full, make room, move the cache "
     "(environment variable HF_HOME), or read it over the network each time (setting `streaming`). If it has another "
-    "form than Parquet, download it with `hf download {0} --repo-type dataset --local-dir FOLDER` and give the folder."
+    "form than Parquet, or no part `train`, download it with `hf download {0} --repo-type dataset --local-dir FOLDER`, "
+    "keep the files of one part, and give the folder."
 )
 
 
@@ -39,26 +40,13 @@ def open_parquet(folder: Path, files: Iterable[Path], settings: CorpusSettings) 
 def open_hub(settings: CorpusSettings) -> Source:
     """The data set `settings.source`, from the hub's cache, or streamed with `streaming` or `max_samples`.
 
-    The split `train`, or the only split. Raises CorpusError if there are several without `train`, or with
-    instructions if the hub refuses; so does reading its clips, if the network fails later.
+    Raises CorpusError, with instructions, if the hub refuses or the data set has no split `train`; so does reading its
+    clips, if the network fails later.
     """
-    name, streaming = settings.source, settings.streaming or settings.max_samples is not None
-    where, advice, splits = f"The data set {name}", REFUSED.format(name), ["train"]
+    where, advice = f"The data set {settings.source}", REFUSED.format(settings.source)
+    streaming = settings.streaming or settings.max_samples is not None
     with _explained(where, advice):
-        try:
-            data = load_dataset(name, split="train", streaming=streaming)
-        except ValueError as error:
-            if not str(error).startswith(("Unknown split", "Bad split")):
-                raise
-            splits = get_dataset_split_names(name)
-            if len(splits) == 1:
-                data = load_dataset(name, split=splits[0], streaming=streaming)
-    if len(splits) > 1:
-        raise CorpusError(
-            f"{where} has no part `train`, but {', '.join(splits)}. To read one of them, download it with `hf download "
-            f"{name} --repo-type dataset --local-dir FOLDER`, keep only the Parquet files of that part, and give the "
-            "folder."
-        )
+        data = load_dataset(settings.source, split="train", streaming=streaming)
     return _open(data, settings, where, advice, None)
 
 
