@@ -83,7 +83,7 @@ def stream(
     speed: 2 takes half the time, pauses too, at the same pitch. noise_scale: a factor on the voice's own noise scales,
     which vary melody and rhythm; 0 is the flattest. The same seed gives the same samples on the same processor, from
     any number of threads at once. level: every clause is trimmed and brought to one loudness, and bfloat16 is used if
-    the processor supports it and the voice's error is small; False gives what the model gives, in float32, as the
+    the processor supports it; False gives what the model gives, in float32, as the
     evaluation measures it. normalized: `text` is the already normalised text of a prepared clip, one clause, and the
     user's lexicon is not applied.
     Raises TextError, before anything is synthesised, for text that the voice cannot say.

@@ -6,10 +6,8 @@ Kim et al. 2021, figure 1b. The batch size is 1, so there is no padding and no m
 """
 
 import math
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -19,12 +17,6 @@ from transformers import VitsModel
 from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.vits.mel import linear_spectrogram
 from kurdtts_lib.vits.utterance import Utterance
-
-LEAST_SNR_DB = 30.0
-"""The error then has a thousandth of the speech's power. bfloat16's 8 significant bits give about 40 dB."""
-_CHECKING = threading.Lock()
-_PRECISIONS: WeakKeyDictionary[VitsModel, torch.dtype] = WeakKeyDictionary()
-"""`best_precision` of the voices that have spoken."""
 
 
 def speak_ids(
@@ -81,27 +73,12 @@ def has_bfloat16() -> bool:
 
 
 def best_precision(model: VitsModel) -> torch.dtype:
-    """bfloat16 where it is accurate enough, which is tested once per voice on all its tokens; otherwise float32.
+    """bfloat16 where the processor has it: its 8 significant bits give an error about 40 dB below the speech.
 
-    Independent of the time it takes, which differs between runs: speech must be reproducible. Always float32 for a
-    voice that is in training or on another device than the CPU.
+    Always float32 for a voice that is in training or on another device than the CPU.
     """
-    if model.training or model.device.type != "cpu" or not has_bfloat16():
-        return torch.float32
-    with _CHECKING:
-        if model not in _PRECISIONS:
-            good = bfloat16_snr_db(model, range(model.config.vocab_size)) >= LEAST_SNR_DB
-            _PRECISIONS[model] = torch.bfloat16 if good else torch.float32
-        return _PRECISIONS[model]
-
-
-def bfloat16_snr_db(model: VitsModel, ids: Sequence[int]) -> float:
-    """Power of the speech in float32 over the power of its difference in bfloat16, in dB; the ids without noise."""
-    exact, rounded = (
-        torch.from_numpy(next(speak_ids(model, [list(ids)], noise_scale=0.0, precision=precision)).waveform).double()
-        for precision in (torch.float32, torch.bfloat16)
-    )
-    return 10 * torch.log10(exact.square().sum() / (exact - rounded).square().sum()).item()
+    rounded = not model.training and model.device.type == "cpu" and has_bfloat16()
+    return torch.bfloat16 if rounded else torch.float32
 
 
 # --- the network --------------------------------------------------------------------------------------------------
