@@ -12,7 +12,9 @@ from tiny import AUDIO, write_tone
 from transformers import VitsModel, VitsTokenizer
 
 from kurdtts_lib.core.settings import REPOSITORY, TrainingSettings
+from kurdtts_lib.data.dataset import Clip, part_of, sampled, sentence_hash
 from kurdtts_lib.evaluation.words import Listener, word_test
+from kurdtts_lib.feedback.replay import hold_out
 from kurdtts_lib.speech import speak
 from kurdtts_lib.speech.clauses import MAX_CHARACTERS, clauses_of
 from kurdtts_lib.text import MARKS, encode, knows_marks, normalize, without_marks
@@ -53,6 +55,23 @@ def test_a_text_without_its_marks_is_the_one_that_is_read_without_them(text):
         with_them = normalize(text, lexicon={}, marks=True).text
         assert without_marks(with_them) == spoken
         assert normalize(with_them, lexicon={}).text == spoken
+
+
+def test_marks_do_not_move_a_sentence_to_another_part():
+    texts = [f"hejmar {letter}{other}, erê" for letter in "bcdfgjk" for other in "aeêiîouû"]
+    parts = {part_of(text, 0.5) for text in texts}
+    assert parts == {"train", "validation", "test"}
+    for text in texts:
+        assert part_of(f"{text}?", 0.5) == part_of(without_marks(text), 0.5)
+    clips = [Clip(Path(str(number)), text) for number, text in enumerate(texts)]
+    unmarked = [dataclasses.replace(clip, text=without_marks(clip.text)) for clip in clips]
+    assert [clip.path for clip in sampled(clips, 9)] == [clip.path for clip in sampled(unmarked, 9)]
+
+
+def test_a_question_and_a_statement_of_the_same_words_are_held_out_together():
+    clips = [Clip(Path(text), text) for text in ("tu hatî?", "tu hatî.", "ez hatim.", "ez hatim!")]
+    train, held = hold_out(clips, 0.0)
+    assert sorted(map(len, (train, held))) == [2, 2] and sentence_hash(held[0].text) == sentence_hash(held[1].text)
 
 
 def test_only_words_are_compared_by_a_listener(base: Voice):
@@ -155,3 +174,18 @@ def test_a_long_sentence_is_cut_at_its_clauses(marked: Voice):
 
 def test_every_mark_has_a_token(marked: Voice):
     assert set(MARKS) == set(".,?!:") and marked.tokenizer.get_vocab().keys() >= set(MARKS)
+
+
+def test_exports_know_marks_too(make_audible_voice, tmp_path: Path):
+    from kurdtts_lib.voices.export.export import export_voice
+    from kurdtts_lib.voices.export.onnx_voice import OnnxVoice
+
+    save_voice(with_marks(make_audible_voice()), tmp_path / "voice", "")
+    sherpa = export_voice(tmp_path / "voice", tmp_path / "sherpa", "sherpa")  # compares the speech of whole sentences
+    assert sherpa.card["sherpa_onnx"]["least_snr_db"] > 60
+    tokens = (sherpa.folder / "tokens.txt").read_text("utf-8").splitlines()
+    assert (
+        "n 1" in tokens and any(line.startswith("? ") for line in tokens) and not any("pad" in line for line in tokens)
+    )
+    voice = OnnxVoice(export_voice(tmp_path / "voice", tmp_path / "onnx").folder)
+    assert len(list(voice.clauses("Erê, ez têm. Tu çawa yî?"))) == 2

@@ -13,6 +13,7 @@ import pandas
 
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.files import write_text
+from kurdtts_lib.text import without_marks
 
 KEPT = "kept"
 
@@ -44,7 +45,7 @@ class Clip:
     up_votes: Annotated[int, "listeners who found it right"] = 0
     down_votes: Annotated[int, "listeners who found it wrong"] = 0
     sentence: Annotated[str, "as it is written"] = ""
-    text: Annotated[str, "as it is said: what the voice learns"] = field(default="", kw_only=False)
+    text: Annotated[str, "as it is said, with its marks: what the voice learns"] = field(default="", kw_only=False)
     reason: Annotated[str, "`kept`, or why it was left out"] = KEPT
     detail: Annotated[str, "where, or how far"] = ""
     mended: Annotated[str, "what was mended in its text or sound"] = ""
@@ -106,8 +107,8 @@ def part_of(text: str, held_out_share: float) -> str:
 
 
 def sentence_hash(text: str) -> bytes:
-    """SHA-256 of the text: the same on every machine, and as good as random for sampling and splitting."""
-    return hashlib.sha256(text.encode("utf-8")).digest()
+    """SHA-256 of the text's words: the same on every machine, and as good as random for sampling and splitting."""
+    return hashlib.sha256(without_marks(text).encode("utf-8")).digest()
 
 
 def sampled(clips: Iterable[Clip], count: int | None) -> list[Clip]:

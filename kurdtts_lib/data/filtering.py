@@ -11,7 +11,7 @@ from kurdtts_lib.core.errors import TextError, TextReason
 from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data.dataset import KEPT, Clip, alignment_sizes, kept
 from kurdtts_lib.data.filters import SOUND, VOTES, Reason
-from kurdtts_lib.text import normalize
+from kurdtts_lib.text import normalize, without_marks
 from kurdtts_lib.text.normalization import SILENT_RULES
 
 MAX_LETTERS_PER_SECOND = 40
@@ -55,7 +55,7 @@ def filter_text(clip: Clip, settings: CorpusSettings) -> None:
 def _normalise(clip: Clip, leave_out_uncertain: bool) -> None:
     """Set the normalised text and the rules that changed it, or the reason if a clip of it cannot be used."""
     try:
-        normalized = normalize(clip.sentence)
+        normalized = normalize(clip.sentence, marks=True)
     except TextError as error:
         if error.reason is None:  # a faulty lexicon, not a fault of this sentence
             raise
@@ -119,7 +119,7 @@ def filter_repeated_sentences(clips: Iterable[Clip]) -> None:
     best: dict[tuple[str, str], Clip] = {}
     clips = sorted(kept(clips), key=lambda clip: (clip.down_votes - clip.up_votes, -clip.level_range_db, clip.number))
     for clip in clips:
-        better = best.setdefault((clip.speaker, clip.text), clip)
+        better = best.setdefault((clip.speaker, without_marks(clip.text)), clip)
         if better is not clip:
             clip.leave_out(Reason.READ_BETTER, f"clip {better.number}")
 

@@ -8,7 +8,7 @@ from kurdtts_lib.core.errors import TextError
 from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data.dataset import Clip, part_of, sampled, sentence_hash
 from kurdtts_lib.data.sources import read_corpus
-from kurdtts_lib.text import normalize
+from kurdtts_lib.text import normalize, without_marks
 
 REPLAY_CLIPS = 100
 """Ordinary recordings to replay at least, if there are that many: few corrections are repeated to keep the ratio."""
@@ -19,13 +19,16 @@ def hold_out(clips: Sequence[Clip], share: float) -> tuple[list[Clip], list[Clip
 
     Where the hash alone fills both, adding corrections never turns a training sentence into a held-out one.
     """
-    order = sorted({clip.text for clip in clips}, key=sentence_hash)
+    order = sorted({without_marks(clip.text) for clip in clips}, key=sentence_hash)
     held = {text for text in order if part_of(text, share) != "train"}
     if not held and len(order) > 1:
         held = {order[0]}
     if len(held) == len(order):
         held -= {order[-1]}
-    return [clip for clip in clips if clip.text not in held], [clip for clip in clips if clip.text in held]
+    parts: tuple[list[Clip], list[Clip]] = [], []
+    for clip in clips:
+        parts[without_marks(clip.text) in held].append(clip)
+    return parts
 
 
 def mix(corrections: Sequence[Clip], base: Sequence[Clip], base_share: float) -> list[Clip]:
@@ -52,7 +55,7 @@ def certain_sentences() -> dict[str, str]:
     found = {}
     for clip in read_corpus(CorpusSettings()):
         with suppress(TextError):  # the sample has sentences without a reading on purpose
-            normalized = normalize(clip.sentence)
+            normalized = normalize(clip.sentence, marks=True)
             if not normalized.uncertain():
                 found[normalized.text] = clip.sentence.strip()
     return found

@@ -222,4 +222,4 @@ def speakable(text: str) -> Normalized:
             f"This text has {len(text)} characters; nobody reads more than {MAX_CHARACTERS} in {LONGEST_SECONDS:g} s. "
             "Submit one sentence at a time."
         )
-    return normalize(text)
+    return normalize(text, marks=True)

@@ -27,8 +27,10 @@ from kurdtts_lib.evaluation.metrics import METRIC_DESCRIPTIONS
 from kurdtts_lib.evaluation.report import as_files
 from kurdtts_lib.evaluation.validation import validator
 from kurdtts_lib.evaluation.words import Listener
+from kurdtts_lib.text import without_marks
 from kurdtts_lib.vits.conversion import mms_code, mms_discriminator
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
+from kurdtts_lib.vits.initialisation import with_marks
 from kurdtts_lib.vits.speakers import add_speakers
 from kurdtts_lib.vits.trainer import Trainer, this_process
 from kurdtts_lib.vits.voice import Voice, load_unfolded, load_voice
@@ -79,6 +81,8 @@ def prepare_training(profile: Profile) -> Trainer:
     parts = clips_of(profile)
     check_machine(profile)
     base = voice_for(load_unfolded(profile.base_voice), speakers_of(profile.prepared_dir, parts.train))
+    if any(clip.text != without_marks(clip.text) for clip in parts.train):  # data of an older version has no marks
+        base = with_marks(base)
     if base.discriminator is None and (code := mms_code(profile.base_voice)):
         base.discriminator = _published_discriminator(code)
     teacher = load_voice(profile.base_voice)
