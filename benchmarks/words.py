@@ -1,25 +1,27 @@
 """Validate the word metrics: speech is damaged in known steps, and they must fall step by step.
 
-    python benchmarks/words.py              needs the program espeak-ng; two minutes on two cores
+    python benchmarks/words.py                        needs the program espeak-ng; some minutes
+    python benchmarks/words.py --damages room babble  only the kinds that begin so
 
 Readers are espeak-ng's, one of whom taught the listener, models/tiny-kmr. No figure here is of human speech.
 """
 
-import io
+import argparse
+import functools
 import random
-import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 
+import acoustics
 import librosa
 import numpy as np
+import pandas
 import scipy.signal
-import soundfile
+from clean_speech import read_aloud
 
-from kurdtts_lib.audio.features import trim
-from kurdtts_lib.audio.io import resample
 from kurdtts_lib.core.settings import REPOSITORY, AudioSettings
-from kurdtts_lib.evaluation.confidence import estimate
-from kurdtts_lib.evaluation.words import CONSONANTS, VOWELS, WORD_METRICS, Listener, bundled_sentences
+from kurdtts_lib.evaluation.confidence import Estimate, estimate
+from kurdtts_lib.evaluation.words import CONSONANTS, VOWELS, Listener, bundled_sentences
 from kurdtts_lib.vits.voice import load_voice
 
 AUDIO = AudioSettings()
@@ -30,14 +32,9 @@ READERS = {
     "man (m2)": ["-v", "ku+m2", "-p", "75", "-s", "170"],
     "woman (f5)": ["-v", "ku+f5", "-p", "60", "-s", "165"],
 }
+CROWD = ("m7", "Andrea", "pablo", "linda", "michel", "anika")
+"""Variants of espeak-ng's voice that speak in the babble: none of the readers."""
 Damage = Callable[[np.ndarray], np.ndarray]
-
-
-def read_aloud(text: str, reader: list[str]) -> np.ndarray:
-    spoken = subprocess.run(["espeak-ng", *reader, "--stdout", text], check=True, capture_output=True).stdout
-    waveform, rate = soundfile.read(io.BytesIO(spoken), dtype="float32")
-    waveform = trim(resample(waveform, rate, RATE))
-    return 0.6 * waveform / np.abs(waveform).max()
 
 
 def with_wrong_letters(text: str, share: float, draw: random.Random) -> str:
@@ -53,6 +50,32 @@ def noisy(snr_db: float) -> Damage:
 
     def add(waveform: np.ndarray) -> np.ndarray:
         return waveform + draw.normal(0, waveform.std() * 10 ** (-snr_db / 20), len(waveform)).astype(np.float32)
+
+    return add
+
+
+@functools.cache
+def in_a_room(seconds: float) -> Damage:
+    response = acoustics.impulse_response(seconds, RATE, np.random.default_rng(0))
+    return lambda waveform: acoustics.reverberant(waveform, response)
+
+
+@functools.cache
+def _crowd() -> list[np.ndarray]:
+    """Ten sentences by each of `CROWD`, one after the other."""
+    texts = bundled_sentences()
+    return [
+        np.concatenate([read_aloud(text, ["-v", f"ku+{variant}"], RATE) for text in texts[number::6][:10]])
+        for number, variant in enumerate(CROWD)
+    ]
+
+
+def in_a_crowd(snr_db: float, room: Damage = lambda waveform: waveform) -> Damage:
+    draw = np.random.default_rng(0)
+
+    def add(waveform: np.ndarray) -> np.ndarray:
+        babble = room(acoustics.make_noise("babble", len(waveform), RATE, draw, _crowd()))
+        return acoustics.with_noise(room(waveform), babble / acoustics.rms(babble), snr_db)
 
     return add
 
@@ -77,40 +100,53 @@ def unevenly_stretched(factor: float) -> Damage:
 
 DAMAGES: dict[str, list[tuple[str, Damage]]] = {
     "white noise, dB SNR": [(str(snr), noisy(snr)) for snr in (30, 20, 10, 5, 0)],
+    "babble of six, dB SNR": [(str(snr), in_a_crowd(snr)) for snr in (20, 10, 5, 0)],
+    "room, s": [(str(seconds), in_a_room(seconds)) for seconds in (0.3, 0.6, 1.0)],
+    "room of 0.6 s with babble, dB SNR": [(str(snr), in_a_crowd(snr, in_a_room(0.6))) for snr in (20, 10)],
     "low-pass, Hz": [(str(hertz), muffled(hertz)) for hertz in (4000, 2000, 1000, 500)],
     "uneven durations, factor": [(str(factor), unevenly_stretched(factor)) for factor in (1.25, 1.5, 2.0)],
 }
 
 
-def systems(reader: list[str], texts: Sequence[str]) -> Iterator[tuple[str, str, list[np.ndarray]]]:
-    """(kind of damage, its step, waveforms of all texts)."""
-    clean = [read_aloud(text, reader) for text in texts]
-    yield "none", "", clean
+def systems(reader: list[str], texts: Sequence[str], damages: Sequence[str]) -> Iterator[tuple[str, str, list]]:
+    """(kind of damage, its step, waveforms of all texts). damages: how the kinds begin; empty: all."""
+    clean = [read_aloud(text, reader, RATE) for text in texts]
+    wanted = tuple(damages) or ("",)
+    if "none".startswith(wanted):
+        yield "none", "", clean
     for kind, steps in DAMAGES.items():
-        for step, damage in steps:
+        for step, damage in steps if kind.startswith(wanted) else ():
             yield kind, step, [damage(waveform) for waveform in clean]
-    for share in (0.05, 0.1, 0.2, 0.4):
+    for share in (0.05, 0.1, 0.2, 0.4) if "wrong letters".startswith(wanted) else ():
         draw = random.Random(1)
-        yield (
-            "wrong letters, share",
-            str(share),
-            [read_aloud(with_wrong_letters(t, share, draw), reader) for t in texts],
-        )
-    yield "another sentence", "", clean[1:] + clean[:1]
+        wrong = [with_wrong_letters(text, share, draw) for text in texts]
+        yield "wrong letters, share", str(share), [read_aloud(text, reader, RATE) for text in wrong]
+    if "another sentence".startswith(wanted):
+        yield "another sentence", "", clean[1:] + clean[:1]
 
 
 def main() -> None:
-    listener = Listener(load_voice(REPOSITORY / "models" / "tiny-kmr"), AUDIO)
-    texts = bundled_sentences()
-    print(f"{len(texts)} sentences; mean (95 % interval)")
-    print("| reader | damage | step | " + " | ".join(WORD_METRICS) + " |\n|---|---|---|---|---|---|")
-    for name, reader in READERS.items():
-        for kind, step, waveforms in systems(reader, texts):
-            found = listener.metrics(waveforms, texts)
-            print(
-                f"| {name} | {kind} | {step} | {' | '.join(str(estimate(found[key])) for key in WORD_METRICS)} |",
-                flush=True,
-            )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--damages", nargs="*", default=[], help="kinds of damage, by how they begin; default: all")
+    arguments = parser.parse_args()
+    listener, texts = Listener(load_voice(REPOSITORY / "models" / "tiny-kmr"), AUDIO), bundled_sentences()
+    found: dict[tuple[str, str], list[pandas.DataFrame]] = {}
+    for number, reader in enumerate(READERS.values(), 1):
+        for kind, step, waveforms in systems(reader, texts, arguments.damages):
+            found.setdefault((kind, step), []).append(listener.metrics(waveforms, texts))
+        print(f"reader {number} of {len(READERS)}", file=sys.stderr, flush=True)
+    widest = max((estimate(table["words_margin"]) for row in found.values() for table in row), key=_half_width)
+    print(f"{len(texts)} sentences; half a 95 % interval of a margin is {_half_width(widest):.2f} at most\n")
+    print(f"| damage | step | margin: {' | margin: '.join(READERS)} | right first (least) | near misses (least) |")
+    print("|" + "---|" * (len(READERS) + 4))
+    for (kind, step), tables in found.items():
+        margins = [table["words_margin"].mean() for table in tables]
+        least = [min(table[name].mean() for table in tables) for name in ("words_first", "near_misses")]
+        print(f"| {kind} | {step} | {' | '.join(f'{value:.2f}' for value in margins + least)} |")
+
+
+def _half_width(found: Estimate) -> float:
+    return 0.0 if found.low is None or found.high is None else (found.high - found.low) / 2
 
 
 if __name__ == "__main__":
