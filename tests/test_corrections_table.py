@@ -94,7 +94,7 @@ def test_accept_keeps_what_stands_in_the_field_and_lets_a_voice_learn_from_it(
     button(table, 1, "Save text").click()
     kept = store.corrections()[1]
     assert kept.text == "Roj baş heval, ez 25 salî me" == text_of(table, 1).value and kept.state == "submitted"
-    assert kept.spoken == "roj baş heval ez bîst û pênc salî me" and kept.spoken in table.message.value
+    assert kept.spoken == "roj baş heval, ez bîst û pênc salî me" and kept.spoken in table.message.value
 
 
 @pytest.mark.parametrize(

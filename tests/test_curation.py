@@ -52,7 +52,7 @@ def test_an_uncertain_reading_is_shown_with_its_place_and_may_be_kept() -> None:
     kept = judged("Dr. Azad", dataclasses.replace(SETTINGS, leave_out_uncertain=False))
     assert (kept.reason, kept.text) == (KEPT, "doktor azad")
     number = judged("Ez 25 salî me.")
-    assert (number.text, number.mended) == ("ez bîst û pênc salî me", "number")
+    assert (number.text, number.mended) == ("ez bîst û pênc salî me.", "number")
 
 
 @pytest.mark.parametrize(

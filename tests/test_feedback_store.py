@@ -30,7 +30,7 @@ def test_a_submission_is_kept_with_everything_that_was_given(store: FeedbackStor
         (0.02 * syllables(2.0, rate=44_100), 44_100), TEXT, contributor="Şîlan", consent=True, voice="v1", mark="baş"
     )
     assert store.get(correction.id) == correction == store.corrections()[0]
-    assert (correction.text, correction.spoken) == (TEXT, "roj baş heval ez li vir im")
+    assert (correction.text, correction.spoken) == (TEXT, "roj baş heval, ez li vir im")
     assert (correction.state, correction.contributor, correction.voice, correction.mark) == (
         *("submitted", "Şîlan", "v1"),
         "baş",

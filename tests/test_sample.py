@@ -79,7 +79,7 @@ def test_written_wavs_are_mono_at_the_voices_rate_and_the_split_has_no_sentence_
     parts = prepared.kept.groupby("part")["text"].agg(set)
     assert len(set.union(*parts)) == sum(map(len, parts))
     assert len(parts["validation"]) >= 5 and len(parts["test"]) >= 6
-    assert all(normalize(text).text == text for text in prepared.kept["text"])
+    assert all(normalize(text, marks=True).text == text for text in prepared.kept["text"])
 
 
 def test_the_recipes_sentences_are_those_of_the_corpus() -> None:

@@ -46,7 +46,7 @@ def test_a_take_is_submitted_shown_accepted_and_withdrawn(served: Served) -> Non
     response = served.submit(voice="voice-0001-x", contributor="Şîlan")
     given = response.json()
     assert response.status_code == 201 and response.headers["location"] == f"/feedback/{given['id']}"
-    assert (given["state"], given["text"], given["spoken"]) == ("submitted", TEXT, "roj baş heval ez li vir im")
+    assert (given["state"], given["text"], given["spoken"]) == ("submitted", TEXT, "roj baş, heval. ez li vir im.")
     assert given["seconds"] == 2.5 and given["checks"] == [] and given["repeated"] is False
     store = FeedbackStore()
     kept = store.get(given["id"])
