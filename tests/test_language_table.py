@@ -10,8 +10,9 @@ from typing import Any, get_args
 import pytest
 
 from kurdtts_lib.core.errors import TextError
-from kurdtts_lib.text import normalize
+from kurdtts_lib.text import normalize, read_aloud
 from kurdtts_lib.text.language import PATH, load_table
+from kurdtts_lib.text.lexicon import Lexicon
 from kurdtts_lib.text.table_checks import FORMS, RuleName, check_table
 from tests.test_readings import SPOKEN
 
@@ -56,7 +57,7 @@ def test_a_key_that_is_deleted_or_misspelt_and_a_value_of_another_type_are_named
         ("numbers", "scales", [{"power": 6, "word": "milyon", "one": "milyon"}], "powers fall, and the last is 3"),
         ("numbers", "scales", [{"power": 3, "word": "hezar"}], "one is missing."),
         ("dates", "months", ["adara"] * 11, "a list of 12 words"),
-        ("percent", "reading", "ji sedî {nummer}", "small letters and {number}"),
+        ("percent", "%", "ji sedî {nummer}", "small letters and {number}"),
         ("fractions", "part", "ji {whole}", "{whole} and {count}"),
         ("units", "km", "Kilometer", "km = 'Kilometer' is wrong."),
         ("pauses", ".", {"seconds": -1, "mark": "."}, "[.]: seconds = -1 is wrong. Expected: a number from 0 to 10."),
@@ -80,8 +81,10 @@ def test_every_letter_has_a_name_and_a_misspelt_rule_does_not_switch_a_training_
 
 
 def test_every_name_of_a_rule_is_used_and_no_other() -> None:
-    texts = [*(row.written for row in SPOKEN), "Roj baş 🙂", "roj\u200bbaş", "e\u0302", "wort"]
-    changes = [change for text in texts for change in normalize(text, lexicon={"wort": "peyv"}).changes]
+    lexicon = Lexicon({"wort": "peyv"}, {"YE": "ye e"})
+    texts = [*(row.written for row in SPOKEN), "YE ŵ gotin[1] :)", "Roj baş 🙂", "roj\u200bbaş", "e\u0302", "wort"]
+    changes = [change for text in texts for change in normalize(text, lexicon).changes]
+    changes += read_aloud("www.rudaw.net").changes
     assert {name for change in changes for name in change.rule.split(", ")} == set(get_args(RuleName))
     # A word with letters of two kinds is uncertain if one of them is.
     (change,) = normalize("бğa", lexicon={}).uncertain()
@@ -92,7 +95,7 @@ def test_every_name_of_a_rule_is_used_and_no_other() -> None:
     ("old", "new", "message"),
     [
         ('half = "nîv"\nwords', 'hlaf = "nîv"\nwords', r"\[times\]: there is no key 'hlaf'. There are: half, words"),
-        ('alphabet = "', "alphabet = ", "cannot be read: .* line 6"),
+        ('alphabet = "', "alphabet = ", "cannot be read: .* line 9"),
     ],
 )
 def test_a_table_is_checked_when_it_is_loaded(tmp_path: Path, old: str, new: str, message: str) -> None:

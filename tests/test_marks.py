@@ -149,17 +149,17 @@ def test_a_voice_that_knows_no_marks_trains_on_a_text_with_them_as_on_one_withou
 
 
 def test_a_voice_that_knows_marks_gets_sentences_and_another_one_clauses(base: Voice, marked: Voice):
-    text = "Erê, “ez – Azad” têm. Tu çawa yî?"
+    text = "Erê ji te re dibêjim, “ez hevalê te me – Azad” têm. Tu çawa yî?"
     assert [(one.text, one.pause) for one in clauses_of(text, base.tokenizer)] == [
-        *(("Erê,", 0.15), ("“ez –", 0.15), ("Azad” têm.", 0.3), ("Tu çawa yî?", 0.0)),
+        *(("Erê ji te re dibêjim,", 0.15), ("“ez hevalê te me – Azad” têm.", 0.3), ("Tu çawa yî?", 0.0)),
     ]
     sentences = clauses_of(text, marked.tokenizer)
-    assert [(one.text, one.pause) for one in sentences] == [("Erê, “ez – Azad” têm.", 0.3), ("Tu çawa yî?", 0.0)]
+    assert [(one.text, one.pause) for one in sentences] == [(text[:-12], 0.3), ("Tu çawa yî?", 0.0)]
     assert all(one.ends_sentence for one in sentences)
     spoken = normalize(sentences[0].text, marks=True).text
-    assert [(word.text, spoken[word.start : word.end]) for word in sentences[0].words] == [
-        *(("Erê,", "erê"), ("“ez –", "ez"), ("Azad”", "azad"), ("têm.", "têm")),
-    ]
+    found = [(word.text, spoken[word.start : word.end]) for word in sentences[0].words]
+    assert found[4:6] == [("dibêjim,", "dibêjim"), ("“ez", "ez")]
+    assert found[-3:] == [("me –", "me"), ("Azad”", "azad"), ("têm.", "têm")]
     symbols = {index: symbol for symbol, index in marked.tokenizer.get_vocab().items()}
     assert "".join(symbols[index] for index in sentences[0].chunks[0][1::2]) == spoken
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kurdtts_lib.text import normalize
-from kurdtts_lib.text.lexicon import save_correction, user_lexicon
+from kurdtts_lib.text.lexicon import own_corrections, save_correction
 from kurdtts_lib.widgets.text_explorer import TextExplorer, explanation_html
 
 
@@ -95,7 +95,7 @@ def test_a_saved_correction_changes_the_spoken_form_until_it_is_removed(home: Pa
     (own,) = [words for words in rows if "xoy bûn" in words]
     assert 'lang="kmr"' in own
     rows[own].click()
-    assert len(explorer.corrections.children) == len(rows) - 1 == len(user_lexicon())
+    assert len(explorer.corrections.children) == len(rows) - 1 == len(own_corrections())
     assert sentences(explorer.view.value)[1] == before
 
 
@@ -105,7 +105,7 @@ def test_a_bad_correction_is_refused_with_its_reason_and_nothing_is_saved(writte
     shown = explorer.view.value
     correct(explorer, written, spoken)
     assert 'role="alert"' in explorer.message.value and "<b>" not in explorer.message.value
-    assert dict(user_lexicon()) == {} and explorer.corrections.children == ()
+    assert dict(own_corrections()) == {} and explorer.corrections.children == ()
     assert explorer.view.value == shown
     assert (explorer.written.value, explorer.spoken.value) == (written, spoken), "so that it can be mended"
     correct(explorer, "roj", "rojek")

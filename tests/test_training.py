@@ -14,7 +14,7 @@ import torch
 from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.core.training_settings import LossWeights
-from kurdtts_lib.text.lexicon import save_correction, user_lexicon
+from kurdtts_lib.text.lexicon import own_corrections, save_correction
 from kurdtts_lib.vits import state
 from kurdtts_lib.vits.checkpoint import load_latest
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
@@ -255,7 +255,7 @@ def test_a_training_may_go_on_in_another_precision_and_with_another_rate(start, 
 
 def test_a_correction_of_a_word_after_the_preparation_changes_neither_the_training_nor_its_resume(start, tone_clips):
     def spoken() -> tuple[list[list[int]], float | None]:
-        trainer = start(folder=f"run-{len(user_lexicon())}", steps=1, held_out=tone_clips[5:])
+        trainer = start(folder=f"run-{len(own_corrections())}", steps=1, held_out=tone_clips[5:])
         trainer.run()
         return [ids.tolist() for ids in trainer.reader.input_ids], trainer.progress.best_score
 

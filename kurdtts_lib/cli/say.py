@@ -6,9 +6,8 @@ from pathlib import Path
 
 from kurdtts_lib.core.files import read_text
 from kurdtts_lib.core.progress import pass_bar
-from kurdtts_lib.speech import save_speech
+from kurdtts_lib.speech import save_speech, warnings_of
 from kurdtts_lib.speech.synthesis import Speaker
-from kurdtts_lib.text import normalize, split
 from kurdtts_lib.voices.export.onnx_voice import CARD, OnnxVoice
 
 
@@ -19,7 +18,7 @@ def say(options: argparse.Namespace) -> None:
         seconds = save_speech(
             voice, text, options.output, options.seed, options.speed, options.variation, options.subtitles, show
         )
-    for warning in dict.fromkeys(line for piece in split(text) for line in normalize(piece.text).warnings):
+    for warning in warnings_of(text):
         print(warning, file=sys.stderr)
     print(f"{options.output}: {seconds:.1f} s")
 

@@ -12,7 +12,7 @@ from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data.dataset import KEPT, Clip, alignment_sizes, kept
 from kurdtts_lib.data.filters import SOUND, VOTES, Reason
 from kurdtts_lib.text import normalize, without_marks
-from kurdtts_lib.text.normalization import SILENT_RULES
+from kurdtts_lib.text.changes import SILENT_RULES
 
 MAX_LETTERS_PER_SECOND = 40
 """Faster than any reading: a longer text is not normalised."""

@@ -1,8 +1,10 @@
 """The HTTP endpoints."""
 
 import asyncio
+import json
 import string
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 from fastapi.responses import FileResponse, HTMLResponse, StreamingResponse
@@ -14,10 +16,13 @@ from kurdtts_lib.service import collect, schemas
 from kurdtts_lib.service.errors import Failure, ServiceError, documented
 from kurdtts_lib.service.speech import MEDIA_TYPES, current_voice
 from kurdtts_lib.service.state import Shared
+from kurdtts_lib.speech import warnings_of
 from kurdtts_lib.voices import registry
 
 router, page = APIRouter(), APIRouter()
 """All endpoints; those of the page for contributors, which is there only if asked for."""
+MOST_WARNINGS = 5
+"""In a header, whose length servers between may limit to 8 kB."""
 
 
 def _needs(content_type: str, advice: str) -> Any:
@@ -105,6 +110,14 @@ def stop(shared: Shared, id: str) -> schemas.JobBody:
     return shared.jobs.stop(id)
 
 
+def _warnings(text: str) -> dict[str, str]:
+    """The header `Speech-Warnings`, if any: a percent-encoded JSON list of what was left out or read by a guess."""
+    warnings = warnings_of(text)
+    if len(warnings) > MOST_WARNINGS:
+        warnings[MOST_WARNINGS:] = [f"{len(warnings) - MOST_WARNINGS} more"]
+    return {"Speech-Warnings": quote(json.dumps(warnings, ensure_ascii=False))} if warnings else {}
+
+
 def _spoken(*media_types: str) -> dict[str, Any]:
     """What the two endpoints that speak have in common."""
     binary = {"schema": {"type": "string", "format": "binary"}}
@@ -119,15 +132,16 @@ def speech(shared: Shared, request: schemas.SpeechRequest) -> Response:
     media_type = MEDIA_TYPES[request.response_format]
     if request.response_format == "pcm":
         chunks = shared.speaker.raw_speech(str(request.voice), request.input, request.speed)
-        return StreamingResponse(chunks, media_type=media_type)
+        return StreamingResponse(chunks, media_type=media_type, headers=_warnings(request.input))
     content = shared.speaker.speech(str(request.voice), request.input, request.response_format, request.speed)
-    return Response(content, media_type=media_type)
+    return Response(content, media_type=media_type, headers=_warnings(request.input))
 
 
 @router.post("/tts", **_spoken("audio/wav"))
 def tts(shared: Shared, request: schemas.TtsRequest) -> Response:
     """Speak a text with the current voice, as WAV."""
-    return Response(shared.speaker.speech("current", request.text, "wav", 1.0), media_type="audio/wav")
+    content = shared.speaker.speech("current", request.text, "wav", 1.0)
+    return Response(content, media_type="audio/wav", headers=_warnings(request.text))
 
 
 @router.get("/voices", responses=documented(503))

@@ -2,15 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
-from kurdtts_lib.core.errors import TextError
-from kurdtts_lib.text import MARKS, Normalized, Piece, encode_spoken, knows_marks, normalize, split
+from kurdtts_lib.core.errors import TextError, TextReason
+from kurdtts_lib.text import MARKS, Normalized, Piece, encode_spoken, knows_marks, read_aloud, split
 from kurdtts_lib.text.encoding import Vocabulary
-from kurdtts_lib.text.splitting import CLOSING
 
 MAX_CHARACTERS = 200
 """Synthesised at once: more than the 12 seconds of the longest training clips contain."""
-CLAUSE_MARKS = ",;:–—"
 
 
 @dataclass(frozen=True)
@@ -44,18 +43,37 @@ def clauses_of(text: str, tokenizer: Vocabulary, normalized: bool = False) -> li
     """
     if normalized:
         return [Clause(text, [encode_spoken(text, tokenizer, text)], [], 0.0, True)]
-    clauses, marks = [], knows_marks(tokenizer)
-    pieces = split(text) or [Piece(text, 0.0)]  # normalize raises if there is nothing to say
-    for piece in _sentences(pieces) if marks else pieces:
-        reading = normalize(piece.text, marks=marks)
-        chunks = [encode_spoken(chunk, tokenizer, piece.text) for chunk in chunks_of(reading.text)]
+    clauses = []
+    for piece, reading in _readings(text, knows_marks(tokenizer))[0]:
         words = words_of(piece.text, reading)
-        clauses.append(Clause(piece.text, chunks, words, piece.pause, _ends_sentence(piece)))
+        chunks = [encode_spoken(chunk, tokenizer, piece.text) for chunk in chunks_of(reading.text, words)]
+        clauses.append(Clause(piece.text, chunks, words, piece.pause, piece.ends_sentence))
     return clauses
 
 
-def _ends_sentence(piece: Piece) -> bool:
-    return piece.text.rstrip(CLOSING)[-1] not in CLAUSE_MARKS  # a heading has no mark at all
+def warnings_of(text: str) -> list[str]:
+    """One sentence for each part of a text that is left out, or read by a guess, when it is spoken."""
+    readings, silent = _readings(text)
+    return list(dict.fromkeys([*silent, *(line for _, reading in readings for line in reading.warnings)]))
+
+
+def _readings(text: str, marks: bool = False) -> tuple[list[tuple[Piece, Normalized]], list[str]]:
+    """The clauses with their readings, and a sentence for each one that has nothing to say.
+
+    Raises TextError if none has.
+    """
+    readings, silent = [], []
+    pieces = split(text) or [Piece(text, 0.0, True)]
+    for piece in _sentences(pieces) if marks else pieces:
+        try:
+            readings.append((piece, read_aloud(piece.text, marks=marks)))
+        except TextError as error:
+            if error.reason != TextReason.NOTHING:
+                raise
+            silent.append(error)
+    if not readings:
+        raise silent[0]
+    return readings, list(map(str, silent))
 
 
 def _sentences(pieces: Iterable[Piece]) -> list[Piece]:
@@ -63,26 +81,39 @@ def _sentences(pieces: Iterable[Piece]) -> list[Piece]:
     joined: list[Piece] = []
     for piece in pieces:
         text = f"{joined[-1].text} {piece.text}" if joined else ""
-        if joined and not _ends_sentence(joined[-1]) and len(text) <= MAX_CHARACTERS:
-            joined[-1] = Piece(text, piece.pause)
+        if joined and not joined[-1].ends_sentence and len(text) <= MAX_CHARACTERS:
+            joined[-1] = piece._replace(text=text)
         else:
             joined.append(piece)
     return joined
 
 
-def chunks_of(spoken: str) -> list[str]:
-    """Split at spaces so that no chunk is longer than `MAX_CHARACTERS`; joined with spaces they give `spoken` again."""
+def chunks_of(spoken: str, words: list[Word]) -> list[str]:
+    """Split so that no chunk is longer than `MAX_CHARACTERS`; joined with spaces they give `spoken` again.
+
+    Never inside a number or another written word, nor between two names, if they are no longer than that themselves.
+    """
+    edges = [
+        0,
+        *(after.start for one, after in pairwise(words) if not (_is_name(one) and _is_name(after))),
+        len(spoken),
+    ]
+    units = [spoken[start:end].strip() for start, end in pairwise(edges)]
     chunks: list[str] = []
-    for word in spoken.split(" "):
-        if len(word) > MAX_CHARACTERS:
+    for part in (part for unit in units for part in ([unit] if len(unit) <= MAX_CHARACTERS else unit.split(" "))):
+        if len(part) > MAX_CHARACTERS:
             raise TextError(
-                f"{word[:30] + '…'!r} is a word of {len(word)} letters. Nobody can say it; put spaces between words."
+                f"{part[:30] + '…'!r} is a word of {len(part)} letters. Nobody can say it; put spaces between words."
             )
-        if chunks and len(chunks[-1]) + 1 + len(word) <= MAX_CHARACTERS:
-            chunks[-1] += f" {word}"
+        if chunks and len(chunks[-1]) + 1 + len(part) <= MAX_CHARACTERS:
+            chunks[-1] += f" {part}"
         else:
-            chunks.append(word)
+            chunks.append(part)
     return chunks
+
+
+def _is_name(word: Word) -> bool:
+    return word.text[:1].isupper()
 
 
 def words_of(text: str, normalized: Normalized) -> list[Word]:

@@ -16,6 +16,8 @@ MAX_GAIN_DB = 12.0
 """A voice that is almost silent stays quiet: it is broken, and amplifying its noise would not help."""
 PAD_SECONDS = 0.03
 """Silence kept at a clause's edges, or a soft first phone would be cut off."""
+REFERENCE_SECONDS = 10
+"""Of a text's speech are measured for its one loudness, so that a short clause is not louder than its neighbours."""
 FADE_SECONDS = 0.004
 """At a clause's edges, to avoid clicks."""
 
@@ -82,10 +84,10 @@ def stream(
 
     speed: 2 takes half the time, pauses too, at the same pitch. noise_scale: a factor on the voice's own noise scales,
     which vary melody and rhythm; 0 is the flattest. The same seed gives the same samples on the same processor, from
-    any number of threads at once. level: every clause is trimmed and brought to one loudness, and bfloat16 is used if
-    the processor supports it; False gives what the model gives, in float32, as the
-    evaluation measures it. normalized: `text` is the already normalised text of a prepared clip, one clause, and the
-    user's lexicon is not applied.
+    any number of threads at once. level: clauses are trimmed, the text is brought to one loudness, and bfloat16 is
+    used if the processor supports it; False gives what the model gives, in float32, as
+    the evaluation measures it. normalized: `text` is the already normalised text of a prepared clip, one clause, and
+    the lexicon is not applied.
     Raises TextError, before anything is synthesised, for text that the voice cannot say.
     """
     clauses = clauses_of(text, voice.tokenizer, normalized)
@@ -97,7 +99,7 @@ def stream(
 def _spoken(
     clauses: list[Clause], synthesised: Iterator[Utterance], rate: int, speed: float, levelled: bool
 ) -> Iterator[SpokenClause]:
-    samples = 0
+    samples, reference = 0, np.empty(0, np.float32)
     for clause in clauses:
         utterances = list(itertools.islice(synthesised, len(clause.chunks)))
         waveform = np.concatenate([utterance.waveform for utterance in utterances])
@@ -105,7 +107,9 @@ def _spoken(
         if levelled:
             kept = voiced_part(frame_levels(waveform, rate), rate, SPEECH_EDGE_DB, PAD_SECONDS)
             times -= kept.start or 0
-            waveform = level(waveform[kept], rate)
+            waveform = waveform[kept]
+            reference = np.concatenate([reference, waveform])[: REFERENCE_SECONDS * rate]
+            waveform = level(waveform, rate, loudness(reference, rate))
         begins, ends = (samples + np.clip(times, 0, len(waveform))) / rate
         words = tuple((word.text, begins[word.start], ends[word.end - 1]) for word in clause.words)
         start, end = samples / rate, (samples + len(waveform)) / rate
@@ -126,9 +130,12 @@ def _character_times(utterances: list[Utterance]) -> np.ndarray:
     return np.array([begins, ends])
 
 
-def level(waveform: np.ndarray, sampling_rate: int) -> np.ndarray:
-    """Scale (samples,) to `levels.LOUDNESS_LUFS`, as far as `MAX_GAIN_DB` and the peak allow, and fade its edges."""
-    factor = gain(waveform, loudness(waveform, sampling_rate), most_db=MAX_GAIN_DB)
+def level(waveform: np.ndarray, sampling_rate: int, measured: float) -> np.ndarray:
+    """Scale (samples,) from `measured` LUFS to `levels.LOUDNESS_LUFS`, and fade its edges.
+
+    As far as `MAX_GAIN_DB` and the peak allow.
+    """
+    factor = gain(waveform, measured, most_db=MAX_GAIN_DB)
     fade = min(round(FADE_SECONDS * sampling_rate), len(waveform) // 2)
     edge = 0.5 - 0.5 * np.cos(np.pi * (np.arange(fade) + 0.5) / max(1, fade))
     envelope = np.ones(len(waveform))

@@ -6,8 +6,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from kurdtts_lib.core.errors import TextError
+from kurdtts_lib.text.changes import LEFT_OUT, character_name
 from kurdtts_lib.text.language import LETTERS, MARKS
-from kurdtts_lib.text.normalization import LEFT_OUT, character_name, normalize, without_marks
+from kurdtts_lib.text.normalization import normalize, without_marks
 
 if TYPE_CHECKING:
     import pandas

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -41,11 +42,23 @@ CAPITALS = LETTERS.upper()
 VOWELS: str = TABLE["vowels"]
 CONSONANTS = "".join(letter for letter in LETTERS if letter not in VOWELS)
 _LETTERS = _with_capitals({"İ": "I", **TABLE["letters"]})  # İ always: its lowercase form is two characters long
+_MARKED = {
+    letter: plain
+    for letter in map(chr, (*range(0xC0, 0x250), *range(0x1E00, 0x1F00)))
+    if (plain := unicodedata.normalize("NFD", letter)[0]) != letter
+    and plain.lower() in LETTERS
+    and letter.lower() not in LETTERS
+}
+"""Latin letters with a mark, without the mark."""
 _SCRIPT = _with_capitals({key: value for key, value in TABLE["script"].items() if len(key) == 1})
-RULE_OF = {**dict.fromkeys(_LETTERS, "foreign letter"), **dict.fromkeys(_SCRIPT, "Cyrillic letters")}
+RULE_OF = {
+    **dict.fromkeys(_MARKED, "foreign mark"),
+    **dict.fromkeys(_LETTERS, "foreign letter"),
+    **dict.fromkeys(_SCRIPT, "Cyrillic letters"),
+}
 """Name of the rule that replaces a letter."""
 _DIGITS = {sign: digit for row in TABLE["digits"].items() for sign, digit in zip(*row, strict=True)}
-FOLD = {**_LETTERS, **_SCRIPT, **dict.fromkeys(TABLE["apostrophes"]["signs"], "'"), **_DIGITS}
+FOLD = {**_MARKED, **_LETTERS, **_SCRIPT, **dict.fromkeys(TABLE["apostrophes"]["signs"], "'"), **_DIGITS}
 """Single characters to single characters, so that positions in the text stay valid."""
 _TRANSLATION = str.maketrans(FOLD)
 

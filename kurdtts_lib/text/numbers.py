@@ -2,19 +2,26 @@
 
 import re
 
-from kurdtts_lib.text.language import TABLE, VOWELS
+from kurdtts_lib.text.language import TABLE, VOWELS, alternatives, lower
 from kurdtts_lib.text.table_checks import RuleName
 
 LARGEST = 10**12
 """Larger numbers are card numbers and the like, and are read digit by digit."""
 WORDS = TABLE["numbers"]
-THOUSANDS, DECIMAL = re.escape(WORDS["thousands_sign"]), re.escape(WORDS["decimal_sign"])
-NUMBER = (
-    rf"(?<![0-9])(?<![0-9][.,])(?:[0-9]{{1,3}}(?:[{THOUSANDS} \u00a0\u2009\u202f][0-9]{{3}})+(?:{DECIMAL}[0-9]+)?"
-    r"|[0-9]+(?:[,.][0-9]+)?)(?![.,]?[0-9])"
+_MARKS = re.escape(WORDS["thousands_sign"]), re.escape(WORDS["decimal_sign"])
+_GROUPS = [
+    rf"[1-9][0-9]{{0,2}}(?:[{mark} \u00a0\u2009\u202f][0-9]{{3}})+(?:{other}[0-9]+)?"
+    for mark, other in (_MARKS, _MARKS[::-1])
+]
+NUMBER = rf"(?<![0-9])(?<![0-9][.,])(?:{'|'.join(_GROUPS)}|[0-9]+(?:[,.][0-9]+)?)(?![.,]?[0-9])"
+"""A number, grouped by points, commas or spaces or not, with or without decimals; not a part of one like 1.2.3."""
+GROUPED = re.compile(
+    "|".join(rf"([1-9][0-9]{{0,2}}(?:{mark}[0-9]{{3}})+)((?:{other}[0-9]+)?)" for mark, other in (_MARKS, _MARKS[::-1]))
 )
-"""A number, grouped or not, with or without decimals; not a part of one like 1.2.3."""
-GROUPED = re.compile(rf"([0-9]{{1,3}}(?:{THOUSANDS}[0-9]{{3}})+)((?:{DECIMAL}[0-9]+)?)")
+_SCALE = rf"(?: (?:{alternatives([row['word'] for row in WORDS['scales']])})(?!\w))"
+RANGE = rf"{NUMBER}(?:[-–—]| [-–—] ){NUMBER}(?![-–—])"
+QUANTITY = rf"(?:{RANGE}|{NUMBER}){_SCALE}*(?:(?<=[a-z]) {WORDS['joiner'].strip()} {NUMBER}{_SCALE}+)?"
+"""A number or a range, perhaps with words like `hezar` after it."""
 
 
 def spell(number: int) -> str:
@@ -44,22 +51,29 @@ def add_suffix(words: str, suffix: str | None) -> str:
     if not suffix:
         return words
     table = TABLE["suffixes"]
-    suffix = suffix.removeprefix(table["glide"])
+    suffix = lower(suffix).removeprefix(table["glide"])
     if words[-1] in VOWELS and suffix[0] in VOWELS:
         return words[:-1] + table["shortened"].get(words[-1], words[-1]) + table["glide"] + suffix
     return words + suffix
+
+
+def quantity(written: str) -> str:
+    """What `QUANTITY` matched, in words."""
+    words = re.sub(NUMBER, lambda number: read(number.group())[0], written)
+    return " ".join(re.sub("[-–—]", " ", words).split())
 
 
 def read(written: str) -> tuple[str, RuleName]:
     """A number that `NUMBER` matched, in words, and the rule by which it was read."""
     compact = re.sub(r"\s", "", written)
     if grouped := GROUPED.fullmatch(compact):
-        compact = grouped[1].replace(WORDS["thousands_sign"], "") + grouped[2]
+        whole, rest = (grouped[1], grouped[2]) if grouped[1] else (grouped[3], grouped[4])
+        compact = re.sub("[.,]", "", whole) + rest
     whole, sign, fraction = re.match(r"([0-9]+)([,.]?)([0-9]*)", compact).groups()  # type: ignore[union-attr]
     # The length first: int() refuses strings of some thousand digits.
     one_by_one = len(whole) > 13 or int(whole) > LARGEST or (len(whole) > 1 and whole[0] == "0")
     words = digits(whole) if one_by_one else spell(int(whole))
-    if not sign:
+    if not sign or fraction == "00":
         return words, "digit by digit" if one_by_one else "number"
     rest = fraction.lstrip("0")
     zeros = digits(fraction[: len(fraction) - len(rest)])

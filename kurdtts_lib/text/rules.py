@@ -1,12 +1,12 @@
-"""Reading rules. Each is a few lines and the patterns that it reads; the words are in the reading table."""
+"""Reading rules of numbers and signs; `short_forms` has those of words. The words are in the reading table."""
 
 import datetime
 import re
 from collections.abc import Callable
 
 from kurdtts_lib.core.errors import TextError, TextReason
-from kurdtts_lib.text.language import CAPITALS, CONSONANTS, LETTERS, TABLE, VOWELS, alternatives, lower
-from kurdtts_lib.text.numbers import NUMBER, add_suffix, digits, read, spell
+from kurdtts_lib.text.language import CAPITALS, LETTERS, TABLE, alternatives, lower
+from kurdtts_lib.text.numbers import NUMBER, QUANTITY, RANGE, add_suffix, digits, quantity, read, spell
 from kurdtts_lib.text.table_checks import RuleName
 
 Reading = tuple[str, RuleName]
@@ -14,61 +14,83 @@ Reading = tuple[str, RuleName]
 Reader = Callable[[re.Match[str]], Reading | None]
 """None leaves the match to the rules after it."""
 
+
+class Doubt(TextError):
+    """A text with no certain reading. `instead`: what reading aloud says; empty leaves it to the rules after it."""
+
+    def __init__(self, message: str, reason: TextReason, characters: str = "", instead: str = "") -> None:
+        super().__init__(message, reason, characters)
+        self.instead = instead
+
+
 FRACTIONS = {"½": "1/2", "¼": "1/4", "¾": "3/4", "⅓": "1/3", "⅔": "2/3"}
-MINUS = r"(?P<minus>(?<![\w.,)\]-])[-−])?"
-"""A minus sign or hyphen before a number that does not follow a word or a number."""
+MINUS = r"(?P<minus>(?<![\w.,)\]-])(?:[-−]|–(?=[0-9.,]{1,6}[ \u00a0]?°)))?"
+"""A minus sign or hyphen before a number that does not follow a word or a number; a dash before degrees."""
 SIGNED_NUMBER = rf"{MINUS}(?P<number>{NUMBER})"
-_ENDING = rf"(?:{TABLE['suffixes']['glide']})?(?:{alternatives(TABLE['suffixes']['endings'])})"
-SUFFIX = rf"(?:(?:['-]?(?P<suffix>{_ENDING}))(?!\w))?"
-ORDINAL = rf"(?<![\w.,])(?P<number>[0-9]{{1,4}})\.(?=\s[{LETTERS}])"
-"""`5.` in the middle of a sentence: a lowercase letter follows."""
-INITIALS = rf"(?<!\w)(?<!\w[.'])(?:(?:[{CAPITALS}]\.){{2,}}|[{CAPITALS}]\.(?=\s*\w))"
-"""An initial before more text (`A.`), or several (`T.D.`)."""
-VOWELLESS = re.compile(rf"(?<![\w'])[{CONSONANTS}]{{2,}}(?![\w'])")
-"""A word of two consonants or more, which cannot be pronounced."""
-RULES: list[tuple[re.Pattern[str], Reader, bool]] = []
-"""Where a rule applies, how it reads a match, and whether it needs a digit. The more specific ones first."""
+SIGNED_QUANTITY = rf"{MINUS}(?P<number>{QUANTITY})"
+ENDING = rf"(?:{TABLE['suffixes']['glide']})?(?:{alternatives(TABLE['suffixes']['endings'])})"
+SUFFIX = rf"(?:(?:['-]?(?P<suffix>{ENDING}|(?!A\b)(?i:{ENDING})))(?!\w))?"
+"""In capitals, too; but 12A is no ending."""
+NEEDS = {
+    "digit": f"[0-9{''.join(FRACTIONS)}]",
+    "sign": r"[^\w\s.,!?'-]|[^\x00-\u036f]",
+    "capital": f"[{CAPITALS}]{{2}}|[{CAPITALS}](?![{LETTERS}])",
+}
+"""Without a match of this a rule is not tried."""
+RULES: list[tuple[re.Pattern[str], Reader, str]] = []
+"""Where a rule applies, how it reads a match, and its key in `NEEDS`, if any. The more specific ones first."""
 
 
-def _reads(*patterns: str, needs_digit: bool = True) -> Callable[[Reader], Reader]:
-    """Make a function the rule that reads each match of `patterns`."""
+def reads(*patterns: str, needs: str = "digit") -> Callable[[Reader], Reader]:
+    """Make a function the rule that reads each match of `patterns`. Raises `Doubt` if there is no certain reading."""
 
     def append(reader: Reader) -> Reader:
-        RULES.extend((re.compile(pattern), reader, needs_digit) for pattern in patterns)
+        RULES.extend((re.compile(pattern), reader, needs) for pattern in patterns)
         return reader
 
     return append
 
 
-def _after(words: list[str]) -> str:
+def before(match: re.Match[str], length: int = 40) -> str:
+    """The text before a match, at most `length` characters of it."""
+    return match.string[max(0, match.start() - length) : match.start()]
+
+
+def after(words: list[str]) -> str:
     """A look-behind for one of `words`, in lowercase or capitalised: the word itself is not part of the match."""
     # Python's look-behind needs a fixed length, so each word has one of its own.
     written = dict.fromkeys(form for word in words for form in (word, word[0].upper() + word[1:]))
     return "|".join(["(?:(?!)", *(rf"(?<=(?<!\w){re.escape(word)} )" for word in written)]) + ")"
 
 
-@_reads(
-    rf"(?<![\d.,])(?P<day>\d{{1,2}})(?P<sign>[./-])(?P<month>\d{{1,2}})(?P=sign)(?P<year>\d{{4}})(?![\d]){SUFFIX}",
-    rf"(?<!\d)(?P<year>\d{{4}})-(?P<month>\d\d)-(?P<day>\d\d)(?!\d){SUFFIX}",
+DATE = (
+    r"(?<![\d.,])(?:(?P<first>\d{1,2})\.? ?[-–] ?)?(?P<day>\d{1,2})(?P<sign> ?/ ?|\. ?|-)(?P<month>\d{1,2})(?P=sign)"
+    r"(?P<year>\d{4}|(?<=/)\d\d|(?<=\d\d\.\d\d\.)\d\d)(?![\d])"
 )
+
+
+@reads(DATE + SUFFIX, rf"(?<!\d)(?P<year>\d{{4}})-(?P<month>\d\d)-(?P<day>\d\d)(?!\d){SUFFIX}")
 def _date(match: re.Match[str]) -> Reading:
-    day, month, year = int(match["day"]), int(match["month"]), int(match["year"])
+    table, found = TABLE["dates"], match.groupdict()
+    day, month, year = int(found["day"]), int(found["month"]), int(found["year"])
+    if len(found["year"]) == 2:
+        year += 2000 if year < table["pivot"] else 1900
     try:
         datetime.date(year, month, day)
     except ValueError as error:
         message = f"There is no reading for {match.group()!r}: no such day ({error}). Correct it, or use words."
-        raise TextError(message, TextReason.DATE, match.group()) from error
-    table = TABLE["dates"]
+        raise Doubt(message, TextReason.DATE, match.group()) from error
+    days = " ".join(spell(int(one)) for one in (found.get("first"), day) if one is not None)
     spoken_year = add_suffix(spell(year), match["suffix"] or table["year"])
-    return f"{add_suffix(spell(day), table['day'])} {table['months'][month - 1]} {spoken_year}", "date"
+    return f"{add_suffix(days, table['day'])} {table['months'][month - 1]} {spoken_year}", "date"
 
 
 HOUR, MINUTE = r"(?P<hour>[01]?\d|2[0-4])", rf"(?P<minute>[0-5]\d)(?![\d:]){SUFFIX}"
 
 
-@_reads(
+@reads(
     rf"(?<![\d:]){HOUR}:{MINUTE}",
-    rf"{_after(TABLE['times']['words'])}{HOUR}\.{MINUTE}",  # 9.30 is a number, but saet 9.30 is a time
+    rf"{after(TABLE['times']['words'])}{HOUR}\.{MINUTE}",  # 9.30 is a number, but saet 9.30 is a time
 )
 def _time(match: re.Match[str]) -> Reading:
     words, minute = spell(int(match["hour"])), int(match["minute"])
@@ -77,7 +99,7 @@ def _time(match: re.Match[str]) -> Reading:
     return add_suffix(words, match["suffix"]), "time"
 
 
-@_reads(
+@reads(
     r"(?<!\w)\+\d(?:[ ()-]{0,2}\d){6,14}(?!\d)",  # international
     r"(?<![\w.,])0\d{2,4}(?:[ -]\d{2,4}){2,4}(?![\d.,])",
 )
@@ -85,29 +107,59 @@ def _phone_number(match: re.Match[str]) -> Reading:
     return digits(match.group()), "phone number"
 
 
-def _signed(match: re.Match[str]) -> Reading:
-    """The words of a number that `SIGNED_NUMBER` matched, and its rule."""
-    words, rule = read(match["number"])
-    return (f"{TABLE['numbers']['minus']} {words}", "negative number") if match["minus"] else (words, rule)
+def _signed(match: re.Match[str]) -> str:
+    """The words of a quantity, with its sign."""
+    words = quantity(match["number"])
+    return f"{TABLE['numbers']['minus']} {words}" if match["minus"] else words
 
 
-PERCENT = f"[{re.escape(TABLE['percent']['signs'])}]"
+PERCENT = f"(?P<sign>{alternatives(TABLE['percent'])})"
 
 
-@_reads(rf"{MINUS}{PERCENT}[ \u00a0]?(?P<number>{NUMBER}){SUFFIX}", rf"{SIGNED_NUMBER}[ \u00a0]?{PERCENT}{SUFFIX}")
+@reads(rf"{MINUS}{PERCENT}[ \u00a0]?(?P<number>{QUANTITY}){SUFFIX}", rf"{SIGNED_QUANTITY}[ \u00a0]?{PERCENT}{SUFFIX}")
 def _percent(match: re.Match[str]) -> Reading:
-    return add_suffix(TABLE["percent"]["reading"].format(number=_signed(match)[0]), match["suffix"]), "percent"
+    words = TABLE["percent"][match["sign"]].format(number=_signed(match)).split(" ")
+    said = lower(before(match, 12)).split()[-2:]  # ji %71, ji sedî %71: not twice
+    repeated = next((count for count in (2, 1) if said[-count:] == words[:count]), 0)
+    return add_suffix(" ".join(words[repeated:]), match["suffix"]), "percent"
 
 
-MEASURES = {**TABLE["units"], **TABLE["currency"]}
+UNITS = {
+    **{
+        form: word
+        for unit, word in TABLE["units"].items()
+        if len(unit) > 1
+        for form in (unit.upper(), unit.capitalize())
+    },
+    **TABLE["units"],
+}
+"""With their forms in capitals: CM, Cm."""
+UNIT = rf"(?:{alternatives(UNITS)})(?:[{''.join(TABLE['unit_powers'])}](?!\d))?"
+
+
+def measure(sign: str) -> str:
+    """A currency, or a unit with its power and the unit after its `/`, in words."""
+    if sign in TABLE["currency"]:
+        return TABLE["currency"][sign]
+    unit, _, per = sign.partition("/")
+    words = UNITS[unit] if unit in UNITS else f"{UNITS[unit[:-1]]} {TABLE['unit_powers'][unit[-1]]}"
+    return f"{words} {per_unit(per)}" if per else words
+
+
+def per_unit(sign: str) -> str:
+    """The words for `/` and a unit after it."""
+    table = TABLE["compounds"]
+    return table["per"].format(unit=add_suffix(measure(sign), table["suffix"]))
+
+
+CURRENCY = alternatives(TABLE["currency"])
 ONES = "".join(FRACTIONS)
 
 
-@_reads(
+@reads(
     rf"{MINUS}(?<![\d/.,])(?:(?P<whole>\d{{1,3}})(?: (?=\d+/)| ?(?=[{ONES}])))?"
     rf"(?:(?P<part>\d{{1,3}}/\d{{1,3}})|(?P<one>[{ONES}]))(?![\d/])"
-    rf"(?:[ \u00a0]?(?P<sign>{alternatives(MEASURES)})(?!\w))?{SUFFIX}",
-    needs_digit=False,
+    rf"(?:[ \u00a0]?(?P<sign>{CURRENCY}|{UNIT})(?!\w))?{SUFFIX}"
 )
 def _fraction(match: re.Match[str]) -> Reading | None:
     written = FRACTIONS.get(match["one"] or "") or match["part"]
@@ -119,7 +171,7 @@ def _fraction(match: re.Match[str]) -> Reading | None:
     if match["minus"]:
         words = f"{TABLE['numbers']['minus']} {words}"
     if match["sign"]:
-        words = f"{words} {MEASURES[match['sign']]}"
+        words = f"{words} {measure(match['sign'])}"
     return add_suffix(words, match["suffix"]), "fraction"
 
 
@@ -134,96 +186,93 @@ def _part(count: int, whole: int) -> str | None:
     return table["part"].format(whole=add_suffix(spell(whole), table["whole_suffix"]), count=spell(count))
 
 
-CURRENCY = alternatives(TABLE["currency"])
-MONEY_FIRST = rf"{MINUS}(?<!\w)(?P<sign>{CURRENCY})[ \u00a0]?(?P<number>{NUMBER}){SUFFIX}"
+_MINUTES = r"[0-5]?\d(?:[.,]\d+)?"
+
+
+@reads(
+    rf"(?P<degree>{NUMBER})° ?(?:(?P<minute>{_MINUTES})' ?)?(?:(?P<second>{_MINUTES})(?:''|[\"”″]) ?)?"
+    rf"(?P<direction>{alternatives(TABLE['directions'])})?(?!\w)"
+)
+def _degrees(match: re.Match[str]) -> Reading | None:
+    if not (match["minute"] or match["direction"]):
+        return None  # a temperature
+    table = TABLE["degrees"]
+    parts = [f"{read(match[name])[0]} {table[name]}" for name in ("degree", "minute", "second") if match[name]]
+    direction = f" {TABLE['directions'][match['direction']]}" if match["direction"] else ""
+    return TABLE["numbers"]["joiner"].join(parts) + direction, "degrees"
 
 
 def _measured(signs: str) -> tuple[str, str]:
-    """Patterns for a number before one of `signs`: alone, or with a suffix attached (5 kmyan)."""
-    number = rf"{SIGNED_NUMBER}[ \u00a0]?(?P<sign>{signs})"
-    return rf"{number}(?![\w²³]){SUFFIX}", rf"{number}{SUFFIX}(?!\w)"
+    """Patterns for a quantity before one of `signs`: alone, or with a suffix attached (5 kmyan)."""
+    number = rf"{SIGNED_QUANTITY}[ \u00a0]?(?P<sign>{signs})"
+    return rf"{number}(?![\w²³/]){SUFFIX}", rf"{number}{SUFFIX}(?![\w/])"
 
 
-@_reads(*_measured(CURRENCY), MONEY_FIRST, *_measured(alternatives(TABLE["units"])))
+@reads(
+    *_measured(CURRENCY),
+    rf"{MINUS}(?<!\w)(?P<sign>{CURRENCY})[ \u00a0]?(?P<number>{QUANTITY}){SUFFIX}",
+    *_measured(f"{UNIT}(?:/{UNIT})?"),
+)
 def _measure(match: re.Match[str]) -> Reading:
-    words = f"{_signed(match)[0]} {MEASURES[match['sign']]}"
+    words = f"{_signed(match)} {measure(match['sign'])}"
     return add_suffix(words, match["suffix"]), "currency" if match["sign"] in TABLE["currency"] else "unit"
 
 
-@_reads(
-    rf"(?:(?P<century>{_after(TABLE['roman']['centuries'])})|{_after(TABLE['roman']['rulers'])})"
-    rf"(?P<numeral>[IVXLC]+){SUFFIX}(?!\w)",
-    needs_digit=False,
+@reads(rf"/(?P<per>{UNIT})(?!\w)|(?<!\w)(?P<unit>(?:{UNIT})(?:/{UNIT})?)(?![\w/])", needs="sign")
+def _unit_alone(match: re.Match[str]) -> Reading | None:
+    unit = match["per"] or match["unit"]
+    if unit.isalpha() and (len(unit) == 1 or not match["per"]):
+        return None  # a word, or read by its letters
+    return (per_unit(unit) if match["per"] else measure(unit)), "unit"
+
+
+@reads(rf"{alternatives(sign for sign in TABLE['currency'] if not sign.isalpha())}", needs="sign")
+def _currency_alone(match: re.Match[str]) -> Reading:
+    return TABLE["currency"][match.group()], "currency"
+
+
+RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+
+
+@reads(r"(?<![\w.,])(?P<base>\d{1,2})(?:\^(?P<plain>-?\d{1,3})|(?P<raised>⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3}))(?!\w)")
+def _power(match: re.Match[str]) -> Reading:
+    power = match["plain"] or match["raised"].translate(RAISED)
+    minus = f"{TABLE['numbers']['minus']} " if power[0] == "-" else ""
+    words = f"{spell(int(match['base']))} {TABLE['degrees']['power']} {minus}{spell(int(power.strip('-')))}"
+    return words, "power"
+
+
+@reads(
+    rf"(?<=[0-9] )[{re.escape(''.join(TABLE['arithmetic']['minus']))}](?= [0-9.,]+ ?=)",
+    rf"(?<=[0-9])[ ]?[{re.escape(''.join(TABLE['arithmetic']['times']))}][ ]?(?=[0-9])",
 )
-def _roman(match: re.Match[str]) -> Reading | None:
-    number = roman_number(match["numeral"])
-    ending = TABLE["suffixes"]["ordinal"] if match["century"] is None else TABLE["roman"]["century_suffix"]
-    return (add_suffix(spell(number), match["suffix"] or ending), "Roman numeral") if number else None
+def _arithmetic(match: re.Match[str]) -> Reading:
+    sign = "−" if match.group() in TABLE["arithmetic"]["minus"] else "×"
+    return TABLE["symbols"][sign], "arithmetic"
 
 
-def roman_number(numeral: str) -> int | None:
-    """The value of a well-formed Roman numeral below 400, None for any other sequence of letters."""
-    if not numeral or not re.fullmatch(r"(C{0,3})(XC|XL|L?X{0,3})(IX|IV|V?I{0,3})", numeral):
-        return None
-    values = [{"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}[letter] for letter in numeral]
-    return sum(
-        -value if value < following else value for value, following in zip(values, [*values[1:], 0], strict=True)
-    )
-
-
-@_reads(rf"(?<![-–—])(?P<first>{NUMBER})[-–—](?P<second>{NUMBER})(?![-–—]){SUFFIX}")
+@reads(rf"(?<![-–—]){RANGE}{SUFFIX}")
 def _range(match: re.Match[str]) -> Reading:
-    return add_suffix(f"{read(match['first'])[0]} {read(match['second'])[0]}", match["suffix"]), "range"
+    written = match.group().removesuffix(match["suffix"] or "").rstrip("'-")
+    return add_suffix(quantity(written), match["suffix"]), "range"
 
 
-@_reads(ORDINAL)
+ORDINAL = rf"(?<![\w.,])(?P<number>[0-9]{{1,4}})\.(?=\s[{LETTERS}])"
+"""`5.` in the middle of a sentence: a lowercase letter follows, or a capital and `di`, `li` ... stand before it."""
+ORDINAL_NAME = rf"{after(TABLE['ordinals']['after'])}(?P<number>[0-9]{{1,2}})\.(?=\s[{CAPITALS}])"
+
+
+@reads(ORDINAL, ORDINAL_NAME)
 def _ordinal(match: re.Match[str]) -> Reading:
     return add_suffix(read(match["number"])[0], TABLE["suffixes"]["ordinal"]), "ordinal"
 
 
-@_reads(SIGNED_NUMBER + SUFFIX)
+@reads(SIGNED_NUMBER + SUFFIX)
 def _number(match: re.Match[str]) -> Reading:
-    words, rule = _signed(match)
-    return add_suffix(words, match["suffix"]), rule
+    rule = "negative number" if match["minus"] else read(match["number"])[1]
+    return add_suffix(_signed(match), match["suffix"]), rule
 
 
-@_reads(alternatives(TABLE["symbols"]), needs_digit=False)
+@reads(alternatives(TABLE["symbols"]), needs="sign")
 def _symbol(match: re.Match[str]) -> Reading:
     return TABLE["symbols"][match.group()], "symbol"
-
-
-ABBREVIATIONS = TABLE["abbreviations"] | TABLE["titles"]
-
-
-@_reads(
-    rf"(?<!\w)(?:{alternatives(TABLE['abbreviations'])})",
-    rf"(?<!\w)(?:{alternatives(TABLE['titles'])})(?=\s?[{CAPITALS}])",
-    needs_digit=False,
-)
-def _abbreviation(match: re.Match[str]) -> Reading:
-    return ABBREVIATIONS[match.group()], "abbreviation"
-
-
-def _by_letters(word: str) -> str:
-    return " ".join(TABLE["names"][letter] for letter in lower(word) if letter in TABLE["names"])
-
-
-@_reads(INITIALS, needs_digit=False)
-def _initial(match: re.Match[str]) -> Reading:
-    return _by_letters(match.group()), "initial"
-
-
-@_reads(rf"(?<![\w'])(?P<word>[{CAPITALS}]{{2,}}){SUFFIX}(?!\w)", needs_digit=False)
-def _acronym(match: re.Match[str]) -> Reading | None:
-    word = match["word"]
-    if word in TABLE["acronyms"]["spelled"] or not set(VOWELS.upper()) & set(word):
-        return add_suffix(_by_letters(word), match["suffix"]), "acronym"
-    if match.string.isupper():
-        return None  # a headline in capitals: ordinary words
-    return lower(match.group()), "acronym"
-
-
-@_reads(VOWELLESS.pattern, needs_digit=False)
-@_reads(rf"(?<!\w)[{CAPITALS}]{{1,3}}(?=-?[0-9])|(?<=[0-9])[{CAPITALS}]{{1,2}}(?!\w)")  # B12, 5G; first of the two
-def _letters(match: re.Match[str]) -> Reading:
-    return _by_letters(match.group()), "acronym"

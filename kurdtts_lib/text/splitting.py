@@ -3,16 +3,27 @@
 import re
 from typing import NamedTuple
 
-from kurdtts_lib.text.language import TABLE, alternatives
-from kurdtts_lib.text.rules import ABBREVIATIONS, INITIALS, ORDINAL
+from kurdtts_lib.text.language import LETTERS, TABLE, alternatives
+from kurdtts_lib.text.numbers import RANGE
+from kurdtts_lib.text.rules import DATE, ORDINAL, ORDINAL_NAME
+from kurdtts_lib.text.short_forms import ABBREVIATION, ERA, INITIALS, NUMBER_ABBREVIATION, TITLE, short_form
 
 CLOSING = "\"”»’')]}"
 PAUSES = {mark: row["seconds"] for mark, row in TABLE["pauses"].items()}
-BREAKS = re.compile(
-    rf"(?P<short>(?<!\w)(?:{alternatives(ABBREVIATIONS)})|{INITIALS}|{ORDINAL})"
-    rf"|(?P<marks>(?:{alternatives(PAUSES)})+)[{re.escape(CLOSING)}]*(?=\s|\Z)|\s*\n\s*\n\s*"
+CLAUSE_MARKS = ",;:–—-()"
+SHORT = 15
+"""Characters of a clause that is spoken together with the next one of its sentence: `Na, ez neçûm`."""
+_WHOLE = "|".join(
+    [ABBREVIATION, NUMBER_ABBREVIATION, TITLE, ERA, INITIALS, DATE, RANGE]
+    + [rf"(?<!\w)[IVXLC]+\.(?=\s+[{LETTERS}])", r"(?:\A|(?<=\n))[ \t]*\d{1,3}[.)](?=\s)", r"\[\d+\]"]
+    + [ordinal.replace("(?P<number>", "(?:") for ordinal in (ORDINAL, ORDINAL_NAME)]
 )
-"""Short forms, whose marks end a clause only if `_ends_sentence`; marks; empty lines."""
+"""Numbers, short forms and list numbers, in which no mark splits."""
+BREAKS = re.compile(
+    rf"(?P<whole>{_WHOLE})|(?P<marks>(?:{alternatives(PAUSES)})+|(?<=\s)-)[{re.escape(CLOSING)}]*(?=\s|\Z)"
+    rf"|(?P<bracket>(?<=\s)(?=\())|(?P<line>\s*\n\s*\n\s*|[ \t]*\n(?=\s*[^{LETTERS}\s]))"
+)
+"""Line breaks before a small letter are those of a narrow page."""
 
 
 class Piece(NamedTuple):
@@ -21,36 +32,56 @@ class Piece(NamedTuple):
     text: str
     pause: float
     """Seconds of silence after it; 0 after the last one."""
+    ends_sentence: bool
 
 
 def split(text: str) -> list[Piece]:
     """The clauses of `text` in order. Marks that are part of a number, an abbreviation or an initial do not split it.
 
-    An empty line also ends a sentence. Joined with single spaces, the pieces contain every word of the text.
+    Lines, brackets and dashes split it, too. Joined with single spaces, the pieces contain every word of the text.
     """
     pieces: list[Piece] = []
     start = 0
     for match in BREAKS.finditer(text):
-        if match["short"] and not _ends_sentence(match):
+        if match["whole"] and not _ends_sentence(match):
             continue
-        marks = match["marks"] or match["short"] or PAUSES
-        _add(pieces, text[start : match.end()], max(PAUSES.get(mark, 0.0) for mark in marks))
+        marks = match["marks"] or ("(" if match["bracket"] is not None else match["whole"] or PAUSES)
+        pause = max(PAUSES.get("–" if mark == "-" else mark, 0.0) for mark in marks)
+        _add(pieces, text[start : match.end()], pause, any(mark not in CLAUSE_MARKS for mark in marks))
         start = match.end()
-    _add(pieces, text[start:], 0.0)
+    _add(pieces, text[start:], 0.0, True)
+    pieces = _without_short_ones(pieces)
     if pieces:
-        pieces[-1] = pieces[-1]._replace(pause=0.0)
+        pieces[-1] = Piece(pieces[-1].text, 0.0, True)
     return pieces
 
 
-def _add(pieces: list[Piece], text: str, pause: float) -> None:
+def _add(pieces: list[Piece], text: str, pause: float, ends_sentence: bool) -> None:
     """Append a piece; one without letters and digits is joined to the piece before it, with the longer pause."""
     if any(character.isalnum() for character in text):
-        pieces.append(Piece(text.strip(), pause))
+        pieces.append(Piece(text.strip(), pause, ends_sentence))
     elif pieces and text.strip():
-        pieces[-1] = Piece(f"{pieces[-1].text} {text.strip()}", max(pause, pieces[-1].pause))
+        last = pieces[-1]
+        pieces[-1] = Piece(f"{last.text} {text.strip()}", max(pause, last.pause), last.ends_sentence or ends_sentence)
+
+
+def _without_short_ones(pieces: list[Piece]) -> list[Piece]:
+    """The pieces, with each short one joined to another of its sentence."""
+    joined: list[Piece] = []
+    for piece in pieces:
+        last = joined[-1] if joined else None
+        if (
+            last
+            and not last.ends_sentence
+            and (len(last.text) < SHORT or (piece.ends_sentence and len(piece.text) < SHORT))
+        ):
+            joined[-1] = piece._replace(text=f"{last.text} {piece.text}")
+        else:
+            joined.append(piece)
+    return joined
 
 
 def _ends_sentence(short: re.Match[str]) -> bool:
     """Whether the short form may end a sentence, and a new sentence begins after it."""
     following = re.compile(r"\s+(\S)").match(short.string, short.end())
-    return short.group() in TABLE["endings"]["words"] and following is not None and following[1].isupper()
+    return short_form(short.group()) in TABLE["endings"]["words"] and following is not None and following[1].isupper()

@@ -10,7 +10,8 @@ from kurdtts_lib.core.errors import TextError, TextReason
 RuleName = Literal[
     "date", "time", "phone number", "percent", "currency", "fraction", "unit", "Roman numeral", "range", "ordinal",
     "number", "negative number", "decimal number", "digit by digit", "symbol", "abbreviation", "initial", "acronym",
-    "foreign letter", "Cyrillic letters", "apostrophe", "lower case", "Unicode form", "your lexicon",
+    "foreign letter", "foreign mark", "Cyrillic letters", "apostrophe", "lower case", "Unicode form", "your lexicon",
+    "list of words", "degrees", "power", "arithmetic", "tag", "letter name", "address", "footnote mark",
     "mark", "spaces", "invisible character", "symbol left out",
 ]  # fmt: skip
 """The rules that change a text, as `TextChange.rule` names them."""
@@ -41,7 +42,9 @@ WRITTEN = Leaf(r".*\S.*", "a word or sign as it is written")
 SPOKEN = Leaf("[A '-]+", "words in the alphabet's small letters")
 ENDING = Leaf("[A]*", 'an ending in the alphabet\'s small letters, "" for none')
 POWER = Leaf(lambda value: type(value) is int and value >= 3, "a whole number from 3 up")
+YEAR = Leaf(lambda value: type(value) is int and 10 <= value <= 99, "a number from 10 to 99")
 PAUSE = Leaf(lambda value: type(value) in (int, float) and 0 <= value <= 10, "a number from 0 to 10")
+PATTERN = Leaf(_is_pattern, "a regular expression")
 ANY, NUMBER, WHOLE, COUNT = "[A '-]*", r"\{number\}", r"\{whole\}", r"\{count\}"
 
 FORMS: dict[str, Any] = {
@@ -64,7 +67,13 @@ FORMS: dict[str, Any] = {
         "thousands_sign": Leaf(".?", 'one sign, "" for none'),
     },
     "suffixes": {"endings": [SPOKEN], "glide": ENDING, "shortened": {SIGN: SIGN}, "ordinal": ENDING},
-    "dates": {"months": [SPOKEN, 12], "day": ENDING, "year": ENDING},
+    "dates": {
+        "months": [SPOKEN, 12],
+        "day": ENDING,
+        "year": ENDING,
+        "pivot": YEAR,
+    },
+    "ordinals": {"after": [SPOKEN]},
     "times": {"half": SPOKEN, "words": [WRITTEN]},
     "fractions": {
         "half": SPOKEN,
@@ -72,13 +81,19 @@ FORMS: dict[str, Any] = {
         "part": Leaf(f"{ANY}({WHOLE}{ANY}{COUNT}|{COUNT}{ANY}{WHOLE}){ANY}", "small letters, {whole} and {count}"),
         "whole_suffix": ENDING,
     },
-    "percent": {"signs": Leaf(".+", "signs"), "reading": Leaf(f"{ANY}{NUMBER}{ANY}", "small letters and {number}")},
-    **{section: {WRITTEN: SPOKEN} for section in ("currency", "units", "symbols", "abbreviations", "titles")},
-    "endings": {"words": [WRITTEN]},
+    "percent": {SIGN: Leaf(f"{ANY}{NUMBER}{ANY}", "small letters and {number}")},
+    "compounds": {"per": Leaf(rf"{ANY}\{{unit\}}{ANY}", "small letters and {unit}"), "suffix": ENDING},
+    "degrees": dict.fromkeys(("degree", "minute", "second", "power"), SPOKEN),
+    "arithmetic": {"times": [SIGN], "minus": [SIGN]},
+    "addresses": {"point": SPOKEN, "at": SPOKEN},
+    **{section: {WRITTEN: SPOKEN} for section in ("currency", "units", "unit_powers", "directions", "symbols")},
+    **{section: {SPOKEN: SPOKEN} for section in ("abbreviations", "number_abbreviations", "eras", "titles")},
+    "endings": {"words": [SPOKEN]},
     "names": {Leaf("[A]", "a letter of the alphabet"): SPOKEN},
-    "acronyms": {"spelled": [WRITTEN]},
-    "roman": {"century_suffix": ENDING, "centuries": [WRITTEN], "rulers": [WRITTEN]},
-    "refused": {Leaf("|".join(TextReason), ", ".join(TextReason)): Leaf(_is_pattern, "a regular expression")},
+    "syllables": {"starts": [SPOKEN], "ends": [SPOKEN]},
+    "roman": {"century_suffix": ENDING, **{key: [WRITTEN] for key in ("centuries", "joined", "rulers", "counted")}},
+    "left_out": {SPOKEN: PATTERN},
+    "refused": {Leaf("|".join(TextReason), ", ".join(TextReason)): PATTERN},
 }
 """The form of each key and section. A list: [form of each item], or [form, how many]. A section of rows has a `Leaf`
 for the left side of all its rows."""

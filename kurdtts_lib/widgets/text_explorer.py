@@ -10,8 +10,8 @@ import ipywidgets
 from kurdtts_lib.core.cards import render
 from kurdtts_lib.core.errors import TextError
 from kurdtts_lib.text import TextChange, normalize
-from kurdtts_lib.text.lexicon import remove_correction, save_correction, user_lexicon
-from kurdtts_lib.text.normalization import SILENT_RULES
+from kurdtts_lib.text.changes import SILENT_RULES
+from kurdtts_lib.text.lexicon import own_corrections, remove_correction, save_correction
 from kurdtts_lib.widgets.markup import WRAPPED, Shown, box_html, done_html, kurmanji, make_button, replace_rows
 
 WORD = re.compile(r"(?:[^\W_]|[\u0300-\u036f])+")
@@ -67,7 +67,7 @@ class TextExplorer(Shown):
     def _list(self) -> None:
         """Show the saved corrections, each with a button to remove it."""
         try:
-            saved = user_lexicon()
+            saved = own_corrections()
         except TextError as error:  # the file was edited by hand
             self.message.value, saved = box_html(str(error)), {}
         replace_rows(self.corrections, [self._row(written, spoken) for written, spoken in saved.items()])

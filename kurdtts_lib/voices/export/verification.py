@@ -29,7 +29,7 @@ SENTENCES = (
 CALIBRATION = (
     "Îro hewa pir xweş e.",
     "Ez ê sibê werim mala te, em ê bi hev re xwarinê çêkin.",
-    "Pisîka reş li ser dîwarê bexçe razaye.",
+    "Pisîka reş li ser dîwarê baxçe razaye.",
     "Çima tu wisa zû diçî, hêj şev dirêj e?",
     "Kurê wî xwendekar e û fizîkê dixwîne.",
     "Li gundê me havîn germ e, zivistan jî pir sar e.",
