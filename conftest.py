@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 WARN = "PYTHONWARNDEFAULTENCODING"
 LEFT_OUT = pytest.StashKey[int]()
+# Each test process and its children have their own: two that compile librosa's functions at once write one mixed cache,
+# and whoever loads it crashes.
+os.environ["NUMBA_CACHE_DIR"] = str(Path(sys.prefix) / "numba-cache" / os.environ.get("PYTEST_XDIST_WORKER", "main"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -32,7 +32,7 @@ def judged(sentence: str, settings: CorpusSettings = SETTINGS, **changes: Any) -
         ("Sala 2024an", "kept"),
         ("Saet 10:30 e", "uncertain reading"),
         ("روژ باش", "letter without a reading"),
-        ("ev # e", "sign without a reading"),
+        ("ev ∑ e", "sign without a reading"),
         ("1.2.3", "number without a reading"),
         ("45.13.2024", "date that does not exist"),
         ("Г'г", "word without a vowel"),

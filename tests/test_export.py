@@ -169,19 +169,15 @@ def test_the_folder_holds_all_that_a_reader_needs(voice_folder, tmp_path):
     assert not exported.warnings and {folder.name for folder in tmp_path.iterdir()} == {"home", "out"} - {"home"}
 
 
-def test_what_cannot_be_exported_is_an_error_that_says_why(
-    voice_folder, make_voice_folder, tmp_path, monkeypatch, capsys
-):
+def test_what_cannot_be_exported_is_an_error_that_says_why(voice_folder, tmp_path, monkeypatch, capsys):
     assert app.main(["export", "-o", str(tmp_path / "out")]) == 1
     assert "There is no fine-tuned voice yet" in capsys.readouterr().err
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("mine", encoding="utf-8")
-    several = make_voice_folder(num_speakers=3, speaker_embedding_size=4)
     for source, folder, form, error, said in (
         (voice_folder, "out", "tflite", VoiceError, "no form 'tflite'.*onnx-int8"),
         (tmp_path / "none", "out", "onnx", VoiceError, "no such folder"),
         (voice_folder, "full", "onnx", KurdTTSError, "holds other files"),
-        (several, "out", "onnx", VoiceError, "3 speakers"),
     ):
         with pytest.raises(error, match=said):
             export_voice(source, tmp_path / folder, form)
@@ -329,7 +325,7 @@ def test_twice_the_speed_takes_half_the_time_and_numbers_are_read_as_words(voice
 
 
 def test_text_or_a_speed_that_cannot_be_is_refused_before_anything_is_spoken(voice):
-    for text in ("", " ... ", "Roj baş. 日本"):
+    for text in ("", " ... ", "日本"):
         with pytest.raises(TextError):
             voice.clauses(text)
     for speed in (0.0, -1.0, float("nan")):
