@@ -82,7 +82,7 @@ def test_a_text_file_is_read_out_with_subtitles(base: Path, tmp_path: Path, caps
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["Ez 1.2.3 sêv dixwim", "-o", "a.wav"], "'1.2.3'"),
+        (["روژ", "-o", "a.wav"], "nothing to say in 'روژ'"),
         (["...", "-o", "a.wav"], "nothing to say"),
         (["Roj baş", "-o", "a.m4a"], ".wav, .flac"),
         (["--file", "gone.txt", "-o", "a.wav"], "gone.txt"),
