@@ -106,11 +106,13 @@ def test_only_mmss_own_voices_have_a_published_discriminator():
 
 def test_a_training_of_an_mms_voice_begins_with_its_discriminator(hub, monkeypatch, make_voice):
     monkeypatch.setattr(finetune, "clips_of", lambda profile: SimpleNamespace(train=[], validation=[]))
+    monkeypatch.setattr(finetune, "speakers_of", lambda folder, clips: ["azad"])
     monkeypatch.setattr(finetune, "Trainer", lambda voice, *rest: voice)
 
     def begun(name: str, **changes: None) -> VitsDiscriminator | None:
         """What the trainer is given for a base voice of this name."""
-        monkeypatch.setattr(finetune, "load_voice", lambda source: dataclasses.replace(make_voice(), **changes))
+        for load in ("load_unfolded", "load_voice"):
+            monkeypatch.setattr(finetune, load, lambda source: dataclasses.replace(make_voice(), **changes))
         return finetune.prepare_training(dataclasses.replace(load_profile("sample"), base_voice=name)).discriminator
 
     name = f"facebook/mms-tts-{KURMANJI}"

@@ -68,7 +68,7 @@ def run(command: list[str], folder: Path) -> str:
 def test_the_python_example_submits_accepts_trains_and_speaks(served: Served, tmp_path: Path) -> None:
     (tmp_path / "example.py").write_text(example("python", served), encoding="utf-8")
     printed = run([sys.executable, "-X", "utf8", "example.py"], tmp_path)
-    assert "roj baş heval" in printed and printed.strip().endswith("done Trained.")
+    assert "roj baş, heval." in printed and printed.strip().endswith("done Trained.")
     (correction,) = FeedbackStore().corrections()
     assert (correction.text, correction.contributor, correction.state) == ("Roj baş, heval.", "Azad", "accepted")
     for path in re.findall(r"`(/[a-z.]+)`", README):
