@@ -3,9 +3,11 @@
 import concurrent.futures
 import io
 import itertools
+import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import httpx
 import numpy as np
@@ -186,6 +188,17 @@ def test_the_speed_is_that_of_one_request_only(served: Served, add: Callable[...
     for speed in (0.25, 4.0):
         assert len(sound_of(ask(served, response_format="wav", speed=speed))) == len(expected(version, speed))
     np.testing.assert_allclose(sound_of(ask(served, response_format="wav")), expected(version), atol=2 / 32768)
+
+
+def test_what_is_left_out_or_guessed_is_named_in_a_header(served: Served, add: Callable[..., int]) -> None:
+    add()
+    for audio_format in ("wav", "pcm"):
+        spoken = ask(served, input="Ez 1.2.3 dibînim 🙂.", response_format=audio_format)
+        warnings = json.loads(unquote(spoken.headers["Speech-Warnings"]))
+        assert any("'1.2.3'" in line for line in warnings) and any("🙂" in line for line in warnings)
+        assert "Speech-Warnings" not in ask(served, response_format=audio_format).headers
+    many = ask(served, input=" ".join(f"1.2.{number}, 1.1.{number}. Belê." for number in range(9)))
+    assert json.loads(unquote(many.headers["Speech-Warnings"]))[-1].endswith("more")
 
 
 def test_what_cannot_be_said_is_refused(served: Served, add: Callable[..., int]) -> None:

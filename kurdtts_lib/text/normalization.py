@@ -79,10 +79,13 @@ def _refuse(error: TextError) -> None:
 def _read(text: str, lexicon: Mapping[str, str] | None, marks: bool, refuse: Refuse) -> Normalized:
     words = user_lexicon() if lexicon is None else lexicon if isinstance(lexicon, Lexicon) else Lexicon(lexicon)
     composed, origin = compose(text)
-    plain = FOOTNOTES.sub(lambda match: SILENCED * len(match.group()), folded(composed))
-    plain = SMILEYS.sub(lambda match: REMOVED * len(match.group()), plain)
+    plain = folded(composed)
+    needed = {"", *(name for name, pattern in NEEDS.items() if pattern.search(plain))}
+    if len(needed) > 1:
+        plain = FOOTNOTES.sub(lambda match: SILENCED * len(match.group()), plain)
+        plain = SMILEYS.sub(lambda match: REMOVED * len(match.group()), plain)
     small = plain.lower()
-    spans = _read_spans(text, composed, plain, words, refuse)
+    spans = _read_spans(text, composed, plain, needed, words, refuse)
     if marks and spans and spans[-1].end == len(composed):  # the point of an abbreviation may end the sentence
         spans[-1] = replace(spans[-1], after=spans[-1].after + _mark(composed[-1:], True))
     edges = [0, *(edge for span in spans for edge in (span.start, span.end)), len(composed)]
@@ -103,8 +106,13 @@ def _read(text: str, lexicon: Mapping[str, str] | None, marks: bool, refuse: Ref
     return Normalized(spoken, tuple(changes))
 
 
-def _read_spans(text: str, composed: str, plain: str, words: Lexicon, refuse: Refuse) -> list[TextChange]:
-    """All readings of the lexicon, the script's two-character rows and the rules, in order of position."""
+def _read_spans(
+    text: str, composed: str, plain: str, needed: set[str], words: Lexicon, refuse: Refuse
+) -> list[TextChange]:
+    """All readings of the lexicon, the script's two-character rows and the rules, in order of position.
+
+    needed: the keys of `NEEDS` whose pattern the text has.
+    """
     taken = bytearray(len(plain))
     spans: list[TextChange] = []
 
@@ -125,7 +133,6 @@ def _read_spans(text: str, composed: str, plain: str, words: Lexicon, refuse: Re
     if "'" in plain:
         for match in SCRIPT_PAIRS.finditer(composed):
             take(match, TABLE["script"][f"{match[1].lower()}'"], "Cyrillic letters")
-    needed = {"", *(name for name, pattern in NEEDS.items() if re.search(pattern, plain))}
     for pattern, read, needs in RULES:
         if needs in needed:
             for match in pattern.finditer(plain):

@@ -32,9 +32,9 @@ ENDING = rf"(?:{TABLE['suffixes']['glide']})?(?:{alternatives(TABLE['suffixes'][
 SUFFIX = rf"(?:(?:['-]?(?P<suffix>{ENDING}|(?!A\b)(?i:{ENDING})))(?!\w))?"
 """In capitals, too; but 12A is no ending."""
 NEEDS = {
-    "digit": f"[0-9{''.join(FRACTIONS)}]",
-    "sign": r"[^\w\s.,!?'-]|[^\x00-\u036f]",
-    "capital": f"[{CAPITALS}]{{2}}|[{CAPITALS}](?![{LETTERS}])",
+    "digit": re.compile(f"[0-9{''.join(FRACTIONS)}]"),
+    "sign": re.compile(r"[^\w\s.,!?'-]|[²³]|[^\x00-\u036f]"),
+    "capital": re.compile(f"[{CAPITALS}]{{2}}|[{CAPITALS}](?![{LETTERS}])"),
 }
 """Without a match of this a rule is not tried."""
 RULES: list[tuple[re.Pattern[str], Reader, str]] = []

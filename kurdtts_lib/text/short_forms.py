@@ -59,7 +59,7 @@ COUNTED = rf"(?:{alternatives(TABLE['roman']['counted'])})"
 
 @reads(
     rf"{after(TABLE['roman']['centuries'])}{NUMERAL}(?: an(?! [IVXLC0-9])(?!\w)|{SUFFIX})(?!\w)",
-    rf"(?<![\w.'])(?<![A-Z]-){NUMERAL}(?: an(?= de(?!\w))|\.(?=\s\w)|{SUFFIX})(?!\w)",
+    rf"(?<![\w.'])(?:(?<![A-Z]-)|(?<=[IVX]-)){NUMERAL}(?: an(?= de(?!\w))|\.(?=\s\w)|{SUFFIX})(?!\w)",
     needs="capital",
 )
 def _roman(match: re.Match[str]) -> Reading | None:
@@ -132,7 +132,7 @@ def _acronym(match: re.Match[str]) -> Reading | None:
         or re.search(rf"[{CAPITALS}]{{4,}}\W+\Z", near[0])
         or re.match(rf"\W+[{CAPITALS}]{{4,}}", near[1])
     )
-    if is_pronounceable(small) and (len(word) > 2 or headline):
+    if is_pronounceable(small) and (len(word) > 2 or headline or small in TABLE["syllables"]["words"]):
         return None if match.string.isupper() else (add_suffix(small, suffix), "acronym")
     if inflected := re.fullmatch(
         rf"([{CONSONANTS}]{{3,}}?|[{CONSONANTS}]{{2}}(?=y))(y?(?:ê|a|an|î))", small

@@ -90,7 +90,7 @@ FORMS: dict[str, Any] = {
     **{section: {SPOKEN: SPOKEN} for section in ("abbreviations", "number_abbreviations", "eras", "titles")},
     "endings": {"words": [SPOKEN]},
     "names": {Leaf("[A]", "a letter of the alphabet"): SPOKEN},
-    "syllables": {"starts": [SPOKEN], "ends": [SPOKEN]},
+    "syllables": {"starts": [SPOKEN], "ends": [SPOKEN], "words": [SPOKEN]},
     "roman": {"century_suffix": ENDING, **{key: [WRITTEN] for key in ("centuries", "joined", "rulers", "counted")}},
     "left_out": {SPOKEN: PATTERN},
     "refused": {Leaf("|".join(TextReason), ", ".join(TextReason)): PATTERN},
