@@ -12,7 +12,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,6 @@ from corrections import TEXT, samples, take
 from test_processes import weights
 from two_processes import build
 
-from kurdtts_lib.core.files import atomic_folder, read_folder
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.speech import speak
 from kurdtts_lib.vits.checkpoint import load_latest
@@ -29,7 +28,6 @@ from kurdtts_lib.vits.voice import load_voice
 from kurdtts_lib.voices import registry
 
 SETTINGS = {"batch_size": 2, "segment_samples": 4096, "validate_every": 2, "checkpoint_every": 1, "steps": 100_000}
-SIBLINGS = ("my-base", "my-base-2", "my-base-0123456789ab")
 TOUCHES = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir")
 Work = Callable[[Callable[[str], None]], None]
 """Works until it is killed, and calls its argument with what is now promised to be kept."""
@@ -96,40 +94,6 @@ class Submitting:
             assert samples(self.store, known[id]) == take(number)[0].tolist()
 
 
-class Replacing:
-    """Folders whose names begin alike. What is read is one writing's, never older than what was promised."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.last = folder / "voices", dict.fromkeys(SIBLINGS, 0)
-        for name in SIBLINGS:
-            self.write(name, 0)
-
-    def write(self, name: str, number: int) -> None:
-        with atomic_folder(self.folder / name) as temporary:
-            for part in ("card", "weights"):
-                (temporary / part).write_text(str(number), encoding="utf-8")
-
-    def work(self, promise: Callable[[str], None]) -> None:
-        for number in itertools.count(max(self.last.values()) + 1):
-            for name in SIBLINGS:
-                self.write(name, number)
-                promise(f"{name} {number}")
-
-    def check(self, promises: list[str]) -> None:
-        for name, number in map(str.split, promises):
-            self.last[name] = int(number)
-        for name in SIBLINGS:
-            card, weights = read_folder(
-                self.folder / name, lambda place: [int(p.read_text("utf-8")) for p in parts(place)]
-            )
-            assert card == weights >= self.last[name]
-            self.last[name] = card
-
-
-def parts(place: Path) -> Iterator[Path]:
-    return (place / part for part in ("card", "weights"))
-
-
 def killed(work: Work, folder: Path, touch: int, seconds: float) -> list[str]:
     """The promises of a worker that is killed before its touch number `touch`, or after `seconds` if that is 0."""
     reading, writing = os.pipe()
@@ -164,11 +128,11 @@ def kill_before(touch: int, folder: str) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     place, kills = Path(sys.argv[1]), int(sys.argv[2])
-    moments, kinds = random.Random(1), [kind(place) for kind in (Training, Publishing, Submitting, Replacing)]
+    moments, kinds = random.Random(1), [kind(place) for kind in (Training, Publishing, Submitting)]
     for number in range(kills):
         task, turn = kinds[number % len(kinds)], number // len(kinds)
         touch = 0 if turn % 2 else 1 + turn // 2
         task.check(killed(task.work, place, touch, moments.uniform(0, 0.5)))
     kinds[0].compare()
     print(kills, "kills, nothing is lost:", kinds[0].last, "steps,", kinds[1].last, "voices,",
-          len(kinds[2].promised), "recordings,", max(kinds[3].last.values()), "replacements")  # fmt: skip
+          len(kinds[2].promised), "recordings")  # fmt: skip

@@ -12,17 +12,7 @@ import pytest
 
 from kurdtts_lib.core import files
 from kurdtts_lib.core.errors import KurdTTSError
-from kurdtts_lib.core.files import (
-    ASIDE,
-    LOCK,
-    atomic_folder,
-    atomic_path,
-    check_own,
-    locked,
-    read_folder,
-    write_json,
-    write_text,
-)
+from kurdtts_lib.core.files import LOCK, atomic_folder, atomic_path, check_own, locked, write_json, write_text
 
 
 class Stop(Exception):
@@ -74,50 +64,6 @@ def replaced(folder: Path) -> None:
         assert names(folder) == ["old"]
 
 
-def aside_of(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}-0123456789ab{ASIDE}")
-
-
-def test_after_a_death_between_the_renames_readers_find_the_old_folder_and_move_nothing(folder):
-    folder.rename(aside_of(folder))  # as after a power cut
-    temporary = folder.with_name(".voice-0123456789ab.v1")
-    temporary.mkdir()
-    (temporary / "new").write_bytes(b"new")
-    before = names(folder.parent)
-    assert read_folder(folder, names) == ["old"]
-    assert names(folder.parent) == before
-    with pytest.raises(Stop), atomic_folder(folder):  # the next writer puts it back, even if it fails
-        raise Stop
-    assert names(folder) == ["old"]
-
-
-@pytest.mark.parametrize("sibling", ["voice.v1-2", "voice.v1-0123456789ab", "voice"])
-def test_the_set_aside_folder_of_another_name_is_no_ones_but_its_own(folder, sibling):
-    other = folder.with_name(sibling)
-    other.mkdir()
-    (other / "others").write_bytes(b"")
-    other.rename(aside_of(other))
-    folder.rename(folder.with_name("elsewhere"))
-    with atomic_folder(folder) as temporary:
-        assert not folder.exists()  # what was set aside for the other one did not come here
-        (temporary / "new").write_bytes(b"")
-    assert names(folder) == ["new"] and names(aside_of(other)) == ["others"]
-    with pytest.raises(Stop), atomic_folder(other):
-        raise Stop
-    assert names(other) == ["others"] and names(folder) == ["new"]
-
-
-def test_after_a_death_behind_the_renames_the_new_folder_stays_and_the_next_write_clears_up(folder):
-    aside = aside_of(folder)
-    aside.mkdir()
-    (aside / "older").write_bytes(b"older")
-    backup = folder.with_name("voice.v1.old")  # a reader's own name
-    backup.mkdir()
-    assert read_folder(folder, names) == ["old"] and names(aside) == ["older"]
-    replaced(folder)
-    assert names(folder) == ["new"] and not aside.exists() and backup.is_dir()
-
-
 @pytest.mark.parametrize(
     ("failing", "error", "told"),
     [
@@ -151,22 +97,6 @@ def test_a_folder_with_other_files_is_not_ours_to_replace(folder, tmp_path):
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / f".voice{LOCK}").touch()  # of a killed program
     check_own(tmp_path / "new")
-
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_a_reader_whose_folder_is_replaced_meanwhile_reads_all_of_the_new_one(folder, fails):
-    """Half of the files would be the old folder's, and half the new one's."""
-    readings = []
-
-    def read(place):
-        readings.append(names(place))
-        if len(readings) == 1:
-            replaced(folder)
-            if fails:
-                raise KurdTTSError("a file that was there is gone")
-        return readings[-1]
-
-    assert read_folder(folder, read) == ["new"] and readings == [["old"], ["new"]]
 
 
 def test_writers_do_not_meet_and_the_last_one_stays(folder):

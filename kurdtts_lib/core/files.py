@@ -1,24 +1,21 @@
 """Atomic writes and locks: a reader sees the old file or the new one, never a partial one."""
 
 import contextlib
-import glob
 import json
 import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from kurdtts_lib.core.errors import KurdTTSError
 
-ASIDE = ".kurdtts-old"
 LOCK = ".kurdtts-lock"
-Content = TypeVar("Content")
 
 
 @contextmanager
@@ -67,68 +64,27 @@ def locked(folder: Path, busy: KurdTTSError | None = None) -> Iterator[None]:
 def atomic_folder(target: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `target`; on success it replaces `target`, on an error it is removed.
 
-    A folder cannot be replaced in one step, so the old one is first set aside under a hidden name. If the program dies
-    between the two renames, the next writer puts it back, and `read_folder` finds it until then.
+    A folder cannot be replaced in one step, so the old one is first set aside: if the program dies in that moment, it
+    is left under a hidden name beside `target`. What must never be absent gets a folder of its own, as voices do.
     Raises KurdTTSError if another program keeps the folder open (Windows); nothing is lost then.
     """
     target = target.absolute()
-    with locked(target):
-        _put_back(target)
-    temporary = _temporary_name(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary, old = _temporary_name(target), _temporary_name(target)
     temporary.mkdir()
     try:
         yield temporary
         with locked(target):
+            if target.exists():
+                rename(target, old)
             try:
-                if target.exists():
-                    rename(target, target.with_name(f".{target.name}-{time.time_ns() // 10**6:012x}{ASIDE}"))
                 rename(temporary, target)
             finally:
-                _put_back(target)
-            for old in _set_aside(target):
-                shutil.rmtree(old, ignore_errors=True)  # one that is held open is removed at the next write
+                if old.exists() and not target.exists():
+                    rename(old, target)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _put_back(target: Path) -> None:
-    """Put back the folder that was set aside when a program died. Deletes nothing. The caller must hold the lock."""
-    if not target.exists():
-        for old in _set_aside(target)[-1:]:
-            rename(old, target)
-
-
-def _set_aside(target: Path) -> list[Path]:
-    """Folders that were set aside for `target` (not for a folder with a longer name), the newest last."""
-    target = target.absolute()
-    return sorted(target.parent.glob(f".{glob.escape(target.name)}-{'[0-9a-f]' * 12}{ASIDE}"))
-
-
-def read_folder(folder: Path, read: Callable[[Path], Content]) -> Content:
-    """`read(folder)`, also while `folder` is being replaced: all of the old version or all of the new one.
-
-    Between the two renames, or if the writer died there, the old version is read from where it was set aside. Nothing
-    is renamed here. `read` is called again if the folder was replaced while it ran.
-    """
-    while True:
-        found = _place(folder)
-        try:
-            content = read(found[0])
-        except KurdTTSError:
-            if _place(folder) == found:
-                raise
-        else:
-            if _place(folder) == found:
-                return content
-
-
-def _place(folder: Path) -> tuple[Path, object]:
-    """Where the content of `folder` is now, and what differs between its versions."""
-    for place in (folder, *_set_aside(folder)[-1:]):
-        with contextlib.suppress(OSError):
-            status = place.stat()
-            return place, (status.st_mtime_ns, status.st_ino)  # the time changes when a file is added
-    return folder, None
 
 
 def rename(source: Path, target: Path) -> None:

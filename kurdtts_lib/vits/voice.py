@@ -19,7 +19,7 @@ from transformers.utils import cached_file
 
 from kurdtts_lib.audio.io import write_wav
 from kurdtts_lib.core.errors import KurdTTSError, VoiceError
-from kurdtts_lib.core.files import atomic_folder, check_own, read_folder, read_json, write_json, write_text
+from kurdtts_lib.core.files import atomic_folder, check_own, read_json, write_json, write_text
 from kurdtts_lib.vits import generation
 from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
 from kurdtts_lib.vits.speakers import fold_speakers, speaker_ids
@@ -95,10 +95,7 @@ def load_unfolded(source: str | Path) -> Voice:
     and with weight norm where transformers expects a plain weight, as in the decoder: it is folded.
     Raises VoiceError if the voice cannot be loaded, or if a weight is missing or unexpected.
     """
-    return read_folder(Path(source), lambda place: _load(str(source if place == Path(source) else place)))
-
-
-def _load(name: str) -> Voice:
+    name = str(source)
     folder = Path(name)
     if not folder.is_dir() and not ON_THE_HUB.fullmatch(name):
         raise VoiceError(f"There is no such folder: {name}. Give a voice's folder, or OWNER/NAME on the hub.")

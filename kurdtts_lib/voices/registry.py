@@ -18,7 +18,7 @@ import numpy as np
 
 from kurdtts_lib.audio.levels import clipped_share
 from kurdtts_lib.core.errors import UnknownVoiceError, VoiceError
-from kurdtts_lib.core.files import ASIDE, locked, read_json, write_json
+from kurdtts_lib.core.files import locked, read_json, write_json
 from kurdtts_lib.core.settings import home
 from kurdtts_lib.vits.monitor import CLIPPED_SHARE, TOO_QUIET_DB
 from kurdtts_lib.vits.voice import CARD, Voice, save_voice, split_speakers
@@ -189,7 +189,7 @@ def rollback() -> RegisteredVoice:
 
 def remove(entry: RegisteredVoice) -> bool:
     """Delete a voice that is not the current one; False if another program has it open (Windows) or removed it."""
-    aside = entry.folder.with_name(f".{entry.folder.name}{ASIDE}")
+    aside = entry.folder.with_name(f".{entry.folder.name}.removed")
     try:
         entry.folder.replace(aside)  # first: a half-deleted folder must not look like a voice
     except (PermissionError, FileNotFoundError):
