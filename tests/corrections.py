@@ -1,14 +1,15 @@
 """Takes and corrections for the tests of the store."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from speechlike import syllables
 
 from kurdtts_lib.feedback.database import Correction
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.feedback.takes import decode_take
 
 RATE = 16_000
 TEXT = "Roj baş heval, ez li vir im"
@@ -38,6 +39,11 @@ def used(store: FeedbackStore, number: int = 0, voice: str = "v2") -> Correction
 
 def files(store: FeedbackStore) -> list[str]:
     return sorted(path.name for path in store.sounds.iterdir()) if store.sounds.is_dir() else []
+
+
+def decode_take(source: bytes | Path) -> tuple[np.ndarray, int]:
+    """Its exact samples, (samples, channels), int16, and its rate in Hz."""
+    return soundfile.read(io.BytesIO(source) if isinstance(source, bytes) else source, dtype="int16", always_2d=True)
 
 
 def samples(store: FeedbackStore, correction: Correction) -> list[int]:

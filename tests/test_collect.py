@@ -14,7 +14,7 @@ from speechlike import encoded
 from kurdtts_lib.cli import app
 from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.feedback.takes import SENTENCES, check_take
+from kurdtts_lib.feedback.takes import FINDINGS, check_take
 from kurdtts_lib.service import app as server
 from kurdtts_lib.service import collect
 from kurdtts_lib.service.collect import FILES, HEADERS, OWN, PATHS, fewest_first, read_sentences
@@ -182,5 +182,5 @@ def test_every_word_of_the_page_every_problem_and_every_finding_has_its_sentence
     assert len(named) > 10 and named <= set(WORDS["en"]["page"])
     for name, text in WORDS["en"]["problems"].items():
         assert {*re.findall(r"{\w+}", text)} == {*re.findall(r"{\w+}", WORDS["kmr"]["problems"][name])}, name
-    assert {*SENTENCES, "unusable", "bad_text"} == set(WORDS["kmr"]["findings"])
+    assert {*FINDINGS, "unusable", "bad_text"} == set(WORDS["kmr"]["findings"])
     assert check_take((np.zeros(RATE), RATE), TEXT).errors[0].code in WORDS["kmr"]["findings"]

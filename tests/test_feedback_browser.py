@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from corrections import decode_take
 from lab import Lab, needs_browser, shot
 from microphone import (
     ENGLISH,
@@ -28,7 +29,6 @@ from microphone import (
 
 from kurdtts_lib.core.settings import REPOSITORY
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.feedback.takes import decode_take
 from kurdtts_lib.vits.voice import load_voice
 from kurdtts_lib.voices import registry
 

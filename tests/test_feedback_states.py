@@ -93,13 +93,6 @@ class Corrections(RuleBasedStateMachine):
         assert self.store.withdraw(id) == self.model[id]["voices"]
         self.model[id] |= {"state": "withdrawn", "text": ""}
 
-    @rule(id=ids)
-    def histories_tell_the_states(self, id: str) -> None:
-        whats = [event.what for event in self.store.history(id)]
-        row = self.model[id]
-        assert whats[0] == "submitted" and whats.count("withdrawn") == (row["state"] == "withdrawn")
-        assert ("used" in whats) == bool(row["voices"])
-
     @rule()
     def verify(self) -> None:
         result = self.store.verify()

@@ -267,7 +267,7 @@ def test_withdrawing_marks_the_voice_that_learned_also_after_a_kill_before_the_m
     card = current.folder / "voice.json"  # a voice of another store changes nothing
     card.write_text('{"faults": [], "corrections": ["0123456789abcdef0123456789abcdef"]}', encoding="utf-8")
     chosen = store.corrections()[0].id
-    assert store.history(chosen)[-1].what == "accepted"
+    assert store.get(chosen).state == "accepted"
     finetune.mark_voices(store)
     assert store.withdraw(chosen) == [entry.folder.name]
     assert store.tainted_voices() == {entry.folder.name: [chosen]}

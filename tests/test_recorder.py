@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from corrections import decode_take
 from speechlike import encoded
 
-from kurdtts_lib.feedback.takes import LONGEST_SECONDS, Take, decode_take
+from kurdtts_lib.feedback.takes import LONGEST_SECONDS, Take
 from kurdtts_lib.service.collect import OWN
 from kurdtts_lib.widgets import listening_page
 from kurdtts_lib.widgets.markup import module_source

@@ -209,11 +209,10 @@ def _feedback(commands: Any) -> None:
         metavar="FOLDER",
         help="for a program that starts this: progress.json and result.json go there, and a file `stop` there ends it",
     )
-    withdraw = _command(actions, "withdraw", "feedback.withdraw", "remove a correction's sound and text")
-    withdraw.add_argument("id")
-    withdraw.add_argument("--why", default="", help="kept in its history")
+    about = "remove a correction's sound and text"
+    _command(actions, "withdraw", "feedback.withdraw", about).add_argument("id")
     _command(actions, "verify", "feedback.verify", "find and mend what does not belong together")
-    export = _command(actions, "export", "feedback.export", "write all corrections as WAV, TXT and metadata.csv")
+    export = _command(actions, "export", "feedback.export", "write all corrections as FLAC, TXT and metadata.csv")
     export.add_argument("folder", type=Path, help="a new or empty folder")
 
 

@@ -67,7 +67,7 @@ def _train(options: argparse.Namespace, report: JobReport) -> int:
 
 
 def withdraw(options: argparse.Namespace) -> None:
-    voices = FeedbackStore().withdraw(options.id, options.why)
+    voices = FeedbackStore().withdraw(options.id)
     print(f"{options.id} is withdrawn; its sound and text are removed.")
     if voices:
         print(f"These voices were trained with it: {', '.join(voices)}. Train them again without it.")

@@ -1,4 +1,4 @@
-"""The table of corrections and their history: an SQLite file, opened for each transaction and shared by no threads."""
+"""The table of corrections: an SQLite file, opened for each transaction and shared by no threads."""
 
 import contextlib
 import json
@@ -8,19 +8,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from kurdtts_lib.core.errors import FeedbackError, NotFoundError
 
 NAME = "feedback.sqlite"
 TIMEOUT_SECONDS = 30.0
 """How long to wait for another program that is writing."""
-VERSION = 1
 STATES = ("submitted", "accepted", "used", "withdrawn")
 BLANK = {"text": "", "spoken": "", "contributor": "", "consent": False, "mark": ""}
 """What a withdrawal overwrites."""
 SCHEMA = (
-    """CREATE TABLE corrections (
+    """CREATE TABLE IF NOT EXISTS corrections (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         id TEXT NOT NULL UNIQUE,
         text TEXT NOT NULL,
@@ -35,18 +34,11 @@ SCHEMA = (
         seconds REAL NOT NULL,
         checks TEXT NOT NULL
     )""",
-    "CREATE UNIQUE INDEX once ON corrections (digest, text) WHERE state != 'withdrawn'",
-    """CREATE TABLE events (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        id TEXT NOT NULL,
-        time TEXT NOT NULL,
-        what TEXT NOT NULL,
-        detail TEXT NOT NULL
-    )""",
-    "CREATE INDEX events_of ON events (id)",
-    "CREATE TABLE uses (id TEXT NOT NULL, voice TEXT NOT NULL, PRIMARY KEY (id, voice))",
-    f"PRAGMA user_version = {VERSION}",
+    "CREATE UNIQUE INDEX IF NOT EXISTS once ON corrections (digest, text) WHERE state != 'withdrawn'",
+    "CREATE TABLE IF NOT EXISTS uses (id TEXT NOT NULL, voice TEXT NOT NULL, PRIMARY KEY (id, voice))",
+    "CREATE TABLE IF NOT EXISTS edits (id TEXT PRIMARY KEY, time TEXT NOT NULL)",
 )
+"""`uses`: which voices were trained with a correction. `edits`: when its text was last changed."""
 
 
 @dataclass(frozen=True)
@@ -79,16 +71,6 @@ class Correction:
     """Set by `submit` if the same audio and text were stored already: they are stored once."""
 
 
-class Event(NamedTuple):
-    """One line of a correction's history."""
-
-    when: str
-    """UTC, ISO 8601."""
-    what: str
-    detail: str
-    """Never the text or the contributor, because the history outlives a withdrawal."""
-
-
 class Table:
     """The rows, within a transaction."""
 
@@ -117,25 +99,17 @@ class Table:
         """The corrections with this audio that are not withdrawn."""
         return self.listed("digest = ? AND state != 'withdrawn'", digest)
 
-    def insert(self, values: dict, what: str, detail: str = "") -> Correction:
-        """A new row in state `submitted`, with its first event."""
-        id = uuid.uuid4().hex
-        row = {"id": id, "state": "submitted", "created": now(), **values}
+    def insert(self, values: dict) -> Correction:
+        """A new row in state `submitted`."""
+        row = {"id": uuid.uuid4().hex, "state": "submitted", "created": now(), **values}
         places = ", ".join("?" * len(row))
         self.run(f"INSERT INTO corrections ({', '.join(row)}) VALUES ({places})", *row.values())
-        return self.change(id, {}, what, detail)
+        return self.find(row["id"])
 
-    def change(self, id: str, values: dict, what: str, detail: str = "") -> Correction:
-        """Update a row, and add an event to its history."""
-        if values:
-            names = ", ".join(f"{name} = ?" for name in values)
-            self.run(f"UPDATE corrections SET {names} WHERE id = ?", *values.values(), id)
-        self.run("INSERT INTO events (id, time, what, detail) VALUES (?, ?, ?, ?)", id, now(), what, detail)
+    def change(self, id: str, **values: object) -> Correction:
+        names = ", ".join(f"{name} = ?" for name in values)
+        self.run(f"UPDATE corrections SET {names} WHERE id = ?", *values.values(), id)
         return self.find(id)
-
-    def history(self, id: str) -> list[Event]:
-        rows = self.run("SELECT time, what, detail FROM events WHERE id = ? ORDER BY number", id)
-        return [Event(*row) for row in rows]
 
     def voices_of(self, id: str) -> list[str]:
         """The voices that were trained with a correction."""
@@ -152,34 +126,21 @@ def transaction(folder: Path, write: bool = True) -> Iterator[Table]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with contextlib.closing(sqlite3.connect(path, timeout=TIMEOUT_SECONDS, isolation_level=None)) as connection:
-            _set_up(connection, path)
+            _set_up(connection)
             connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            for statement in SCHEMA:
+                connection.execute(statement)
             yield Table(connection)
             connection.execute("COMMIT")  # after an error, closing the connection rolls back
     except (OSError, sqlite3.DatabaseError) as error:
         raise FeedbackError(f"{path} {_explained(error)}") from error
 
 
-def _set_up(connection: sqlite3.Connection, path: Path) -> None:
+def _set_up(connection: sqlite3.Connection) -> None:
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA synchronous = FULL")  # a row that was promised must survive a power cut
     connection.execute("PRAGMA secure_delete = ON")  # what was deleted must not stay readable in the file
-    # Version 0.1.0 wrote ahead to a second file: it keeps what was deleted, and a copy of the first one alone lacks
-    # the newest rows. The change fails while another program has the file open, and is made by a later transaction.
-    with contextlib.suppress(sqlite3.OperationalError):
-        connection.execute("PRAGMA journal_mode = DELETE")
-    version = _version(connection)
-    if version > VERSION:
-        raise FeedbackError(f"{path} was written by a newer version of the course. Update the course first.")
-    if version == 0:
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in SCHEMA if _version(connection) == 0 else ():  # unless another process was quicker
-            connection.execute(statement)
-        connection.execute("COMMIT")
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.execute("PRAGMA journal_mode = DELETE")  # nor in a second one, where version 0.1.0 wrote ahead
 
 
 def _explained(error: Exception) -> str:

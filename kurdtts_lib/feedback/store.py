@@ -9,12 +9,10 @@ from typing import NamedTuple
 from kurdtts_lib.core.errors import FeedbackError, TakeError
 from kurdtts_lib.core.files import atomic_path
 from kurdtts_lib.core.settings import home
-from kurdtts_lib.feedback.database import BLANK, STATES, Correction, Event, Table, transaction
+from kurdtts_lib.feedback.database import BLANK, STATES, Correction, Table, now, transaction
 from kurdtts_lib.feedback.takes import Audio, Checks, Take, check_take, digest_of, speakable, take_of
 
 REPEATED = "This recording with this text was submitted before; it is kept once."
-EDITED = "text edited"
-"""The event of a correction whose text was edited."""
 HALF_WRITTEN = re.compile(r"\.[0-9a-f]{24}-[0-9a-f]{12}\.flac")
 """Names of temporary files of `files.atomic_path`. They are written under the database's lock, as everything here."""
 
@@ -84,11 +82,6 @@ class FeedbackStore:
         with transaction(self.folder, write=False) as table:
             return table.listed() if state is None else table.listed("state = ?", state)
 
-    def history(self, id: str) -> list[Event]:
-        """The events of a correction, the oldest first."""
-        with transaction(self.folder, write=False) as table:
-            return table.history(table.find(id).id)
-
     def sound(self, correction: Correction) -> Path:
         """Path of its FLAC file. Raises FeedbackError if it was withdrawn or its file is missing."""
         path = self._path(correction.digest)
@@ -107,7 +100,7 @@ class FeedbackStore:
                 raise FeedbackError(f"Correction {id} is {correction.state}; only a submitted one can be accepted.")
             need_consent(correction.consent)
             self.sound(correction)
-            return table.change(id, {"state": "accepted"}, "accepted")
+            return table.change(id, state="accepted")
 
     def edit_text(self, id: str, text: str) -> Correction:
         """Replace the text; a used correction becomes accepted, because no voice has learned the new text.
@@ -125,8 +118,8 @@ class FeedbackStore:
                 if other.text == text:
                     raise FeedbackError(f"Correction {other.id} is this sound with this text. Withdraw one of the two.")
             state = "accepted" if correction.state == "used" else correction.state
-            values = {"text": text, "spoken": spoken, "state": state, "checks": checks.warnings}
-            return table.change(id, values, EDITED)
+            table.run("INSERT OR REPLACE INTO edits VALUES (?, ?)", id, now())
+            return table.change(id, text=text, spoken=spoken, state=state, checks=checks.warnings)
 
     def mark_used(self, ids: Iterable[str], voice: str, read_at: str | None = None) -> None:
         """Record that `voice` was trained with these accepted or used corrections: all of them are marked, or none.
@@ -137,25 +130,23 @@ class FeedbackStore:
         """
         with transaction(self.folder) as table:
             for correction in [table.find(id) for id in dict.fromkeys(ids)]:
-                id, state = correction.id, correction.state
-                if state == "submitted":
+                id = correction.id
+                if correction.state == "submitted":
                     raise FeedbackError(f"Correction {id} is not accepted yet, so no voice may learn from it.")
-                edits = [event.when for event in table.history(id) if event.what == EDITED]
-                if state != "withdrawn" and not (read_at is not None and max(edits, default="") >= read_at):
-                    state = "used"
-                if state != correction.state or voice not in table.voices_of(id):
-                    table.run("INSERT OR IGNORE INTO uses VALUES (?, ?)", id, voice)
-                    table.change(id, {"state": state}, "used", voice)
+                table.run("INSERT OR IGNORE INTO uses VALUES (?, ?)", id, voice)
+                edited = read_at and table.run("SELECT id FROM edits WHERE id = ? AND time >= ?", id, read_at)
+                if correction.state != "withdrawn" and not edited:
+                    table.change(id, state="used")
 
-    def withdraw(self, id: str, why: str = "") -> list[str]:
+    def withdraw(self, id: str) -> list[str]:
         """Remove a correction's text, contributor and audio; returns the voices that were trained with it.
 
-        The audio stays while another correction has the same. Id, time, voice, digest, duration and history are kept.
+        The audio stays while another correction has the same. Id, time, voice, digest and duration are kept.
         """
         with transaction(self.folder) as table:
             correction = table.find(id)
             if correction.state != "withdrawn":
-                table.change(id, {"state": "withdrawn", "checks": [], **BLANK}, "withdrawn", why)
+                table.change(id, state="withdrawn", checks=[], **BLANK)
             voices = table.voices_of(id)
         with transaction(self.folder) as table:  # only now: a row that was not written must keep its file
             if not table.alive(correction.digest):
@@ -229,10 +220,10 @@ def _enter(table: Table, values: dict) -> Correction:
     """A new correction, or the existing one."""
     correction = next((one for one in table.alive(values["digest"]) if one.text == values["text"]), None)
     if correction is None:
-        return table.insert(values, "submitted", values["voice"])
+        return table.insert(values)
     if values["mark"] not in correction.mark:
         mark = "; ".join(filter(None, (correction.mark, values["mark"])))
-        correction = table.change(correction.id, {"mark": mark}, "submitted again", values["voice"])
+        correction = table.change(correction.id, mark=mark)
     return dataclasses.replace(correction, repeated=True, checks=[REPEATED, *correction.checks])
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import math
+import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -89,12 +90,6 @@ def take_of(audio: Audio) -> Take:
     return Take(buffer.getvalue(), len(samples) / rate)
 
 
-def decode_take(source: bytes | Path) -> tuple[np.ndarray, int]:
-    """A stored take's exact samples, (samples, channels), int16, and its rate in Hz. Raises AudioError if damaged."""
-    waveform, rate = read(source)
-    return _sixteen_bits(waveform), rate
-
-
 def digest_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:24]
 
@@ -119,26 +114,7 @@ def _sixteen_bits(waveform: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(waveform * 32768.0), -32768, 32767).astype(np.int16)
 
 
-SENTENCES = {
-    "no_voice": "There is no voice: the loudest moment has {peak_level_db:.0f} dB. Check the microphone, then record "
-    "again.",
-    "too_short": "There is only {seconds:.1f} s of sound. Wait a moment after the start of the recording, then say the "
-    "whole text.",
-    "text_longer": "The text has {positions} letters and spaces as it is said, but {seconds:.1f} s of sound hold "
-    "{most} at most. Record the whole text, or correct the text.",
-    "too_loud": "It is too loud: {clipped_share:.1%} of the samples are cut off, and that crackles. Go further from "
-    "the microphone or turn it down, then record again.",
-    "too_quiet": "It is too quiet ({source_lufs:.0f} LUFS). Go nearer to the microphone or turn it up, then record "
-    "again.",
-    "noise": "It is mostly noise: only {level_range_db:.0f} dB lie between loud and quiet. Find a quieter place, then "
-    "record again.",
-    "too_long": "It is {seconds:.0f} s long; a voice learns from {longest:g} s at most and leaves a longer one out. "
-    "Record one sentence at a time.",
-    "pause": "There is a silence of {pause:.1f} s in the middle. Record again without the pause.",
-    "too_fast": "{rate:.0f} letters a second is very fast. Is a part missing in the recording? Then record again.",
-    "too_slow": "{rate:.1f} letters a second is very slow. Is a word missing in the text? Then correct the text.",
-    "uncertain": "People read {names} in different ways, or not at all. Write it in words, as you said it.",
-}
+FINDINGS: dict[str, str] = tomllib.loads(Path(__file__).with_name("findings.toml").read_text(encoding="utf-8"))
 """The findings by their code."""
 
 
@@ -212,7 +188,7 @@ def check_take(audio: Audio, text: str) -> Checks:
 
 def _findings(found: dict[str, bool], values: dict[str, Any]) -> list[Finding]:
     """The findings that apply; `found` says it by code."""
-    return [Finding(code, SENTENCES[code].format(**values)) for code, applies in found.items() if applies]
+    return [Finding(code, FINDINGS[code].format(**values)) for code, applies in found.items() if applies]
 
 
 def speakable(text: str) -> Normalized:

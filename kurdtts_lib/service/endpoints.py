@@ -95,7 +95,7 @@ def accept(shared: Shared, id: str) -> Correction:
 @router.delete("/feedback/{id}", responses=documented(404, 503))
 def withdraw(shared: Shared, id: str) -> schemas.WithdrawnBody:
     """Remove a correction's sound, text and contributor. May be repeated."""
-    return schemas.WithdrawnBody(id=id, state="withdrawn", voices=shared.store.withdraw(id, "over HTTP"))
+    return schemas.WithdrawnBody(id=id, state="withdrawn", voices=shared.store.withdraw(id))
 
 
 @router.get("/jobs/{id}", responses=documented(404, 503))
