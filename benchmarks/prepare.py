@@ -30,13 +30,12 @@ import soundfile
 from kurdtts_lib.audio.io import decode, write_wav
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.data.preprocess import process_file
-from kurdtts_lib.data.workers import cores, in_parallel
+from kurdtts_lib.data.workers import in_parallel
 
 RATE, SECONDS = 32_000, 5
 DIFFERENT = 100
 """Different recordings; each clip of the corpus is one of them with its own tag, so that no two files are equal."""
 PAIRS = 5
-# Modules that read a corpus are imported where they are used: worker processes import this file and do not need them.
 AUDIO = AudioSettings()
 
 
@@ -107,7 +106,7 @@ def measure(kind: str, folder: Path) -> None:
     else:
         core = functools.partial(process_file, CorpusSettings(), AUDIO.sampling_rate)
         work: Callable = core if kind == "core" else bare
-        done = sum(1 for _ in in_parallel(work, _jobs(folder), cores()))
+        done = sum(1 for _ in in_parallel(work, _jobs(folder)))
         assert done == len(list((folder / "wavs").iterdir()))
     print(time.perf_counter() - started)
 

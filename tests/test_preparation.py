@@ -320,7 +320,7 @@ def watch(event, arguments):
             os._exit(9)  # as kill -9
 
 if __name__ == "__main__":
-    workers.WORTH_A_WORKER, workers.BATCH = 10, 4
+    workers.WORTH_A_WORKER, workers.BATCH, workers.WINDOW = 10, 4, 8
     sys.addaudithook(watch)
     prepare(CorpusSettings(source=sys.argv[1]), AudioSettings(), Path(sys.argv[2]))
 """

@@ -17,7 +17,7 @@ from kurdtts_lib.data.dnsmos import predicted_cleanliness
 from kurdtts_lib.data.filters import Reason
 from kurdtts_lib.data.preprocess import ProcessedAudio, cache_key, process_file
 from kurdtts_lib.data.sources import read_again
-from kurdtts_lib.data.workers import cores, in_parallel
+from kurdtts_lib.data.workers import in_parallel
 
 TABLE = "work.jsonl"
 OWN_NAME = re.compile(r"\.?[0-9a-f]{24}(-[0-9a-f]{12})?\.wav")
@@ -86,7 +86,7 @@ class AudioCache:
 
     def _process(self, clips: list[Clip], name: str, cached_too: bool = False) -> None:
         jobs = self._jobs(kept(clips), name, cached_too)
-        done = in_parallel(functools.partial(process_file, self._settings, self._rate), jobs, cores())
+        done = in_parallel(functools.partial(process_file, self._settings, self._rate), jobs)
         self._remember(self._row(target.stem, sound) for target, sound in done)
 
     def _row(self, digest: str, sound: ProcessedAudio) -> dict:
