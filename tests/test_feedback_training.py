@@ -4,6 +4,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from kurdtts_lib.core.settings import AudioSettings, CorpusSettings, FeedbackSet
 from kurdtts_lib.data.dataset import Clip, part_of
 from kurdtts_lib.data.prepare import prepare
 from kurdtts_lib.evaluation import validation
+from kurdtts_lib.evaluation.evaluate import Evaluation, evaluate
 from kurdtts_lib.evaluation.validation import Likeness, validate
 from kurdtts_lib.feedback import finetune
 from kurdtts_lib.feedback.finetune import FeedbackTraining
@@ -151,18 +153,33 @@ def test_corrections_become_a_new_version_that_says_where_it_comes_from(
 
 
 @pytest.mark.usefixtures("learning", "prepared")
+@pytest.mark.parametrize(
+    ("worse", "may_be_current"),
+    [({"mel_distance": 1.051}, False), ({"mel_distance": 1.049}, True), ({"words_first": 0.8}, False)],
+)
 def test_a_voice_that_forgot_is_kept_and_not_current(
-    profile: Profile, store: FeedbackStore, current: registry.RegisteredVoice, monkeypatch: pytest.MonkeyPatch
+    profile: Profile,
+    store: FeedbackStore,
+    current: registry.RegisteredVoice,
+    monkeypatch: pytest.MonkeyPatch,
+    worse: dict[str, float],
+    may_be_current: bool,
 ) -> None:
-    for distance, may_be_current in ((1.051, False), (1.049, True)):
-        task = FeedbackTraining(profile, store)
-        task.trainer.run()
-        figures = iter([Likeness(at, 0.0, []) for at in (*[1.0] * 4, 1.0, distance)])
-        monkeypatch.setattr(finetune, "likeness", lambda *_, found=figures: next(found))
-        result = task.finish(lambda line: None)
-        assert result.better and ("did not become" in result.message) == (not may_be_current)
-        assert (result.entry.faults == []) == may_be_current == result.entry.current
-        assert registry.current().version == (result.entry.version if may_be_current else current.version)
+    usual = {"mel_distance": 1.0, "loudness_difference_db": 0.0, "voicing_error": 0.1, "pitch": 200.0}
+    usual |= {"silence_share": 0.1, "words_first": 1.0, "words_margin": 0.6}
+
+    def changed(*given: Any, **options: Any) -> Evaluation:
+        found = evaluate(*given, **options)
+        values = {name: table.assign(**usual) for name, table in found.values.items()}
+        return dataclasses.replace(found, values=values | {finetune.AFTER: values[finetune.AFTER].assign(**worse)})
+
+    monkeypatch.setattr(finetune, "evaluate", changed)
+    task = FeedbackTraining(profile, store)
+    task.trainer.run()
+    result = task.finish(lambda line: None)
+    assert result.better and ("did not become" in result.message) == (not may_be_current)
+    assert (result.entry.faults == []) == may_be_current == result.entry.current
+    assert registry.current().version == (result.entry.version if may_be_current else current.version)
 
 
 def test_where_no_step_is_better_the_voice_stays_and_nothing_is_used(

@@ -4,14 +4,13 @@ import concurrent.futures
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from kurdtts_lib.cli import app
 from kurdtts_lib.core.errors import VoiceError
 from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices import registry
-from kurdtts_lib.voices.registry import faults_of, models, publish, rollback, use, voices
+from kurdtts_lib.voices.registry import models, publish, rollback, use, voices
 
 
 @pytest.fixture
@@ -85,22 +84,6 @@ def test_a_damaged_pointer_is_told_and_not_overwritten(add: Callable[..., int]) 
     for question in (registry.current, rollback, voices):
         with pytest.raises(VoiceError, match="cannot be read"):
             question()
-
-
-@pytest.mark.parametrize(
-    ("louder", "after", "scale", "word"),
-    [
-        (-1.0, 0.9, 1.0, ""),
-        (-21.0, 0.9, 1.0, "silent"),
-        (-1.0, 1.04, 1.0, "is worse"),
-        (-1.0, 1.03, 1.0, ""),
-        (-1.0, 0.9, 20.0, "too loud: 6"),
-    ],
-)
-def test_what_forbids_a_voice(louder: float, after: float, scale: float, word: str) -> None:
-    noise = np.random.default_rng(0).normal(scale=0.1, size=8000).clip(-0.9, 0.9)
-    found = faults_of([(np.float32(scale) * noise).clip(-1, 1)], louder, 0.9, after, 1.035)
-    assert bool(found) == bool(word) and all(word in fault for fault in found)
 
 
 def test_a_damaged_card_hides_one_voice_aloud_and_no_other(add: Callable[..., int]) -> None:

@@ -130,6 +130,7 @@ def made(voice: dict[str, list[float]], audio: AudioSettings) -> Evaluation:
     usual = {
         "pitch": [200.0, 210, 190], "voicing_error": [0.1, 0.1, 0.1], "silence_share": [0.1, 0.1, 0.1],
         "words_margin": [0.6, 0.61, 0.62], "words_first": [1.0, 1, 1], "duration_ratio": [0.9, 0.91, 0.92],
+        "loudness_difference_db": [-1.0, -1, -1], "clipped_share": [0.0, 0, 0], "mel_distance": [0.9, 0.9, 0.9],
     }  # fmt: skip
     recordings = Reference([np.zeros(1)], [], audio)
     values = {
@@ -149,6 +150,10 @@ def made(voice: dict[str, list[float]], audio: AudioSettings) -> Evaluation:
         ({"silence_share": [0.5, 0.6, 0.4]}, "50% of its speech is silence"),
         ({"words_margin": [0.4, 0.42, 0.41]}, "0.41"),
         ({"words_first": [1.0, 0, 1]}, "67% of its texts come first, 100%"),
+        ({"loudness_difference_db": [-20.5, -21, -21]}, "21 dB quieter"),
+        ({"clipped_share": [0.02, 0, 0.02]}, "1.3% of its waves are cut off"),
+        ({"mel_distance": [1.03, 1.04, 1.03]}, None),
+        ({"mel_distance": [1.03, 1.04, 1.05]}, "from 0.90 to 1.04; 1.03 is allowed"),
     ],
 )
 def test_every_limit(voice: dict[str, list[float]], fault: str | None, audio: AudioSettings) -> None:

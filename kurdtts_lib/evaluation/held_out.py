@@ -1,10 +1,14 @@
 """The test sentences for evaluations, and the baselines for speaker similarity."""
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from kurdtts_lib.core.cards import public_name
 from kurdtts_lib.core.errors import CorpusError
-from kurdtts_lib.core.settings import Profile
+from kurdtts_lib.core.settings import AudioSettings, Profile
 from kurdtts_lib.data.dataset import Parts, read_parts, sampled
 from kurdtts_lib.data.speakers import other_speakers
 from kurdtts_lib.data.training_set import corpus_settings, is_sample, speakers_of
@@ -39,9 +43,9 @@ class HeldOut:
     """Number of test sentences in the data; `texts` are all of them, or a sample chosen by their hash."""
     reference: Reference
     baselines: LikenessBaselines
-    data: str
-    """The corpus's name."""
-    machine_read: bool
+    data: str = ""
+    """The corpus's name; empty if unknown."""
+    machine_read: bool = False
     """Whether the recordings are those of the bundled sample, which are synthetic speech."""
     word_texts: list[str] = field(default_factory=list)
     """`texts`, and if they are few, further sentences that the voices speak only for `WORD_METRICS`."""
@@ -75,25 +79,24 @@ def held_out(profile: Profile, sentences: int = TEST_SENTENCES) -> HeldOut:
             f"{len(parts.test)} to test, and both are needed to judge a voice. Prepare more clips, or with another "
             "held_out_share."
         )
-    test, speaker, audio = sampled(parts.test, sentences), sampled(parts.train, SPEAKER_CLIPS), profile.audio
+    others = other_speakers(profile.prepared_dir, profile.audio, OTHERS_CLIPS).values()
+    of = held_out_of(parts, profile.audio, sentences, [*others])
+    return dataclasses.replace(of, data=public_name(settings.source), machine_read=is_sample(settings.source))
+
+
+def held_out_of(
+    parts: Parts, audio: AudioSettings, sentences: int, others: Sequence[Sequence[np.ndarray]] = ()
+) -> HeldOut:
+    """At most `sentences` of the test clips, all by one speaker. others: waveforms (samples,) of each other speaker."""
+    test, speaker = sampled(parts.test, sentences), sampled(parts.train, SPEAKER_CLIPS)
     reference = Reference(load(test, audio), load(speaker, audio), audio)
+    own, *other = (float(reference.speaker_distances(speech).mean()) for speech in (reference.recordings, *others))
     texts = [clip.text for clip in test]
     return HeldOut(
         texts=texts,
         word_texts=word_test(texts, [clip.text for part in parts for clip in part]),
         of=len(parts.test),
         reference=reference,
-        baselines=likeness_baselines(profile, reference),
+        baselines=LikenessBaselines(own, min(other, default=None)),
         speaker_texts=[clip.text for clip in speaker],
-        data=public_name(settings.source),
-        machine_read=is_sample(settings.source),
     )
-
-
-def likeness_baselines(profile: Profile, reference: Reference) -> LikenessBaselines:
-    """Speaker distances of the test recordings, and of other speakers, to the speaker's training clips."""
-    others = other_speakers(profile.prepared_dir, profile.audio, OTHERS_CLIPS)
-    own, *other = (
-        float(reference.speaker_distances(speech).mean()) for speech in (reference.recordings, *others.values())
-    )
-    return LikenessBaselines(own, min(other, default=None))

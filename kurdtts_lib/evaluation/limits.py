@@ -1,4 +1,4 @@
-"""What a voice may not be, however near its spectrogram is to the recordings'."""
+"""The limits of a voice: one that breaks any of them does not become the current voice without being asked for."""
 
 import math
 
@@ -8,7 +8,10 @@ import scipy.stats
 from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.evaluation.confidence import FEWEST, LEVEL
 from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation
+from kurdtts_lib.vits.monitor import CLIPPED_SHARE, TOO_QUIET_DB
 
+MUCH_WORSE = 1.15
+"""Highest allowed ratio of a voice's mel distance to its base voice's; above it, no improvement is audible."""
 HALF_OCTAVE = 0.5
 SEMITONE = 1 / 12
 """Octaves."""
@@ -21,12 +24,33 @@ LESS_FIRST = 0.1
 """Share of sentences whose right text came first with the base voice, and no longer does."""
 
 
-def limits_broken(evaluation: Evaluation, voice: str) -> list[str]:
+def limits_broken(evaluation: Evaluation, voice: str, allowed: float | None = None) -> list[str]:
     """Why a voice counts as worse than the first one of the evaluation, its base: each reason a sentence.
 
-    voice: any but the first.
+    voice: any but the first. allowed: its highest mel distance, in nepers; None: `MUCH_WORSE` times its base's.
     """
-    return [*_words(evaluation, voice), *_pitch(evaluation, voice), *_voicing_and_silence(evaluation, voice)]
+    return [
+        *_level_and_distance(evaluation, voice, allowed),
+        *_words(evaluation, voice),
+        *_pitch(evaluation, voice),
+        *_voicing_and_silence(evaluation, voice),
+    ]
+
+
+def _level_and_distance(evaluation: Evaluation, voice: str, allowed: float | None) -> list[str]:
+    found, before = evaluation.metrics(voice), evaluation.metrics(evaluation.voices[0]).mel_distance
+    allowed = MUCH_WORSE * before if allowed is None else allowed
+    faults = []
+    if found.loudness_difference_db < -TOO_QUIET_DB:
+        faults.append(f"It is almost silent: {-found.loudness_difference_db:.0f} dB quieter than the recordings.")
+    if found.clipped_share > CLIPPED_SHARE:
+        faults.append(f"It is too loud: {found.clipped_share:.1%} of its waves are cut off.")
+    if found.mel_distance > allowed:
+        faults.append(
+            f"It is worse than the voice it came from: on {found.sentences} ordinary sentences its mel distance rose "
+            f"from {before:.2f} to {found.mel_distance:.2f}; {allowed:.2f} is allowed."
+        )
+    return faults
 
 
 def _words(evaluation: Evaluation, voice: str) -> list[str]:

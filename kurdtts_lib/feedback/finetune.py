@@ -10,9 +10,13 @@ from kurdtts_lib.audio.io import write_wav
 from kurdtts_lib.core.cards import render
 from kurdtts_lib.core.errors import CorpusError, TrainingError
 from kurdtts_lib.core.settings import Profile, home
-from kurdtts_lib.data.dataset import Clip, Parts, sampled
+from kurdtts_lib.data.dataset import Clip, Parts
 from kurdtts_lib.data.preprocess import preprocess
+from kurdtts_lib.evaluation.evaluate import evaluate, system_of
+from kurdtts_lib.evaluation.held_out import held_out_of
+from kurdtts_lib.evaluation.limits import limits_broken
 from kurdtts_lib.evaluation.validation import likeness, validator
+from kurdtts_lib.evaluation.words import Listener
 from kurdtts_lib.feedback.database import now
 from kurdtts_lib.feedback.replay import REPLAY_CLIPS, hold_out, mix, ordinary_sentences
 from kurdtts_lib.feedback.store import FeedbackStore
@@ -25,6 +29,8 @@ from kurdtts_lib.voices.finetune import check_machine, clips_of, licence_of, tra
 from kurdtts_lib.voices.lineage import check_profile, origin_of
 from kurdtts_lib.voices.registry import RegisteredVoice
 
+BEFORE, AFTER = "voice before", "new voice"
+"""Names of the two systems in the evaluation."""
 CHANGES = {
     "learned": "the corrections it learned from",
     "held_out": "the corrections held out",
@@ -175,25 +181,31 @@ class FeedbackTraining:
     def finish(self, notify: Callable[[str], None] = print) -> FeedbackResult:
         """Compare before and after, publish the voice, and mark its corrections as used.
 
-        It becomes the current voice unless it has faults (`entry.faults`). If no step was better than the voice it
-        started from, nothing changes. notify: called with a line of text before each stage.
+        It becomes the current voice unless it breaks a limit (`limits_broken`), which `entry.faults` then names. If no
+        step was better than the voice it started from, nothing changes. notify: called with a line of text before each
+        stage.
         """
         best, step = self.trainer.best_voice()
         notify(f"The best voice is that of step {step} (of {self.trainer.step}).")
         parent = load_voice(str(self.parent.folder))
         parent.model.to(device=best.model.device)  # type: ignore[call-arg]
         voices = [parent, best] if step else [parent]  # step 0 is the validation of the parent itself
-        clips = (self.learned, self.held_out, sampled(self.base.test, RETENTION_SENTENCES))
         changes: dict[str, Any] = {}
-        for name, some in zip(CHANGES, clips, strict=True):
+        for name, clips in (("learned", self.learned), ("held_out", self.held_out)):
             notify(f"Measuring {CHANGES[name]} ...")
-            found = [likeness(voice, some, self.profile.audio) for voice in voices if some]
-            changes[name] = MetricChange(len(some), found[0].mel_distance, found[-1].mel_distance) if found else None
+            found = [likeness(voice, clips, self.profile.audio).mel_distance for voice in voices if clips]
+            changes[name] = MetricChange(len(clips), found[0], found[-1]) if found else None
+        notify(f"Measuring {CHANGES['elsewhere']} ...")
+        ordinary = held_out_of(self.base, self.profile.audio, RETENTION_SENTENCES)
+        systems = dict(zip((BEFORE, AFTER), map(system_of, voices), strict=False))
+        evaluation = evaluate(systems, ordinary, listener=Listener(parent, self.profile.audio) if step else None)
+        distances = [evaluation.metrics(name).mel_distance for name in systems]
+        changes["elsewhere"] = MetricChange(len(ordinary.texts), distances[0], distances[-1])
         result = FeedbackResult(self.parent, bool(step), **changes)
         if step:
-            was, after = result.elsewhere.before, found[-1]
+            was = distances[0]
             allowed = was + (OWN_SPEECH_NEPERS if self.rehearsal else was * self.profile.feedback.tolerance)
-            faults = registry.faults_of(after.speech, after.loudness_difference_db, was, after.mel_distance, allowed)
+            faults = limits_broken(evaluation, AFTER, allowed)
             best.card = trained_card(
                 self.trainer,
                 step,

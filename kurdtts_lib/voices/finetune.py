@@ -146,14 +146,6 @@ def finish_training(trainer: Trainer, profile: Profile, notify: Callable[[str], 
     evaluation = evaluate(systems, sentences, progress=announce, listener=Listener(base, profile.audio))
     before, after = evaluation.metrics(BEFORE), evaluation.metrics(AFTER)
     parent = next(iter(registry.known([profile.base_voice])), None)
-    faults = registry.faults_of(
-        evaluation.waveforms[AFTER],
-        after.loudness_difference_db,
-        before.mel_distance,
-        after.mel_distance,
-        registry.MUCH_WORSE * before.mel_distance,
-    )
-    faults += limits_broken(evaluation, AFTER)
     voice.card = trained_card(
         trainer,
         step,
@@ -162,7 +154,7 @@ def finish_training(trainer: Trainer, profile: Profile, notify: Callable[[str], 
         parent=parent.version if parent else None,
         licence=licence_of(voice, profile.base_voice),
         data=public_name(corpus_settings(profile.prepared_dir).source),
-        faults=faults,
+        faults=limits_broken(evaluation, AFTER),
         speakers=voice.speakers,
         training_clips=len(parts.train),
         validation_clips=len(parts.validation),

@@ -16,11 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kurdtts_lib.audio.levels import clipped_share
 from kurdtts_lib.core.errors import UnknownVoiceError, VoiceError
 from kurdtts_lib.core.files import locked, read_json, write_json
 from kurdtts_lib.core.settings import home
-from kurdtts_lib.vits.monitor import CLIPPED_SHARE, TOO_QUIET_DB
 from kurdtts_lib.vits.voice import CARD, Voice, save_voice, split_speakers
 from kurdtts_lib.voices.card import VoiceCard
 from kurdtts_lib.voices.lineage import LOCAL, Origin, read_origin
@@ -30,8 +28,6 @@ FOLDER = re.compile(r"voice-(\d{4,})-(.+)")
 NUMBER = re.compile(r"^\.?voice-(\d{4,})", re.MULTILINE)
 """Also of a folder that is being written or removed: its number is not given again."""
 WEIGHTS = "model.safetensors"
-MUCH_WORSE = 1.15
-"""Highest allowed ratio of a voice's mel distance to its base voice's; above it, no improvement is audible."""
 
 
 @dataclass(frozen=True)
@@ -199,29 +195,6 @@ def remove(entry: RegisteredVoice) -> bool:
     if entry.version in history[:-1]:  # the next voice may get this number again
         _write_history([old for old in history if old != entry.version])
     return True
-
-
-def faults_of(
-    speech: Sequence[np.ndarray], loudness_difference_db: float, before: float, after: float, allowed: float
-) -> list[str]:
-    """Why a voice may not become the current one, each reason a sentence.
-
-    speech: its waveforms (samples,) of ordinary sentences. loudness_difference_db: their level minus that of the
-    recordings. before, after: mel distance of its parent and its own on these sentences, in nepers, of which it may
-    have `allowed`.
-    """
-    faults = []
-    if loudness_difference_db < -TOO_QUIET_DB:
-        faults.append(f"It is almost silent: {-loudness_difference_db:.0f} dB quieter than the recordings.")
-    clipped = sum(map(clipped_share, speech)) / max(1, len(speech))
-    if clipped > CLIPPED_SHARE:
-        faults.append(f"It is too loud: {clipped:.1%} of its waves are cut off.")
-    if after > allowed:
-        faults.append(
-            f"It is worse than the voice it came from: on {len(speech)} ordinary sentences its mel distance rose "
-            f"from {before:.2f} to {after:.2f}; {allowed:.2f} is allowed."
-        )
-    return faults
 
 
 def _history() -> list[int]:
