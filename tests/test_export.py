@@ -1,6 +1,5 @@
 """An exported voice says what the voice says, or it is not exported."""
 
-import copy
 import json
 import logging
 import re
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import original_vits as original
 import pytest
 import soundfile
 import torch
@@ -21,7 +19,6 @@ from kurdtts_lib.core.errors import KurdTTSError, TextError, VoiceError
 from kurdtts_lib.core.files import read_json
 from kurdtts_lib.core.settings import REPOSITORY
 from kurdtts_lib.text import encode
-from kurdtts_lib.vits.conversion import convert
 from kurdtts_lib.vits.voice import Voice, load_voice, save_voice
 from kurdtts_lib.voices.export import verification
 from kurdtts_lib.voices.export.export import Exported, export_voice
@@ -71,30 +68,6 @@ def model(graph: SpeakingGraph, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture(scope="session")
 def sherpa(voice_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     return export_voice(voice_folder, tmp_path_factory.mktemp("exports") / "sherpa", "sherpa")
-
-
-@pytest.mark.parametrize("stochastic", [True, pytest.param(False, marks=pytest.mark.slow)])
-def test_the_graph_says_what_the_published_code_says(tmp_path, stochastic):
-    """Stated in float32 without transformers: see `original_vits`."""
-    weights = original.make_weights(stochastic)
-    config = copy.deepcopy(original.CONFIG)
-    config["model"] |= {} if stochastic else {"use_sdp": False}
-    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    (tmp_path / "vocab.txt").write_text("\n".join(original.SYMBOLS) + "\n", encoding="utf-8")
-    torch.save({"model": weights}, tmp_path / "G.pth")
-    convert(tmp_path / "G.pth", tmp_path / "voice")
-    voice = load_voice(tmp_path / "voice")
-    write_graph(SpeakingGraph(plain_model(voice.model)), tmp_path / MODEL, {})
-    session = open_session(tmp_path / MODEL)
-    for text in ("a", "jin û jiyan", "ez û tu li vir in û ew li wir in"):
-        ids = encode(text, voice.tokenizer)
-        inputs = graph_inputs(ids, np.random.default_rng(1), original.LATENT, 1.0, 1.0)
-        inputs["noise"] = np.random.default_rng(2).standard_normal((1, original.LATENT, 3000), dtype=np.float32)
-        duration_noise, noise = (torch.from_numpy(inputs[name]) for name in ("duration_noise", "noise"))
-        expected = original.speak(weights, torch.tensor([ids]), duration_noise if stochastic else None, noise[0])
-        waveform, durations = session.run(None, inputs)
-        assert expected.std() > 0.05 and len(waveform) == 256 * durations.sum() < 256 * 3000
-        np.testing.assert_allclose(waveform, expected.numpy(), atol=2e-5)
 
 
 def test_the_ratio_of_speech_to_difference_is_that_of_the_formula():

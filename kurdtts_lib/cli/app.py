@@ -48,7 +48,7 @@ def utf8_console() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kurdtts", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for add in (_check, _prepare, _train, _convert, _say, _judge, _voices, _feedback, _listen, _serve, _export):
+    for add in (_check, _prepare, _train, _say, _judge, _voices, _feedback, _listen, _serve, _export):
         add(commands)
     return parser
 
@@ -114,14 +114,6 @@ def _train(commands: Any) -> None:
     length.add_argument("--steps", type=POSITIVE, help="how many steps in all")
     _add_preset(train)
     add_set(train, TrainingSettings, "learning_rate=1e-5, patience=none or weights.mel=45; notebook 4 shows them all")
-
-
-def _convert(commands: Any) -> None:
-    about = "make a voice's folder from a checkpoint of the published VITS code"
-    convert = _command(commands, "convert", "voices.convert_checkpoint", about)
-    convert.add_argument("generator", type=Path, help="G_100000.pth, with its config.json and vocab.txt beside it")
-    convert.add_argument("folder", type=Path, help="where to write the voice")
-    convert.add_argument("--discriminator", type=Path, help="D_100000.pth, to go on training with")
 
 
 def _say(commands: Any) -> None:

@@ -1,4 +1,4 @@
-"""`kurdtts voices`, `judge`, `export` and `convert`: what is done with voices that are there."""
+"""`kurdtts voices`, `judge` and `export`: what is done with voices that are there."""
 
 import argparse
 
@@ -125,10 +125,3 @@ def export(options: argparse.Namespace) -> None:
     for warning in exported.warnings:
         print(f"Warning: {warning}")
     print(f"How to speak with it: {exported.folder / 'README.md'}")
-
-
-def convert_checkpoint(options: argparse.Namespace) -> None:
-    from kurdtts_lib.vits.conversion import convert
-
-    convert(options.generator, options.folder, options.discriminator)
-    print(f"Voice: {options.folder}")

@@ -60,7 +60,7 @@ def new_tokenizer(folder: Path) -> VitsTokenizer:
     return tokenizer_of(symbols, folder, unk_token="<unk>", language="kmr-script_latin", normalize=True)
 
 
-def tokenizer_of(symbols: Sequence[str], folder: Path, is_uroman: bool = False, **options: Any) -> VitsTokenizer:
+def tokenizer_of(symbols: Sequence[str], folder: Path, **options: Any) -> VitsTokenizer:
     """Symbols by their token ids; the first is padding and blank too. Writes `vocab.json` into `folder`."""
     write_json(folder / "vocab.json", {symbol: index for index, symbol in enumerate(symbols)})
     return VitsTokenizer(
@@ -68,7 +68,6 @@ def tokenizer_of(symbols: Sequence[str], folder: Path, is_uroman: bool = False, 
         pad_token=symbols[0],
         add_blank=True,
         phonemize=False,
-        is_uroman=is_uroman,
         **options,
     )
 
