@@ -21,7 +21,7 @@ from typing import Any
 
 from worker import Worker, peak_memory
 
-FORMS = ("eager", "points", "bf16", "onnx", "onnx-int8", "sherpa")
+FORMS = ("eager", "points", "bf16", "onnx", "sherpa")
 TEXT = (
     "Di gundekî biçûk de jinek pîr dijiya. Her sibe zû radibû, av ji kaniyê tanî û nan dipijand. Cîranên wê jê pir hez "
     "dikirin, ji ber ku çîrokên kevn baş dizanî. Êvarê zarok li dora agir rûdiniştin û li dengê wê guhdarî dikirin. "
@@ -65,8 +65,7 @@ def _folders(name: str, temporary: Path, forms: list[str]) -> dict[str, Path]:
         if form in EXPORTED:
             exported = export_voice(voice, temporary / form, form)
             folders[form] = exported.folder
-            loss = exported.card.get("loss")
-            print(f"{name}, {form}: {exported.card['agreement']}" + (f", {loss}" if loss else ""), flush=True)
+            print(f"{name}, {form}: {exported.card['agreement']}", flush=True)
         size = sum(path.stat().st_size for path in folders[form].glob("model.*"))
         print(f"{name}, {form}: {size / 1e6:.1f} MB on the disk", flush=True)
     return folders
@@ -157,7 +156,6 @@ def _work(form: str, folder: Path, threads: int) -> None:
     makers: dict[str, Callable[[Path, int], Speaker]] = {
         "sherpa": _with_sherpa,
         "onnx": _with_onnx,
-        "onnx-int8": _with_onnx,
     }
     clauses, rate = makers[form](folder, threads) if form in makers else _with_torch(form, folder, threads)
     for line in sys.stdin:

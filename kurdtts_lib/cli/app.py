@@ -263,7 +263,7 @@ def _export(commands: Any) -> None:
     export.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="a new folder")
     export.add_argument(
         "--form",
-        choices=("onnx", "onnx-int8", "sherpa"),
+        choices=("onnx", "sherpa"),
         default="onnx",
-        help="onnx (default): as exact as torch; onnx-int8: smaller and quicker; sherpa: for sherpa-onnx and its apps",
+        help="onnx (default): for Python without torch; sherpa: for sherpa-onnx and its apps",
     )

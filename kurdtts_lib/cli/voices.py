@@ -117,11 +117,4 @@ def export(options: argparse.Namespace) -> None:
     card = exported.card
     print(f"{exported.folder}: {card['bytes'] / 1e6:.1f} MB, licence {card['licence']}")
     print(f"{card['agreement']['sentences']} sentences agree with the voice to {card['agreement']['least_snr_db']} dB.")
-    if loss := card.get("loss"):
-        print(
-            f"8 bits take {loss['time_ratio']:.2f} of the time and {card['bytes'] / card['float_bytes']:.2f} of the "
-            f"size, and change the speech by {loss['mel_cepstral_distance']:.2f} dB (mel cepstral distance)."
-        )
-    for warning in exported.warnings:
-        print(f"Warning: {warning}")
     print(f"How to speak with it: {exported.folder / 'README.md'}")

@@ -1,8 +1,6 @@
-"""Verification of an exported graph against the voice, by samples, and of 8 bits against float32, by metrics."""
+"""Verification of an exported graph: it must reproduce the voice's samples."""
 
 import math
-import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +10,6 @@ import onnxruntime
 import torch
 
 from kurdtts_lib.core.errors import VoiceError
-from kurdtts_lib.core.settings import AudioSettings
-from kurdtts_lib.evaluation import metrics
 from kurdtts_lib.voices.export.graph import SpeakingGraph
 from kurdtts_lib.voices.export.onnx_voice import graph_inputs
 from kurdtts_lib.voices.export.sherpa import speak_with_sherpa
@@ -26,17 +22,6 @@ SENTENCES = (
     "Xwişka min nan û penîr dixwe, birayê min çay vedixwe.",
     "Zarokên gund her sibe bi hev re diçin dibistanê, û êvarê li ber çem dilîzin heta ku roj diçe ava.",
 )
-CALIBRATION = (
-    "Îro hewa pir xweş e.",
-    "Ez ê sibê werim mala te, em ê bi hev re xwarinê çêkin.",
-    "Pisîka reş li ser dîwarê baxçe razaye.",
-    "Çima tu wisa zû diçî, hêj şev dirêj e?",
-    "Kurê wî xwendekar e û fizîkê dixwîne.",
-    "Li gundê me havîn germ e, zivistan jî pir sar e.",
-    "Keçikê gul û giya ji zozanê anîn.",
-    "Jin, jiyan, azadî.",
-)
-"""Calibration sentences of the quantisation; none of them is used in the verification."""
 LEAST_SNR_DB = 60.0
 """The error is then a thousandth of the speech's amplitude. Both are float32 and differ by rounding: 115 to 130 dB."""
 HIGHEST_SNR_DB = 200.0
@@ -97,7 +82,8 @@ def _check(
     for number, row in enumerate(ids):
         speed, noise_scale = SPEEDS[number % len(SPEEDS)], noise_scales[number % len(noise_scales)]
         for faster in (1.0, BORDER_SPEED):
-            inputs = _inputs(graph, row, number, speed * faster, noise_scale)
+            rng = np.random.default_rng(number)
+            inputs = graph_inputs(row, rng, graph.model.config.flow_size, speed * faster, noise_scale)
             expected, spoken = speak_with_torch(graph, inputs), exported(inputs)
             if len(expected[0]) == len(spoken[0]) and all(map(np.array_equal, expected[1:], spoken[1:])):
                 break
@@ -113,77 +99,8 @@ def _check(
     return Agreement(len(ids), round(worst, 1), borders)
 
 
-def _inputs(graph: SpeakingGraph, row: list[int], seed: int, speed: float, noise_scale: float) -> dict[str, np.ndarray]:
-    return graph_inputs(row, np.random.default_rng(seed), graph.model.config.flow_size, speed, noise_scale)
-
-
 def speak_with_torch(graph: SpeakingGraph, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Waveform (samples,) and durations in frames (positions,)."""
     with torch.inference_mode():
         waveform, durations = graph(*(torch.from_numpy(inputs[name]) for name in graph.inputs))
     return waveform.numpy(), durations.numpy()
-
-
-@dataclass(frozen=True)
-class Loss:
-    """Loss and gain of 8 bits, against the same graph in float32 with the same noise. Means over sentences."""
-
-    sentences: int
-    snr_db: float
-    mel_distance: float
-    """Nepers."""
-    mel_cepstral_distance: float
-    """dB."""
-    readings_mel_cepstral_distance: float
-    """dB, between two readings of a sentence by the float32 graph: the voice's own variability."""
-    time_ratio: float
-    """Time of 8 bits over time of float32 on the exporting machine; median over sentences."""
-
-    @property
-    def warning(self) -> str:
-        """Empty for a loss that is smaller than the difference between two readings of the voice itself."""
-        if self.mel_cepstral_distance <= self.readings_mel_cepstral_distance:
-            return ""
-        return (
-            f"8 bits change this voice by {self.mel_cepstral_distance:.2f} dB (mel cepstral distance), more than two "
-            f"of its readings of one sentence differ ({self.readings_mel_cepstral_distance:.2f} dB). Listen before "
-            "you use it, or export with `--form onnx`."
-        )
-
-
-def measure_loss(
-    float32: onnxruntime.InferenceSession,
-    int8: onnxruntime.InferenceSession,
-    graph: SpeakingGraph,
-    ids: Sequence[list[int]],
-    audio: AudioSettings,
-) -> Loss:
-    """Speak the rows with both. Raises VoiceError if the durations differ, since their layers stay in float32."""
-    measured, ratios = [], []
-    for number, row in enumerate(ids):
-        for speed in (1.0, BORDER_SPEED):
-            inputs = _inputs(graph, row, number, speed, 1.0)
-            (expected, durations), float32_seconds = _timed(float32, inputs)
-            (waveform, int8_durations), int8_seconds = _timed(int8, inputs)
-            if np.array_equal(durations, int8_durations):
-                break
-        else:
-            raise VoiceError("In 8 bits the voice has other durations. The export is refused; take `--form onnx`.")
-        ratios.append(int8_seconds / float32_seconds)
-        again = float32.run(None, _inputs(graph, row, number + len(ids), 1.0, 1.0))[0]
-        measured.append(
-            (
-                snr_db(expected, waveform),
-                metrics.mel_distance(expected, waveform, audio),
-                metrics.mel_cepstral_distance(expected, waveform, audio)[0],
-                metrics.mel_cepstral_distance(expected, again, audio)[0],
-            )
-        )
-    snr, mel, cepstral, readings = (round(float(np.mean(values)), 3) for values in zip(*measured, strict=True))
-    return Loss(len(ids), snr, mel, cepstral, readings, round(statistics.median(ratios), 3))
-
-
-def _timed(session: onnxruntime.InferenceSession, inputs: dict[str, np.ndarray]) -> tuple[list[np.ndarray], float]:
-    started = time.perf_counter()
-    outputs = session.run(None, inputs)
-    return outputs, time.perf_counter() - started
