@@ -38,17 +38,19 @@ def limits_broken(evaluation: Evaluation, voice: str, allowed: float | None = No
 
 
 def _level_and_distance(evaluation: Evaluation, voice: str, allowed: float | None) -> list[str]:
-    found, before = evaluation.metrics(voice), evaluation.metrics(evaluation.voices[0]).mel_distance
+    own, base = evaluation.values[voice], evaluation.values[evaluation.voices[0]]
+    quieter, clipped = -own["loudness_difference_db"].mean(), own["clipped_share"].mean()
+    before, after = base["mel_distance"].mean(), own["mel_distance"].mean()
     allowed = MUCH_WORSE * before if allowed is None else allowed
     faults = []
-    if found.loudness_difference_db < -TOO_QUIET_DB:
-        faults.append(f"It is almost silent: {-found.loudness_difference_db:.0f} dB quieter than the recordings.")
-    if found.clipped_share > CLIPPED_SHARE:
-        faults.append(f"It is too loud: {found.clipped_share:.1%} of its waves are cut off.")
-    if found.mel_distance > allowed:
+    if quieter > TOO_QUIET_DB:
+        faults.append(f"It is almost silent: {quieter:.0f} dB quieter than the recordings.")
+    if clipped > CLIPPED_SHARE:
+        faults.append(f"It is too loud: {clipped:.1%} of its waves are cut off.")
+    if after > allowed:
         faults.append(
-            f"It is worse than the voice it came from: on {found.sentences} ordinary sentences its mel distance rose "
-            f"from {before:.2f} to {found.mel_distance:.2f}; {allowed:.2f} is allowed."
+            f"It is worse than the voice it came from: on {own['mel_distance'].count()} ordinary sentences its mel "
+            f"distance rose from {before:.2f} to {after:.2f}; {allowed:.2f} is allowed."
         )
     return faults
 

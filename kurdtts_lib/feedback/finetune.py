@@ -16,7 +16,7 @@ from kurdtts_lib.evaluation.evaluate import evaluate, system_of
 from kurdtts_lib.evaluation.held_out import held_out_of
 from kurdtts_lib.evaluation.limits import limits_broken
 from kurdtts_lib.evaluation.validation import likeness, validator
-from kurdtts_lib.evaluation.words import Listener
+from kurdtts_lib.evaluation.words import CHOICES, Listener
 from kurdtts_lib.feedback.database import now
 from kurdtts_lib.feedback.replay import REPLAY_CLIPS, hold_out, mix, ordinary_sentences
 from kurdtts_lib.feedback.store import FeedbackStore
@@ -197,6 +197,8 @@ class FeedbackTraining:
             changes[name] = MetricChange(len(clips), found[0], found[-1]) if found else None
         notify(f"Measuring {CHANGES['elsewhere']} ...")
         ordinary = held_out_of(self.base, self.profile.audio, RETENTION_SENTENCES)
+        # Half of the sentences for words take half of the time.
+        ordinary = dataclasses.replace(ordinary, word_texts=ordinary.word_texts[:CHOICES])
         systems = dict(zip((BEFORE, AFTER), map(system_of, voices), strict=False))
         evaluation = evaluate(systems, ordinary, listener=Listener(parent, self.profile.audio) if step else None)
         distances = [evaluation.metrics(name).mel_distance for name in systems]
