@@ -198,10 +198,11 @@ def _with_torch(form: str, folder: Path, threads: int) -> Speaker:
 
 
 def _with_onnx(folder: Path, threads: int) -> Speaker:
+    from kurdtts_lib.speech import stream
     from kurdtts_lib.voices.export.onnx_voice import OnnxVoice
 
     voice = OnnxVoice(folder, threads)
-    return voice.clauses, voice.sampling_rate
+    return lambda text: (spoken.waveform for spoken in stream(voice, text, level=False)), voice.sampling_rate
 
 
 def _with_sherpa(folder: Path, threads: int) -> Speaker:

@@ -200,7 +200,10 @@ def main() -> None:
     for number, clip in enumerate(load_clips()[2][:SAMPLES], 1):
         samples[f"{number}-machine-reader.wav"] = decode(clip.path, AUDIO.sampling_rate)
         samples[f"{number}-tiny-kmr.wav"] = speak(voice, clip.text, level=False)
-    save_voice(voice, TARGET, readme(metrics, log, parameters), samples, half_precision=True)
+    for module in (voice.model, voice.discriminator):
+        if module is not None:
+            module.half()
+    save_voice(voice, TARGET, readme(metrics, log, parameters), samples)
     draw_curve(log, TARGET / "curve.png")
     # The metrics are of the unsaved voice: saving in 16 bits must not change those that the card shows.
     saved = measure(load_voice(TARGET))["mel_cepstral_distance"]

@@ -251,13 +251,6 @@ def test_the_same_seed_gives_the_same_samples_and_another_one_another_reading(vo
     np.testing.assert_array_equal(*plain)
 
 
-def test_speech_comes_clause_by_clause_with_pauses_between(voice):
-    clauses = list(voice.clauses("Roj baş. Ez li vir im."))
-    assert len(clauses) == 2
-    np.testing.assert_array_equal(np.concatenate(clauses), voice.speak("Roj baş. Ez li vir im."))
-    assert not clauses[0][-1000:].any() and clauses[1][-1000:].any()
-
-
 def test_twice_the_speed_takes_half_the_time_and_numbers_are_read_as_words(voice):
     text = "Xwişka min nan û penîr dixwe"
     assert len(voice.speak(text, speed=2.0)) / len(voice.speak(text)) == pytest.approx(0.5, abs=0.12)
@@ -267,7 +260,7 @@ def test_twice_the_speed_takes_half_the_time_and_numbers_are_read_as_words(voice
 def test_text_or_a_speed_that_cannot_be_is_refused_before_anything_is_spoken(voice):
     for text in ("", " ... ", "日本"):
         with pytest.raises(TextError):
-            voice.clauses(text)
+            voice.speak(text)
     for speed in (0.0, -1.0, float("nan")):
         with pytest.raises(VoiceError, match="speed"):
             voice.speak("roj baş", speed=speed)

@@ -1,7 +1,6 @@
 """A voice is worked on with its own profile and data, and is removed only by its number."""
 
 import dataclasses
-import hashlib
 import io
 import json
 from collections.abc import Callable
@@ -42,9 +41,7 @@ def add(make_voice: Callable[..., Voice]) -> Add:
 
 def test_a_card_names_its_parent_also_when_that_is_gone(add: Add) -> None:
     parent, child = add(SAMPLE), add(SAMPLE, 1)
-    weights = (parent.folder / "model.safetensors").read_bytes()
-    assert registry.remove(parent)
-    assert (child.card.parent, child.card.parent_sha256) == (1, hashlib.sha256(weights).hexdigest())
+    assert registry.remove(parent) and child.card.parent == 1
     assert (child.card.profile, registry.current()) == ("sample", child)
     with pytest.raises(VoiceError, match="no earlier voice"):
         registry.rollback()

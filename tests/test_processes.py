@@ -77,7 +77,7 @@ def test_two_processes_make_the_update_of_the_joint_batch_and_skip_together(fold
     assert first["outcomes"] == second["outcomes"] and first["trained"].keys() == second["trained"].keys()
     assert all(torch.equal(value, second["trained"][name]) for name, value in first["trained"].items())
     for outcome, joint in zip(first["outcomes"], expected, strict=True):
-        for values in ("terms", "gradient_norms", "diagnostics"):
+        for values in ("terms", "gradient_norms", "signals"):
             assert outcome[values] == pytest.approx(getattr(joint, values), rel=1e-3, abs=1e-6), values
         assert outcome["skipped"] is joint.skipped is None
     assert_near(first["trained"], after, before, 2e-3)

@@ -25,7 +25,7 @@ from kurdtts_lib.vits.step import TrainingStep
 SEGMENT = 4096
 CPU = SimpleNamespace(device=torch.device("cpu"), num_processes=1)
 TERMS = {"mel", "kl", "duration", "generator", "feature_matching", "discriminator"}
-SIGNALS = {"rms_db", "real_rms_db", "clipped", "dc", "diagonal", "longest", "real_score", "generated_score"}
+SIGNALS = {"rms_db", "real_rms_db", "clipped", "diagonal", "longest", "real_score", "generated_score"}
 
 
 @pytest.fixture(params=[False, True], ids=["deterministic", "stochastic"])
@@ -114,10 +114,10 @@ def test_micro_batches_make_the_update_of_the_whole_batch(make_step, batch_of, n
     for _ in range(2):
         expected = whole([batch_of(*range(6))])
         found = parts(micro)
-        for values in ("terms", "gradient_norms", "diagnostics"):
+        for values in ("terms", "gradient_norms", "signals"):
             assert getattr(found, values) == pytest.approx(getattr(expected, values), rel=1e-3, abs=1e-6), values
         assert found.skipped is expected.skipped is None
-    assert set(found.terms) == TERMS and set(found.diagnostics) == SIGNALS
+    assert set(found.terms) == TERMS and set(found.signals) == SIGNALS
     assert_close(parts, whole, before)
 
 
@@ -151,7 +151,7 @@ def test_padding_never_changes_a_loss(make_step, batch, no_chance, stochastic):
     )
     found, expected = (make_step(stochastic, no_chance)([given]) for given in (padded, batch))
     assert found.terms == pytest.approx(expected.terms, rel=1e-4)
-    assert found.diagnostics == pytest.approx(expected.diagnostics, rel=1e-4, abs=1e-6)
+    assert found.signals == pytest.approx(expected.signals, rel=1e-4, abs=1e-6)
     assert found.gradient_norms == pytest.approx(expected.gradient_norms, rel=1e-3)
 
 
@@ -206,7 +206,7 @@ def test_three_steps_are_those_of_the_plain_training(make_step, batch, no_chance
 
 def test_signals_are_those_of_the_slices_and_the_path(make_step, batch, no_chance):
     step = make_step(False, no_chance, learning_rate=0.0, discriminator_learning_rate=0.0)
-    found = step([batch]).diagnostics
+    found = step([batch]).signals
     with torch.no_grad():
         outputs = step.generator(batch)
         scores = [[s.mean().item() for s in step.discriminator(x)[0]] for x in (outputs.real, outputs.generated)]
@@ -214,7 +214,6 @@ def test_signals_are_those_of_the_slices_and_the_path(make_step, batch, no_chanc
     assert found["rms_db"] == pytest.approx(levels.rms_db(generated), rel=1e-4)
     assert found["real_rms_db"] == pytest.approx(levels.rms_db(outputs.real.numpy()), rel=1e-4)
     assert found["clipped"] == pytest.approx((np.abs(generated) > 0.99).mean())
-    assert found["dc"] == pytest.approx(generated.mean(), rel=1e-3)
     assert [found["real_score"], found["generated_score"]] == pytest.approx(np.mean(scores, axis=1), rel=1e-4)
     longest = (outputs.durations.amax(1) / batch.frame_lengths).mean().item()
     assert found["longest"] == pytest.approx(longest) and 0 < found["diagonal"] < 0.5
@@ -232,7 +231,7 @@ def test_while_warming_up_only_the_discriminator_learns(make_step, batch_of, mon
     assert all(module.training for module in step.generator.modules())
     assert set(outcome.terms) == {"discriminator", "kl", "duration"}
     assert set(outcome.gradient_norms) == {"discriminator"}
-    assert set(outcome.diagnostics) == SIGNALS and outcome.skipped is None
+    assert set(outcome.signals) == SIGNALS and outcome.skipped is None
     assert changed(before["generator"], state_of(step, "generator")) == []
     learnt = changed(before["discriminator"], state_of(step, "discriminator"))
     assert set(dict(step.discriminator.named_parameters())) <= set(learnt)
@@ -245,7 +244,7 @@ def test_without_the_adversary_only_the_generator_learns(make_step, batch_of, no
     before = state_of(whole, "discriminator")
     found = whole([batch_of(0, 1, 2)], adversarial=False)
     assert set(found.terms) == {"mel", "kl", "duration"} and set(found.gradient_norms) == {"generator"}
-    assert set(found.diagnostics) == SIGNALS - {"real_score", "generated_score"}
+    assert set(found.signals) == SIGNALS - {"real_score", "generated_score"}
     assert changed(before, state_of(whole, "discriminator")) == []
     in_parts = parts([batch_of(0, 1), batch_of(2)], adversarial=False)
     assert in_parts.terms == pytest.approx(found.terms, rel=1e-4)
@@ -264,7 +263,7 @@ def test_every_precision_learns_in_one_process_after_the_other(make_step, batch_
     learnt = [outcome for outcome in outcomes if not outcome.skipped]
     assert len(learnt) >= (8 if precision == "fp16" else 12)
     for found in learnt:
-        assert np.isfinite([*found.terms.values(), *found.gradient_norms.values(), *found.diagnostics.values()]).all()
+        assert np.isfinite([*found.terms.values(), *found.gradient_norms.values(), *found.signals.values()]).all()
     for name in ("kl", "discriminator"):
         assert learnt[-1].terms[name] < 0.95 * learnt[0].terms[name], name
     assert all(parameter.dtype == torch.float32 for parameter in step.generator.parameters())

@@ -102,13 +102,16 @@ def test_a_loaded_voice_is_the_saved_one_and_takes_no_folder_of_this_computer_al
 
 
 def test_half_precision_is_half_the_size_and_nearly_the_same_sound(voice, saved, tmp_path):
-    save_voice(voice, tmp_path / "half", "", half_precision=True)
+    before = speak(voice, SENTENCE)
+    voice.model.half()
+    voice.discriminator.half()
+    save_voice(voice, tmp_path / "half", "")
     sizes = [(folder / "model.safetensors").stat().st_size for folder in (tmp_path / "half", saved)]
     assert 0.4 < sizes[0] / sizes[1] < 0.65
     loaded = load_voice(tmp_path / "half")
     assert {parameter.dtype for parameter in loaded.model.parameters()} == {torch.float32}
     assert {parameter.dtype for parameter in loaded.discriminator.parameters()} == {torch.float32}
-    before, after = speak(voice, SENTENCE), speak(loaded, SENTENCE)
+    after = speak(loaded, SENTENCE)
     # 11 bits of mantissa in every weight: the difference stays 40 dB below the speech
     assert np.std(after - before) < 0.01 * np.std(before)
     assert not np.array_equal(after, before)

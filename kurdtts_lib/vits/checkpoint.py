@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.files import atomic_path
@@ -61,34 +60,24 @@ def _delete(path: Path) -> None:
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     """Write `state`; an older file at `path` is replaced only when the new one is complete.
 
-    Raises TrainingError with the bytes needed and free if it cannot be written; older checkpoints stay unchanged.
+    Raises TrainingError if it cannot be written; older checkpoints stay unchanged.
     """
-    with writing(path, bytes_of(state)), atomic_path(path) as temporary:
+    with writing(path), atomic_path(path) as temporary:
         torch.save({"format": FORMAT, **state}, temporary)
 
 
 @contextmanager
-def writing(path: Path, needed: int = 0) -> Iterator[None]:
-    """Raise a TrainingError if `path` cannot be written in the context. needed: its size in bytes, 0 if unknown."""
+def writing(path: Path) -> Iterator[None]:
+    """Raise a TrainingError, which says how much room the disk has, if `path` cannot be written in the context."""
     try:
         yield
     except (OSError, RuntimeError) as error:  # torch and soundfile report a full disk as RuntimeError
         existing = next(parent for parent in path.absolute().parents if parent.exists())
-        free = f"{shutil.disk_usage(existing).free / 1e6:,.1f} MB free"
         raise TrainingError(
-            f"{path} could not be written ({f'{needed / 1e6:,.1f} MB needed, ' if needed else ''}{free}): "
+            f"{path} could not be written ({shutil.disk_usage(existing).free / 1e6:,.1f} MB free): "
             f"{str(error).partition(chr(10))[0] or type(error).__name__}. The last checkpoint is whole. Make room on "
             "this disk, then start the training again: it goes on from there."
         ) from error
-
-
-def bytes_of(state: object) -> int:
-    """Total bytes of all tensors in nested dictionaries, lists and tuples."""
-    if isinstance(state, Tensor):
-        return state.nbytes
-    if isinstance(state, Mapping):
-        return sum(map(bytes_of, state.values()))
-    return sum(map(bytes_of, state)) if isinstance(state, list | tuple) else 0
 
 
 def load_latest(folder: Path) -> dict[str, Any] | None:

@@ -29,7 +29,7 @@ def path_shape(durations: Tensor, text_lengths: Tensor, frame_lengths: Tensor, f
 
 @torch.no_grad()
 def step_diagnostics(batch: Batch, outputs: GeneratorOutputs) -> dict[str, Tensor]:
-    """Means over the slices' samples (powers, DC offset, share of saturated samples), and over the clips' paths."""
+    """Means over the slices' samples (powers, share of saturated samples), and over the clips' paths."""
     generated = outputs.generated
     diagonal, longest = path_shape(
         outputs.durations, batch.text_lengths, batch.frame_lengths, batch.spectrograms.shape[2]
@@ -37,7 +37,6 @@ def step_diagnostics(batch: Batch, outputs: GeneratorOutputs) -> dict[str, Tenso
     return {
         "power": generated.square().mean(),
         "real_power": outputs.real.square().mean(),
-        "dc": generated.mean(),
         "clipped": (generated.abs() >= CLIPPED).float().mean(),
         "diagonal": diagonal.mean(),
         "longest": longest.mean(),

@@ -30,7 +30,7 @@ class StepReport:
     """The part of it in which the training waited for clips."""
     gradient_norms: dict[str, float] = field(default_factory=dict)
     signals: dict[str, float] = field(default_factory=dict)
-    """The `diagnostics` of `vits.step.StepOutcome`."""
+    """See `vits.step.StepOutcome`, as for the fields that have the same names."""
     loss_scale: float | None = None
     skipped: str | None = None
     """Which updates were skipped and why; None if none was."""

@@ -39,8 +39,8 @@ class StepOutcome(NamedTuple):
     """None, or which module was not updated and why: `generator: loss mel is nan`."""
     loss_scale: float | None
     """The loss scale of fp16 after this step; None in other precisions."""
-    diagnostics: dict[str, float]
-    """`rms_db` and `real_rms_db` (dB of full scale), `clipped` (share of samples), `dc`, `diagonal`, `longest`; with
+    signals: dict[str, float]
+    """`rms_db` and `real_rms_db` (dB of full scale), `clipped` (share of samples), `diagonal`, `longest`; with
     the discriminator also `real_score` and `generated_score`. See `diagnostics.py` for the definitions."""
 
 
@@ -128,7 +128,7 @@ class TrainingStep:
             gradient_norms={name: update.gradient_norm for name, update in updates.items()},
             skipped=skipped,
             loss_scale=self.scaler.get_scale() if self.scaler.is_enabled() else None,
-            diagnostics=in_decibels(means),
+            signals=in_decibels(means),
         )
 
     def set_rates(self, factor: float) -> None:

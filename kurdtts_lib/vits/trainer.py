@@ -206,14 +206,10 @@ class Trainer:
         return StepReport(
             step=progress.step,
             epoch=progress.epoch,
-            terms=outcome.terms,
             seconds=time.perf_counter() - started,
             wait_seconds=waited,
-            gradient_norms=outcome.gradient_norms,
-            signals=outcome.diagnostics,
-            loss_scale=outcome.loss_scale,
-            skipped=outcome.skipped,
             warming_up=warming_up,
+            **outcome._asdict(),
         )
 
     def _record_step(self, entry: StepReport) -> None:

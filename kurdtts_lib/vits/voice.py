@@ -159,24 +159,22 @@ def save_voice(
     readme: str,
     samples: Mapping[str, np.ndarray] | None = None,
     texts: Mapping[str, str] | None = None,
-    half_precision: bool = False,
 ) -> None:
     """Write `voice` so that plain `VitsModel.from_pretrained` reads it; the folder is written completely or not at all.
 
-    samples: waveforms by file name, (samples,), written under `samples/`. texts: other text files, by name.
-    half_precision: store the weights as float16 (half the size); they are loaded as float32.
+    samples: waveforms by file name, (samples,), written under `samples/`. texts: other text files, by name. Weights are
+    stored in the precision that they have, and loaded as float32.
     """
     check_own(folder, CARD)
-    dtype = torch.float16 if half_precision else torch.float32
     with atomic_folder(folder) as temporary:
         # Not by save_pretrained: the decoder's weight norm must be folded (see folded_state).
-        _save_weights(folded_state(voice.model.state_dict()), temporary / "model.safetensors", dtype)
+        _save_weights(folded_state(voice.model.state_dict()), temporary / "model.safetensors")
         config = {**voice.model.config.to_dict(), "architectures": ["VitsModel"], "dtype": "float32"}
         config.pop("_name_or_path", None)  # a folder of this computer, and voices are given away
         write_json(temporary / "config.json", config)
         voice.tokenizer.save_pretrained(temporary)
         if voice.discriminator is not None:
-            _save_weights(voice.discriminator.state_dict(), temporary / DISCRIMINATOR_WEIGHTS, dtype)
+            _save_weights(voice.discriminator.state_dict(), temporary / DISCRIMINATOR_WEIGHTS)
             write_json(temporary / DISCRIMINATOR_CONFIG, dataclasses.asdict(voice.discriminator.settings))
         write_json(temporary / CARD, voice.card)
         write_text(temporary / "README.md", readme)
@@ -186,8 +184,8 @@ def save_voice(
             write_wav(temporary / "samples" / name, waveform, voice.model.config.sampling_rate)
 
 
-def _save_weights(state: Mapping[str, Tensor], target: Path, dtype: torch.dtype) -> None:
-    stored = {name: value.detach().to("cpu", dtype).contiguous() for name, value in state.items()}
+def _save_weights(state: Mapping[str, Tensor], target: Path) -> None:
+    stored = {name: value.detach().cpu().contiguous() for name, value in state.items()}
     save_file(stored, target, {"format": "pt"})
 
 

@@ -21,8 +21,6 @@ class VoiceCard:
     """The public name of the voice at the beginning of its line."""
     parent: int | None = None
     """The voice that it was trained from, by its number in the registry; None if that is not of the registry."""
-    parent_sha256: str | None = None
-    """Of the parent's weights file: identifies it after its removal."""
     licence: str | None = None
     data: str | None = None
     """What it learned from, in words."""

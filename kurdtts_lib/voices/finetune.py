@@ -21,7 +21,7 @@ from kurdtts_lib.data.training_set import corpus_settings, speakers_of
 from kurdtts_lib.evaluation import Metrics
 from kurdtts_lib.evaluation.confidence import Estimate, shown
 from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation, evaluate, system_of
-from kurdtts_lib.evaluation.held_out import LikenessBaselines, counted, held_out
+from kurdtts_lib.evaluation.held_out import counted, held_out
 from kurdtts_lib.evaluation.limits import limits_broken
 from kurdtts_lib.evaluation.metrics import METRIC_DESCRIPTIONS
 from kurdtts_lib.evaluation.report import as_files
@@ -57,11 +57,6 @@ class FineTuningResult:
     faults: list[str]
     """Why the voice did not become the current one; empty if it did."""
 
-    @property
-    def baselines(self) -> LikenessBaselines:
-        """Reference values for the speaker distances."""
-        return self.evaluation.held_out.baselines
-
 
 def check_machine(profile: Profile) -> None:
     """Raise TrainingError if this machine cannot run the profile's training: fp16 needs CUDA."""
@@ -83,10 +78,10 @@ def prepare_training(profile: Profile) -> Trainer:
     base = voice_for(load_unfolded(profile.base_voice), speakers_of(profile.prepared_dir, parts.train))
     if any(clip.text != without_marks(clip.text) for clip in parts.train):  # data of an older version has no marks
         base = with_marks(base)
-    if base.discriminator is None and (code := mms_code(profile.base_voice)):
-        base.discriminator = _published_discriminator(code)
     teacher = load_voice(profile.base_voice)
     teacher.model.to(device=this_process().device)  # type: ignore[call-arg]
+    if base.discriminator is None and (code := mms_code(profile.base_voice)):
+        base.discriminator = _published_discriminator(code)
     listener = Listener(teacher, profile.audio)
     validate = validator(parts.validation, profile.audio, profile.training.validation_clips, listener)
     return Trainer(base, balanced(parts.train), validate, profile.training, profile.audio, profile.training_dir)
@@ -105,18 +100,13 @@ def voice_for(base: Voice, speakers: Sequence[str]) -> Voice:
 
 
 def _published_discriminator(code: str) -> VitsDiscriminator | None:
-    """MMS's discriminator, in all processes or in none: the main one downloads it, then the others load the copy."""
-    process = this_process()
-    found: VitsDiscriminator | None = None
+    """MMS's discriminator, in all processes or in none."""
     faults: list[str] = []
-    for turn_of_main in (True, False):
-        if process.is_main_process is turn_of_main and not faults:
-            try:
-                found = mms_discriminator(code)
-            except VoiceError as error:
-                faults = [str(error)]
-        faults = gather_object(faults)
-    if not faults:
+    try:
+        found = mms_discriminator(code)  # one process downloads it, the others wait for the file
+    except VoiceError as error:
+        faults = [str(error)]
+    if not (faults := gather_object(faults)):
         return found
     warnings.warn(f"The training begins without MMS's discriminator. {faults[0]}", stacklevel=3)
     return None

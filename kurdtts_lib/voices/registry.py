@@ -5,7 +5,6 @@ those that were current before it.
 """
 
 import dataclasses
-import hashlib
 import json
 import re
 import shutil
@@ -13,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -80,12 +80,12 @@ def publish(
 ) -> RegisteredVoice:
     """Save `voice` as a new version, and make it the current one if it has no faults.
 
-    `voice.card`: the content of its card; `version`, `profile` and `parent_sha256` are added. readme: makes the README
+    `voice.card`: the content of its card; `version` and `profile` are added. readme: makes the README
     from the card. samples, texts: as in `save_voice`.
     """
     with locked(models()):  # another process that publishes waits, and gets the next number
         version = max(map(int, NUMBER.findall("\n".join(path.name for path in models().glob("*")))), default=0) + 1
-        added = {"version": version, "parent_sha256": _weights_hash(voice.card.get("parent"))}
+        added: dict[str, Any] = {"version": version}
         if origin:
             added["profile"] = origin.profile
             local = json.dumps(dataclasses.asdict(origin), ensure_ascii=False, indent=2) + "\n"
@@ -96,15 +96,6 @@ def publish(
         if not card.faults:
             use(version)
     return find(str(version))
-
-
-def _weights_hash(version: int | None) -> str | None:
-    """SHA-256 of a voice's weights file, which identifies a parent after its removal; None if it does not exist."""
-    weights = next((entry.folder / WEIGHTS for entry in voices() if entry.version == version), None)
-    if weights is None:
-        return None
-    with weights.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def find(name: str, advice: str = "") -> RegisteredVoice:

@@ -10,7 +10,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
 from kurdtts_lib.core.errors import VoiceError
 from kurdtts_lib.core.files import read_json
-from kurdtts_lib.speech import stream
+from kurdtts_lib.speech import speak
 from kurdtts_lib.vits.utterance import Utterance
 
 MODEL, VOCABULARY, CARD = "model.onnx", "vocab.json", "export.json"
@@ -74,13 +74,9 @@ class OnnxVoice:
         and rhythm. The same seed gives the same samples on the same kind of machine; another seed, another reading.
         Raises TextError, before anything is spoken, for text that the voice cannot say; VoiceError for a speed <= 0.
         """
-        return np.concatenate(list(self.clauses(text, seed, speed, noise_scale)))
-
-    def clauses(self, text: str, seed: int = 1, speed: float = 1.0, noise_scale: float = 1.0) -> Iterator[np.ndarray]:
-        """The same, clause by clause, each with the pause after it, so that playback can start with the first."""
         if not speed > 0:
             raise VoiceError(f"A speed of {speed} cannot be spoken. 1 is the voice's own, 2 takes half the time.")
-        return (spoken.waveform for spoken in stream(self, text, seed, speed, noise_scale, level=False))
+        return speak(self, text, seed, speed, noise_scale, level=False)
 
     def utterances(
         self, clauses: Iterable[Sequence[int]], seed: int, speed: float, noise_scale: float, exact: bool = False
