@@ -13,7 +13,7 @@ from speechlike import syllables
 from kurdtts_lib.evaluation.listening.design import (
     HIDDEN_REFERENCE,
     LOW_ANCHOR,
-    SCALES,
+    SCALE,
     AnswerKey,
     ListeningTest,
     Trial,
@@ -24,8 +24,8 @@ from kurdtts_lib.evaluation.listening.store import FORMAT, ListeningStore, Submi
 RATE = 16_000
 SENTENCES = ("Roj baş.", "Ez li vir im.", "Navê min Azad e.", "Em diçin malê.", "Bi xêr hatî.", "Şev baş.")
 NOW = "2026-05-01T12:00:00+00:00"
-Listener = Callable[[str, Trial], int]
-"""The answer to a trial of a kind."""
+Listener = Callable[[Trial], int]
+"""The answer to a trial."""
 
 
 def spoken(pitch: float, sentences: int = 3, seconds: float = 1.0) -> dict[str, np.ndarray]:
@@ -38,27 +38,26 @@ def systems(count: int = 2, sentences: int = 3) -> dict[str, dict[str, np.ndarra
     return {f"voice-{name}": spoken(120 + 20 * number, sentences) for number, name in enumerate("abcdef"[:count])}
 
 
-def small_test(kind: str = "mos", count: int = 2, sentences: int = 3, listeners: int = 4) -> ListeningTest:
+def small_test(count: int = 2, sentences: int = 3, listeners: int = 4) -> ListeningTest:
     anchors = {f"anchor {number}": sound for number, sound in enumerate(spoken(200, 2).values())}
-    return make_test(kind, systems(count, sentences), RATE, anchors, listeners)
+    return make_test(systems(count, sentences), RATE, anchors, listeners)
 
 
 def sharp(worth: dict[str, float]) -> Listener:
     """A listener who hears how much each system is worth: it answers by these numbers."""
 
-    def answer(kind: str, place: Trial) -> int:
-        values = [{HIDDEN_REFERENCE: 4.0, LOW_ANCHOR: 1.0, **worth}[name] for name in place.heard]
-        wished = values[0] if kind == "mos" else values[1] - values[0]
-        return int(np.clip(round(wished), SCALES[kind][0], SCALES[kind][-1]))
+    def answer(trial: Trial) -> int:
+        wished = {HIDDEN_REFERENCE: 4.0, LOW_ANCHOR: 1.0, **worth}[trial.system]
+        return int(np.clip(round(wished), SCALE[0], SCALE[-1]))
 
     return answer
 
 
 def given(key: AnswerKey, code: str, answer: Listener) -> Iterator[SubmittedAnswer]:
     start = datetime.datetime.fromisoformat(NOW)
-    for number, place in enumerate(key.plan(code)):
+    for number, trial in enumerate(key.plan(code)):
         time = (start + datetime.timedelta(seconds=10 * number)).isoformat()
-        yield SubmittedAnswer(place.item, answer(key.kind, place), len(place.sounds), time)
+        yield SubmittedAnswer(trial.item, answer(trial), 1, time)
 
 
 def answer_all(store: ListeningStore, key: AnswerKey, code: str, answer: Listener) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from listening import sent, sharp
 
@@ -13,8 +14,8 @@ from kurdtts_lib.cli import app
 from kurdtts_lib.core.files import read_json
 from kurdtts_lib.core.settings import CorpusSettings, load_profile
 from kurdtts_lib.data.dataset import Clip, Parts
+from kurdtts_lib.evaluation.confidence import rating_interval
 from kurdtts_lib.evaluation.listening.design import LOW_ANCHOR
-from kurdtts_lib.evaluation.listening.statistics import interval
 from kurdtts_lib.evaluation.listening.store import ListeningStore
 from kurdtts_lib.vits.voice import CARD, Voice, save_voice
 from kurdtts_lib.voices import registry, systems
@@ -59,7 +60,7 @@ def test_a_test_goes_its_way(voices: list[str], prepared: list[Clip], tmp_path: 
     assert "machine" in printed and "machine" in key.note and "each listener answers 13 times" in printed
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert '<html lang="kmr">' in page and "machine" not in page and "recordings" not in page
-    anchors = {place.sentence for plan in key.plans.values() for place in plan if place.heard[0] == LOW_ANCHOR}
+    anchors = {trial.sentence for plan in key.plans.values() for trial in plan if trial.system == LOW_ANCHOR}
     assert anchors == {clip.text for clip in prepared[3:5]}, "of other sentences than the test's"
 
     listener = sharp({"yek": 4, "du": 2, "recordings": 4})
@@ -75,19 +76,12 @@ def test_a_test_goes_its_way(voices: list[str], prepared: list[Clip], tmp_path: 
     assert "read by a machine" in printed and "All 2 listeners" in printed and "MOS" in printed and "Clark" in printed
 
 
-def test_lines_of_a_text_file_and_pairs_with_recordings_only_beside_a_single_voice(
-    voices: list[str], prepared: list[Clip], text: Path, tmp_path: Path
-) -> None:
-    command = ["listen", "make", str(tmp_path / "a"), "--voices", *voices, "--kind", "cmos", "--text", str(text)]
+def test_lines_of_a_text_file_are_spoken_without_recordings(voices: list[str], text: Path, tmp_path: Path) -> None:
+    command = ["listen", "make", str(tmp_path / "a"), "--voices", *voices, "--text", str(text)]
     assert app.main([*command, "--sentences", "2", "--language", "en"]) == 0
     key = ListeningStore().key()
-    assert (key.kind, key.systems, key.sentences) == ("cmos", ["yek", "du"], ["Roj baş.", "Ez li vir im."])
+    assert (key.systems, key.sentences) == (["yek", "du"], ["Roj baş.", "Ez li vir im."])
     assert "no recordings; the anchors are speech of yek" in key.note
-    for given, expected in ((voices, ["yek", "du"]), (voices[:1], ["yek", "recordings"])):
-        folder = tmp_path / f"test {len(given)}"
-        command = ["listen", "make", str(folder), "--profile", "sample", "--kind", "cmos", "--sentences", "2"]
-        assert app.main([*command, "--voices", *given]) == 0
-        assert ListeningStore().key().systems == expected
 
 
 def test_what_cannot_be_is_told(voices: list[str], text: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -121,16 +115,19 @@ def test_a_voices_score_goes_on_its_card(
     show = ["listen", "results", "--card"]
     assert app.main(make) == 0
     key = ListeningStore().key()
-    listeners = [*(sharp({folder.name: worth, "yek": 2}) for worth in (3, 4, 3)), lambda kind, trial: 5]
+    listeners = [*(sharp({folder.name: worth, "yek": 2}) for worth in (3, 4, 3)), lambda trial: 5]
     for number, (code, listener) in enumerate(zip(key.plans, listeners, strict=False)):
         if number == 2:
             assert app.main([*show, "1"]) == 1 and "2 listeners passed the hidden anchors" in capsys.readouterr().err
         assert app.main(["listen", "import", str(sent(tmp_path, key, code, listener))]) == 0
     assert app.main([*show, "1"]) == 0 == app.main([*show, "1"])
     card = read_json(folder / CARD)
-    opinion, ratings = card["opinion"], {(who, text): worth for who, worth in enumerate((3, 4, 3)) for text in "abc"}
+    opinion = card["opinion"]
+    expected = rating_interval(
+        pandas.Series({(who, text): worth for who, worth in enumerate((3, 4, 3)) for text in "abc"})
+    )
     assert card["name"] == "deng" and opinion["mos"] == pytest.approx(10 / 3) and opinion["test"] == key.test
-    assert (opinion["low"], opinion["high"]) == pytest.approx((interval(ratings).low, interval(ratings).high))
+    assert (opinion["low"], opinion["high"]) == pytest.approx((expected.low, expected.high))
     assert (opinion["listeners"], opinion["left_out"], opinion["sentences"]) == (3, 1, 3)
     said = opinion_sentence(opinion)
     assert (folder / "README.md").read_text(encoding="utf-8") == f"# deng\n\n{said}\n" and "3.33" in said
@@ -146,7 +143,7 @@ def test_voices_of_other_rates_meet_at_the_highest(
     save_voice(make_audible_voice(sampling_rate=22_050), tmp_path / "sê", "test\n")
     sound = np.sin(np.arange(32_000))
     write_wav(prepared[0].path, sound, 32_000)
-    found = systems.from_recordings([voices[0], str(tmp_path / "sê")], load_profile("sample"), 1, "mos")
+    found = systems.from_recordings([voices[0], str(tmp_path / "sê")], load_profile("sample"), 1)
     assert found.sampling_rate == 22_050
     assert len(found.systems["recordings"][prepared[0].text]) == 22_050
     low, high = (len(found.systems[name][prepared[0].text]) for name in ("yek", "sê"))

@@ -215,12 +215,6 @@ def _listen(commands: Any) -> None:
     make.add_argument("folder", type=Path, help="a new or empty folder, to give to the listeners")
     voices = "numbers or names of `kurdtts voices`, folders, or hub names; NAME=FOLDER or FILE.onnx as for `judge`"
     make.add_argument("--voices", nargs="+", required=True, metavar="VOICE", help=voices)
-    make.add_argument(
-        "--kind",
-        choices=("mos", "cmos"),
-        default="mos",
-        help="mos: how natural is it, 1 to 5 (default). cmos: which of two is better",
-    )
     make.add_argument("--sentences", type=COUNT, default=8, help="how many; default: 8")
     make.add_argument("--text", type=Path, help="a file with a sentence in each line, in place of held-out recordings")
     make.add_argument("--listeners", type=COUNT, default=24, help="how many codes; default: 24")

@@ -19,13 +19,12 @@ def make(options: argparse.Namespace) -> None:
         material = from_text(options.voices, options.text, options.sentences)
     else:
         profile = common_profile(known(options.voices), options.profile, options.data_dir)
-        material = from_recordings(options.voices, profile, options.sentences, options.kind)
-    systems, rate, anchors, note = material.systems, material.sampling_rate, material.anchors, material.note
-    test = make_test(options.kind, systems, rate, anchors, options.listeners, note)
+        material = from_recordings(options.voices, profile, options.sentences)
+    test = make_test(material.systems, material.sampling_rate, material.anchors, options.listeners, material.note)
     ListeningStore().keep(test.key)
     write_folder(test, options.folder, options.language)
     trials = next(iter(test.key.plans.values()))
-    print(f"Listening test {test.key.test}: {', '.join(test.key.systems)}. {note}".rstrip())
+    print(f"Listening test {test.key.test}: {', '.join(test.key.systems)}. {test.key.note}".rstrip())
     print(f"{len(test.key.sentences)} sentences; each listener answers {len(trials)} times.")
     print(f"Give each listener the folder {options.folder} and a code of their own:")
     print(*test.key.plans)

@@ -70,19 +70,17 @@ class Material:
     note: str = ""
 
 
-def from_recordings(voices: Sequence[str], profile: Profile, count: int, kind: str) -> Material:
+def from_recordings(voices: Sequence[str], profile: Profile, count: int) -> Material:
     """`count` test sentences of the prepared data, chosen by their hash: spoken by each of `voices`, and as recorded.
 
-    voices: as in `_place`. kind: of the test; a test of pairs includes the
-    recordings only beside a single voice, to limit its length. Anchors are recordings of other sentences, or of the
-    same ones if there are too few. Raises ListeningError for a voice given twice.
+    voices: as in `_place`. Anchors are recordings of other sentences, or of the same ones if there are too few.
+    Raises ListeningError for a voice given twice.
     """
     loaded = _load(_different(voices), normalized=False)
     paths = {clip.text: clip.path for clip in sampled(clips_of(profile).test, None)}
     texts = list(paths)[:count]
     systems, rate = _spoken(loaded, texts)
-    if kind == "mos" or len(voices) == 1:
-        systems[RECORDINGS] = {text: decode(paths[text], rate) for text in texts}
+    systems[RECORDINGS] = {text: decode(paths[text], rate) for text in texts}
     anchors = {text: decode(paths[text], rate) for text in [*list(paths)[count:], *texts][:ANCHORS]}
     bundled = is_sample(corpus_settings(profile.prepared_dir).source)
     return Material(systems, rate, anchors, MACHINE_READ if bundled else "")

@@ -10,7 +10,7 @@ from kurdtts_lib.evaluation.listening.store import FORMAT
 STATIC = Path(__file__).absolute().parent / "static"
 LABELS: dict[str, dict[str, str]] = read_json(STATIC / "listening_labels.json")
 """All texts that the test shows, by language. A speaker can correct the file without programming."""
-FILES = ("listening.js", "listening_page.js", "widgets.css")
+FILES = ("listening.js", "widgets.css")
 MARK = "kurdtts-listening-test.txt"
 ABOUT = """A blind listening test. Give this whole folder, and a code, to each listener: they open index.html, listen,
 and send back the file answers-CODE.json, which their browser saves at the end. The folder does not tell which voice is
@@ -25,10 +25,8 @@ def write_folder(test: ListeningTest, folder: Path, language: str = "en") -> Non
     """
     check_own(folder, MARK)
     key = test.key
-    tests = {code: key.public(code) for code in key.plans}
-    page = render(
-        "widgets/listening_page.html", language=language, labels=LABELS, test=key.test, format=FORMAT, tests=tests
-    )
+    about = {"test": key.test, "format": FORMAT, "language": language, "labels": LABELS, "tests": key.public()}
+    page = render("widgets/listening_page.html", about=about)
     with atomic_folder(folder) as temporary:
         (temporary / "audio").mkdir()
         for name, sound in test.sounds.items():

@@ -15,7 +15,7 @@ BOX = "border-left:4px solid #D55E00;background:#fdf0e6;color:#222;padding:4px 8
 
 
 class Shown:
-    """Displayed as the last expression of a cell: `widget`, or without one the object, which is a widget itself.
+    """`widget`, displayed as the last expression of a cell.
 
     What is in a widget's state may be saved with the notebook: no audio is.
     """
@@ -27,8 +27,7 @@ class Shown:
         raise NotImplementedError
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        shown: Any = getattr(self, "widget", self)
-        view = {"version_major": 2, "version_minor": 0, "model_id": shown.model_id}
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
         return {"application/vnd.jupyter.widget-view+json": view, "text/html": self.static_html()}, {}
 
 

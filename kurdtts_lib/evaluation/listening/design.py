@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,9 +13,8 @@ from kurdtts_lib.audio.io import wav_bytes
 from kurdtts_lib.audio.levels import LOUDNESS_LUFS, LOWEST_DB, PEAK, amplitude, decibels, loudness
 from kurdtts_lib.core.errors import ListeningError
 
-SCALES = {"mos": range(1, 6), "cmos": range(-3, 4)}
-"""The answers of each kind of test. mos: 1 bad to 5 excellent (ITU-T P.800). cmos: how much better the second sound is
-than the first, -3 to 3 (P.800, comparison category rating)."""
+SCALE = range(1, 6)
+"""The answers: how natural it sounds, 1 bad to 5 excellent (ITU-T P.800)."""
 HIDDEN_REFERENCE, LOW_ANCHOR = "anchor, unspoilt", "anchor, spoilt"
 ANCHORS = 2
 """Number of sentences with a low anchor and a hidden reference."""
@@ -26,23 +24,20 @@ LISTENERS = 24
 LETTERS = "CDGHJKLMNPQRTVWX"
 """The 16 letters of the listeners' codes: no vowels, so that no code is a word."""
 ORDER_TRIES = 300
-DESIGN = "3"
+DESIGN = "4"
 """Changes with everything drawn here: a test of other names or orders must not have the name of an earlier one."""
 
-Item = tuple[tuple[str, ...], str]
-"""What one answer is about: a system, or a pair of systems, and a sentence."""
 Stimulus = tuple[str, str]
 """A system and a sentence."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial: what a listener hears before giving one answer."""
+    """What a listener hears before giving one answer."""
 
     item: str
-    sounds: list[str]
-    heard: list[str]
-    """The systems behind `sounds`, in order."""
+    """The random name of the sound, and of the answer to it."""
+    system: str
     sentence: str
 
 
@@ -51,7 +46,6 @@ class AnswerKey:
     """The experimenter's key to a test: which system is behind each stimulus."""
 
     test: str
-    kind: str
     systems: list[str]
     sentences: list[str]
     plans: dict[str, list[Trial]]
@@ -61,11 +55,14 @@ class AnswerKey:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "AnswerKey":
-        """The inverse of `dataclasses.asdict`. Raises ListeningError for a kind of test that is not known."""
-        check_kind(values["kind"])
-        plans = {code: [Trial(**trial) for trial in trials] for code, trials in values["plans"].items()}
-        names = ("test", "kind", "systems", "sentences", "note")  # version 0.1.0 wrote more
-        return cls(plans=plans, **{name: values[name] for name in names})
+        """The inverse of `dataclasses.asdict`. Raises ListeningError for other kinds, which earlier versions had."""
+        if (kind := values.get("kind", "mos")) != "mos":
+            raise ListeningError(f"{values['test']} is a listening test of the kind {kind!r}. Only mos is known now.")
+        plans = {
+            code: [Trial(one["item"], one.get("system") or one["heard"][0], one["sentence"]) for one in trials]
+            for code, trials in values["plans"].items()
+        }
+        return cls(values["test"], values["systems"], values["sentences"], plans, values["note"])
 
     def plan(self, code: str) -> list[Trial]:
         """The trials of a listener. Raises ListeningError for a code that this test does not have."""
@@ -73,10 +70,9 @@ class AnswerKey:
             raise ListeningError(f"The test {self.test} has no code {code!r:.100}. Look at the list of its codes.")
         return self.plans[code]
 
-    def public(self, code: str) -> dict[str, Any]:
-        """The part of the key that a listener's page gets: no systems, no sentences."""
-        places = [{"item": trial.item, "sounds": trial.sounds} for trial in self.plan(code)]
-        return {"kind": self.kind, "places": places}
+    def public(self) -> dict[str, list[str]]:
+        """What the listeners' page gets of the key: the names of the sounds by code, no systems, no sentences."""
+        return {code: [trial.item for trial in trials] for code, trials in self.plans.items()}
 
 
 @dataclass(frozen=True)
@@ -89,22 +85,20 @@ class ListeningTest:
 
 
 def make_test(
-    kind: str,
     systems: Mapping[str, Mapping[str, np.ndarray]],
     sampling_rate: int,
     anchors: Mapping[str, np.ndarray] | None = None,
     listeners: int = LISTENERS,
     note: str = "",
 ) -> ListeningTest:
-    """A test of `kind` (see SCALES) between `systems`: name -> sentence -> waveform (samples,), all at `sampling_rate`.
+    """A test between `systems`: name -> sentence -> waveform (samples,), all at `sampling_rate`.
 
     The same input gives the same test with the same names and codes, so that answers given earlier still fit.
-    mos: each listener hears every system with every sentence. cmos: every pair of systems.
+    Each listener hears every system with every sentence.
     anchors: sentence -> real recording, of which two serve as hidden reference and, degraded by `low_anchor`, as low
     anchor; by default the first system's. All stimuli are normalised to the same loudness.
     Raises ListeningError for fewer than two systems, no sentence, different sentences, or silence.
     """
-    check_kind(kind)
     names, sentences = list(systems), list(next(iter(systems.values()), []))
     if len(names) < 2 or not sentences or any(set(systems[name]) != set(sentences) for name in names):
         raise ListeningError(
@@ -113,28 +107,27 @@ def make_test(
         )
     plain = {(name, text): systems[name][text] for name in names for text in sentences}
     chosen = dict(itertools.islice((anchors or systems[names[0]]).items(), ANCHORS))
-    about = DESIGN, kind, listeners, sampling_rate, note, list(plain), list(chosen)
+    about = DESIGN, listeners, sampling_rate, note, list(plain), list(chosen)
     digest = hashlib.sha256(repr(about).encode("utf-8"))
     for waveform in (*plain.values(), *chosen.values()):
         digest.update(np.asarray(waveform, dtype="<f4").tobytes())
     # The test's name is public, so the seed of the random names must not be derivable from it.
     test, rng = digest.hexdigest()[:12], np.random.default_rng(int(digest.hexdigest()[12:], 16))
-    plain |= {(HIDDEN_REFERENCE, text): waveform for text, waveform in chosen.items()}
-    plain |= {(LOW_ANCHOR, text): low_anchor(waveform, sampling_rate, rng) for text, waveform in chosen.items()}
-    levelled = same_loudness(plain, sampling_rate)
-    ids: dict[Stimulus, str] = defaultdict(lambda: _random_name(rng))
-    plans = _plans(kind, names, sentences, list(chosen), ids, listeners, rng)
-    sounds = {id: wav_bytes(levelled[stimulus], sampling_rate) for stimulus, id in ids.items()}
-    return ListeningTest(AnswerKey(test, kind, names, sentences, plans, note), dict(sorted(sounds.items())))
+    hidden = {(HIDDEN_REFERENCE, text): waveform for text, waveform in chosen.items()}
+    hidden |= {(LOW_ANCHOR, text): low_anchor(waveform, sampling_rate, rng) for text, waveform in chosen.items()}
+    levelled = same_loudness(plain | hidden, sampling_rate)
+    items = {stimulus: rng.bytes(8).hex() for stimulus in levelled}  # 64 bits: no two are alike
+    codes = [_code(number) for number in rng.choice(len(LETTERS) ** 4, listeners, replace=False)]
+    plans = {
+        code: [Trial(items[heard], *heard) for heard in order(names, sentences, list(hidden), listener, rng)]
+        for listener, code in enumerate(codes)
+    }
+    sounds = {items[stimulus]: wav_bytes(levelled[stimulus], sampling_rate) for stimulus in items}
+    return ListeningTest(AnswerKey(test, names, sentences, plans, note), dict(sorted(sounds.items())))
 
 
-def check_kind(kind: str) -> None:
-    if kind not in SCALES:
-        raise ListeningError(f"There is no kind of test {kind!r}. There are: {', '.join(SCALES)}.")
-
-
-def _random_name(rng: np.random.Generator) -> str:
-    return rng.bytes(8).hex()  # 64 bits: no two are alike
+def _code(number: int) -> str:
+    return f"{number:04x}".translate(str.maketrans("0123456789abcdef", LETTERS))
 
 
 def same_loudness(waveforms: Mapping[Stimulus, np.ndarray], sampling_rate: int) -> dict[Stimulus, np.ndarray]:
@@ -166,60 +159,31 @@ def low_anchor(waveform: np.ndarray, sampling_rate: int, rng: np.random.Generato
     return filtered + rng.normal(scale=np.sqrt(noise_power), size=len(filtered))
 
 
-def _plans(
-    kind: str,
-    names: Sequence[str],
-    sentences: Sequence[str],
-    anchors: Sequence[str],
-    ids: dict[Stimulus, str],
-    listeners: int,
-    rng: np.random.Generator,
-) -> dict[str, list[Trial]]:
-    """Trials by listener's code. anchors: their sentences; ids: names of sounds."""
-    size = 1 if kind == "mos" else 2
-    units = list(itertools.combinations(names, size))
-    anchor_items = list(itertools.product(itertools.combinations((HIDDEN_REFERENCE, LOW_ANCHOR), size), anchors))
-    items: list[Item] = [*itertools.product(units, sentences), *anchor_items]
-    item_names: dict[Item, str] = defaultdict(lambda: _random_name(rng))
-    # Every second listener hears a pair the other way round; for one listener the two numbers differ by at most one.
-    first_swapped = rng.permutation(np.arange(len(items)) % 2)
-    plans = {}
-    for listener, number in enumerate(rng.choice(len(LETTERS) ** 4, listeners, replace=False)):
-        swapped = dict(zip(items, (first_swapped + listener) % 2, strict=True))
-        trials = []
-        for unit, text in order(units, sentences, anchor_items, listener, rng):
-            heard = list(unit[::-1] if swapped[unit, text] else unit)
-            sounds = [ids[name, text] for name in heard]
-            trials.append(Trial(item_names[unit, text], sounds, heard, text))
-        plans[f"{number:04x}".translate(str.maketrans("0123456789abcdef", LETTERS))] = trials
-    return plans
-
-
 def order(
-    units: Sequence[tuple[str, ...]],
+    systems: Sequence[str],
     sentences: Sequence[str],
-    anchors: Sequence[Item],
+    anchors: Sequence[Stimulus],
     listener: int,
     rng: np.random.Generator,
-) -> list[Item]:
-    """One listener's items in presentation order. A unit is a system, or a pair of systems.
+) -> list[Stimulus]:
+    """What one listener hears, in presentation order.
 
-    Each block of as many items as there are units contains each unit once, and over as many consecutive listeners each
-    unit is once at each position (a cyclic Latin square, shifted by one for each listener and block), so that no
+    Each block of as many stimuli as there are systems has each system once, and over as many consecutive listeners each
+    system is once at each position (a cyclic Latin square, shifted by one for each listener and block), so that no
     position favours a system. The order of sentences is random. Anchors are at random positions, and the balance does
     not count them. Of at most `ORDER_TRIES` random orders the first without the same sentence twice in succession is
     taken, or else the last.
     """
     for _ in range(ORDER_TRIES):
         texts = rng.permutation(len(sentences))
-        shifts = rng.permutation(max(len(units), len(sentences)))
-        items = [
-            (units[unit], sentences[texts[(block + shifts[unit]) % len(sentences)]])
+        shifts = rng.permutation(max(len(systems), len(sentences)))
+        heard = [
+            (systems[number], sentences[texts[(block + shifts[number]) % len(sentences)]])
             for block in range(len(sentences))
-            for unit in ((first + listener + block) % len(units) for first in range(len(units)))
+            for number in ((first + listener + block) % len(systems) for first in range(len(systems)))
         ]
         for anchor in anchors:
-            items.insert(rng.integers(len(items) + 1), anchor)
-        if all(first[1] != second[1] for first, second in itertools.pairwise(items)):
+            heard.insert(rng.integers(len(heard) + 1), anchor)
+        if all(first[1] != second[1] for first, second in itertools.pairwise(heard)):
             break
-    return items
+    return heard

@@ -10,15 +10,17 @@ import datetime
 import itertools
 import sqlite3
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+import pandas
 
 from kurdtts_lib.core.errors import ListeningError
 from kurdtts_lib.core.files import locked, read_json, write_json, write_text
 from kurdtts_lib.core.settings import home
-from kurdtts_lib.evaluation.listening.design import SCALES, AnswerKey, Trial
+from kurdtts_lib.evaluation.listening.design import SCALE, AnswerKey
 
 KEY = "key.json"
 FORMAT = "kurdtts-listening-answers-1"
@@ -28,23 +30,14 @@ DATABASE = "listening.sqlite"
 
 @dataclass(frozen=True)
 class SubmittedAnswer:
-    """An answer as a listener's page submits it."""
+    """An answer as a listener's page writes it."""
 
     item: str
     answer: int
     plays: int
-    """Number of stimuli played to the end, repetitions included."""
+    """How often the sound was played to its end."""
     time: str
     """Time of the answer, ISO 8601 with time zone."""
-
-
-class Answer(NamedTuple):
-    """A stored answer, with what was heard."""
-
-    code: str
-    trial: Trial
-    answer: int
-    plays: int
 
 
 class ListeningStore:
@@ -84,36 +77,30 @@ class ListeningStore:
         listeners used the same code.
         """
         key = self.key(test)
-        plan = {trial.item: trial for trial in key.plan(code)}
+        items = {trial.item for trial in key.plan(code)}
+        given = {answer.item: dataclasses.replace(answer, time=_utc(answer.time)) for answer in answers}
+        for answer in given.values():
+            _check(key, items, answer)
         with locked(self._path(test, code)):
             kept = self._submitted(test, code)
-            before = len(kept)
-            for answer in answers:
-                answer = dataclasses.replace(answer, time=_utc(answer.time))
-                _check(key, plan.get(answer.item), answer)
-                # Same time, same listener: the response got lost and the page sent the answer again, perhaps changed.
-                if answer.item in kept and kept[answer.item].time != answer.time:
-                    raise ListeningError(
-                        f"The code {code} of the test {test} has other answers already: two listeners used it. "
-                        "Nothing was changed. Give each listener a code of their own."
-                    )
-                kept[answer.item] = answer
-            self._write(test, code, kept.values())
-        return len(kept) - before
+            if any(kept.get(item, answer) != answer for item, answer in given.items()):
+                raise ListeningError(
+                    f"The code {code} of the test {test} has other answers already: two listeners used it. "
+                    "Nothing was changed. Give each listener a code of their own."
+                )
+            self._write(test, code, (kept | given).values())
+        return len(kept | given) - len(kept)
 
-    def answers(self, test: str) -> list[Answer]:
-        """All answers of a test: listener by listener, each in the order of the trials."""
-        return [
-            Answer(code, trial, kept[trial.item].answer, kept[trial.item].plays)
+    def answers(self, test: str) -> pandas.DataFrame:
+        """All answers of a test, by listener in the order of the trials: code, item, system, sentence, answer."""
+        rows = [
+            {"code": code, **vars(trial), "answer": kept[trial.item].answer}
             for code, trials in self.key(test).plans.items()
             for kept in [self._submitted(test, code)]
             for trial in trials
             if trial.item in kept
         ]
-
-    def answered(self, test: str, code: str) -> list[str]:
-        """The items that a listener has answered: the test goes on after them."""
-        return list(self._submitted(test, code))
+        return pandas.DataFrame(rows)
 
     def _path(self, test: str, code: str) -> Path:
         return self.folder / test / f"answers-{code}.json"
@@ -186,14 +173,13 @@ def _read(path: Path) -> Any:
         raise ListeningError(f"{path.name} is damaged or no file of answers. Put back a good copy of it.") from error
 
 
-def _check(key: AnswerKey, trial: Trial | None, answer: SubmittedAnswer) -> None:
-    if trial is None:
+def _check(key: AnswerKey, items: Collection[str], answer: SubmittedAnswer) -> None:
+    if answer.item not in items:
         raise ListeningError(f"The test {key.test} has no item {answer.item!r:.100} for this listener.")
-    scale, count = SCALES[key.kind], len(trial.sounds)
-    if type(answer.answer) is not int or answer.answer not in scale:
-        raise ListeningError(f"An answer must be a whole number from {scale[0]} to {scale[-1]}, not {answer.answer!r}.")
-    if type(answer.plays) is not int or answer.plays not in range(count, 10_000):
-        raise ListeningError(f"{answer.plays!r} plays cannot be: each of {count} sounds must be heard once.")
+    if type(answer.answer) is not int or answer.answer not in SCALE:
+        raise ListeningError(f"An answer must be a whole number from {SCALE[0]} to {SCALE[-1]}, not {answer.answer!r}.")
+    if type(answer.plays) is not int or answer.plays not in range(1, 10_000):
+        raise ListeningError(f"{answer.plays!r} plays cannot be: each sound must be heard once.")
 
 
 def _utc(time: str) -> str:

@@ -1,24 +1,42 @@
-// A blind listening test: what a listener sees, hears and presses. The same in a notebook and in a plain page, where it
-// is a classic script, because a page from the disk may not import modules. `shell` brings the rest, all as promises:
-// open(code): {kind, places: [{item, sounds}], answered: [item]}, or null for an unknown code
-// url(sound), answer(code, {item, answer, plays, time}), end(code, element).
-// No name of a system comes here: items and sounds have names that tell nothing.
+// A blind listening test: what a listener sees, hears and presses. A classic script, because a page from the disk may not
+// import modules. Answers stay in the browser until the listener saves them as a file. `kurdttsListening` in the page:
+// {test, format, language, labels, tests: {code: [item]}}; the sound of an item is audio/ITEM.wav. No name of a system
+// comes here: items have names that tell nothing.
 "use strict";
 
-const LISTENING_SCALES = { mos: [1, 2, 3, 4, 5], cmos: [-3, -2, -1, 0, 1, 2, 3] };
+const LISTENING_SCALE = [1, 2, 3, 4, 5];
 
-/** Put a listening test into `el`; `code` fills the field in. Gives {close()}. */
-function mountListening(el, { labels, language, code, shell }) {
-  const view = new ListeningView(el, labels, language, shell);
-  view.begin(code ?? "");
-  return view;
+/** The answers of one listener, kept in the browser. */
+class KeptAnswers {
+  constructor(test, code) {
+    this.name = `kurdtts-listening-${test}-${code}`;
+    this.answers = JSON.parse(this.#stored() ?? '{"answers":[]}').answers;
+  }
+
+  add(given) {
+    this.answers.push(given);
+    try {
+      localStorage.setItem(this.name, JSON.stringify({ answers: this.answers }));
+    } catch (error) {
+      console.warn(error);
+      document.getElementById("kurdtts-storage").hidden = false;
+    }
+  }
+
+  #stored() {
+    try {
+      return localStorage.getItem(this.name);
+    } catch (error) {
+      console.warn(error); // switched off; `add` says so where the listener sees it
+      return null;
+    }
+  }
 }
 
 class ListeningView {
-  constructor(el, labels, language, shell) {
-    Object.assign(this, { labels, language, shell });
-    // in Jupyter single keys are commands of the notebook
-    this.root = this.#make("section", { class: "kurdtts kurdtts-listening", tabindex: 0, "data-lm-suppress-shortcuts": "true" });
+  constructor(el, { test, format, language, labels, tests }) {
+    Object.assign(this, { test, format, language, labels, tests, opened: {} });
+    this.root = this.#make("section", { class: "kurdtts kurdtts-listening", tabindex: 0 });
     this.root.onkeydown = (event) => this.#key(event);
     this.audio = new Audio();
     this.audio.onended = () => this.#ended();
@@ -26,16 +44,17 @@ class ListeningView {
     this.status = this.#make("p", { class: "kurdtts-status", role: "status", "aria-live": "polite" });
     this.root.append(this.body, this.status);
     el.append(this.root);
+    this.#begin("");
   }
 
   /** The first page: what it is about, and the code. */
-  begin(code) {
+  #begin(code) {
     const field = this.#make("input", { class: "kurdtts-code", autocomplete: "off", spellcheck: "false", value: code });
     const start = this.#button("kurdtts-main", this.#words("start"), () => this.#open(field.value.trim().toUpperCase()));
     const other = Object.keys(this.labels).find((name) => name !== this.language);
     const change = this.#button("kurdtts-language", this.#words("language"), () => {
       this.language = other;
-      this.begin(field.value);
+      this.#begin(field.value);
     });
     change.lang = other;
     field.onkeydown = (event) => event.key === "Enter" && start.click();
@@ -44,74 +63,39 @@ class ListeningView {
     this.#show("start", [change, intro, this.#make("div", { class: "kurdtts-row" }, label, start)]);
   }
 
-  close() {
-    this.#silence();
-    this.root.remove();
-  }
-
-  async #open(code) {
-    await this.#once(async () => {
-      const test = await this.shell.open(code);
-      if (!test) return this.#say("unknown_code");
-      Object.assign(this, { code, test });
-      this.left = test.places.filter(({ item }) => !test.answered.includes(item));
-      this.#next();
-    }, "failed");
+  #open(code) {
+    if (!Object.hasOwn(this.tests, code)) return this.#say("unknown_code");
+    this.code = code;
+    this.items = this.tests[code];
+    this.kept = this.opened[code] ??= new KeptAnswers(this.test, code); // also where the browser keeps nothing
+    this.#next();
   }
 
   /** The first item without an answer, or the end. */
   #next() {
-    const [place] = this.left;
-    if (!place) return this.#end();
-    const { kind, places } = this.test;
-    this.#ask({
-      question: kind,
-      sounds: place.sounds.map((sound, number) => ({ sound, label: this.#words(`sound_${kind}_${number}`) })),
-      answers: LISTENING_SCALES[kind].map((value) => ({ value, label: this.#words(`${kind}_${value}`) })),
-      progress: [places.length - this.left.length + 1, places.length],
-      answer: (answer) => this.#once(() => this.#keep(place, answer), "not_kept"),
-    });
+    const answered = new Set(this.kept.answers.map(({ item }) => item));
+    const item = this.items.find((one) => !answered.has(one));
+    if (item) this.#ask(item, answered.size + 1, this.items.length);
+    else this.#end();
   }
 
-  async #keep(place, answer) {
-    // the same moment if it is sent twice: so the receiver knows that it is the same answer
-    this.time ??= new Date().toISOString();
-    const plays = this.sounds.reduce((sum, sound) => sum + sound.plays, 0);
-    await this.shell.answer(this.code, { item: place.item, answer, plays, time: this.time });
-    this.left.shift();
-    this.#next();
-  }
-
-  async #end() {
-    const done = this.#make("h3", { tabindex: -1 }, this.#words("done"));
-    const place = this.#make("div");
-    this.#show("end", [done, place]);
-    try {
-      await this.shell.end(this.code, place, (name) => this.#words(name));
-    } catch (error) {
-      this.#fail(error, "failed"); // every answer is kept: the same code leads here again
-    }
-  }
-
-  /** Sounds to hear to their end, then an answer, then Next. */
-  #ask({ question, sounds, answers, progress, answer }) {
-    this.chosen = this.time = this.playing = null;
-    this.sounds = sounds.map(({ sound, label }, number) => ({ sound, label, plays: 0, number }));
-    this.players = this.sounds.map((sound) => this.#button("kurdtts-play", sound.label, () => this.#play(sound)));
-    this.choices = answers.map(({ value, label }, number) => {
+  /** A sound to hear to its end, then an answer, then Next. */
+  #ask(item, number, count) {
+    Object.assign(this, { item, plays: 0, chosen: null });
+    this.player = this.#button("kurdtts-play", "", () => this.#play());
+    this.choices = LISTENING_SCALE.map((value) => {
       const choice = this.#button("kurdtts-answer", "", () => this.#choose(value));
-      choice.append(this.#make("kbd", { "aria-hidden": "true" }, number + 1), ` ${label}`);
+      choice.append(this.#make("kbd", { "aria-hidden": "true" }, value), ` ${this.#words(`mos_${value}`)}`);
       choice.dataset.value = value;
       return choice;
     });
-    this.forward = this.#button("kurdtts-main", this.#words("next"), () => this.chosen !== null && answer(this.chosen));
-    const [number, count] = progress;
+    this.forward = this.#button("kurdtts-main", this.#words("next"), () => this.#keep());
     const text = this.#words("progress", { number, count });
     const bar = this.#make("progress", { max: count, value: number - 1, "aria-label": text });
     this.#show("item", [
       this.#make("div", { class: "kurdtts-row" }, bar, this.#make("span", { class: "kurdtts-progress" }, text)),
-      this.#make("h3", { tabindex: -1 }, this.#words(question)),
-      this.#make("div", { class: "kurdtts-row" }, ...this.players),
+      this.#make("h3", { tabindex: -1 }, this.#words("mos")),
+      this.#make("div", { class: "kurdtts-row" }, this.player),
       this.#make("div", { class: "kurdtts-row", role: "group", "aria-label": this.#words("answers") }, ...this.choices),
       this.#make("div", { class: "kurdtts-row" }, this.forward),
       this.#make("p", { class: "kurdtts-keys" }, this.#words("keys")),
@@ -119,18 +103,17 @@ class ListeningView {
     this.#draw();
   }
 
-  async #play(sound) {
+  async #play() {
+    const { item } = this;
     this.#silence();
-    this.playing = sound;
+    this.playing = true;
     this.#draw();
     try {
-      const url = await this.shell.url(sound.sound);
-      if (this.playing !== sound) return; // another one was pressed meanwhile
-      this.audio.src = url;
+      this.audio.src = `audio/${item}.wav`;
       await this.audio.play();
     } catch (error) {
-      if (this.playing !== sound || error.name === "AbortError") return;
-      this.playing = null;
+      if (this.item !== item || error.name === "AbortError") return; // pressed again, or gone on
+      this.playing = false;
       this.#draw();
       this.#say("no_play");
     }
@@ -138,77 +121,63 @@ class ListeningView {
 
   #ended() {
     if (!this.playing) return;
-    this.playing.plays++;
-    this.playing = null;
+    this.plays++;
+    this.playing = false;
     this.#draw();
   }
 
   #silence() {
     this.audio.pause();
     this.audio.removeAttribute("src");
-    this.playing = null;
-  }
-
-  /** Number of the first sound that is still to be heard; 0 if none is. */
-  #unheard() {
-    return Math.max(0, this.sounds.findIndex(({ plays }) => plays === 0));
-  }
-
-  #heardAll() {
-    return this.sounds.every(({ plays }) => plays > 0);
+    this.playing = false;
   }
 
   #choose(value) {
-    if (!this.#heardAll()) return this.#say("listen_first");
+    if (!this.plays) return this.#say("listen_first");
     this.chosen = value;
     this.#draw();
   }
 
+  #keep() {
+    if (this.chosen === null) return;
+    const { item, plays, chosen } = this;
+    this.kept.add({ item, answer: chosen, plays, time: new Date().toISOString() });
+    this.#next();
+  }
+
+  #end() {
+    const { format, test, code } = this;
+    const content = JSON.stringify({ format, test, code, answers: this.kept.answers });
+    const link = this.#make("a", { class: "kurdtts-button kurdtts-main" }, this.#words("download"));
+    link.href = URL.createObjectURL(new Blob([content], { type: "application/json" }));
+    link.download = `answers-${code}.json`;
+    const done = this.#make("h3", { tabindex: -1 }, this.#words("done"));
+    this.#show("end", [done, this.#make("p", {}, this.#words("send_back")), link]);
+  }
+
   #draw() {
-    const ready = this.#heardAll();
-    this.players.forEach((player, number) => {
-      const { plays, label } = this.sounds[number];
-      player.textContent = plays ? `${label} ✓` : label;
-      player.setAttribute("aria-label", plays ? `${label} (${this.#words("heard")})` : label);
-      player.dataset.plays = plays;
-      player.dataset.playing = this.playing?.number === number;
-    });
+    const label = this.#words("play");
+    this.player.textContent = this.plays ? `${label} ✓` : label;
+    this.player.setAttribute("aria-label", this.plays ? `${label} (${this.#words("heard")})` : label);
+    this.player.dataset.plays = this.plays;
+    this.player.dataset.playing = this.playing;
     for (const choice of this.choices) {
       // not `disabled`: this would take the focus away
-      choice.setAttribute("aria-disabled", !ready);
+      choice.setAttribute("aria-disabled", !this.plays);
       choice.setAttribute("aria-pressed", String(this.chosen) === choice.dataset.value);
     }
     this.forward.setAttribute("aria-disabled", this.chosen === null);
-    this.#say(this.playing ? "playing" : !ready ? "listen_first" : this.chosen === null ? "now_answer" : "press_next");
-  }
-
-  /** Do one thing at a time; what fails is told with the label `failure`, and may be tried again. */
-  async #once(work, failure) {
-    if (this.busy) return;
-    this.busy = true;
-    try {
-      await work();
-    } catch (error) {
-      this.#fail(error, failure);
-    } finally {
-      this.busy = false;
-    }
-  }
-
-  #fail(error, name) {
-    console.warn(error);
-    this.#say(name, { detail: error.message });
+    this.#say(this.playing ? "playing" : !this.plays ? "listen_first" : this.chosen === null ? "now_answer" : "press_next");
   }
 
   #key(event) {
-    event.stopPropagation();
     const { target, key } = event;
     if (target.matches("input") || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
     if (this.root.dataset.state !== "item") return;
     const pressesIt = target.matches("button") && (key === "Enter" || key === " "); // these press the button itself
     const choice = this.choices[Number(key) - 1];
     if (choice) choice.click();
-    else if (key === " " && !pressesIt) this.players[this.#unheard()].click();
+    else if (key === " " && !pressesIt) this.player.click();
     else if (key === "Enter" && !pressesIt) this.forward.click();
     else return;
     event.preventDefault(); // Space would scroll
@@ -225,8 +194,8 @@ class ListeningView {
     this.body.querySelector("h3")?.focus({ preventScroll: true });
   }
 
-  #say(name, values = {}) {
-    const text = this.#words(name, values);
+  #say(name) {
+    const text = this.#words(name);
     if (this.status.textContent !== text) this.status.textContent = text; // read aloud once
   }
 
@@ -247,3 +216,5 @@ class ListeningView {
     return element;
   }
 }
+
+new ListeningView(document.getElementById("kurdtts-test"), window.kurdttsListening);
