@@ -1,7 +1,6 @@
 """Small corpora of every form, made on the spot: three clips, real MP3 at 32 kHz and 48 kHz."""
 
 import csv
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +11,11 @@ from speechlike import common_voice, encoded, syllables
 
 from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data.dataset import Clip
-from kurdtts_lib.data.sources import read_corpus
+from kurdtts_lib.data.sources import read_corpus, speaker_name
 
 ROWS = [("aaa", "Ez diçim malê.", 2, 0), ("aaa", "Tu li ku yî?", 3, 0), ("bbb", "Roj baş!", 0, 1)]
+NAMED_ROWS = [(speaker_name(row[0]), *row[1:]) for row in ROWS]
+"""As a corpus gives them."""
 SENTENCES = [row[1] for row in ROWS]
 RATES = (32_000, 48_000, 32_000)
 
@@ -77,12 +78,6 @@ def as_metadata_commas(folder: Path) -> None:
         csv.writer(file).writerows(rows)
 
 
-def as_metadata_jsonl(folder: Path) -> None:
-    write_sounds(folder / "data")
-    rows = [{"file_name": f"data/{number}.mp3", "transcription": text} for number, text in enumerate(SENTENCES)]
-    write(folder / "metadata.jsonl", "\n".join(json.dumps(row) for row in rows))
-
-
 def as_pairs(folder: Path) -> None:
     write_sounds(folder / "a", ("0.mp3", "1.MP3", "2.mp3"))
     for number, text in enumerate(SENTENCES):
@@ -107,7 +102,6 @@ FORMS: list[Callable[[Path], object]] = [
     write_parquet,
     as_metadata_bars,
     as_metadata_commas,
-    as_metadata_jsonl,
     as_pairs,
     as_bytes_column,
     as_struct_column,

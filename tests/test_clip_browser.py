@@ -94,7 +94,7 @@ def test_a_clip_has_its_sentence_its_speakers_name_and_a_picture_and_a_saved_not
     browser.list.value = 3
     markup = browser.view.value
     assert '<span lang="kmr">&lt;b&gt;Mala&lt;/b&gt; 3 e</span>' in markup, "shown, never obeyed"
-    assert speaker_name("id1", keep=False) in markup and "id1" not in re.sub(r"base64,[^\"]+", "", markup)
+    assert speaker_name("id1") in markup and "id1" not in re.sub(r"base64,[^\"]+", "", markup)
     assert re.search(r'<img [^>]*alt="Mel spectrogram of clip 3, 0.4 s"', markup)
     bundle, _ = browser._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in bundle

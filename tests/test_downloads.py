@@ -17,7 +17,7 @@ import datasets
 import pyarrow
 import pyarrow.parquet
 import pytest
-from corpora import ROWS, SENTENCES, SOUNDS, read, source, write, write_common_voice, write_parquet
+from corpora import NAMED_ROWS, SENTENCES, SOUNDS, read, source, write, write_common_voice, write_parquet
 from datasets.exceptions import DatasetGenerationError
 
 from kurdtts_lib.core.errors import CorpusError, KurdTTSError
@@ -149,12 +149,12 @@ def on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("changes", [{}, {"streaming": True}, {"max_samples": 9}])
+@pytest.mark.parametrize("changes", [{}, {"max_samples": 9}])
 def test_cached_and_streamed_give_the_same_clips(on_the_hub: Path, changes: dict) -> None:
     write_parquet(on_the_hub)
-    settings = CorpusSettings(source=NAME, keep_client_ids=True, **changes)
+    settings = CorpusSettings(source=NAME, **changes)
     clips = list(read_corpus(settings))
-    assert [(clip.speaker, clip.sentence, clip.up_votes, clip.down_votes) for clip in clips] == ROWS
+    assert [(clip.speaker, clip.sentence, clip.up_votes, clip.down_votes) for clip in clips] == NAMED_ROWS
     assert [(clip.number, clip.name, clip.audio) for clip in clips] == [
         (number, f"{number}.mp3", sound) for number, sound in enumerate(SOUNDS)
     ]
@@ -193,7 +193,7 @@ def test_a_network_that_breaks_on_the_way_is_explained(monkeypatch: pytest.Monke
     features = datasets.Features({"audio": datasets.Value("binary"), "text": datasets.Value("string")})
     stream = datasets.IterableDataset.from_generator(rows, features=features)
     monkeypatch.setattr(hub, "load_dataset", lambda *_, **__: stream)
-    clips = read_corpus(CorpusSettings(source=NAME, streaming=True))
+    clips = read_corpus(CorpusSettings(source=NAME, max_samples=9))
     assert next(clips).sentence == "Roj baş."
     with pytest.raises(CorpusError, match=r"cannot be read.*Server Disconnected"):
         next(clips)

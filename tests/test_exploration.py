@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kurdtts_lib.core.settings import CorpusSettings
-from kurdtts_lib.data.exploration import find_words, hours, letter_counts, letter_pairs, words
+from kurdtts_lib.data.exploration import find_words, hours, letter_counts, words
 from kurdtts_lib.text import LETTERS
 
 SENTENCES = ["Ez diçim malê.", "Mala me mezin e!", "Malbata wî li Diyarbakır e.", "Sê sêv û 12 hêk.", "E\u0302 baş e."]
@@ -23,19 +23,6 @@ def test_all_31_letters_are_counted_in_the_alphabets_order() -> None:
     counts = letter_counts(["Şev û roj", "S\u0327", "ı"])
     assert list(counts) == list(LETTERS) and len(counts) == 31
     assert "".join(letter * count for letter, count in counts.items()) == "eijorşşûv"
-
-
-def test_pairs_are_counted_inside_words_only() -> None:
-    pairs = letter_pairs(["Ez zer, zE!", "12ab"])
-    assert pairs.shape == (31, 31) and list(pairs.index) == list(pairs.columns) == list(LETTERS)
-    found = {f"{first}{second}": count for (first, second), count in pairs.stack().items() if count}
-    assert found == {"ez": 1, "ze": 2, "er": 1, "ab": 1}
-
-
-@given(st.lists(st.text(alphabet=LETTERS + LETTERS.upper() + " .,'", max_size=20), max_size=5))
-def test_a_word_has_one_pair_less_than_letters(sentences: list[str]) -> None:
-    pairs = sum(len(word) - 1 for text in sentences for word in words(text))
-    assert letter_pairs(sentences).to_numpy().sum() == pairs
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from kurdtts_lib.text import LETTERS, normalize
 SAMPLE = REPOSITORY / "data" / "sample"
 FAULTS = read_json(SAMPLE / "faults.json")
 PROFILE = load_profile("sample")
-TARGET = speaker_name(FAULTS["target_client_id"], keep=False)
+TARGET = speaker_name(FAULTS["target_client_id"])
 
 
 @pytest.fixture(scope="module")

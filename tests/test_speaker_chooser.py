@@ -25,7 +25,7 @@ PEOPLE = {
     "dd": (2, 205.0, "male"),
     "ee": (1, np.nan, ""),
 }
-A, B, C, D, E = (speaker_name(client_id, keep=False) for client_id in PEOPLE)
+A, B, C, D, E = (speaker_name(client_id) for client_id in PEOPLE)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def settings(tmp_path: Path) -> CorpusSettings:
         for client_id, (count, _, gender) in PEOPLE.items()
         for number in range(count)
     ]
-    return CorpusSettings(source=str(common_voice(tmp_path / "corpus", rows)), group_minutes=1.1)
+    return CorpusSettings(source=str(common_voice(tmp_path / "corpus", rows)))
 
 
 @pytest.fixture
@@ -58,9 +58,7 @@ def ticked(chooser: SpeakerChooser) -> list[str]:
     return [name for name, box in chooser.boxes.items() if box.value]
 
 
-@pytest.mark.parametrize(
-    ("preset", "expected", "minutes"), [("one", [A], 0.5), ("group", [A, B, C], 1.2), ("all", [A, B, C, D, E], 1.5)]
-)
+@pytest.mark.parametrize(("preset", "expected", "minutes"), [("one", [A], 0.5), ("all", [A, B, C, D, E], 1.5)])
 def test_a_preset_ticks_its_speakers_and_becomes_the_setting(
     chooser: SpeakerChooser, preset: str, expected: list[str], minutes: float
 ) -> None:
@@ -70,15 +68,11 @@ def test_a_preset_ticks_its_speakers_and_becomes_the_setting(
     assert re.search(f"{len(expected)} speakers?, {minutes:.1f} usable minutes", chooser.status.value)
 
 
-def test_a_group_below_its_minutes_says_so_and_speakers_beyond_the_boxes_are_counted_and_reached_by_all(
+def test_speakers_beyond_the_boxes_are_counted_and_reached_by_all(
     settings: CorpusSettings, audio: AudioSettings, figures: pandas.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(speaker_chooser, "MOST_SURVEYED", 3)
-    greedy = dataclasses.replace(settings, group_minutes=60, speaker="group")
-    chooser = SpeakerChooser(greedy, audio, corpus_table(greedy), figures)
-    assert ticked(chooser) == [A, B, C] and "less than the 60 minutes" in chooser.status.value
-    chooser.presets.value = "one"
-    assert "less than" not in chooser.status.value
+    chooser = SpeakerChooser(settings, audio, corpus_table(settings), figures)
     shown = " ".join(part.value for part in chooser.widget.children if hasattr(part, "value"))
     assert list(chooser.boxes) == [A, B, C] and "And 2 speakers with fewer minutes" in shown
     chooser.presets.value = "all"
@@ -101,29 +95,21 @@ def test_boxes_make_names_of_the_choice_and_the_line_means_the_same_speakers(
     assert chooser.chosen == [] and chooser.line == "" and "Nobody is chosen" in chooser.status.value
     with pytest.raises(CorpusError, match="No speaker is named"):
         choose_speakers(chooser.table, chooser.settings)
-    chooser.presets.value = "group"
-    assert chooser.settings.speaker == "group" and ticked(chooser) == [A, B, C]
+    chooser.presets.value = "all"
+    assert chooser.settings.speaker == "all" and ticked(chooser) == [A, B, C, D, E]
     bundle, _ = chooser._repr_mimebundle_()
     static = str(bundle["text/html"])
-    assert static.count("✓") == 3 and all(name in static for name in (A, B, C, D, E)), "a saved notebook keeps it"
+    assert static.count("✓") == 5 and all(name in static for name in (A, B, C, D, E)), "a saved notebook keeps it"
     assert chooser.status.value in static and "<img" in static
     assert static.count("<audio") == len(chooser.listen) == 4
 
 
-def test_each_speaker_with_a_voice_can_be_heard_and_ids_are_names_only_where_they_are_kept(
-    chooser: SpeakerChooser, settings: CorpusSettings, audio: AudioSettings, figures: pandas.DataFrame
-) -> None:
+def test_each_speaker_with_a_voice_can_be_heard_and_no_id_is_shown(chooser: SpeakerChooser) -> None:
     assert set(chooser.listen) == {A, B, C, D}, "in the clip of the last no voice was found"
     chooser.listen[C].click()
     assert "<audio" in chooser.sound.value and C in chooser.sound.value and "Ez &lt;cc&gt; me 0" in chooser.sound.value
     assert ticked(chooser) == [A], "listening chooses nobody"
     assert list(chooser.boxes) == [A, B, C, D, E] and not set(PEOPLE) & set(chooser.table.index)
-    secret = dataclasses.replace(settings, keep_client_ids=True)
-    by_id = figures.assign(speaker=list(PEOPLE))
-    kept = SpeakerChooser(secret, audio, corpus_table(secret), by_id)
-    kept.listen["bb"].click()
-    kept.boxes["bb"].value = True
-    assert kept.line == 'speaker="aa,bb"' and "bb" in kept.sound.value
 
 
 def test_the_plot_has_shape_and_colour_by_gender_and_a_ring_around_the_chosen(chooser: SpeakerChooser) -> None:

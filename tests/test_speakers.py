@@ -1,17 +1,13 @@
 """Who speaks, how it sounds, and who is chosen: checked against sounds of known pitch and a plain statement."""
 
-import dataclasses
 import math
 import re
 from collections.abc import Callable
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from speechlike import common_voice, encoded
 
 from kurdtts_lib.core.errors import CorpusError
@@ -20,9 +16,7 @@ from kurdtts_lib.data import speakers
 from kurdtts_lib.data.sources import corpus_table, speaker_name
 from kurdtts_lib.data.speakers import (
     NOT_SAID,
-    choice_line,
     choose_speakers,
-    minutes_of,
     speaker_table,
     survey,
     usable_clips,
@@ -67,9 +61,9 @@ def corpus(tmp_path: Path) -> CorpusSettings:
 
 
 def test_a_name_is_the_same_for_the_same_id_and_does_not_show_it() -> None:
-    name = speaker_name("a1b2c3", keep=False)
+    name = speaker_name("a1b2c3")
     assert re.fullmatch(r"speaker-[0-9a-f]{10}", name) and "a1b2c3" not in name
-    assert name != speaker_name("a1b2c4", keep=False) and speaker_name("a1b2c3", keep=True) == "a1b2c3"
+    assert name != speaker_name("a1b2c4")
     # Written in every prepared corpus and in readers' own settings: it may never change.
     assert name == "speaker-1a47b8bbdd"
 
@@ -81,7 +75,7 @@ def test_the_survey_measures_and_the_table_counts_what_is_usable(
     figures = surveyed(corpus, lambda done, name, total: told.append((done, total)))
     assert list(figures["number"]) == [1, 2, 3, 4, 5, 6] and set(figures["reason"]) == {""}
     assert told == [(done, 6) for done in range(1, 7)]
-    high, low = (speaker_name(client_id, keep=False) for client_id in ("high", "low"))
+    high, low = (speaker_name(client_id) for client_id in ("high", "low"))
     for name, pitch in ((high, 220.0), (low, 110.0)):
         rows = figures[figures["speaker"] == name]
         np.testing.assert_allclose(rows["pitch"], pitch * np.array([0.99, 1.0, 1.01]), rtol=0.01)
@@ -96,8 +90,6 @@ def test_the_survey_measures_and_the_table_counts_what_is_usable(
     assert table["gender"].tolist() == ["female", NOT_SAID] and table["age"].tolist() == ["twenties"] * 2
     np.testing.assert_allclose(table["pitch"], [220, 110], rtol=0.01)
     assert not figures.astype(str).apply(lambda column: column.str.fullmatch("low|high")).any(axis=None)
-    kept = dataclasses.replace(corpus, keep_client_ids=True)
-    assert list(speaker_table(corpus_table(kept), surveyed(kept), kept).index) == ["high", "low"]
     monkeypatch.setattr(speakers, "SURVEYED_CLIPS", 1)
     assert list(surveyed(corpus)["number"]) == [1, 4]
     monkeypatch.setattr(speakers, "MOST_SURVEYED", 1)
@@ -147,7 +139,7 @@ def test_equal_minutes_are_sorted_by_name_and_the_answer_given_most_often_counts
         age=["", "", "teens", "fourties", "fourties", ""],
         seconds=[4.0, 4.0, 1.0, 1.0, 1.0, 1.0],
     )
-    table = speaker_table(clips, None, CorpusSettings(keep_client_ids=True))
+    table = speaker_table(clips, None, CorpusSettings())
     assert list(table.index) == ["a", "b", "c"]
     assert table.loc["a", ["gender", "age"]].to_list() == ["male", "fourties"]
 
@@ -157,77 +149,15 @@ def people(*rows: tuple[str, float, float, str]) -> pandas.DataFrame:
     return pandas.DataFrame(rows, columns=["speaker", "minutes", "pitch", "gender"]).set_index("speaker")
 
 
-NAMES = st.sampled_from([f"speaker-{i:010x}" for i in range(7)])
-ROW = st.tuples(
-    NAMES,
-    st.sampled_from([0.5, 1.0, 2.0, 5.0]),
-    st.sampled_from([math.nan, 90.0, 98.0, 100.0, 103.0, 108.0, 115.0, 200.0]),
-    st.sampled_from(["female", "male", NOT_SAID]),
-)
-
-
-def group_stated_plainly(rows: list[tuple[str, float, float, str]], limit: float, enough: float) -> set[str]:
-    """Try every set of speakers and return the one that the rules allow, by ranks and without a walk.
-
-    Whoever may join is settled by the group's gender: the first speaker's, or the one said by the nearest who said it.
-    The group is the smallest set of nearest ones that has the minutes, or all.
-    """
-    first = min(rows, key=lambda row: (-row[1], row[0]))
-
-    def rank(row: tuple[str, float, float, str]) -> tuple[float, float, str]:
-        return abs(12 * math.log2(row[2] / first[2])), -row[1], row[0]
-
-    near = [row for row in rows if row is not first and not math.isnan(row[2] + first[2]) and rank(row)[0] <= limit]
-    said = [row for row in near if row[3] != NOT_SAID]
-    gender = first[3] if first[3] != NOT_SAID or not said else min(said, key=rank)[3]
-    fitting = [row for row in near if row[3] in (gender, NOT_SAID)]
-    allowed = [
-        {first[0], *(row[0] for row in part)}
-        for size in range(len(fitting) + 1)
-        for part in combinations(fitting, size)
-        if all(rank(inside) < rank(out) for inside in part for out in fitting if out not in part)
-        and (first[1] + sum(row[1] for row in part) >= enough or size == len(fitting))
-    ]
-    return min(allowed, key=len)
-
-
-@settings(max_examples=150)  # most examples have few speakers who may join
-@given(
-    rows=st.lists(ROW, min_size=1, max_size=7, unique_by=lambda row: row[0]),
-    limit=st.sampled_from([0.5, 2.0, 3.0, 12.0]),
-    enough=st.sampled_from([0.0, 3.0, 6.0, 100.0]),
-)
-def test_a_group_is_the_one_stated_plainly_in_whatever_order_the_table_comes(
-    rows: list[tuple[str, float, float, str]], limit: float, enough: float
-) -> None:
-    settings = CorpusSettings(speaker="group", group_minutes=enough, group_semitones=limit)
-    chosen = choose_speakers(people(*rows), settings)
-    assert set(chosen) == group_stated_plainly(rows, limit, enough)
-    assert len(chosen) == len(set(chosen))
-    assert chosen == choose_speakers(people(*reversed(rows)), settings)
-    one, every = (choose_speakers(people(*rows), dataclasses.replace(settings, speaker=w)) for w in ("one", "all"))
-    assert one == chosen[:1] == every[:1]
-    assert sorted(every) == sorted(row[0] for row in rows)
-
-
-def test_a_group_that_stays_small_says_so() -> None:
-    table = people(("a", 10.0, 200.0, "female"), ("b", 5.0, 210.0, NOT_SAID), ("c", 9.0, 205.0, "male"))
-    settings = CorpusSettings(speaker="group", group_minutes=60)
-    chosen = choose_speakers(table, settings)
-    assert chosen == ["a", "b"] and minutes_of(table, chosen) == 15
-    line = choice_line(table, chosen, settings)
-    assert "15.0 usable minutes" in line and "less than the 60 minutes" in line and "3 semitones" in line
-    enough = dataclasses.replace(settings, group_minutes=15)
-    assert "less than" not in choice_line(table, chosen, enough)
-
-
 def test_speakers_can_be_named_by_pseudonym_or_id() -> None:
-    names = {client_id: speaker_name(client_id, keep=False) for client_id in ("aa", "bb", "cc")}
+    names = {client_id: speaker_name(client_id) for client_id in ("aa", "bb", "cc")}
     table = people(*((name, 1.0, 100.0, "male") for name in names.values()))
     wanted = f"bb, {names['aa']},{names['bb']} ,"
     assert choose_speakers(table, CorpusSettings(speaker=wanted)) == [names["bb"], names["aa"]]
-    with_ids = people(*((client_id, 1.0, 100.0, "male") for client_id in names))
-    assert choose_speakers(with_ids, CorpusSettings(speaker=wanted)) == ["bb", "aa"]
+    table.loc[names["cc"], "minutes"] = 2.0
+    assert choose_speakers(table, CorpusSettings(speaker="one")) == [names["cc"]]
+    every = choose_speakers(table, CorpusSettings(speaker="all"))
+    assert every == [names["cc"], *sorted((names["aa"], names["bb"]))], "the one with the most minutes is the first"
 
 
 @pytest.mark.parametrize(
@@ -235,7 +165,7 @@ def test_speakers_can_be_named_by_pseudonym_or_id() -> None:
     [
         (people(*((f"s{n:02}", 100.0 - n, 100.0, "") for n in range(12))), "s01,nobody", r"'nobody'.* s00.* s09\.$"),
         (people(("a", 1.0, 100.0, "male")), " , ", "No speaker is named"),
-        (people(), "group", "usable clip"),
+        (people(), "all", "usable clip"),
         *((people(("a", 0.0, 100.0, "male")), wanted, "usable clip") for wanted in ("one", "all", "a")),
     ],
 )

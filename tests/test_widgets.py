@@ -51,14 +51,6 @@ def test_bars_are_as_long_as_the_counts_and_unknown_values_are_told() -> None:
     assert 'alt="Letters &lt;&quot;of&quot;&gt; it"' in markup and "data:image/svg+xml;base64," in markup
 
 
-def test_pairs_that_never_occur_stay_white_and_colours_suit_the_colour_blind() -> None:
-    pairs = pandas.DataFrame([[0, 3], [1, 100]], index=list("ab"), columns=list("ab"))
-    picture = plots.letter_pairs(pairs).axes[0].images[0]
-    assert picture.get_array().mask.tolist() == [[True, False], [False, False]]
-    assert picture.get_cmap().name == "cividis"
-    assert plots.letter_pairs(0 * pairs).axes[0].images[0].get_array().mask.all()
-
-
 def test_pictures_have_a_panel_a_measure_or_curve() -> None:
     table = pandas.DataFrame({"base": [8.0, 2.0], "tuned": [5.0, 1.0]}, index=["mcd", "mel"])
     figure = evaluation_plots.before_after(table)

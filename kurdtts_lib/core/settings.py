@@ -69,22 +69,14 @@ class CorpusSettings:
     """The column with what was read; empty: `sentence`, `text` or another usual name."""
     speaker_column: str = ""
     """The column that identifies the speaker; empty: `client_id`, `speaker` or another usual name."""
-    streaming: bool = False
-    """Read a data set of the hub over the network each time, without storing it on disk."""
     max_samples: int | None = None
-    """Read at most this many clips from the source; None: all."""
+    """Read at most this many clips from the source, those of a data set of the hub without storing it; None: all."""
     licence: str = ""
     """Licence of the recordings, for the data set's card; empty: the one known for the source."""
 
     speaker: str = "one"
-    """`one`: the speaker with the most usable minutes. `group`: this one and others of the same sex and a similar
-    pitch. `all`: every speaker. Or names of speakers from notebook 2, separated by commas."""
-    group_minutes: float = 60.0
-    """Speakers are added to a group until it has this many minutes."""
-    group_semitones: float = 3.0
-    """Largest difference between the median pitch of a group's speaker and that of its first one."""
-    keep_client_ids: bool = False
-    """Write the speakers' own ids. Otherwise a name derived from the id replaces it."""
+    """`one`: the speaker with the most usable minutes. `all`: every speaker. Or names of speakers from notebook 2,
+    separated by commas."""
 
     min_up_votes: int | None = 2
     max_down_votes: int | None = 0

@@ -4,7 +4,6 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 
 import pandas
 
@@ -20,16 +19,6 @@ def letter_counts(sentences: Iterable[str]) -> dict[str, int]:
     """Count of each of the 31 letters, in alphabetical order, zeros included."""
     counts = Counter(letter for text in sentences for letter in small(text))
     return {letter: counts[letter] for letter in LETTERS}
-
-
-def letter_pairs(sentences: Iterable[str]) -> pandas.DataFrame:
-    """Counts of letter bigrams inside words, (31, 31): rows are the first letter, columns the second."""
-    counts = Counter(pair for text in sentences for word in words(text) for pair in pairwise(word))
-    return pandas.DataFrame(
-        [[counts[first, second] for second in LETTERS] for first in LETTERS],
-        index=pandas.Index(list(LETTERS), name="first"),
-        columns=pandas.Index(list(LETTERS), name="second"),
-    )
 
 
 def small(text: str) -> str:

@@ -31,7 +31,7 @@ class Reason(StrEnum):
     NO_SPEAKER = "no speaker"
     NOT_UTF8 = "text is not UTF-8"
     OUTSIDE = "path outside the corpus"
-    DAMAGED_LINE = "damaged line"  # more or fewer cells than columns, broken quotation marks, not JSON
+    DAMAGED_LINE = "damaged line"  # more or fewer cells than columns, broken quotation marks
     NO_VOTES = "votes are not numbers"
 
     # fmt: off

@@ -10,9 +10,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter, StrMethodFormatter
+from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
 
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 GENDER_MARKS = {"female": ("o", ORANGE), "male": ("s", BLUE), "not said": ("^", GREEN)}
@@ -49,22 +48,6 @@ def histogram(values: Sequence[float], title: str, unit: str) -> Figure:
     missing = int(np.isnan(known).sum())
     figure, axes = _axes(2.6, title=title + (f" ({missing} unknown)" if missing else ""), xlabel=unit, ylabel="clips")
     axes.hist(known[~np.isnan(known)], bins=30, color=BLUE, edgecolor="white")
-    return figure
-
-
-def letter_pairs(pairs: pandas.DataFrame) -> Figure:
-    """Heat map of letter bigrams, white where the count is 0. pairs: (31, 31), rows are the first letter.
-
-    The colour scale is logarithmic: on a linear one the few frequent pairs would hide all others.
-    """
-    figure, axes = _axes(6.6, title="Which letter follows which", xlabel="second letter", ylabel="first letter")
-    most = max(2, int(pairs.to_numpy().max(initial=0)))
-    picture = axes.imshow(pairs.where(pairs > 0), cmap="cividis", norm=LogNorm(1, most))  # NaN is drawn as nothing
-    axes.set_xticks(range(len(pairs.columns)), pairs.columns)
-    axes.set_yticks(range(len(pairs.index)), pairs.index)
-    axes.xaxis.tick_top()
-    axes.xaxis.set_label_position("top")
-    figure.colorbar(picture, label="times (white: never)", format=StrMethodFormatter("{x:.0f}"))
     return figure
 
 

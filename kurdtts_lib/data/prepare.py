@@ -16,7 +16,7 @@ from kurdtts_lib.data.audio_cache import TABLE, AudioCache
 from kurdtts_lib.data.dataset import KEPT, Clip, kept, part_of, table_of
 from kurdtts_lib.data.filters import Reason
 from kurdtts_lib.data.sources import clips_with_lengths, source_table
-from kurdtts_lib.data.speakers import choose_speakers, speaker_table, survey
+from kurdtts_lib.data.speakers import choose_speakers, speaker_table
 from kurdtts_lib.data.training_set import RECORD, write_training_set
 
 LARGE_OFFSET = 0.005
@@ -64,7 +64,7 @@ def prepare(
         clips.append(clip)
         progress(len(clips), "votes and text")
     _need_some(clips, "after votes and text")
-    speakers = _choose_speakers(clips, settings, audio, progress)
+    speakers = choose_speakers(speaker_table(source_table(kept(clips)), None, settings), settings)
     for clip in kept(clips):
         if clip.speaker not in speakers:
             clip.leave_out(Reason.ANOTHER_SPEAKER)
@@ -84,9 +84,8 @@ def prepare(
         for clip in kept(clips):
             clip.part, clip.file = part_of(clip.text, settings.held_out_share), f"wavs/{clip.digest}.wav"
             clip.mended = "; ".join(filter(None, [clip.mended, *_audio_repairs(clip, settings)]))
-        if not settings.keep_client_ids:
-            for clip in clips:
-                clip.name = clip.name.rsplit("/", 1)[-1]  # folders are often named after their speaker
+        for clip in clips:
+            clip.name = clip.name.rsplit("/", 1)[-1]  # folders are often named after their speaker
         table = table_of(clips)
         write_training_set(folder, table, speakers, settings, audio)
         cache.remove_unused(clips)
@@ -129,14 +128,3 @@ def _need_some(clips: list[Clip], when: str) -> None:
     if not kept(clips):
         reasons = dict(Counter(str(clip.reason) for clip in clips))
         raise CorpusError(f"Of {len(clips)} clips none is left {when}: {reasons}")
-
-
-def _choose_speakers(
-    clips: list[Clip], settings: CorpusSettings, audio: AudioSettings, progress: Callable[..., None]
-) -> list[str]:
-    if settings.speaker not in ("one", "group"):  # their minutes are not needed
-        names = sorted({clip.speaker for clip in kept(clips)})
-        return choose_speakers(pandas.DataFrame({"minutes": 1.0}, index=names), settings)
-    table = source_table(kept(clips))
-    surveyed = survey(settings, audio, progress, clips=table) if settings.speaker == "group" else None
-    return choose_speakers(speaker_table(table, surveyed, settings), settings)

@@ -127,7 +127,6 @@ def _by_minutes(table: pandas.DataFrame) -> pandas.DataFrame:
 def choose_speakers(table: pandas.DataFrame, settings: CorpusSettings) -> list[str]:
     """Names of the speakers that `settings.speaker` selects; see its docstring. table: `speaker_table`.
 
-    A group may have fewer minutes than `group_minutes` if no more speakers fit: `choice_line` reports it.
     Raises CorpusError for a name that is not in the table, or if no speaker has a usable clip.
     """
     ordered = _by_minutes(table)
@@ -137,63 +136,28 @@ def choose_speakers(table: pandas.DataFrame, settings: CorpusSettings) -> list[s
         return list(ordered.index)
     if settings.speaker == "one":
         return [ordered.index[0]]
-    if settings.speaker == "group":
-        return _group(ordered, settings)
     return _named(ordered, settings.speaker)
-
-
-def _group(ordered: pandas.DataFrame, settings: CorpusSettings) -> list[str]:
-    """The first speaker and those of similar pitch, the nearest first, until `group_minutes` are reached.
-
-    A group has at most one stated gender: that of the first speaker, or else of the nearest speaker who states one.
-    """
-    first = ordered.iloc[0]
-    distance = ordered["pitch"].map(lambda hertz: abs(semitones(hertz, first["pitch"]))).iloc[1:]  # NaN: no pitch
-    near = distance[distance <= settings.group_semitones].sort_values(kind="stable").index
-    chosen, minutes, gender = [str(ordered.index[0])], first["minutes"], first["gender"]
-    for name in near:
-        if minutes >= settings.group_minutes:
-            break
-        said = ordered.at[name, "gender"]
-        if NOT_SAID in (said, gender) or said == gender:
-            chosen.append(name)
-            minutes += ordered.at[name, "minutes"]
-            gender = said if gender == NOT_SAID else gender
-    return chosen
 
 
 def _named(ordered: pandas.DataFrame, wanted: str) -> list[str]:
     """The table's names for a comma-separated list of pseudonyms or ids, each once."""
-    known = {name: name for name in ordered.index} | {speaker_name(name, keep=False): name for name in ordered.index}
     chosen = {}
     for part in filter(None, map(str.strip, wanted.split(","))):
-        name = known.get(part) or known.get(speaker_name(part, keep=False))
-        if name is None:
+        name = part if part in ordered.index else speaker_name(part)
+        if name not in ordered.index:
             raise CorpusError(
-                f"There is no speaker {part[:40]!r}. Write one, group, all, or names from notebook 2. "
+                f"There is no speaker {part[:40]!r}. Write one, all, or names from notebook 2. "
                 f"The first of {len(ordered)} are: {', '.join(map(str, ordered.index[:10]))}."
             )
         chosen[name] = True
     if not chosen:
-        raise CorpusError("No speaker is named. Write one, group, all, or names from notebook 2.")
+        raise CorpusError("No speaker is named. Write one, all, or names from notebook 2.")
     return list(chosen)
 
 
 def minutes_of(table: pandas.DataFrame, names: Sequence[str]) -> float:
     """Total usable minutes of these speakers."""
     return float(table.loc[list(names), "minutes"].sum())
-
-
-def choice_line(table: pandas.DataFrame, names: Sequence[str], settings: CorpusSettings) -> str:
-    """Number of speakers and minutes of a choice, and whether a group has fewer minutes than it should."""
-    minutes = minutes_of(table, names)
-    line = f"{len(names)} {'speaker' if len(names) == 1 else 'speakers'}, {minutes:.1f} usable minutes"
-    if settings.speaker == "group" and minutes < settings.group_minutes:
-        line += (
-            f": less than the {settings.group_minutes:g} minutes that a group should have. Nobody else fits within "
-            f"{settings.group_semitones:g} semitones."
-        )
-    return line
 
 
 def other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) -> dict[str, list[np.ndarray]]:

@@ -33,7 +33,6 @@ def write_training_set(
     - `metadata.csv`, and the same split into `train.csv`, `validation.csv`, `test.csv`: `file|text`
     - `metadata.parquet`: the kept clips with every column of `COLUMNS`
     - `clips.csv`: every clip of the source, with its reason
-    - `speakers.csv`: the voice's speakers
     - `report.html`, `README.md` (the data set's card), `preparation.json` (settings and counts)
     - `local.json`: the source's path on this computer
 
@@ -43,7 +42,7 @@ def write_training_set(
     stage = folder / STAGE
     shutil.rmtree(stage, ignore_errors=True)  # left by a killed run
     stage.mkdir()
-    named = settings.speaker not in ("one", "group", "all")  # perhaps by the source's ids, which are not published
+    named = settings.speaker not in ("one", "all")  # perhaps by the source's ids, which are not published
     shown = dataclasses.replace(settings, speaker=",".join(speakers)) if named else settings
     kept = clips[clips["reason"] == KEPT]
     write_metadata(stage / "metadata.csv", zip(kept["file"], kept["text"], strict=True))
@@ -52,7 +51,6 @@ def write_training_set(
         write_metadata(stage / f"{part}.csv", zip(rows["file"], rows["text"], strict=True))
     kept.to_parquet(stage / "metadata.parquet", index=False)
     write_text(stage / "clips.csv", clips.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC))
-    write_text(stage / "speakers.csv", _speakers(kept, speakers).to_csv(lineterminator="\n"))
     for name, text in zip(("report.html", "README.md"), _described(clips, shown, audio), strict=True):
         write_text(stage / name, text)
     source = str(Path(settings.source).absolute()) if Path(settings.source).exists() else settings.source
@@ -75,12 +73,6 @@ def _publish(stage: Path, folder: Path) -> None:
     stage.rmdir()
 
 
-def _speakers(kept: pandas.DataFrame, speakers: list[str]) -> pandas.DataFrame:
-    groups = kept.groupby("speaker")
-    table = pandas.DataFrame({"clips": groups.size(), "minutes": (groups["seconds"].sum() / 60).round(3)})
-    return table.reindex(speakers, fill_value=0)
-
-
 def corpus_settings(folder: Path) -> CorpusSettings:
     """The settings of a prepared folder. Raises CorpusError if `folder` is not prepared, or is unfinished."""
     record = folder / RECORD
@@ -92,10 +84,8 @@ def corpus_settings(folder: Path) -> CorpusSettings:
             )
         raise CorpusError(f"{record} does not exist. Prepare the data first: notebook 3, or `kurdtts prepare`.")
     local = read_json(folder / LOCAL) if (folder / LOCAL).is_file() else {}
-    try:
-        return CorpusSettings(**read_json(record)["corpus"] | local)
-    except TypeError as error:  # a setting unknown to this version
-        raise CorpusError(f"{record} was written by another version of the course. Prepare the data again.") from error
+    values, known = read_json(record)["corpus"] | local, {field.name for field in dataclasses.fields(CorpusSettings)}
+    return CorpusSettings(**{name: values[name] for name in values.keys() & known})  # earlier versions had others
 
 
 def speakers_of(folder: Path, clips: Iterable[Clip]) -> list[str]:

@@ -1,18 +1,17 @@
 """Readers for all supported corpus formats. `CorpusSettings.source` is one of these:
 
 - **A folder with Parquet files** (all of them are one table), or **the name of a data set on the hub**, cached, or
-  streamed (`streaming`, `max_samples`). Audio: a column of the type `Audio`, {bytes, path}, bytes, or paths below the
+  streamed (`max_samples`). Audio: a column of the type `Audio`, {bytes, path}, bytes, or paths below the
   folder.
 - **A Common Voice release**: the folder with `validated.tsv` and `clips`, one of the two folders above it, or the
   `.tar.gz`, which is unpacked once into the course's `data` folder.
 - **A folder with `metadata.csv`**: lines of `file|text` without a header, or with a header that names the columns,
-  separated by `|` or `,`. Or **`metadata.jsonl`**: one object per line. Files are looked up as named, in `wavs`, and
-  with `.wav` added.
+  separated by `|` or `,`. Files are looked up as named, in `wavs`, and with `.wav` added.
 - **A folder of audio files with text files beside them** (`a.wav`, `a.txt`), subfolders included. Hidden files are
   ignored.
 
-A folder that fits several formats is read as the first of: `validated.tsv`, `metadata.csv`, `metadata.jsonl`, Common
-Voice below it, Parquet, pairs. Columns have usual names or are named in the settings; without a speaker column every
+A folder that fits several formats is read as the first of: `validated.tsv`, `metadata.csv`, Common Voice below it,
+Parquet, pairs. Columns have usual names or are named in the settings; without a speaker column every
 clip has `one speaker`; without votes every clip is accepted. The order is that of the table or of the file names, the
 same on every system.
 
@@ -53,18 +52,16 @@ def read_corpus(settings: CorpusSettings, numbers: Collection[int] | None = None
     end = math.inf if settings.max_samples is None else settings.max_samples
     wanted = None if numbers is None else {int(number) for number in numbers if 0 <= number < end}
     for clip in islice(_open(settings).clips(wanted), settings.max_samples):
-        clip.speaker = speaker_name(clip.speaker, settings.keep_client_ids)
+        clip.speaker = speaker_name(clip.speaker)
         yield clip
 
 
-def speaker_name(client_id: str, keep: bool) -> str:
-    """A name made from the id, such as `speaker-3f9a1c20b7`; the id itself with `keep`.
+def speaker_name(client_id: str) -> str:
+    """A name made from the id, such as `speaker-3f9a1c20b7`.
 
     The same id gives the same name in every corpus and on every machine. The name can be recomputed from a known or
     guessed id, but the id cannot be recovered from the name.
     """
-    if keep:
-        return client_id
     return "speaker-" + hashlib.sha256(f"kurdtts speaker {client_id}".encode()).hexdigest()[:10]
 
 

@@ -8,7 +8,6 @@ quotation mark) does not affect its neighbours. Empty lines are skipped.
 
 import csv
 import gzip
-import json
 import sys
 import tarfile
 import zlib
@@ -41,7 +40,7 @@ RECORD = "archive.json"
 
 def open_folder(folder: Path, settings: CorpusSettings) -> Source:
     """The corpus in a folder. Raises CorpusError, listing the folder's files, if no format fits."""
-    for table in (_common_voice(folder, 0), folder / "metadata.csv", folder / "metadata.jsonl"):
+    for table in (_common_voice(folder, 0), folder / "metadata.csv"):
         if table and table.is_file():
             return open_table(table, settings)
     if table := _common_voice(folder, 1) or _common_voice(folder, 2):
@@ -54,7 +53,7 @@ def open_folder(folder: Path, settings: CorpusSettings) -> Source:
     kinds = Counter(path.suffix.lower() or "no suffix" for path in files).most_common(8)
     raise CorpusError(
         f"{folder} has no corpus in a form that is known. Looked for: Common Voice (`validated.tsv` with `clips`), "
-        "`metadata.csv` or `metadata.jsonl`, Parquet files, and sound files with their texts beside them "
+        "`metadata.csv`, Parquet files, and sound files with their texts beside them "
         f"(`a.wav`, `a.txt`). The folder holds {', '.join(f'{n} × {kind}' for kind, n in kinds) or 'no files at all'}."
     )
 
@@ -99,19 +98,13 @@ def open_pairs(folder: Path, files: list[Path]) -> Source | None:
 
 
 def open_table(table: Path, settings: CorpusSettings) -> Source:
-    """`validated.tsv` of Common Voice, `metadata.csv`, or `metadata.jsonl` with one object per line.
+    """`validated.tsv` of Common Voice, or `metadata.csv`.
 
     Cells of `metadata.csv` stand between `|` (no quoting) or `,` (quoted where spreadsheets do); its first line names
     the columns, or is `file|text` already. Raises CorpusError if the columns are not found.
     """
     where, licence = str(table), ""
     places: tuple[str, ...] = ("{}", "wavs/{}", "{}.wav", "wavs/{}.wav")  # LJSpeech's table has no suffixes
-    if table.suffix == ".jsonl":
-        first = next((row for row, fault in map(_parse_json, _lines(table)) if not fault), None)
-        if first is None:
-            raise CorpusError(f"{table} holds no line with a JSON object.")
-        columns = find_columns(list(first), settings, where)
-        return Source(lambda: map(_parse_json, _lines(table)), columns, table.parent, places)
     first_line, head = next(_lines(table), ""), 1
     if NO_CHARACTER in first_line:
         raise CorpusError(f"{table} does not begin with UTF-8 text. Save it as UTF-8, then try again.")
@@ -151,14 +144,6 @@ def _cells(line: str, delimiter: str) -> list[str]:
         return next(csv.reader([line], strict=True))
     except csv.Error:
         return []
-
-
-def _parse_json(line: str) -> Row:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):  # deeply nested brackets
-        row = None
-    return (row, "") if isinstance(row, dict) else ({}, Reason.DAMAGED_LINE)
 
 
 def is_archive(source: str) -> bool:

@@ -21,10 +21,9 @@ DAMAGED = (
 REFUSED = (
     "Check the spelling and the network (and that the environment variable HF_HUB_OFFLINE is not set), or try again in "
     "some minutes; what was fetched already is kept. If it is given only to those who ask for it, accept its terms at "
-    "https://huggingface.co/datasets/{0}, then run `hf auth login`. If the disk is full, make room, move the cache "
-    "(environment variable HF_HOME), or read it over the network each time (setting `streaming`). If it has another "
-    "form than Parquet, or no part `train`, download it with `hf download {0} --repo-type dataset --local-dir FOLDER`, "
-    "keep the files of one part, and give the folder."
+    "https://huggingface.co/datasets/{0}, then run `hf auth login`. If the disk is full, make room, or move the "
+    "cache (environment variable HF_HOME). If it has another form than Parquet, or no part `train`, download it with "
+    "`hf download {0} --repo-type dataset --local-dir FOLDER`, keep the files of one part, and give the folder."
 )
 
 
@@ -38,15 +37,14 @@ def open_parquet(folder: Path, files: Iterable[Path], settings: CorpusSettings) 
 
 
 def open_hub(settings: CorpusSettings) -> Source:
-    """The data set `settings.source`, from the hub's cache, or streamed with `streaming` or `max_samples`.
+    """The data set `settings.source`, from the hub's cache, or streamed with `max_samples`.
 
     Raises CorpusError, with instructions, if the hub refuses or the data set has no split `train`; so does reading its
     clips, if the network fails later.
     """
     where, advice = f"The data set {settings.source}", REFUSED.format(settings.source)
-    streaming = settings.streaming or settings.max_samples is not None
     with _explained(where, advice):
-        data = load_dataset(settings.source, split="train", streaming=streaming)
+        data = load_dataset(settings.source, split="train", streaming=settings.max_samples is not None)
     return _open(data, settings, where, advice, None)
 
 
