@@ -21,7 +21,7 @@ from kurdtts_lib.data.prepare import prepare
 from kurdtts_lib.evaluation import Reference
 from kurdtts_lib.evaluation import held_out as held_out_module
 from kurdtts_lib.evaluation.confidence import FEWEST, Estimate, estimate
-from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation, OptionalMetric, System, evaluate
+from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation, System, evaluate
 from kurdtts_lib.evaluation.held_out import TEST_SENTENCES, HeldOut, LikenessBaselines, held_out
 from kurdtts_lib.evaluation.metrics import METRIC_DESCRIPTIONS, METRICS, RECORDING_METRICS, metric_table
 from kurdtts_lib.evaluation.report import (
@@ -47,13 +47,13 @@ def sentences(audio: AudioSettings) -> HeldOut:
 
 
 def said(change: Callable[[np.ndarray], np.ndarray], rate: int = 16_000) -> System:
-    """A system that says a changed recording of each sentence, and copies a recording as it is."""
+    """A system that says a changed recording of each sentence."""
 
     def speak(text: str) -> np.ndarray:
         number = TEXTS.index(text)
         return change(syllables(0.7 + 0.1 * number, 150 + 10 * number, seed=number).astype(np.float32))
 
-    return System(speak, rate, lambda recording, audio: recording)
+    return System(speak, rate)
 
 
 @pytest.fixture(scope="module")
@@ -66,12 +66,8 @@ def pair() -> dict[str, System]:
 
 @pytest.fixture(scope="module")
 def judged(pair: dict[str, System], sentences: HeldOut) -> Evaluation:
-    """One evaluation for all tests that look at it, with a figure of speech, two of copies, and one left out."""
-    extras = [
-        OptionalMetric("character_error_rate", True, lambda spoken, n: n),
-        OptionalMetric("copy_stoi", False, lambda spoken, n: math.nan),
-        OptionalMetric("copy_mel_distance", False, lambda spoken, n: math.nan if n else 0.5),
-    ]
+    """One evaluation for all tests that look at it, with an optional metric, and one left out."""
+    extras = {"character_error_rate": lambda waveform, text: TEXTS.index(text) if TEXTS.index(text) else math.nan}
     return evaluate(pair, sentences, extras, {"dnsmos": "not here"})
 
 
@@ -148,9 +144,8 @@ def test_the_better_voice_is_nearer_and_the_difference_is_paired(judged: Evaluat
 def test_pictures_show_the_intervals_of_the_numbers(judged: Evaluation) -> None:
     own, gaps = interval_plots(judged)
     panels = {axes.get_title(): axes for axes in gaps.axes if axes.get_visible()}
-    drawn = [name for name in judged.names if name != "copy_stoi"]  # defined for no sentence
-    assert set(panels) == {METRIC_DESCRIPTIONS[name].title for name in drawn}
-    for name in drawn:
+    assert set(panels) == {METRIC_DESCRIPTIONS[name].title for name in judged.names}
+    for name in judged.names:
         points, interval, mean, zero = panels[METRIC_DESCRIPTIONS[name].title].lines
         estimated = judged.differences["second"][name]
         ends = np.array([estimated.low, estimated.high], dtype=float)
@@ -172,25 +167,19 @@ def test_the_console_says_what_is_better(judged: Evaluation) -> None:
     assert any("DNSMOS" in line and "not here" in line for line in lines)
 
 
-def test_extras_are_asked_where_they_mean_something(judged: Evaluation) -> None:
-    recording = judged.estimates[RECORDING]
-    assert recording["character_error_rate"].mean == 1.5 and "copy_stoi" not in recording
-    assert judged.estimates["first"]["copy_stoi"] == Estimate(0, None, None, None)
+def test_what_is_not_defined_or_left_out_is_told(judged: Evaluation) -> None:
+    assert judged.estimates[RECORDING]["character_error_rate"].mean == 2
     told = " ".join(missing(judged))
-    assert f"{METRIC_DESCRIPTIONS['dnsmos'].title}: not here" in told and "not defined for 4 of 4 sentences" in told
-    table = judged.table().loc[METRIC_DESCRIPTIONS["copy_stoi"].title]
-    assert (table["first"], table[RECORDING]) == ("not defined, n = 0", "")
+    assert f"{METRIC_DESCRIPTIONS['dnsmos'].title}: not here" in told and "not defined for 1 of 4 sentences" in told
+    assert judged.table().loc["character error rate", "first"].endswith("n = 3")
 
 
-def test_one_voice_is_judged_without_a_difference_and_one_that_copies_nothing_without_copies(
-    pair: dict[str, System], sentences: HeldOut, tmp_path: Path
-) -> None:
-    other, calls = dataclasses.replace(pair["second"], resynthesise=None), []
-    extras = [OptionalMetric("copy_stoi", False, lambda spoken, n: 0.5)]
-    found = evaluate({"other": other}, sentences, extras, progress=lambda *call: calls.append(call))
+def test_one_voice_is_judged_without_a_difference(pair: dict[str, System], sentences: HeldOut, tmp_path: Path) -> None:
+    calls = []
+    found = evaluate({"other": pair["second"]}, sentences, progress=lambda *call: calls.append(call))
     assert calls == [(n, activity, 4) for activity in ("other speaks", "measuring other") for n in (1, 2, 3, 4)]
     assert found.estimates["other"]["mel_distance"].mean == pytest.approx(0, abs=1e-6)
-    assert "copy_stoi" not in found.names and found.differences == {} == found.verdicts
+    assert found.differences == {} == found.verdicts
     assert "Difference to" not in write_report(found, tmp_path).read_text(encoding="utf-8")
 
 
@@ -224,7 +213,7 @@ def test_page_and_numbers_are_of_one_run_and_need_nothing_else(
                 assert Estimate(**plain) == known[name][figure] and str(known[name][figure]) in text
     assert all(meaning.title in text and meaning.deaf in text for meaning in map(METRIC_DESCRIPTIONS.get, found.names))
     each = pandas.DataFrame(numbers["each_sentence"]["second"])
-    assert each["copy_mel_distance"].isna().sum() == 3
+    assert each["character_error_rate"].isna().sum() == 1
     assert each["mel_distance"].mean() == pytest.approx(numbers["figures"]["second"]["mel_distance"]["mean"])
     again = write_report(found, tmp_path / "out")  # its own files it replaces
     assert again.name == PAGE and sorted(path.name for path in again.parent.iterdir()) == [VALUES, PAGE]

@@ -96,7 +96,7 @@ def judge(options: argparse.Namespace) -> None:
     systems = load_systems(options.voices, profile)
     recogniser = optional_metrics.load_recogniser(options.recogniser) if options.recogniser else None
     sentences = held_out(profile, options.sentences or TEST_SENTENCES)
-    extras, left_out = optional_metrics.optional_metrics(profile.audio, recogniser)
+    extras, left_out = optional_metrics.optional_metrics(profile.audio.sampling_rate, recogniser)
     try:
         listener = Listener(load_voice(options.listener or profile.base_voice), profile.audio)
     except VoiceError as error:

@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas
-import torch
 
 from kurdtts_lib.core.errors import EvaluationError, VoiceError
-from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.evaluation.confidence import Estimate, estimate
 from kurdtts_lib.evaluation.held_out import HeldOut
 from kurdtts_lib.evaluation.metrics import (
@@ -23,10 +21,11 @@ from kurdtts_lib.evaluation.metrics import (
 )
 from kurdtts_lib.evaluation.words import Listener
 from kurdtts_lib.speech import speak
-from kurdtts_lib.vits.generation import posterior_means
 from kurdtts_lib.vits.voice import Voice
 
 RECORDING = "recording"
+OptionalMetric = Callable[[np.ndarray, str], float]
+"""Value for the waveform (samples,) of a sentence, at the data's sampling rate, and its text."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,6 @@ class System:
     """Text of a prepared clip -> waveform (samples,), float32. Raises TextError for a text that it cannot say."""
     sampling_rate: int
     """Hertz."""
-    resynthesise: Callable[[np.ndarray, AudioSettings], np.ndarray] | None = None
-    """Recording (samples,) -> its copy-synthesis; see `resynthesise`. None: metrics of copies are left out."""
     check: Callable[[Sequence[str]], None] | None = None
     """Raises EvaluationError, once for all of these texts, if some cannot be had. None: each can be tried."""
 
@@ -46,48 +43,7 @@ class System:
 def system_of(voice: Voice, normalized: bool = True) -> System:
     """normalized: whether it gets texts of prepared clips, not any text."""
     say = functools.partial(speak, voice, level=False, normalized=normalized)
-    return System(say, voice.sampling_rate, functools.partial(resynthesise, voice))
-
-
-@torch.inference_mode()
-def resynthesise(voice: Voice, recording: np.ndarray, audio: AudioSettings) -> np.ndarray:
-    """Copy-synthesis: the recording (samples,) through posterior encoder and decoder, cut to whole frames.
-
-    What is lost here is lost in all speech of the voice, so this is an upper bound of its quality. The posterior mean
-    is decoded, not a sample, so that the result is deterministic.
-    """
-    means = posterior_means(voice.model, recording, audio)
-    return voice.model.decoder(means)[0, 0].float().cpu().numpy()
-
-
-@dataclass(frozen=True)
-class SystemSpeech:
-    """All test sentences as spoken by one system, or as recorded."""
-
-    name: str
-    system: System | None
-    """None for the recordings."""
-    waveforms: list[np.ndarray]
-    held_out: HeldOut
-
-    @functools.cached_property
-    def copies(self) -> list[np.ndarray]:
-        """The recordings resynthesised by the system; computed once for several metrics."""
-        assert self.system is not None and self.system.resynthesise is not None
-        reference = self.held_out.reference
-        return [self.system.resynthesise(recording, reference.audio) for recording in reference.recordings]
-
-
-@dataclass(frozen=True)
-class OptionalMetric:
-    """A metric that is not part of every evaluation."""
-
-    name: str
-    """A key of `METRIC_DESCRIPTIONS`."""
-    of_speech: bool
-    """True: computed from the speech, so also for the recordings. False: from `SystemSpeech.copies`."""
-    score: Callable[[SystemSpeech, int], float]
-    """Value for one sentence, by its index from 0; NaN where it is not defined."""
+    return System(say, voice.sampling_rate)
 
 
 @dataclass(frozen=True)
@@ -174,14 +130,14 @@ class Evaluation:
 def evaluate(
     systems: Mapping[str, System],
     held_out: HeldOut,
-    optional: Sequence[OptionalMetric] = (),
+    optional: Mapping[str, OptionalMetric] | None = None,
     left_out: Mapping[str, str] | None = None,
     progress: Progress | None = None,
     listener: Listener | None = None,
 ) -> Evaluation:
     """Let each system, by name, speak the test sentences and measure the speech against the recordings.
 
-    optional: metrics to compute in addition. left_out: metrics that cannot be computed, with reasons, for the report.
+    optional: metrics to compute in addition, by name. left_out: metrics that cannot be computed, with reasons.
     listener: computes `WORD_METRICS`; for this alone the systems speak `HeldOut.word_texts`.
     Raises EvaluationError without a system, or for one with another sampling rate or without a sentence; VoiceError if
     its speech is not finite; TextError for a sentence that it cannot say.
@@ -197,14 +153,19 @@ def evaluate(
     spoken |= {name: _speech(name, system, held_out, progress, texts) for name, system in systems.items()}
     values = {}
     for name, waveforms in spoken.items():
-        speech = SystemSpeech(name, systems.get(name), waveforms[:count], held_out)
-        if speech.system is None:
+        speech = waveforms[:count]
+        if name == RECORDING:
             table = recording_metrics(reference)
         else:
-            table = sentence_metrics(speech.waveforms, reference, progress, f"measuring {name}")
-        table = table.assign(**_optional_columns(speech, optional, progress))
+            table = sentence_metrics(speech, reference, progress, f"measuring {name}")
+        for metric, score in (optional or {}).items():
+            table[metric] = 0.0
+            for number, pair in enumerate(zip(speech, held_out.texts, strict=True)):
+                table.loc[number, metric] = score(*pair)
+                if progress:
+                    progress(number + 1, f"{name}: {metric}", count)
         if listener:
-            said = texts if speech.system else [*held_out.texts, *held_out.speaker_texts]
+            said = texts if name != RECORDING else [*held_out.texts, *held_out.speaker_texts]
             words = listener.metrics(waveforms, said, progress, f"listening to {name}")
             table = table.join(words, how="outer")
         values[name] = table
@@ -228,18 +189,3 @@ def _speech(
         if progress:
             progress(number, f"{name} speaks", len(texts))
     return waveforms
-
-
-def _optional_columns(
-    speech: SystemSpeech, optional: Sequence[OptionalMetric], progress: Progress | None
-) -> dict[str, list[float]]:
-    columns: dict[str, list[float]] = {}
-    for metric in optional:
-        if not metric.of_speech and (speech.system is None or speech.system.resynthesise is None):
-            continue
-        column = columns[metric.name] = []
-        for number in range(len(speech.waveforms)):
-            column.append(metric.score(speech, number))
-            if progress:
-                progress(number + 1, f"{speech.name}: {metric.name}", len(speech.waveforms))
-    return columns

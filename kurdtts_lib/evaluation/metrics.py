@@ -1,6 +1,6 @@
 """Metrics of speech against recordings of the same sentences: their formulas, per sentence, and their means.
 
-Those that need another package, a speech recogniser or a resynthesised recording are in `optional_metrics`.
+Those that need DNSMOS or a speech recogniser are in `optional_metrics`.
 """
 
 import dataclasses

@@ -1,20 +1,17 @@
-"""Metrics with additional requirements: an optional package, a speech recogniser, or resynthesised recordings."""
+"""Metrics with additional requirements: the network DNSMOS, or a speech recogniser."""
 
 import re
 import unicodedata
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kurdtts_lib.audio.features import log_mel
 from kurdtts_lib.audio.io import resample
 from kurdtts_lib.core.errors import EvaluationError, TextError
-from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.data.dnsmos import predicted_cleanliness
-from kurdtts_lib.evaluation.evaluate import OptionalMetric, SystemSpeech
+from kurdtts_lib.evaluation.evaluate import OptionalMetric
 from kurdtts_lib.evaluation.sherpa_recogniser import TOKENS, SherpaRecogniser
 from kurdtts_lib.text import normalize
 
@@ -25,49 +22,21 @@ Recogniser = Callable[[np.ndarray, int], str]
 
 
 def optional_metrics(
-    audio: AudioSettings, recogniser: Recogniser | None = None
-) -> tuple[list[OptionalMetric], dict[str, str]]:
-    """The optional metrics that can be computed, and for the others the reason, by name."""
-    rate = audio.sampling_rate
-    optional = [
-        OptionalMetric("dnsmos", True, lambda one, n: predicted_cleanliness(one.waveforms[n], rate)),
-        OptionalMetric("copy_mel_distance", False, lambda one, n: _frame_distance(*_copied(one, n), audio)),
-        OptionalMetric("copy_stoi", False, lambda one, n: stoi(*_copied(one, n), rate)),
-    ]
+    sampling_rate: int, recogniser: Recogniser | None = None
+) -> tuple[dict[str, OptionalMetric], dict[str, str]]:
+    """The optional metrics that can be computed, and for the others the reason, by name. sampling_rate: in Hz."""
+
+    def dnsmos(waveform: np.ndarray, text: str) -> float:
+        return predicted_cleanliness(waveform, sampling_rate)
+
     if recogniser is None:
         reason = "It needs a recogniser: `kurdtts judge --recogniser NAME` takes a folder or a name on the hub."
-        return optional, {"character_error_rate": reason}
+        return {"dnsmos": dnsmos}, {"character_error_rate": reason}
 
-    def error_rate(speech: SystemSpeech, index: int) -> float:
-        return character_error_rate(speech.held_out.texts[index], recogniser(speech.waveforms[index], rate))
+    def error_rate(waveform: np.ndarray, text: str) -> float:
+        return character_error_rate(text, recogniser(waveform, sampling_rate))
 
-    return [*optional, OptionalMetric("character_error_rate", True, error_rate)], {}
-
-
-def _copied(speech: SystemSpeech, index: int) -> tuple[np.ndarray, np.ndarray]:
-    """A recording and its copy, (samples,) both; a copy consists of whole frames, and the recording is cut to it."""
-    copy = speech.copies[index]
-    return speech.held_out.reference.recordings[index][: len(copy)], copy
-
-
-def _frame_distance(recording: np.ndarray, copy: np.ndarray, audio: AudioSettings) -> float:
-    """Mean absolute difference of the log-mel frames: recording and copy are aligned, so no DTW is needed."""
-    return float(np.abs(log_mel(recording, audio) - log_mel(copy, audio)).mean())
-
-
-def stoi(recording: np.ndarray, copy: np.ndarray, rate: int) -> float:
-    """Short-time objective intelligibility after Taal et al. 2011, about 0 to 1.
-
-    NaN if the recording has less than 0.4 s of audio that is not silence: STOI compares segments of that length.
-    """
-    import pystoi
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message="Not enough STFT frames", category=RuntimeWarning)
-        try:
-            return float(pystoi.stoi(recording, copy, rate))
-        except RuntimeWarning:
-            return float("nan")
+    return {"dnsmos": dnsmos, "character_error_rate": error_rate}, {}
 
 
 def load_recogniser(name: str) -> Recogniser:
