@@ -55,24 +55,22 @@ def test_every_clip_is_reached_by_turning_pages_and_is_the_one_that_is_heard(bro
         browser.forward.click()
         seen += listed(browser)
         assert browser.list.value == listed(browser)[0] == heard(browser)
-    assert seen == list(range(COUNT)) and browser.page.value == 3
+    assert seen == list(range(COUNT)) and "page 3 of 3" in browser.count.value
     browser.list.value = 22
     assert heard(browser) == 22 and "2.3 s" in browser.view.value
     browser.back.click()
     assert listed(browser) == list(range(10, 20)) and not browser.forward.disabled
-    browser.page.value = 1
-    assert listed(browser) == list(range(10))
 
 
 def test_a_search_shows_its_clips_from_the_first_page_on(browser: ClipBrowser) -> None:
-    browser.page.value = 3
+    browser.forward.click()
     browser.query.value = "roj"
     assert "5 of 23 clips" in browser.count.value
-    assert listed(browser) == [0, 5, 10, 15, 20] and (browser.page.value, browser.page.max) == (1, 1)
+    assert listed(browser) == [0, 5, 10, 15, 20] and "page 1 of 1" in browser.count.value and browser.forward.disabled
     browser.query.value = "mal"
     assert listed(browser) == [] and "No clip has this word" in browser.view.value
     browser.beginnings.value = True
-    assert "18 of 23 clips" in browser.count.value and browser.page.max == 2
+    assert "18 of 23 clips, page 1 of 2" in browser.count.value
     browser.query.value = ""
     assert "23 of 23 clips" in browser.count.value
 

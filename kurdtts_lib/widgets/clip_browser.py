@@ -46,16 +46,12 @@ class ClipBrowser(Shown):
             description="Clips", rows=PAGE, layout={"width": "min(760px, 98%)", "height": f"{22 * PAGE}px"}
         )
         self.back, self.forward = page_buttons(self._turn)
-        self.page = ipywidgets.BoundedIntText(
-            min=1, description="Page", style={"description_width": "90px"}, layout={"width": "170px"}
-        )
         self.view = ipywidgets.HTML(NOTHING)
         search = ipywidgets.HBox([self.query, self.beginnings], layout=WRAPPED)
-        pages = ipywidgets.HBox([self.page, self.back, self.forward, self.count], layout=WRAPPED)
+        pages = ipywidgets.HBox([self.back, self.forward, self.count], layout=WRAPPED)
         self.widget = ipywidgets.VBox([search, self.list, pages, self.view])
         self.query.observe(lambda _: self._search(), "value")
         self.beginnings.observe(lambda _: self._search(), "value")
-        self.page.observe(lambda _: self._show_page(), "value")
         self.list.observe(lambda _: self._show_clip(), "value")
         self._search()
 
@@ -66,24 +62,21 @@ class ClipBrowser(Shown):
 
     def _search(self) -> None:
         self.found = find_words(self._words, self.query.value, self.beginnings.value)
-        pages = max(1, -(-len(self.found) // PAGE))
-        self.page.description = f"Page of {pages}"
-        self.count.value = f'<div role="status">{len(self.found)} of {len(self.clips)} clips</div>'
-        self.page.value = 1  # before `max`, which would turn to the last page that is left
-        self.page.max = pages
-        self._show_page()
+        self._show_page(0)
 
     def _turn(self, by: int) -> None:
-        self.page.value = min(max(1, self.page.value + by), self.page.max)
+        self._show_page(self._page + by)
 
-    def _show_page(self) -> None:
-        """Fill the list and choose its first clip, which shows it."""
-        start = (self.page.value - 1) * PAGE
-        rows = self.clips.iloc[self.found[start : start + PAGE]]
+    def _show_page(self, page: int) -> None:
+        """Fill the list with a page, counted from 0, and choose its first clip, which shows it."""
+        self._page, pages = page, max(1, -(-len(self.found) // PAGE))
+        rows = self.clips.iloc[self.found[page * PAGE : (page + 1) * PAGE]]
+        found = f"{len(self.found)} of {len(self.clips)} clips, page {page + 1} of {pages}"
+        self.count.value = f'<div role="status">{found}</div>'
         # One line per clip; its number distinguishes clips of the same sentence.
         self.list.options = [(f"{row.number}: {row.sentence}", int(row.number)) for row in rows.itertuples()]
         self.list.index = 0 if len(rows) else None
-        self.back.disabled, self.forward.disabled = self.page.value == 1, self.page.value == self.page.max
+        self.back.disabled, self.forward.disabled = page == 0, page == pages - 1
 
     def _show_clip(self) -> None:
         number = self.list.value

@@ -1,7 +1,7 @@
 """Audio players in a notebook, side by side."""
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from IPython.display import HTML, Audio
@@ -60,20 +60,14 @@ def demo_strip(trainer: Trainer, sentences: int = 2, steps: int = 6) -> HTML:
     rows = []
     clips = trainer.validate.clips if isinstance(trainer.validate, Validator) else []
     audio, folder = trainer.audio, trainer.folder / "demos"
-    chosen = _spread([found.step for found in trainer.history.validations], steps, trainer.progress.best_step)
+    every, best = [found.step for found in trainer.history.validations], trainer.progress.best_step
+    places = np.linspace(0, len(every) - 1, min(len(every), steps - 1)).round().astype(int)
+    chosen = sorted({*(every[place] for place in places), *([best] if best is not None else [])})
     for number, clip in enumerate(clips[: min(sentences, DEMOS)], 1):
         waveforms = {"recording": decode(clip.path, audio.sampling_rate)}
         for step in chosen:
-            label = f"step {step}" + (", best" if step == trainer.progress.best_step else "")
+            label = f"step {step}" + (", best" if step == best else "")
             path = demo_path(folder, step, number)
             waveforms[label if step else "step 0, base voice"] = decode(path, audio.sampling_rate)
         rows.append(player_row(waveforms, audio.sampling_rate, clip.text).data)
     return HTML("".join(rows))
-
-
-def _spread(steps: Sequence[int], most: int, always: int | None) -> list[int]:
-    """At most `most` of the ascending `steps`: the first, the last, `always`, and others between them."""
-    if len(steps) <= most:
-        return list(steps)
-    places = np.linspace(0, len(steps) - 1, most - 1).round().astype(int)
-    return sorted({*(steps[place] for place in places), *([always] if always is not None else [])})

@@ -2,7 +2,6 @@
 
 import dataclasses
 import html
-from collections.abc import Iterable
 
 import ipywidgets
 import pandas
@@ -16,18 +15,16 @@ from kurdtts_lib.widgets.markup import Shown, make_button
 from kurdtts_lib.widgets.players import clip_row
 
 PRESETS = {"One speaker": "one", "Everybody": "all"}
-COLUMNS = {
-    "minutes": ("Minutes<br>usable", "{:.1f}"),
-    "pitch": ("Pitch<br>Hz", "{:.0f}"),
-    "pitch_spread": ("Melody<br>semitones", "{:.1f}"),
-    "loudness": ("Loudness<br>dB", "{:.0f}"),
-    "level_range_db": ("Range<br>dB", "{:.0f}"),
-    "gender": ("Gender", "{}"),
-    "age": ("Age", "{}"),
+FACTS = {
+    "minutes": "{:.1f} minutes",
+    "pitch": "{:.0f} Hz",
+    "pitch_spread": "melody {:.1f} semitones",
+    "loudness": "{:.0f} dB",
+    "level_range_db": "range {:.0f} dB",
+    "gender": "gender: {}",
+    "age": "age: {}",
 }
-"""Title with unit, and number format of each column."""
-NAME = {"width": "190px", "margin": "0", "flex": "0 0 auto"}
-CELLS = f"display:grid;grid-template-columns:repeat({len(COLUMNS)},86px);line-height:1.4"
+"""What is shown of each speaker, by column of the `speaker_table`; what is not known is left out."""
 STATIC_VOICES = 4
 """Speakers with a player in a saved notebook; each makes its file 0.1 MB larger."""
 
@@ -56,9 +53,7 @@ class SpeakerChooser(Shown):
         self.boxes = {name: self._box(name) for name in shown}
         self.listen = {name: self._listen(name) for name in shown if name in self._numbers}
         self.sound, self.plot, self.status = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
-        titles = (f"<b>{head}</b>" for head, _ in COLUMNS.values())
-        heads = [ipywidgets.HTML("<b>Speaker</b>", layout=NAME), _cells(titles)]
-        rows = [ipywidgets.HBox(heads, layout={"flex": "0 0 auto"}), *map(self._row, shown)]
+        rows = list(map(self._row, shown))
         others = len(self.table) - len(shown)
         more = (
             f"And {others} speakers with fewer minutes, whose pitch was not measured. <i>Everybody</i> takes them, "
@@ -98,7 +93,7 @@ class SpeakerChooser(Shown):
         return table + self.status.value + self.plot.value + voices
 
     def _box(self, name: str) -> ipywidgets.Checkbox:
-        box = ipywidgets.Checkbox(description=name, indent=False, layout=NAME)
+        box = ipywidgets.Checkbox(description=name, indent=False, layout={"width": "190px", "flex": "0 0 auto"})
         # Speakers without a box cannot be unticked one by one, so the first click leaves them out.
         box.observe(lambda _: self._choose(",".join(name for name, box in self.boxes.items() if box.value)), "value")
         return box
@@ -110,9 +105,10 @@ class SpeakerChooser(Shown):
         return make_button("Listen", "play", f"Hear a clip of {name}", play, layout={"width": "90px"})
 
     def _row(self, name: str) -> ipywidgets.HBox:
-        texts = (text.format(self.table.at[name, column]) for column, (_, text) in COLUMNS.items())
-        parts = [self.boxes[name], _cells("?" if text == "nan" else html.escape(text) for text in texts)]
-        parts += [self.listen[name]] if name in self.listen else []
+        known = self.table.loc[name, [*FACTS]].dropna()
+        facts = ", ".join(FACTS[column].format(value) for column, value in known.items())
+        parts = [self.boxes[name], *([self.listen[name]] if name in self.listen else [])]
+        parts += [ipywidgets.HTML(html.escape(facts), layout={"flex": "0 0 auto"})]
         return ipywidgets.HBox(parts, layout={"flex": "0 0 auto", "align_items": "center"})
 
     def _choose(self, choice: str) -> None:
@@ -148,8 +144,3 @@ class SpeakerChooser(Shown):
             f'<div role="status" style="line-height:1.6"><b>{people}, {minutes}</b><br>'
             f"In notebook 3 write: <code>{html.escape(self.line)}</code></div>"
         )
-
-
-def _cells(texts: Iterable[str]) -> ipywidgets.HTML:
-    spans = "".join(f"<span>{text}</span>" for text in texts)
-    return ipywidgets.HTML(f'<div style="{CELLS}">{spans}</div>', layout={"flex": "0 0 auto"})

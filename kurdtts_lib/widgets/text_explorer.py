@@ -2,20 +2,16 @@
 
 import functools
 import html
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import ipywidgets
 
 from kurdtts_lib.core.cards import render
 from kurdtts_lib.core.errors import TextError
-from kurdtts_lib.text import TextChange, normalize
+from kurdtts_lib.text import normalize
 from kurdtts_lib.text.changes import SILENT_RULES
 from kurdtts_lib.text.lexicon import own_corrections, remove_correction, save_correction
 from kurdtts_lib.widgets.markup import WRAPPED, Shown, box_html, done_html, kurmanji, make_button, replace_rows
-
-WORD = re.compile(r"(?:[^\W_]|[\u0300-\u036f])+")
-"""Letters and digits, with combining accents."""
 
 
 class TextExplorer(Shown):
@@ -88,29 +84,5 @@ def explanation_html(text: str) -> str:
         result = normalize(text)
     except TextError as error:
         return box_html(str(error))
-    table = render("widgets/explanation.html", text=text, places=places(text, result.changes))
+    table = render("widgets/explanation.html", text=text, changes=result.changes, silent=SILENT_RULES)
     return table + "".join(map(box_html, result.warnings))
-
-
-def places(text: str, changes: Sequence[TextChange]) -> list[TextChange]:
-    """The changes merged to whole words for display: Diyarbakır, not ı.
-
-    The rule is empty if only `SILENT_RULES` were applied.
-    """
-    words = [word.span() for word in WORD.finditer(text)]
-    spans: list[tuple[int, int]] = []
-    for start, end in sorted({*words, *((change.start, change.end) for change in changes)}):
-        if spans and start < spans[-1][1]:
-            start, end = spans[-1][0], max(end, spans.pop()[1])
-        spans.append((start, end))
-    inside = [[change for change in changes if start <= change.start and change.end <= end] for start, end in spans]
-    return [_one_change(text, *span, found) for span, found in zip(spans, inside, strict=True) if found]
-
-
-def _one_change(text: str, start: int, end: int, changes: Sequence[TextChange]) -> TextChange:
-    after, place = "", start
-    for change in changes:
-        after += text[place : change.start] + change.after
-        place = change.end
-    names = dict.fromkeys(change.rule for change in changes if change.rule not in SILENT_RULES)
-    return TextChange(start, end, text[start:end], after + text[place:end], ", ".join(names))
