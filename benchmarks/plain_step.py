@@ -69,7 +69,7 @@ class PlainStep:
         real_scores, _ = self.discriminator(outputs.real)
         scores, _ = self.discriminator(outputs.generated.detach())
         optimizer_d.zero_grad()
-        (self.weights["discriminator"] * losses.discriminator_loss(real_scores, scores)).backward()
+        (self.weights["discriminator"] * sum(map(losses.discriminator_loss, real_scores, scores))).backward()
         torch.nn.utils.clip_grad_norm_(self.discriminator.parameters(), 1000.0)
         optimizer_d.step()
         clock.append(time.perf_counter())
@@ -80,7 +80,7 @@ class PlainStep:
             "mel": mel_term(outputs, AUDIO),
             "kl": outputs.kl,
             "duration": outputs.duration,
-            "generator": losses.generator_loss(scores),
+            "generator": sum(map(losses.generator_loss, scores)),
             "feature_matching": losses.feature_matching_loss(real_features, features),
         }
         optimizer_g.zero_grad()

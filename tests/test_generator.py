@@ -54,7 +54,7 @@ def all_losses(generator: TrainableVits, voice: Voice, batch: Batch) -> dict[str
     scores, features = voice.discriminator(outputs.generated)
     return {
         "mel": mel_term(outputs, generator.audio),
-        "generator": losses.generator_loss(scores),
+        "generator": sum(map(losses.generator_loss, scores)),
         "feature_matching": losses.feature_matching_loss(real_features, features),
         "kl": outputs.kl,
         "duration": outputs.duration,

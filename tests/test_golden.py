@@ -27,7 +27,6 @@ from kurdtts_lib.data.dataset import read_parts
 from kurdtts_lib.data.prepare import prepare
 from kurdtts_lib.evaluation.listening.results import results
 from kurdtts_lib.evaluation.listening.store import ListeningStore
-from kurdtts_lib.evaluation.validation import validator
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service.app import create_app
 from kurdtts_lib.service.state import ServiceSettings
@@ -177,23 +176,6 @@ def test_an_old_home_has_its_voice_corrections_and_listening_test(old: Path) -> 
     assert all(store.sound(one).stat().st_size > 10_000 for one in store.corrections())
     assert store.verify() == (3, 3, [], []), "every sound is as it was written"
     assert "voice-a" in str(results(ListeningStore(), None))
-
-
-def test_an_old_stopped_training_goes_on_with_its_old_data(old: Path) -> None:
-    prepared = old / "home" / "data" / "prepared-full"
-    training = json.loads((old / "home" / "runs" / "training-stopped" / "settings.json").read_text(encoding="utf-8"))
-    del training["tensorboard"]  # a setting that is gone
-    weights, betas = training_settings.LossWeights(**training.pop("weights")), tuple(training.pop("betas"))
-    parts = read_parts(prepared)
-    trainer = Trainer(
-        load_voice(old / "base"),
-        parts.train,
-        validator(parts.validation, AUDIO, 1),
-        settings.TrainingSettings(**training, weights=weights, betas=betas),
-        AUDIO,
-        old / "home" / "runs" / "training-stopped",
-    )
-    assert trainer.step == 2 and trainer.progress.best_step is None and trainer.run() and trainer.step == 4
 
 
 def test_old_exports_speak(old: Path) -> None:

@@ -169,7 +169,7 @@ def plain_steps(step: TrainingStep, batch: Batch, count: int) -> dict[str, float
         outputs = generator(batch)
         real_scores, _ = discriminator(outputs.real)
         generated_scores, _ = discriminator(outputs.generated.detach())
-        term_d = losses.discriminator_loss(real_scores, generated_scores)
+        term_d = sum(map(losses.discriminator_loss, real_scores, generated_scores))
         optimizer_d.zero_grad()
         (weights.discriminator * term_d).backward()
         torch.nn.utils.clip_grad_norm_(discriminator.parameters(), settings.gradient_clip)
@@ -177,7 +177,7 @@ def plain_steps(step: TrainingStep, batch: Batch, count: int) -> dict[str, float
 
         mel = mel_term(outputs, generator.audio)
         scores, features = discriminator(outputs.generated)
-        term_g = losses.generator_loss(scores)
+        term_g = sum(map(losses.generator_loss, scores))
         matching = losses.feature_matching_loss(discriminator(outputs.real)[1], features)
         optimizer_g.zero_grad()
         total = weights.mel * mel + weights.kl * outputs.kl + weights.duration * outputs.duration

@@ -62,20 +62,17 @@ def stochastic_duration_loss(negative_log_likelihood: Tensor, mask: Tensor) -> T
     return negative_log_likelihood.float().sum() / mask.sum()
 
 
-def discriminator_loss(real_scores: list[Tensor], generated_scores: list[Tensor]) -> Tensor:
-    """Least squares: targets 1 for real, 0 for generated; summed over the sub-discriminators. Equation 8."""
-    pairs = zip(real_scores, generated_scores, strict=True)
-    return torch.stack(
-        [(1 - real.float()).square().mean() + made.float().square().mean() for real, made in pairs]
-    ).sum()
+def discriminator_loss(real_scores: Tensor, generated_scores: Tensor) -> Tensor:
+    """Least squares: targets 1 for real, 0 for generated; of one sub-discriminator. Equation 8."""
+    return (1 - real_scores.float()).square().mean() + generated_scores.float().square().mean()
 
 
-def generator_loss(generated_scores: list[Tensor]) -> Tensor:
-    """Least squares: target 1 for generated; summed over the sub-discriminators. Equation 9."""
-    return torch.stack([(1 - generated.float()).square().mean() for generated in generated_scores]).sum()
+def generator_loss(generated_scores: Tensor) -> Tensor:
+    """Least squares: target 1 for generated; of one sub-discriminator. Equation 9."""
+    return (1 - generated_scores.float()).square().mean()
 
 
 def feature_matching_loss(real_features: list[Tensor], generated_features: list[Tensor]) -> Tensor:
-    """L1 over the discriminators' hidden layers, times 2 as in the published training. Equation 10."""
+    """L1 over a sub-discriminator's hidden layers, times 2 as in the published training. Equation 10."""
     pairs = zip(real_features, generated_features, strict=True)
     return 2 * torch.stack([F.l1_loss(made.float(), real.detach().float()) for real, made in pairs]).sum()

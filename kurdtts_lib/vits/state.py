@@ -6,7 +6,7 @@ import json
 import math
 import statistics
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,14 +99,13 @@ class TrainingState:
         set_seed(settings.seed + process.process_index)  # each process draws its own noise for its own clips
         self.voice, self.settings, self.process = voice, settings, process
         self.progress, self.health = TrainingProgress(), Monitor()
-        # What the training learns from: the clips' names, encoded texts and lengths. Version 0.1 took the texts.
-        clips = list(zip(reader.clips, reader.input_ids, reader.frames, strict=True))
+        clips = zip(reader.clips, reader.input_ids, reader.frames, strict=True)
+        data = json.dumps([(clip.path.name, ids.tolist(), frames) for clip, ids, frames in clips])
         self._identity: dict[str, Any] = {
             "settings": describe(settings),
-            "data": _fingerprint([(clip.path.name, ids.tolist(), frames) for clip, ids, frames in clips]),
+            "data": hashlib.sha256(data.encode()).hexdigest(),
             "origin": fingerprint_of_voice(voice),
         }
-        self._old_data = _fingerprint([(clip.path.name, clip.text, frames) for clip, _, frames in clips])
         voice.discriminator = voice.discriminator or self._new_discriminator()
         apply_decoder_weight_norm(voice.model)
         generator = TrainableVits(voice.model, audio, settings.segment_samples, settings.gradient_checkpointing)
@@ -160,17 +159,8 @@ class TrainingState:
         self.training_step.load_state_dict(state["step"])
         known = {item.name for item in dataclasses.fields(TrainingProgress)}
         self.progress = TrainingProgress(**{name: value for name, value in state["progress"].items() if name in known})
-        if state["data"] == self._old_data:
-            self.progress.forget_best()
-            warnings.warn(
-                f"{folder} is a training of version 0.1, which validated on other sentences: the best voice is chosen "
-                "from its later steps.",
-                stacklevel=5,
-            )
         self.health.load_state_dict(state["health"])
-        if self.process.process_index < len(
-            state["random"]
-        ):  # with more processes than before, this one keeps its seed
+        if self.process.process_index < len(state["random"]):  # else there are more processes: this one keeps its seed
             restore_random_state(state["random"][self.process.process_index])
 
     def _check_same(self, saved: Mapping[str, Any], folder: Path) -> None:
@@ -179,7 +169,7 @@ class TrainingState:
         changed = [name for name, value in own["settings"].items() if name not in FREE and before[name] != value]
         for differs, difference in (
             (bool(changed), f"with other settings ({', '.join(sorted(changed))})"),
-            (saved["data"] not in (own["data"], self._old_data), "on other clips or texts"),
+            (saved["data"] != own["data"], "on other clips or texts"),
             (saved["origin"] != own["origin"], "of another voice"),
         ):
             if differs:
@@ -187,10 +177,6 @@ class TrainingState:
                     f"{folder} holds a training {difference}. Resume it with its own, choose another folder, or delete "
                     "this one to start anew."
                 )
-
-
-def _fingerprint(clips: Sequence[tuple]) -> str:
-    return hashlib.sha256(json.dumps(clips).encode()).hexdigest()
 
 
 def fingerprint_of_voice(voice: Voice) -> str:

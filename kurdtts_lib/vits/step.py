@@ -208,7 +208,7 @@ class TrainingStep:
         for sub_discriminator in self.discriminator.discriminators:
             with self._autocast():
                 real_scores, scores = sub_discriminator(both)[-1].chunk(2)
-            terms = {"discriminator": losses.discriminator_loss([real_scores], [scores])}
+            terms = {"discriminator": losses.discriminator_loss(real_scores, scores)}
             self._scaled_loss(micro_batch, terms).backward()
             means = {"real_score": real_scores.float().mean() / count, "generated_score": scores.float().mean() / count}
             computed.append({name: value.detach() for name, value in (terms | means).items()})
@@ -227,7 +227,7 @@ class TrainingStep:
                         real_features = sub_discriminator(outputs.real)
                     features = sub_discriminator(generated)
                 terms = {
-                    "generator": losses.generator_loss(features[-1:]),
+                    "generator": losses.generator_loss(features[-1]),
                     "feature_matching": losses.feature_matching_loss(real_features, features),
                 }
                 self._scaled_loss(micro_batch, terms).backward()
