@@ -68,28 +68,28 @@ def test_a_fine_tuned_voice_is_the_best_one_and_carries_its_origin_figures_and_s
     tested = {clip.text for clip in parts.test}
     assert tested < set(judged) <= tested | set(bundled_sentences())
     assert not set(judged) & {clip.text for clip in [*heard, *parts.train]}
-    published, (best, step) = load_voice(result.folder), trainer.best_voice()
+    published, (best, step) = load_voice(result.entry.folder), trainer.best_voice()
     now, then, out = (part.model.text_encoder.embed_tokens.weight for part in (trainer.voice, best, published))
     assert step == 1 and torch.equal(then, out) and not torch.equal(then, now)
-    card = read_json(result.folder / "voice.json")
+    card = read_json(result.entry.folder / "voice.json")
     assert (card["base_voice"], card["licence"], card["steps_trained"]) == ("base", "CC0 1.0", 2)
     assert card["steps"] == 1 and "step 1 " in told[0]
-    assert card["test_clips"] == card["test_clips_of"] == result.after.sentences >= finetune.SAMPLES
-    assert card["before"] == dataclasses.asdict(result.before) and published.card == card
+    assert card["test_clips"] == card["test_clips_of"] == len(result.evaluation.held_out.texts) >= finetune.SAMPLES
+    assert card["before"] == dataclasses.asdict(result.evaluation.metrics(finetune.BEFORE)) and published.card == card
     assert VoiceCard.of(card).content() == card
-    readme = (result.folder / "README.md").read_text(encoding="utf-8")
+    readme = (result.entry.folder / "README.md").read_text(encoding="utf-8")
     assert "CC0 1.0" in readme and f"Measured on {card['test_clips']} other" in readme
     # Card, README, page and numbers are of one run, and say the same.
-    numbers = read_json(result.folder / "figures.json")
+    numbers = read_json(result.entry.folder / "figures.json")
     for kind, name in (("before", finetune.BEFORE), ("after", finetune.AFTER)):
         assert {key: value["mean"] for key, value in numbers["figures"][name].items()} == {
             key: value if key != "pitch" or value else None for key, value in card[kind].items() if key != "sentences"
         }
     assert numbers["differences"][finetune.AFTER] == card["differences"]
     difference = str(Estimate(**card["differences"]["mel_distance"]))
-    page = (result.folder / "report.html").read_text(encoding="utf-8")
+    page = (result.entry.folder / "report.html").read_text(encoding="utf-8")
     assert difference in readme and difference in page and "machine-read" in page
-    assert len(list((result.folder / "samples").glob("*.wav"))) == 3 * finetune.SAMPLES
+    assert len(list((result.entry.folder / "samples").glob("*.wav"))) == 3 * finetune.SAMPLES
 
 
 def test_several_speakers_become_one_voice_that_speaks_as_each_and_can_be_adapted(
@@ -105,11 +105,11 @@ def test_several_speakers_become_one_voice_that_speaks_as_each_and_can_be_adapte
     assert trainer.run()
     result = finetune.finish_training(trainer, profile, lambda line: None)
 
-    card = read_json(result.folder / "voice.json")
-    assert card["speakers"] == names and load_unfolded(result.folder).speakers == names
+    card = read_json(result.entry.folder / "voice.json")
+    assert card["speakers"] == names and load_unfolded(result.entry.folder).speakers == names
     first = {clip.text for clip in finetune.clips_of(profile).test if clip.speaker == names[0]}
     assert set(result.evaluation.held_out.texts) == first, "evaluated as the first speaker"
-    plain, second = load_voice(result.folder), load_voice(f"{result.folder}:{names[1]}")
+    plain, second = load_voice(result.entry.folder), load_voice(f"{result.entry.folder}:{names[1]}")
     assert not plain.speakers and not torch.equal(*(voice.model.decoder.conv_pre.bias for voice in (plain, second)))
     said = tmp_path / "said.wav"
     assert cli.main(["say", "roj baş", "-o", str(said), "--voice", "1", "--speaker", names[1]]) == 0
@@ -120,7 +120,7 @@ def test_several_speakers_become_one_voice_that_speaks_as_each_and_can_be_adapte
     assert f"has the speakers {names[0]}" in capsys.readouterr().err
 
     # From there: the second speaker alone, and all of them once more.
-    whole = load_unfolded(result.folder)
+    whole = load_unfolded(result.entry.folder)
     adapted = finetune.voice_for(whole, names[1:2])
     assert torch.equal(adapted.model.decoder.conv_pre.bias, second.model.decoder.conv_pre.bias)
     assert finetune.voice_for(whole, names[:2]) is whole
@@ -139,6 +139,21 @@ def test_a_training_without_one_of_the_three_parts_is_refused(profile: Profile, 
 def test_the_graphics_cards_preset_is_refused_where_there_is_none(profile: Profile) -> None:
     with pytest.raises(TrainingError, match="--preset cpu"):
         finetune.check_machine(dataclasses.replace(profile, training=with_preset(profile.training, "gpu-8gb")))
+
+
+def test_a_card_without_bf16_is_an_error_that_says_what_to_do(
+    profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(precision: str) -> None:
+        training = dataclasses.replace(profile.training, mixed_precision=precision)
+        finetune.check_machine(dataclasses.replace(profile, training=training))
+
+    check("bf16")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation)
+    check("fp16")
+    with pytest.raises(TrainingError, match="mixed_precision=fp16"):
+        check("bf16")
 
 
 def test_silence_is_judged_without_an_exception_and_clearly_bad(audio: AudioSettings) -> None:

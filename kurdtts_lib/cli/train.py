@@ -62,8 +62,8 @@ def train(options: argparse.Namespace) -> int:
     if not done:
         return 130
     result = finish_training(trainer, profile)
-    print(f"Voice: {result.folder}")
-    for fault in result.faults:
+    print(f"Voice: {result.entry.folder}")
+    for fault in result.entry.faults:
         print(f"It did not become the current voice. {fault}")
     print(as_text(result.evaluation))
     return 0

@@ -9,6 +9,7 @@ import numpy as np
 import soundfile
 import torch
 from accelerate import PartialState
+from accelerate.utils import reduce
 from torch import Tensor
 from transformers import VitsTokenizer
 
@@ -179,6 +180,45 @@ def cut(indices: Sequence[int], accumulation: int, process: PartialState) -> lis
     # Strides give every process short and long clips, chunks need little padding.
     own = indices[process.process_index :: process.num_processes]
     return [chunk.tolist() for chunk in np.array_split(own, accumulation)]
+
+
+# --- shares of a batch --------------------------------------------------------------------------------------------
+
+
+MEAN_OVER = {"kl": "frames", "duration": "positions"}
+"""What a loss or diagnostic is averaged over, where it is not clips."""
+Losses = Mapping[str, Tensor]
+"""Scalar losses or diagnostics by name."""
+
+
+class MicroBatch(NamedTuple):
+    """A part of a batch (gradient accumulation), and its shares of the whole batch's clips, frames and positions.
+
+    However a batch is divided, over processes and micro-batches, the update is that of the whole batch: a micro-batch's
+    loss is weighted by its share of what the loss is a mean over, and gradients are summed. (A mean of the
+    micro-batches' means would give a frame of a short clip more weight than one of a long clip.)
+    """
+
+    batch: Batch
+    shares: dict[str, float]
+
+    def weighted(self, terms: Losses) -> Losses:
+        """This micro-batch's shares of the whole batch's losses or diagnostics."""
+        return {name: self.shares[MEAN_OVER.get(name, "clips")] * term for name, term in terms.items()}
+
+
+def micro_batches_of(batches: Sequence[Batch], state: PartialState) -> list[MicroBatch]:
+    """This process's micro-batches on its device, with their shares of the whole batch over all processes."""
+    units = ("clips", "frames", "positions")
+    sizes = torch.tensor(
+        [[len(batch.text_lengths), batch.frame_lengths.sum(), batch.text_lengths.sum()] for batch in batches],
+        dtype=torch.float64,
+    )
+    shares = (sizes / reduce(sizes.sum(0).to(state.device), "sum").cpu()).tolist()
+    return [
+        MicroBatch(batch.to(state.device), dict(zip(units, share, strict=True)))
+        for batch, share in zip(batches, shares, strict=True)
+    ]
 
 
 def check_division(clips: int, settings: TrainingSettings, num_processes: int) -> None:

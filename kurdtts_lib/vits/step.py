@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -12,15 +12,13 @@ from accelerate.utils import broadcast, reduce
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, parameters_to_vector, parametrize, vector_to_parameters
 
-from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.settings import TrainingSettings
 from kurdtts_lib.vits import losses, winograd
-from kurdtts_lib.vits.batches import Batch
+from kurdtts_lib.vits.batches import Batch, Losses, MicroBatch, micro_batches_of
 from kurdtts_lib.vits.checkpoint import random_state, restore_random_state
 from kurdtts_lib.vits.diagnostics import in_decibels, step_diagnostics
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.generator import GeneratorOutputs, TrainableVits, mel_term
-from kurdtts_lib.vits.micro_batches import Losses, MicroBatch, UpdateOutcome, micro_batches_of, summed
 from kurdtts_lib.vits.optimised_ops import OptimisedOps
 
 AUTOCAST_TYPES = {"no": None, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -44,6 +42,16 @@ class StepOutcome(NamedTuple):
     the discriminator also `real_score` and `generated_score`. See `diagnostics.py` for the definitions."""
 
 
+class UpdateOutcome(NamedTuple):
+    """Results of the D step or the G step, over the whole batch."""
+
+    means: dict[str, float]
+    """Losses and diagnostics."""
+    gradient_norm: float
+    fault: str
+    """Losses or gradient norm that were not finite. If there are any, the weights were not updated."""
+
+
 class TrainingStep:
     """One update of the discriminator and one of the generator from one batch.
 
@@ -59,7 +67,7 @@ class TrainingStep:
         settings: TrainingSettings,
         state: PartialState,
     ) -> None:
-        """Moves both modules to the process's device. Raises TrainingError if bf16 is set and it has none."""
+        """Moves both modules to the process's device."""
         self.settings, self.state = settings, state
         self._weights = dataclasses.asdict(settings.weights)
         self.generator = generator.to(state.device)
@@ -67,7 +75,6 @@ class TrainingStep:
         for name, part in self.generator.model.named_children():
             part.requires_grad_(name not in settings.frozen)
         self._autocast_type = AUTOCAST_TYPES[settings.mixed_precision]
-        _check_precision(self._autocast_type, state.device)
         in_fp16 = self._autocast_type is torch.float16
         self.scaler = torch.amp.GradScaler(state.device.type, init_scale=FIRST_LOSS_SCALE, enabled=in_fp16)
         pays = winograd.pays(state.device, self.generator, self.discriminator)
@@ -275,8 +282,7 @@ class TrainingStep:
         return torch.autocast(self.state.device.type, dtype=self._autocast_type, enabled=enabled)
 
 
-def _check_precision(autocast_type: torch.dtype | None, device: torch.device) -> None:
-    if autocast_type is not torch.bfloat16 or device.type != "cuda":
-        return
-    if not torch.cuda.is_bf16_supported(including_emulation=False):  # emulated it is slower than float32
-        raise TrainingError("This graphics card has no bf16. Train with mixed_precision='fp16'.")
+def summed(parts: Iterable[Losses]) -> Losses:
+    """The sums of the parts' losses and diagnostics, without their graphs."""
+    values = [{name: value.detach().float() for name, value in part.items()} for part in parts]
+    return {name: torch.stack([part[name] for part in values]).sum() for name in values[0]}

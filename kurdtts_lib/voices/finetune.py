@@ -4,9 +4,8 @@ import dataclasses
 import datetime
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import asdict
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +17,6 @@ from kurdtts_lib.core.errors import TrainingError, VoiceError
 from kurdtts_lib.core.settings import Profile, describe
 from kurdtts_lib.data.dataset import Parts, balanced, read_parts
 from kurdtts_lib.data.training_set import corpus_settings, speakers_of
-from kurdtts_lib.evaluation import Metrics
 from kurdtts_lib.evaluation.confidence import Estimate, shown
 from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation, evaluate, system_of
 from kurdtts_lib.evaluation.held_out import counted, held_out
@@ -45,22 +43,21 @@ SAMPLES = 5
 """Test sentences whose audio is saved beside the voice."""
 
 
-@dataclass(frozen=True)
-class FineTuningResult:
-    """A finished fine-tuning, evaluated on test sentences that were used neither to train nor to choose the step."""
+class FineTuningResult(NamedTuple):
+    """A finished fine-tuning."""
 
-    folder: Path
-    before: Metrics
-    after: Metrics
+    entry: registry.RegisteredVoice
+    """The new voice; its `faults` say why it did not become the current one."""
     evaluation: Evaluation
-    """The evaluation these metrics are from, with confidence intervals and differences."""
-    faults: list[str]
-    """Why the voice did not become the current one; empty if it did."""
+    """Of `BEFORE` and `AFTER`, on test sentences that were used neither to train nor to choose the step."""
 
 
 def check_machine(profile: Profile) -> None:
-    """Raise TrainingError if this machine cannot run the profile's training: fp16 needs CUDA."""
-    if profile.training.mixed_precision == "fp16" and not torch.cuda.is_available():
+    """Raise TrainingError if this machine cannot run the profile's training in its precision."""
+    precision, card = profile.training.mixed_precision, torch.cuda.is_available()
+    if precision == "bf16" and card and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise TrainingError("This graphics card has no bf16. Train with mixed_precision=fp16.")
+    if precision == "fp16" and not card:
         raise TrainingError(
             "This training computes in fp16, which needs an NVIDIA card; on a processor it would take many times "
             "longer. Take a machine with a card, or compute in fp32: `kurdtts train --preset cpu`; in a notebook "
@@ -134,7 +131,6 @@ def finish_training(trainer: Trainer, profile: Profile, notify: Callable[[str], 
             notify(f"{stage[0].upper()}{stage[1:]}, {of} sentences ...")
 
     evaluation = evaluate(systems, sentences, progress=announce, listener=Listener(base, profile.audio))
-    before, after = evaluation.metrics(BEFORE), evaluation.metrics(AFTER)
     parent = next(iter(registry.known([profile.base_voice])), None)
     voice.card = trained_card(
         trainer,
@@ -150,14 +146,14 @@ def finish_training(trainer: Trainer, profile: Profile, notify: Callable[[str], 
         validation_clips=len(parts.validation),
         test_clips=len(sentences.texts),
         test_clips_of=sentences.of,
-        before=asdict(before),
-        after=asdict(after),
+        before=asdict(evaluation.metrics(BEFORE)),
+        after=asdict(evaluation.metrics(AFTER)),
         differences={name: asdict(found) for name, found in evaluation.differences[AFTER].items()},
         likeness_baselines=asdict(sentences.baselines),
     ).content()
     origin = origin_of(profile, parent)
     entry = registry.publish(voice, profile.name, _readme, _samples(evaluation), as_files(evaluation), origin)
-    return FineTuningResult(entry.folder, before, after, evaluation, entry.faults)
+    return FineTuningResult(entry, evaluation)
 
 
 def trained_card(trainer: Trainer, step: int, **facts: Any) -> VoiceCard:

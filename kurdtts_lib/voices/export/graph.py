@@ -23,7 +23,13 @@ EXAMPLE_TOKENS = 41
 """Tokens of the tracing example; the traced graph takes any number."""
 
 
-class SpeakingGraph(nn.Module):
+class _Graph(nn.Module):
+    def __init__(self, model: VitsModel) -> None:
+        super().__init__()
+        self.model = model
+
+
+class SpeakingGraph(_Graph):
     """Speech of one clause with all random values as inputs, so that it can be reproduced and compared."""
 
     inputs = ("input_ids", "speed", "variation", "duration_noise", "noise")
@@ -35,10 +41,6 @@ class SpeakingGraph(nn.Module):
         "waveform": {0: "samples"},
         "durations": {0: "positions"},
     }
-
-    def __init__(self, model: VitsModel) -> None:
-        super().__init__()
-        self.model = model
 
     def forward(
         self, input_ids: Tensor, speed: Tensor, noise_scale: Tensor, duration_noise: Tensor, noise: Tensor
@@ -66,16 +68,12 @@ class SpeakingGraph(nn.Module):
         return ids, torch.tensor(1.0), torch.tensor(1.0), torch.zeros(1, 2, EXAMPLE_TOKENS), noise
 
 
-class SherpaGraph(nn.Module):
+class SherpaGraph(_Graph):
     """The same with the input names of sherpa-onnx, which passes no noise: the graph draws it."""
 
     inputs = ("x", "x_length", "noise_scale", "length_scale", "noise_scale_w")
     outputs = ("y",)
     dynamic_axes: ClassVar = {"x": {1: "L"}, "y": {2: "S"}}
-
-    def __init__(self, model: VitsModel) -> None:
-        super().__init__()
-        self.model = model
 
     def forward(
         self, x: Tensor, x_length: Tensor, noise_scale: Tensor, length_scale: Tensor, noise_scale_w: Tensor
