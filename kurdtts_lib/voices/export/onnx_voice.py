@@ -55,7 +55,7 @@ def graph_inputs(
 
 
 class OnnxVoice:
-    """An exported voice (form `onnx` or `onnx-int8`). Thread-safe."""
+    """An exported voice (form `onnx`, or `onnx-int8` of earlier versions). Thread-safe."""
 
     def __init__(self, folder: str | Path, threads: int | None = None) -> None:
         """threads: None is one for each core. Raises VoiceError if the folder holds no voice of these forms."""
