@@ -63,7 +63,9 @@ def measure(voices: dict[str, Voice], clips: Sequence[Clip], learned: Sequence[C
         | {HUM: str(estimate([hum(waveform) for waveform in found.waveforms[name]]))}
         for name, table in found.values.items()
     }
-    return pandas.DataFrame({"reader": columns.pop(RECORDING)} | columns).fillna("").to_markdown()
+    table = pandas.DataFrame({"reader": columns.pop(RECORDING)} | columns).fillna("")
+    rows = [("", *table.columns), ("---",) * (len(table.columns) + 1), *table.itertuples()]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def measure_all(voice: Voice, before: Voice) -> str:
