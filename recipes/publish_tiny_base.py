@@ -74,9 +74,9 @@ def measure_all(voice: Voice, before: Voice) -> str:
     learned, _, test = load_clips(BASE)
     tables = []
     for number, reader in enumerate(BASE.readers):
-        own = [[clip for clip in part if clip.speaker == reader][:SENTENCES] for part in (test, learned)]
+        said, known = ([clip for clip in part if clip.speaker == reader][:SENTENCES] for part in (test, learned))
         voices = {"tiny-kmr": voice.speaking_as(reader)} | ({"before": before} if not number else {})
-        tables.append(f"### {reader}\n\n{measure(voices, *own, listener)}\n")
+        tables.append(f"### {reader}\n\n{measure(voices, said, known, listener)}\n")
         print(tables[-1], flush=True)
     return "\n".join(tables)
 
