@@ -56,8 +56,8 @@ def test_voices_are_judged_by_folder_and_number_with_a_recogniser(
     assert app.main([*command, "--recogniser", "somebody/recogniser"]) == 0
     said = capsys.readouterr().out
     assert f"Report: {out / 'report.html'}" in said and "leaves out 0" in said
-    _, recording, base, mine = said.split("character error rate")[1].splitlines()[:4]
-    assert "difference 0.00" in mine and "difference" not in base + recording
+    rates = [line.rstrip() for line in said.splitlines() if line.startswith("character error rate ")]
+    assert rates[-1].endswith("cannot be told")
     numbers = json.loads((out / "figures.json").read_text(encoding="utf-8"))
     assert numbers["voices"] == ["base", "voice-0001-mine"] and numbers["sentences"] == 2
     rate = np.mean([optional_metrics.character_error_rate(text, "hewa germ e") for text in numbers["texts"]])

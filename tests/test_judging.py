@@ -28,7 +28,7 @@ from kurdtts_lib.evaluation.report import (
     PAGE,
     VALUES,
     as_text,
-    interval_plots,
+    differences_plot,
     missing,
     write_report,
 )
@@ -142,7 +142,7 @@ def test_the_better_voice_is_nearer_and_the_difference_is_paired(judged: Evaluat
 
 
 def test_pictures_show_the_intervals_of_the_numbers(judged: Evaluation) -> None:
-    own, gaps = interval_plots(judged)
+    gaps = differences_plot(judged)
     panels = {axes.get_title(): axes for axes in gaps.axes if axes.get_visible()}
     assert set(panels) == {METRIC_DESCRIPTIONS[name].title for name in judged.names}
     for name in judged.names:
@@ -152,17 +152,13 @@ def test_pictures_show_the_intervals_of_the_numbers(judged: Evaluation) -> None:
         assert np.array_equal(interval.get_xdata(), ends, equal_nan=True) and mean.get_xdata()[0] == estimated.mean
         assert len(points.get_xdata()) == 4 and list(zero.get_xdata()) == [0, 0]
     assert [label.get_text() for label in panels["pitch, Hz"].get_yticklabels()] == ["second"]
-    (pitch,) = (axes for axes in own.axes if axes.get_title() == "pitch, Hz")
-    assert [label.get_text() for label in pitch.get_yticklabels()] == [RECORDING, "first", "second"]
 
 
 def test_the_console_says_what_is_better(judged: Evaluation) -> None:
     lines = as_text(judged).splitlines()
-    place = lines.index("mel distance, nepers (less is nearer)")
-    assert re.match(r"  first +\d\.\d\d \(.*\)$", lines[place + 1])
-    assert re.match(r"  second .*\): better$", lines[place + 2])
-    same = lines[lines.index("duration ratio (1 is the recording's pace)") + 2]
-    assert judged.verdicts["second"]["duration_ratio"] == "cannot be told" and same.endswith("cannot be told")
+    (row, verdict) = [line for line in lines if line.startswith("mel distance, nepers")]
+    assert re.search(r"\d\.\d\d \(.*\)", row) and verdict.rstrip().endswith("better") and max(map(len, lines)) < 200
+    assert judged.verdicts["second"]["duration_ratio"] == "cannot be told"
     assert any("one figure in twenty" in line for line in lines)
     assert any("DNSMOS" in line and "not here" in line for line in lines)
 

@@ -54,13 +54,13 @@ def before_after(metrics: pandas.DataFrame) -> Figure:
     return figure
 
 
-def intervals(
-    values: Mapping[str, pandas.DataFrame], found: Mapping[str, Mapping[str, Estimate]], title: str, zero: bool = False
+def differences(
+    values: Mapping[str, pandas.DataFrame], found: Mapping[str, Mapping[str, Estimate]], title: str
 ) -> Figure:
-    """One small panel per metric with one row per voice: sentences as grey points, mean and interval in black.
+    """One small panel per metric with one row per voice: sentences as grey points, mean and interval in black, a line
+    at 0.
 
-    values, found: by voice, see `Evaluation`; a mean without an interval is drawn without a line.
-    zero: draw a line at 0, for differences.
+    values, found: of differences by voice, see `Evaluation`; a mean without an interval is drawn without a line.
     """
     panels = {
         name: own
@@ -75,8 +75,7 @@ def intervals(
             low, mean, high = np.array([known.low, known.mean, known.high], dtype=np.float64)
             axes.plot([low, high], [row, row], color="black", linewidth=2)
             axes.plot(mean, row, marker="D", color=BLUE, markeredgecolor="black")
-        if zero:
-            axes.axvline(0, color=ORANGE, linewidth=1.5)
+        axes.axvline(0, color=ORANGE, linewidth=1.5)
         axes.set_yticks(range(len(own)), literal(pandas.Index(list(own))), fontsize=7)
         axes.set_ylim(len(own) - 0.4, -0.6)
         axes.set_title(METRIC_DESCRIPTIONS[name].title, fontsize=8)

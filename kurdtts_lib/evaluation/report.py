@@ -69,7 +69,7 @@ def write_report(evaluation: Evaluation, folder: Path) -> Path:
 
 def page(evaluation: Evaluation) -> str:
     """The page as HTML."""
-    pictures = [image(figure, str(figure.get_suptitle())) for figure in interval_plots(evaluation)]
+    picture = image(differences_plot(evaluation), "Differences of each sentence") if evaluation.differences else ""
     return render(
         "evaluation/report.html",
         title=f"{', '.join(evaluation.voices)}, judged",
@@ -77,7 +77,7 @@ def page(evaluation: Evaluation) -> str:
         held_out=evaluation.held_out,
         baselines=baselines(evaluation),
         chance=chance(evaluation) if evaluation.differences else "",
-        pictures=pictures,
+        picture=picture,
         sentences=[(text, _players(evaluation, n)) for n, text in enumerate(evaluation.held_out.texts[:PLAYERS])],
         meanings=metric_table(evaluation.names).reset_index(),
         missing=missing(evaluation),
@@ -87,19 +87,9 @@ def page(evaluation: Evaluation) -> str:
 
 
 def as_text(evaluation: Evaluation) -> str:
-    """All metrics of all voices for the console; a star where the interval of the difference excludes 0."""
-    width = max(map(len, evaluation.values))
-    lines = []
-    for name in evaluation.names:
-        lines.append(f"{METRIC_DESCRIPTIONS[name].title} ({METRIC_DESCRIPTIONS[name].best})")
-        for voice, found in evaluation.estimates.items():
-            if name not in found:
-                continue
-            gap = evaluation.differences.get(voice, {}).get(name)
-            verdict = evaluation.verdicts.get(voice, {}).get(name)
-            text = f"{found[name]}" if gap is None else f"{found[name]!s:26}  difference {gap}: {verdict}"
-            lines.append(f"  {voice:{width}}  {text}")
-    lines += [
+    """`Evaluation.table` and its explanations for the console; columns that find no place stand below the others."""
+    lines = [
+        evaluation.table().to_string(line_width=120),
         "",
         f"Means over {evaluation.held_out.size} test sentences, in brackets the 95 % interval.",
         *([chance(evaluation)] if evaluation.differences else []),
@@ -141,17 +131,11 @@ def missing(evaluation: Evaluation) -> list[str]:
     ]
 
 
-def interval_plots(evaluation: Evaluation) -> list[Figure]:
-    """Plots of the metrics of each voice and, if there are several voices, of the differences to the first."""
-    own = plots.intervals(evaluation.values, evaluation.estimates, "Each voice and the recordings")
-    return [own, differences_plot(evaluation)] if evaluation.differences else [own]
-
-
 def differences_plot(evaluation: Evaluation) -> Figure:
     """Plot of the paired differences of each voice to the first one."""
     first = evaluation.voices[0]
     values = {voice: evaluation.values[voice] - evaluation.values[first] for voice in evaluation.differences}
-    return plots.intervals(values, evaluation.differences, f"Difference to {first}, sentence by sentence", zero=True)
+    return plots.differences(values, evaluation.differences, f"Difference to {first}, sentence by sentence")
 
 
 def _players(evaluation: Evaluation, sentence: int) -> dict[str, str]:
