@@ -12,11 +12,15 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
+from kurdtts_lib.audio.io import decode
+from kurdtts_lib.core.settings import CorpusSettings
+from kurdtts_lib.data.sources import read_corpus
 from kurdtts_lib.evaluation.optional_metrics import (
     MMS_LANGUAGE,
     character_error_rate,
     edit_distance,
     load_recogniser,
+    predicted_cleanliness,
 )
 
 LETTERS = "abcçdeêfghiîjklmnopqrsştuûvwxyz"
@@ -110,3 +114,11 @@ def test_a_recogniser_hears_what_its_frames_say_and_one_of_many_languages_is_set
     sound = np.random.default_rng(1).normal(0, 0.1, RATE).astype(np.float32)
     heard, expected = load_recogniser(str(folder))(sound, RATE), heard_by_hand(model, sound)
     assert len(expected) >= 2 and " ".join(heard.split()) == " ".join(expected.split())
+
+
+def test_noise_lowers_the_score() -> None:
+    clip = next(read_corpus(CorpusSettings()))
+    clean = decode(clip.audio, 22_050)
+    noise = np.random.default_rng(0).normal(scale=0.1, size=len(clean)).astype(np.float32)
+    scores = [predicted_cleanliness(waveform, 22_050) for waveform in (clean, clean + noise)]
+    assert 1 < scores[1] < scores[0] - 0.5 < 5

@@ -21,7 +21,6 @@ from kurdtts_lib.core.cards import UNKNOWN_LICENCE
 from kurdtts_lib.core.errors import CorpusError, KurdTTSError
 from kurdtts_lib.core.files import locked
 from kurdtts_lib.core.settings import REPOSITORY, AudioSettings, CorpusSettings, load_profile
-from kurdtts_lib.data import audio_cache
 from kurdtts_lib.data import prepare as preparation
 from kurdtts_lib.data.dataset import COLUMNS, part_of, read_parts
 from kurdtts_lib.data.prepare import prepare
@@ -340,16 +339,6 @@ def test_other_speakers_are_usable_clips_of_other_people_and_none_without_the_so
         with pytest.warns(UserWarning, match="no other speakers"):
             assert other_speakers(tmp_path / "out", AUDIO, 2) == {}
         corpus.rename(tmp_path / "elsewhere") if corpus.exists() else None
-
-
-def test_dnsmos_scores_are_kept_and_leave_out_what_is_unclean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scores = iter([3.5, 1.5] * 3)  # for six clips: the second run asks nobody
-    monkeypatch.setattr(audio_cache, "predicted_cleanliness", lambda waveform, rate: next(scores))
-    settings = CorpusSettings(source=str(common_voice(tmp_path / "corpus", rows(6))), min_dnsmos=2.5)
-    result = prepare(settings, AUDIO, tmp_path / "out")
-    assert result.clips["reason"].value_counts().to_dict() == {"kept": 3, "not clean enough": 3}
-    assert (result.kept["dnsmos"] == 3.5).all()
-    assert len(prepare(settings, AUDIO, tmp_path / "out").kept) == 3 and next(scores, None) is None
 
 
 def test_the_speaker_with_the_most_minutes_is_counted_after_the_rules_of_text(tmp_path: Path) -> None:

@@ -271,9 +271,9 @@ def test_files_without_a_partner_are_counted_and_hidden_ones_are_not(
     ("name", "words"),
     [
         ("", "No source"),
-        *((name, "no file or folder") for name in ("/no/such/folder", "./corpus", "C:\\x", "cv.tar.gz", "a/b/c")),
+        *((name, "no file or folder") for name in ("/no/such/folder", "./corpus", "C:\\x", "a/b/c")),
         ("a" * 5000, "cannot be read|Check the spelling"),
-        (__file__, "another kind"),
+        (__file__, "is a file. Give its folder"),
     ],
 )
 def test_a_path_that_leads_nowhere_does_not_ask_the_hub(name: str, words: str) -> None:

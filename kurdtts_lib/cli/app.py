@@ -96,7 +96,7 @@ def _add_preset(parser: argparse.ArgumentParser) -> None:
 def _prepare(commands: Any) -> None:
     prepare = _command(commands, "prepare", "train.prepare_data", "make a training set from a corpus")
     _add_profile(prepare)
-    prepare.add_argument("--source", help="a folder, a Common Voice .tar.gz, or a data set on the hub")
+    prepare.add_argument("--source", help="a folder, or a data set on the hub")
     prepare.add_argument("--speaker", help="one (most minutes, the default), all, or names separated by commas")
     prepare.add_argument("--output-dir", type=Path, help="where to write; default: data/prepared-PROFILE")
     prepare.add_argument("--max-samples", type=POSITIVE, help="read only so many clips")

@@ -20,7 +20,7 @@ def add(options: argparse.Namespace) -> None:
 
 
 def show(options: argparse.Namespace) -> None:
-    corrections = FeedbackStore().corrections(options.state)
+    corrections = [one for one in FeedbackStore().corrections() if options.state in (None, one.state)]
     _print(*corrections)
     print(f"{len(corrections)} corrections")
 

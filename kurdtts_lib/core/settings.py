@@ -62,7 +62,7 @@ class CorpusSettings:
     """What is taken from a corpus and what is left out. `None` switches a filter off."""
 
     source: str = str(REPOSITORY / "data" / "sample")
-    """A folder, a Common Voice `.tar.gz`, or the name of a data set on the hub; `data.sources` lists the forms."""
+    """A folder, or the name of a data set on the hub; `data.sources` lists the forms."""
     audio_column: str = ""
     """The column with the audio; empty: the only one that contains audio."""
     text_column: str = ""
@@ -97,9 +97,6 @@ class CorpusSettings:
     """A clip with a larger share of samples at full scale was recorded too loud."""
     min_level_range_db: float | None = 10.0
     """Speech alternates between loud and quiet; a clip with a smaller range than this is mostly noise."""
-    min_dnsmos: float | None = None
-    """Leave out clips with a lower DNSMOS (a predicted rating of how clean speech sounds, 1 to 5). Needs the packages
-    of `pip install kurdtts[train]`, and takes about 0.2 s a clip."""
     remove_dc: bool = True
     """Remove a constant (DC) offset, which cheap sound cards add."""
     trim_db: float | None = 40.0

@@ -9,13 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from kurdtts_lib.audio.io import decode
 from kurdtts_lib.core.files import write_text
 from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data.dataset import Clip, kept
-from kurdtts_lib.data.dnsmos import predicted_cleanliness
 from kurdtts_lib.data.filters import Reason
-from kurdtts_lib.data.preprocess import ProcessedAudio, cache_key, process_file
+from kurdtts_lib.data.preprocess import cache_key, process_file
 from kurdtts_lib.data.sources import read_again
 from kurdtts_lib.data.workers import in_parallel
 
@@ -59,15 +57,6 @@ class AudioCache:
         """Recreate missing WAV files: of clips that an earlier run left out, or that were deleted by hand."""
         self._process([clip for clip in kept(clips) if not self._has(clip)], "sound again", cached_too=True)
 
-    def score_cleanliness(self, clips: list[Clip]) -> None:
-        """Set `dnsmos` of each kept clip."""
-        unscored = [clip for clip in kept(clips) if "dnsmos" not in self._known[clip.digest]]
-        self.restore(unscored)
-        unscored = kept(unscored)  # restoring may find a source file unreadable
-        self._remember(self._scored(unscored))
-        for clip in kept(clips):
-            clip.dnsmos = self._known[clip.digest]["dnsmos"]
-
     def remove_unused(self, clips: list[Clip]) -> None:
         """Delete WAV files that no kept clip uses, and what was measured of other audio or preprocessed otherwise."""
         used = {self._path(clip.digest) for clip in kept(clips)}
@@ -78,21 +67,15 @@ class AudioCache:
         rows = [self._known[digest] for digest in dict.fromkeys(clip.digest for clip in clips) if digest in self._known]
         write_text(self._table, "".join(f"{json.dumps(row)}\n" for row in rows))
 
-    def _scored(self, clips: list[Clip]) -> Iterator[dict]:
-        for done, clip in enumerate(clips, 1):
-            waveform = decode(self._path(clip.digest), self._rate)
-            yield self._known[clip.digest] | {"dnsmos": predicted_cleanliness(waveform, self._rate)}
-            self._progress(done, "DNSMOS", len(clips))
-
     def _process(self, clips: list[Clip], name: str, cached_too: bool = False) -> None:
         jobs = self._jobs(kept(clips), name, cached_too)
-        done = in_parallel(functools.partial(process_file, self._settings, self._rate), jobs)
-        self._remember(self._row(target.stem, sound) for target, sound in done)
-
-    def _row(self, digest: str, sound: ProcessedAudio) -> dict:
-        self.processed += 1
-        made = {"digest": digest, "fault": sound.fault, "detail": sound.detail, "figures": sound.figures}
-        return self._known.get(digest, made)  # perhaps with a score
+        with self._table.open("a", encoding="utf-8", newline="\n") as file:
+            for target, sound in in_parallel(functools.partial(process_file, self._settings, self._rate), jobs):
+                row = {"digest": target.stem, "fault": sound.fault, "detail": sound.detail, "figures": sound.figures}
+                self._known[target.stem] = row
+                self.processed += 1
+                # The empty line ends one that a killed program left half-written.
+                print(f"\n{json.dumps(row)}", file=file, flush=True)
 
     def _jobs(self, clips: list[Clip], name: str, cached_too: bool) -> Iterator[tuple[bytes | Path, Path]]:
         """Yield (audio, WAV) of each clip that must be preprocessed; sets each clip's digest."""
@@ -115,13 +98,6 @@ class AudioCache:
         """Of cache key and audio, 24 hexadecimal digits: also the name of the WAV file."""
         with io.BytesIO(audio) if isinstance(audio, bytes) else audio.open("rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.sha256(self._key + b"\0")).hexdigest()[:24]
-
-    def _remember(self, rows: Iterator[dict]) -> None:
-        with self._table.open("a", encoding="utf-8", newline="\n") as file:
-            for row in rows:
-                self._known[row["digest"]] = row
-                # The empty line ends one that a killed program left half-written.
-                print(f"\n{json.dumps(row)}", file=file, flush=True)
 
     def _path(self, digest: str) -> Path:
         return self._folder / f"{digest}.wav"

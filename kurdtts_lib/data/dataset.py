@@ -63,9 +63,6 @@ class Clip:
     gain_db: Annotated[float, "what was added to the loudness, dB"] = _unknown()
     lufs: Annotated[float, "loudness of the result, LUFS"] = _unknown()
     letters_per_second: Annotated[float, "pace"] = _unknown()
-    dnsmos: Annotated[float, "guess of the program DNSMOS how clean it sounds, 1 to 5; empty where nobody asked it"] = (
-        _unknown()
-    )
     part: Annotated[str, "`train`, `validation` or `test`"] = ""
     file: Annotated[str, "the sound"] = ""
 

@@ -1,24 +1,12 @@
-"""Tables over a corpus before anything is left out."""
+"""Words of a corpus's sentences, and the search for them."""
 
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-import pandas
-
-from kurdtts_lib.core.settings import CorpusSettings
-from kurdtts_lib.data.speakers import usable_clips
-from kurdtts_lib.text import LETTERS
 from kurdtts_lib.text.language import lower
 
 WORD = re.compile(r"[^\W_]+")
-
-
-def letter_counts(sentences: Iterable[str]) -> dict[str, int]:
-    """Count of each of the 31 letters, in alphabetical order, zeros included."""
-    counts = Counter(letter for text in sentences for letter in small(text))
-    return {letter: counts[letter] for letter in LETTERS}
 
 
 def small(text: str) -> str:
@@ -43,16 +31,3 @@ def find_words(split: Sequence[Sequence[str]], query: str, beginnings: bool = Fa
         return any(part.startswith(word) for part in parts) if beginnings else word in parts
 
     return [index for index, parts in enumerate(split) if all(holds(parts, word) for word in wanted)]
-
-
-def hours(clips: pandas.DataFrame, settings: CorpusSettings) -> pandas.DataFrame:
-    """Clips, hours and speakers: of the whole corpus, of usable clips, and of clips of unknown length (damaged)."""
-    usable = usable_clips(clips, settings)
-    rows = {"all": clips, "usable": clips[usable], "unknown length": clips[clips["seconds"].isna()]}
-    return pandas.DataFrame(
-        {
-            "clips": {name: len(part) for name, part in rows.items()},
-            "hours": {name: part["seconds"].sum() / 3600 for name, part in rows.items()},
-            "speakers": {name: part["speaker"].nunique() for name, part in rows.items()},
-        }
-    )

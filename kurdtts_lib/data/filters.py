@@ -65,8 +65,6 @@ class Reason(StrEnum):
     TEXT_LONGER_THAN_SOUND = ("text too long for its sound",
                               "More letters than moments of sound: it was cut, or the text is wrong.")
     PACE = "pace too far from the usual", "Words are missing in the sound or in the text.", "pace_mads"
-    NOT_CLEAN = ("not clean enough", "DNSMOS, a program that guesses how clean speech sounds, gives it little.",
-                 "min_dnsmos", "dnsmos", lt, "DNSMOS {:.2f}")
     READ_BETTER = ("sentence read better in another clip", "The same speaker read it again, and better.",
                    "one_clip_per_sentence")
     # fmt: on

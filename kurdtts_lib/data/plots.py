@@ -67,10 +67,6 @@ def speakers(table: pandas.DataFrame, chosen: Sequence[str] = ()) -> Figure:
     if len(ringed):
         points = axes.scatter(ringed["pitch"], ringed["minutes"], s=230, label="chosen", linewidths=2)
         points.set(facecolors="none", edgecolors="black")
-    named = known.loc[[*ringed.index, *known.index.difference(ringed.index, sort=False)][:5]].sort_values("pitch")
-    for row, (name, point) in enumerate(named[["pitch", "minutes"]].iterrows()):
-        # alternately above and below, or the names of neighbours would overlap
-        axes.annotate(str(name), tuple(point), (9, (6, -12)[row % 2]), textcoords="offset points", fontsize=7)
     low, high, most = known["pitch"].min(), known["pitch"].max(), known["minutes"].max()  # NaN if there are none
     axes.set(xscale="log", xlim=(min(80.0, low / 1.1), max(320.0, high * 1.3)), ylim=(0, max(0.1, 1.15 * most)))
     axes.xaxis.set_major_locator(FixedLocator([60, 80, 100, 125, 150, 200, 250, 300, 400, 500]))

@@ -74,9 +74,6 @@ def prepare(
         filtering.filter_audio(clips, settings, audio.hop_length, audio.sampling_rate)
         filtering.filter_speaking_rate(clips, settings)
         filtering.filter_duplicate_audio(clips)  # after the speaking rate, which often shows whose text the audio has
-        if settings.min_dnsmos is not None:
-            cache.score_cleanliness(clips)
-            filtering.apply_rules(clips, [Reason.NOT_CLEAN], settings)
         if settings.one_clip_per_sentence:
             filtering.filter_repeated_sentences(clips)
         cache.restore(clips)

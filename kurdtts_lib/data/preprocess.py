@@ -29,8 +29,6 @@ CUT_OFF = 0.98
 FORMAT_VERSION = 2
 """Increase with every change of `preprocess` that changes its results, so that cached results are not reused."""
 PACKAGES = ("kurdtts", "numpy", "soundfile", "soxr", "pyloudnorm", "scipy")
-UNKNOWN_LENGTH_SECONDS = 1e7
-"""Four months: a stated length above this means that the length is unknown."""
 
 
 def cache_key(settings: CorpusSettings, sampling_rate: int) -> str:
@@ -59,8 +57,6 @@ def preprocess(source: bytes | Path, settings: CorpusSettings, sampling_rate: in
     """Decode, mix to mono, remove the DC offset, resample, trim, normalise the loudness; measure along the way."""
     try:
         seconds = header(source)[0]
-        if seconds > UNKNOWN_LENGTH_SECONDS:
-            return ProcessedAudio(Reason.CANNOT_DECODE, "it does not say its length, as streamed FLAC: save it anew")
         if seconds > LONGEST_DECODED_SECONDS:
             return ProcessedAudio(
                 Reason.FAR_TOO_LONG, f"{seconds:.0f} s; longer than {LONGEST_DECODED_SECONDS:g} s is not decoded"

@@ -1,7 +1,7 @@
 """The speakers of a corpus: their amount of speech, their acoustic statistics, and the choice for training."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -84,12 +84,8 @@ def _measure(clip: Clip, audio: AudioSettings) -> dict[str, float | str]:
     if np.isnan(track).all():
         return {**sound, "reason": "no voice found"}
     quarter, median, three_quarters = np.nanpercentile(track, [25, 50, 75])
-    return {**sound, "pitch": float(median), "pitch_spread": semitones(three_quarters, quarter)}
-
-
-def semitones(pitch_hz: float, from_hz: float) -> float:
-    """The interval from one frequency up to another; an octave, twice the frequency, is 12."""
-    return 12 * float(np.log2(pitch_hz / from_hz))
+    spread = 12 * float(np.log2(three_quarters / quarter))  # an octave, twice the frequency, has 12 semitones
+    return {**sound, "pitch": float(median), "pitch_spread": spread}
 
 
 def speaker_table(
@@ -112,7 +108,7 @@ def speaker_table(
     table = rows.groupby("speaker").agg(**totals, age=("age", _most_common), gender=("gender", _most_common))
     if surveyed is not None:
         table = table.join(surveyed.groupby("speaker")[list(MEASURED)].median())
-    return _by_minutes(table)
+    return table.sort_index().sort_values("minutes", ascending=False, kind="stable").rename_axis("speaker")
 
 
 def _most_common(answers: pandas.Series) -> str:
@@ -120,44 +116,27 @@ def _most_common(answers: pandas.Series) -> str:
     return given.iloc[0] if len(given) else NOT_SAID
 
 
-def _by_minutes(table: pandas.DataFrame) -> pandas.DataFrame:
-    return table.sort_index().sort_values("minutes", ascending=False, kind="stable").rename_axis("speaker")
-
-
 def choose_speakers(table: pandas.DataFrame, settings: CorpusSettings) -> list[str]:
     """Names of the speakers that `settings.speaker` selects; see its docstring. table: `speaker_table`.
 
     Raises CorpusError for a name that is not in the table, or if no speaker has a usable clip.
     """
-    ordered = _by_minutes(table)
-    if ordered.empty or ordered["minutes"].iloc[0] <= 0:
+    if table.empty or table["minutes"].iloc[0] <= 0:
         raise CorpusError("No speaker has a usable clip. Look at votes and lengths in notebook 2.")
-    if settings.speaker == "all":
-        return list(ordered.index)
-    if settings.speaker == "one":
-        return [ordered.index[0]]
-    return _named(ordered, settings.speaker)
-
-
-def _named(ordered: pandas.DataFrame, wanted: str) -> list[str]:
-    """The table's names for a comma-separated list of pseudonyms or ids, each once."""
-    chosen = {}
-    for part in filter(None, map(str.strip, wanted.split(","))):
-        name = part if part in ordered.index else speaker_name(part)
-        if name not in ordered.index:
+    if settings.speaker in ("one", "all"):
+        return list(table.index[:1] if settings.speaker == "one" else table.index)
+    chosen = {}  # each once
+    for part in filter(None, map(str.strip, settings.speaker.split(","))):
+        name = part if part in table.index else speaker_name(part)
+        if name not in table.index:
             raise CorpusError(
                 f"There is no speaker {part[:40]!r}. Write one, all, or names from notebook 2. "
-                f"The first of {len(ordered)} are: {', '.join(map(str, ordered.index[:10]))}."
+                f"The first of {len(table)} are: {', '.join(map(str, table.index[:10]))}."
             )
         chosen[name] = True
     if not chosen:
         raise CorpusError("No speaker is named. Write one, all, or names from notebook 2.")
     return list(chosen)
-
-
-def minutes_of(table: pandas.DataFrame, names: Sequence[str]) -> float:
-    """Total usable minutes of these speakers."""
-    return float(table.loc[list(names), "minutes"].sum())
 
 
 def other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) -> dict[str, list[np.ndarray]]:

@@ -10,13 +10,14 @@ import numpy as np
 
 from kurdtts_lib.audio.io import resample
 from kurdtts_lib.core.errors import EvaluationError, TextError
-from kurdtts_lib.data.dnsmos import predicted_cleanliness
 from kurdtts_lib.evaluation.evaluate import OptionalMetric
 from kurdtts_lib.evaluation.sherpa_recogniser import TOKENS, SherpaRecogniser
 from kurdtts_lib.text import normalize
 
 MMS_LANGUAGE = "kmr-script_latin"
 """Kurmanji's language code in multilingual recognisers such as `facebook/mms-1b-all`."""
+DNSMOS_RATE = 16_000
+"""Hertz: what DNSMOS was trained on."""
 Recogniser = Callable[[np.ndarray, int], str]
 """Transcribes a waveform (samples,) at a sampling rate in Hz."""
 
@@ -37,6 +38,13 @@ def optional_metrics(
         return character_error_rate(text, recogniser(waveform, sampling_rate))
 
     return {"dnsmos": dnsmos, "character_error_rate": error_rate}, {}
+
+
+def predicted_cleanliness(waveform: np.ndarray, rate: int) -> float:
+    """DNSMOS's overall quality (Reddy et al. 2021) of (samples,) at `rate` Hz, about 1 to 5; no listener's opinion."""
+    from speechmos import dnsmos
+
+    return float(dnsmos.run(np.clip(resample(waveform, rate, DNSMOS_RATE), -1, 1), sr=DNSMOS_RATE)["ovrl_mos"])
 
 
 def load_recogniser(name: str) -> Recogniser:

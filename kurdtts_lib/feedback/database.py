@@ -15,7 +15,6 @@ from kurdtts_lib.core.errors import FeedbackError, NotFoundError
 NAME = "feedback.sqlite"
 TIMEOUT_SECONDS = 30.0
 """How long to wait for another program that is writing."""
-STATES = ("submitted", "accepted", "used", "withdrawn")
 BLANK = {"text": "", "spoken": "", "contributor": "", "consent": False, "mark": ""}
 """What a withdrawal overwrites."""
 SCHEMA = (
@@ -52,7 +51,7 @@ class Correction:
     spoken: str
     """As said: the normalised text."""
     state: str
-    """One of `STATES`."""
+    """`submitted`, `accepted`, `used` or `withdrawn`."""
     created: str
     """Time of the submission, UTC, ISO 8601."""
     voice: str
@@ -110,10 +109,6 @@ class Table:
         names = ", ".join(f"{name} = ?" for name in values)
         self.run(f"UPDATE corrections SET {names} WHERE id = ?", *values.values(), id)
         return self.find(id)
-
-    def voices_of(self, id: str) -> list[str]:
-        """The voices that were trained with a correction."""
-        return [voice for (voice,) in self.run("SELECT voice FROM uses WHERE id = ? ORDER BY rowid", id)]
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """Progress and result of a training that another program started, as files in a folder; one training at a time."""
 
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -18,24 +17,20 @@ STOP = "stop"
 """A file of this name asks the training to stop after its step; process signals differ between systems."""
 LOCK = "lock"
 """Held while the training runs, and released however it ends."""
-SECONDS_BETWEEN = 1.0
-"""Between writes of progress without a new message; each write waits for the disk."""
 
 
 class JobReport:
     """Writes `progress.json` and `result.json`, and checks for `stop`; without a folder it does nothing."""
 
     def __init__(self, folder: Path | None) -> None:
-        self._folder, self._message, self._due = folder, "", 0.0
+        self._folder, self._message = folder, ""
 
     def step(self, step: int, steps: int, message: str = "") -> bool:
         """Write the progress and the last message. Returns whether the training is asked to stop."""
         if self._folder is None:
             return False
         self._message = message or self._message
-        if message or time.monotonic() >= self._due:
-            write_json(self._folder / PROGRESS, {"step": step, "steps": steps, "message": self._message})
-            self._due = time.monotonic() + SECONDS_BETWEEN
+        write_json(self._folder / PROGRESS, {"step": step, "steps": steps, "message": self._message})
         return (self._folder / STOP).exists()
 
     def end(self, state: str, message: str, result: dict | None = None) -> None:

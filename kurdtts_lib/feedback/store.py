@@ -9,7 +9,7 @@ from typing import NamedTuple
 from kurdtts_lib.core.errors import FeedbackError, TakeError
 from kurdtts_lib.core.files import atomic_path
 from kurdtts_lib.core.settings import home
-from kurdtts_lib.feedback.database import BLANK, STATES, Correction, Table, now, transaction
+from kurdtts_lib.feedback.database import BLANK, Correction, Table, now, transaction
 from kurdtts_lib.feedback.takes import Audio, Checks, Take, check_take, digest_of, speakable, take_of
 
 REPEATED = "This recording with this text was submitted before; it is kept once."
@@ -59,7 +59,8 @@ class FeedbackStore:
         `checks`. Raises, with nothing written: FeedbackError without consent, TextError for a text without a reading,
         AudioError for audio that cannot be decoded, TakeError for a recording that cannot be used.
         """
-        need_consent(consent)
+        if not consent:
+            raise FeedbackError("Consent is needed: the speaker must agree that voices learn from the recording.")
         text = _tidy(text)
         spoken, take = speakable(text).text, take_of(audio)
         checks = _checked(take, text)
@@ -75,12 +76,10 @@ class FeedbackStore:
         with transaction(self.folder, write=False) as table:
             return table.find(id)
 
-    def corrections(self, state: str | None = None) -> list[Correction]:
-        """All corrections, or those in a state, the oldest first."""
-        if state is not None and state not in STATES:
-            raise FeedbackError(f"There is no state {state!r}. There are: {', '.join(STATES)}.")
+    def corrections(self) -> list[Correction]:
+        """All corrections, the oldest first."""
         with transaction(self.folder, write=False) as table:
-            return table.listed() if state is None else table.listed("state = ?", state)
+            return table.listed()
 
     def sound(self, correction: Correction) -> Path:
         """Path of its FLAC file. Raises FeedbackError if it was withdrawn or its file is missing."""
@@ -98,7 +97,6 @@ class FeedbackStore:
                 return correction
             if correction.state != "submitted":
                 raise FeedbackError(f"Correction {id} is {correction.state}; only a submitted one can be accepted.")
-            need_consent(correction.consent)
             self.sound(correction)
             return table.change(id, state="accepted")
 
@@ -147,7 +145,7 @@ class FeedbackStore:
             correction = table.find(id)
             if correction.state != "withdrawn":
                 table.change(id, state="withdrawn", checks=[], **BLANK)
-            voices = table.voices_of(id)
+            voices = [voice for (voice,) in table.run("SELECT voice FROM uses WHERE id = ? ORDER BY rowid", id)]
         with transaction(self.folder) as table:  # only now: a row that was not written must keep its file
             if not table.alive(correction.digest):
                 _delete(self._path(correction.digest))
@@ -254,8 +252,3 @@ def _checked(take: Take, text: str) -> Checks:
     if checks.errors:
         raise TakeError(" ".join(checks.errors))
     return checks
-
-
-def need_consent(consent: bool) -> None:
-    if not consent:
-        raise FeedbackError("Consent is needed: the speaker must agree that voices learn from the recording.")

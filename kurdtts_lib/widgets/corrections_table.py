@@ -128,7 +128,7 @@ class CorrectionsTable(Shown):
 
     def _accept_all(self) -> str:
         """Accept all that can be accepted; the others show the reason."""
-        waiting, refused = self.store.corrections("submitted"), []
+        waiting, refused = [one for one in self.store.corrections() if one.state == "submitted"], []
         for one in waiting:
             try:
                 self._accept(one)

@@ -10,7 +10,7 @@ from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.data import plots
 from kurdtts_lib.data.dataset import Clip
 from kurdtts_lib.data.sources import find_clips
-from kurdtts_lib.data.speakers import MOST_SURVEYED, choose_speakers, minutes_of, speaker_table
+from kurdtts_lib.data.speakers import MOST_SURVEYED, choose_speakers, speaker_table
 from kurdtts_lib.widgets.markup import Shown, make_button
 from kurdtts_lib.widgets.players import clip_row
 
@@ -139,7 +139,7 @@ class SpeakerChooser(Shown):
         if not chosen:
             return '<div role="status">Nobody is chosen. Tick a speaker, or click one of the buttons.</div>'
         people = f"{len(chosen)} {'speaker' if len(chosen) == 1 else 'speakers'}"
-        minutes = f"{minutes_of(self.table, chosen):.1f} usable minutes"
+        minutes = f"{self.table.loc[chosen, 'minutes'].sum():.1f} usable minutes"
         return (
             f'<div role="status" style="line-height:1.6"><b>{people}, {minutes}</b><br>'
             f"In notebook 3 write: <code>{html.escape(self.line)}</code></div>"

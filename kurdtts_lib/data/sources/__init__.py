@@ -3,8 +3,8 @@
 - **A folder with Parquet files** (all of them are one table), or **the name of a data set on the hub**, cached, or
   streamed (`max_samples`). Audio: a column of the type `Audio`, {bytes, path}, bytes, or paths below the
   folder.
-- **A Common Voice release**: the folder with `validated.tsv` and `clips`, one of the two folders above it, or the
-  `.tar.gz`, which is unpacked once into the course's `data` folder.
+- **A Common Voice release**: the folder with `validated.tsv` and `clips`, or one of the two folders
+  above it.
 - **A folder with `metadata.csv`**: lines of `file|text` without a header, or with a header that names the columns,
   separated by `|` or `,`. Files are looked up as named, in `wavs`, and with `.wav` added.
 - **A folder of audio files with text files beside them** (`a.wav`, `a.txt`), subfolders included. Hidden files are
@@ -33,7 +33,7 @@ from kurdtts_lib.core.cards import CC0, UNKNOWN_LICENCE
 from kurdtts_lib.core.errors import AudioError, CorpusError
 from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data.dataset import KEPT, Clip, table_of
-from kurdtts_lib.data.sources.folders import is_archive, open_folder, unpack
+from kurdtts_lib.data.sources.folders import open_folder
 from kurdtts_lib.data.sources.hub import open_hub
 from kurdtts_lib.data.sources.source import Source, readable
 
@@ -67,18 +67,16 @@ def speaker_name(client_id: str) -> str:
 
 def _open(settings: CorpusSettings) -> Source:
     if not settings.source.strip():
-        raise CorpusError("No source is given. Name a folder, a Common Voice `.tar.gz`, or a data set on the hub.")
+        raise CorpusError("No source is given. Name a folder, or a data set on the hub.")
     path = Path(settings.source)
     with readable(path):  # the name of a hub data set may be too long for a path
         is_folder, is_file = path.is_dir(), path.is_file()
-    if is_file and is_archive(path.name):
-        return open_folder(unpack(path), settings)
     if is_file:
-        raise CorpusError(f"{path} is a file of another kind. Give its folder, or a Common Voice `.tar.gz`.")
+        raise CorpusError(f"{path} is a file. Give its folder; an archive (`.tar.gz`) must be unpacked first.")
     if is_folder:
         return open_folder(path, settings)
     # Names on the hub are `owner/name` or `name`; everything else can only be a path.
-    if is_archive(settings.source) or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", settings.source):
+    if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", settings.source):
         raise CorpusError(f"There is no file or folder {path.absolute()}. Check the spelling, or the disk it is on.")
     return open_hub(settings)
 

@@ -1,28 +1,19 @@
 """Corpora in a folder with audio files: one table of texts, or a text file beside each audio file.
 
-A Common Voice release as it is downloaded, one `.tar.gz`, is unpacked once into a folder of the course.
-
 Lines of tables end at a line feed only, so that a damaged one (invalid UTF-8, NUL, a lone carriage return, an unmatched
 quotation mark) does not affect its neighbours. Empty lines are skipped.
 """
 
 import csv
-import gzip
-import sys
-import tarfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
-from tqdm import tqdm
-
 from kurdtts_lib.core.cards import CC0
 from kurdtts_lib.core.errors import CorpusError
-from kurdtts_lib.core.files import atomic_folder, check_own, read_json, write_json
-from kurdtts_lib.core.settings import CorpusSettings, home
+from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data.filters import Reason
 from kurdtts_lib.data.sources.hub import open_parquet
 from kurdtts_lib.data.sources.source import FILE_NAMES, NO_CHARACTER, TEXT_NAMES, Row, Source, find_columns, readable
@@ -32,10 +23,6 @@ AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".aif", ".aiff", ".au", ".caf", ".w64"}
     | {".m4a", ".mp4", ".aac", ".webm", ".wma", ".amr"}
 )
-
-SUFFIXES = (".tar.gz", ".tgz")
-RECORD = "archive.json"
-"""File in the unpacked folder that identifies its archive."""
 
 
 def open_folder(folder: Path, settings: CorpusSettings) -> Source:
@@ -144,57 +131,3 @@ def _cells(line: str, delimiter: str) -> list[str]:
         return next(csv.reader([line], strict=True))
     except csv.Error:
         return []
-
-
-def is_archive(source: str) -> bool:
-    return source.lower().endswith(SUFFIXES)
-
-
-def unpack(archive: Path) -> Path:
-    """The archive's content, a Common Voice release; unpacked unless it is there already.
-
-    Raises CorpusError for a damaged archive, one with devices, links or paths that lead outside, another kind of
-    archive, or a full disk; nothing is left behind then.
-    """
-    suffix = next(suffix for suffix in SUFFIXES if archive.name.lower().endswith(suffix))
-    folder = home() / "data" / f"extracted-{archive.name[: -len(suffix)]}"
-    with readable(archive):
-        fingerprint = _fingerprint(archive)
-    if (folder / RECORD).is_file() and read_json(folder / RECORD) == fingerprint:
-        return folder
-    check_own(folder, RECORD)
-    try:
-        with atomic_folder(folder) as temporary:
-            _unpack_into(temporary, archive)
-            write_json(temporary / RECORD, fingerprint)
-    except (OSError, tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError) as error:
-        raise CorpusError(
-            f"{archive} cannot be unpacked into {folder}: {error}. If it is damaged or was not downloaded to its end, "
-            "download it again; if there is no space on the disk, make room, or set KURDTTS_HOME to another disk."
-        ) from error
-    return folder
-
-
-def _fingerprint(archive: Path) -> dict:
-    """Identify an archive without reading it all: a gzip file ends with the checksum of its content."""
-    with archive.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - 8))
-        return {"archive": archive.name, "bytes": size, "checksum": file.read().hex()}
-
-
-def _unpack_into(folder: Path, archive: Path) -> None:
-    size, title = archive.stat().st_size, f"Unpacking {archive.name}"
-    with (
-        archive.open("rb") as file,
-        tqdm.wrapattr(file, "read", size, desc=title, file=sys.stdout) as tracked,
-        gzip.open(tracked) as unzipped,
-    ):
-        with tarfile.open(fileobj=unzipped, mode="r|") as members:
-            while member := members.next():
-                members.members.clear()  # type: ignore[attr-defined]  # tarfile keeps every member in memory
-                members.extract(member, folder, filter="data")  # refuses what leads outside, and devices
-        while unzipped.read(1 << 20):  # to the end, where gzip verifies the checksum
-            pass
-    if not any(_common_voice(folder, level) for level in range(3)):
-        raise CorpusError(f"{archive} holds no `validated.tsv`. A Common Voice release of one language is expected.")

@@ -138,30 +138,26 @@ def find_columns(
     where: the table's name for errors. Raises CorpusError if audio or text is not found, or is not clear.
     """
 
-    def find(setting: str, columns: Sequence[str], groups: Iterable[Sequence[str]]) -> str:
-        """The column that the setting names, or the first of the usual names; empty if there is none."""
-        if wanted := getattr(settings, setting):
+    def find(kind: str, columns: Sequence[str], groups: Iterable[Sequence[str]]) -> str:
+        """The column that the setting names, or the first of the usual names; empty if there is no speaker."""
+        if wanted := getattr(settings, f"{kind}_column"):
             groups = [[wanted]]
         found = next(filter(None, ([name for name in group if name in columns] for group in groups)), [])
-        if len(found) > 1:
-            raise unclear(setting, f"{' and '.join(found)}: which one is meant?")
-        if not found and (wanted or setting != "speaker_column"):
-            kind = setting.removesuffix("_column")
-            raise unclear(setting, f"no column {wanted!r}." if wanted else f"no column that looks like its {kind}.")
-        return found[0] if found else ""
-
-    def unclear(setting: str, problem: str) -> CorpusError:
-        shown = [name if len(name) <= 40 else f"{name[:40]}…" for name in names]
-        return CorpusError(
-            f"{where} has {problem} Name the right one in the setting `{setting}`. Its columns are: "
-            f"{', '.join(shown[:30])}{' …' if len(shown) > 30 else ''}."
+        if len(found) == 1 or (kind == "speaker" and not wanted and not found):
+            return "".join(found)
+        problem = f"no column {wanted!r}." if wanted else f"no column that looks like its {kind}."
+        problem = f"{' and '.join(found)}: which one is meant?" if found else problem
+        shown = [name if len(name) <= 40 else f"{name[:40]}…" for name in names[:30]] + ["…"] * (len(names) > 30)
+        raise CorpusError(
+            f"{where} has {problem} Name the right one in the setting `{kind}_column`. Its columns are: "
+            f"{', '.join(shown)}."
         )
 
-    audio = find("audio_column", names, audio_names)
+    audio = find("audio", names, audio_names)
     others = [name for name in names if name != audio]
     found: dict[str, str] = {name: name for name in ("age", "gender", "up_votes", "down_votes") if name in others}
-    found |= {"audio": audio, "sentence": find("text_column", others, TEXT_NAMES)}
-    speaker = find("speaker_column", others, SPEAKER_NAMES)
+    found |= {"audio": audio, "sentence": find("text", others, TEXT_NAMES)}
+    speaker = find("speaker", others, SPEAKER_NAMES)
     return found | ({"speaker": speaker} if speaker else {})
 
 
