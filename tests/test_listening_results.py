@@ -38,15 +38,6 @@ def test_the_interval_ends_where_clarks_min_f_stops_to_be_significant(
     assert np.isclose(found.mean, values.mean()) and found.low < found.mean < found.high
 
 
-def test_the_interval_holds_for_other_listeners_and_other_sentences() -> None:
-    rng, holds, trials = np.random.default_rng(5), 0, 300
-    for _ in range(trials):
-        values = rng.normal(size=(6, 1)) + rng.normal(scale=0.5, size=(1, 5)) + rng.normal(size=(6, 5))
-        found = rating_interval(table(values))
-        holds += found.low <= 0 <= found.high
-    assert 0.94 <= holds / trials <= 0.995, holds / trials
-
-
 @pytest.mark.parametrize(
     "values",
     [
