@@ -55,6 +55,12 @@ def same_random_numbers() -> None:
     np.random.seed(0)
 
 
+@pytest.fixture
+def few_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test of words speaks 48 sentences with each voice, which takes most of an evaluation: here it speaks six."""
+    monkeypatch.setattr("kurdtts_lib.evaluation.words.CHOICES", 3)
+
+
 @pytest.fixture(scope="session")
 def audio() -> AudioSettings:
     """The settings of the tiny voices: MMS's own."""

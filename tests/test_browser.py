@@ -10,7 +10,7 @@ from lab import Lab, errors, needs_browser, run_all
 from kurdtts_lib.core.settings import REPOSITORY, load_profile
 from kurdtts_lib.data.prepare import prepare
 
-pytestmark = needs_browser
+pytestmark = [needs_browser, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,6 @@ def test_stop_button_ends_a_training_and_says_that_it_can_go_on(page: Any, lab: 
     assert list((lab.home / "runs" / "training-sample" / "checkpoints").glob("step-*.pt"))
 
 
-@pytest.mark.slow
 def test_a_reader_searches_a_word_listens_and_chooses_speakers(page: Any, lab: Lab) -> None:
     lab.run(page, "02_data_exploration.ipynb")
     word = page.get_by_placeholder("then press Enter")

@@ -15,6 +15,7 @@ from kurdtts_lib.evaluation.metrics import METRIC_DESCRIPTIONS, WORD_METRICS
 from kurdtts_lib.vits.voice import Voice, save_voice
 from kurdtts_lib.voices import registry
 
+pytestmark = pytest.mark.usefixtures("few_words")
 BASE = str(load_profile("sample").base_voice)
 
 

@@ -305,7 +305,7 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("kills", [1, pytest.param(8, marks=pytest.mark.slow)])
 def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_bytes(tmp_path: Path, kills: int) -> None:
-    count = 60 if kills == 1 else 150
+    count = 36 if kills == 1 else 150
     corpus = common_voice(tmp_path / "corpus", rows(count))
     script = tmp_path / "run.py"
     script.write_text(RUN, encoding="utf-8")

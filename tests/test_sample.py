@@ -90,6 +90,7 @@ def test_the_recipes_sentences_are_those_of_the_corpus() -> None:
     assert "machine read" in (SAMPLE / "README.md").read_text(encoding="utf-8").lower()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng, which reads the sample, is not installed")
 def test_the_recipe_makes_the_same_corpus_again(tmp_path: Path) -> None:
     """The same rows and faults; the sound's bytes depend on the versions of espeak-ng and of the MP3 encoder."""
