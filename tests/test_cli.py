@@ -113,7 +113,6 @@ def test_arguments_that_cannot_be_are_refused(capsys: pytest.CaptureFixture[str]
         *((("train", "--steps"), value, "whole number from 1 up") for value in ("0", "-1", "many")),
         (("judge", "--sentences"), "0", "whole number from 1 up"),
         (("listen", "make", "a", "--voices", "1", "--sentences"), "501", "whole number from 1 to 500"),
-        *((("serve", "--proxy"), value, "--proxy") for value in ("*", "", "proxy.example", "192.0.2.1:80")),
         *((("serve", "--max-mb"), value, "number of megabytes") for value in ("0", "-1", "many", "nan")),
         *((("feedback", "train", "--base-share"), value, "(not with) 1") for value in ("1", "-0.1", "half")),
     ):

@@ -65,11 +65,10 @@ def test_the_arguments_reach_the_service(monkeypatch: pytest.MonkeyPatch) -> Non
         [
             *("serve", "--host", "::1", "--port", "1", "--profile", "full", "--token", "t", "--max-mb", "0.5"),
             *("--allow-origin", "https://a.example/", "--allow-origin", "http://b.example:81"),
-            *("--proxy", "192.0.2.1", "--proxy", "2001:db8::/32"),
         ]
     )
     origins = ("https://a.example", "http://b.example:81")
-    full = ServiceSettings("full", "t", origins, 500_000, proxies=("192.0.2.1/32", "2001:db8::/32"))
+    full = ServiceSettings("full", "t", origins, 500_000)
     assert given == [
         (ServiceSettings(None, "of the environment", (), 25_000_000), "127.0.0.1", 8765),
         (full, "::1", 1),

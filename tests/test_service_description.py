@@ -11,14 +11,13 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from serving import BEARER, TOKEN, Served, serving
 
-from kurdtts_lib.service import jobs, middleware
+from kurdtts_lib.service import jobs
 from kurdtts_lib.service import speech as speaking
 from kurdtts_lib.service.state import ServiceSettings
 
 
 @pytest.fixture
 def served(current: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    monkeypatch.setattr(middleware, "MOST_POSTS", 1e9)
     monkeypatch.setattr(jobs, "training_command", lambda *_: [sys.executable, "-c", ""])
     monkeypatch.setattr(speaking, "speak", lambda *_, **__: np.zeros(1600, np.float32))  # the text is still checked
     with serving(ServiceSettings(token=TOKEN, sentences=("Roj baş.",))) as service:

@@ -7,7 +7,6 @@ import io
 import math
 import sys
 from collections.abc import Callable, Sequence
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -237,8 +236,6 @@ def _serve(commands: Any) -> None:
     serve.add_argument("--token", help=token)
     page = "a web page that may use the service, such as https://example.org; may be repeated"
     serve.add_argument("--allow-origin", action="append", default=[], metavar="URL", help=page)
-    proxy = "a proxy in front, such as 127.0.0.1: the address that it forwards is the client's; may be repeated"
-    serve.add_argument("--proxy", type=ip_network, action="append", default=[], metavar="ADDRESS", help=proxy)
     size = number(float, 1e-6, 10_000, "number of megabytes between 0 and 10000")
     serve.add_argument("--max-mb", type=size, default=25.0, help="of one upload; default: 25")
     serve.add_argument("--collect", action="store_true", help="also serve a page at /collect where people record")

@@ -21,6 +21,5 @@ def start(options: argparse.Namespace) -> None:
         origins=tuple(origin.rstrip("/") for origin in options.allow_origin),
         most_bytes=round(options.max_mb * 1_000_000),
         sentences=read_sentences(options.sentences) if options.collect else (),
-        proxies=tuple(map(str, options.proxy)),
     )
     app.serve(settings, options.host, options.port)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import uvicorn
 from anyio.to_thread import current_default_thread_limiter
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.cors import CORSMiddleware
@@ -42,7 +42,6 @@ def create_app(settings: ServiceSettings) -> ASGIApp:
         docs_url=None,  # FastAPI's documentation pages load their scripts from a CDN
         redoc_url=None,
         lifespan=_lifespan,
-        dependencies=[Depends(middleware.RateLimit())],
     )
     app.state.service = ServiceState(settings, Jobs(settings.profile))
     app.include_router(endpoints.router)
@@ -122,9 +121,7 @@ def server_config(settings: ServiceSettings) -> uvicorn.Config:
         create_app(settings),
         log_config=None,
         access_log=False,  # ours has the same, and less about the client
-        # Only from known proxies: any other client could claim another address to escape the rate limit.
-        proxy_headers=bool(settings.proxies),
-        forwarded_allow_ips=list(settings.proxies),
+        proxy_headers=False,
         http="h11",
         ws="none",
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,

@@ -46,7 +46,7 @@ JSON = _needs("application/json", "JSON, with Content-Type: application/json.")
     dependencies=[FORM],
     responses={
         200: {"model": schemas.SubmittedBody, "description": "It was there already"},
-        **documented(413, 415, 422, 429, 503),
+        **documented(413, 415, 422, 503),
     },
 )
 def submit(
@@ -80,13 +80,13 @@ def show(shared: Shared, id: str) -> Correction:
     return shared.store.get(id)
 
 
-@router.post("/feedback/train", status_code=202, responses=documented(409, 429, 503))
+@router.post("/feedback/train", status_code=202, responses=documented(409, 503))
 def train(shared: Shared) -> schemas.JobStartedBody:
     """Let the current voice learn the accepted corrections: one training at a time, in its own process."""
     return schemas.JobStartedBody(job=shared.jobs.start())
 
 
-@router.post("/feedback/{id}/accept", response_model=schemas.CorrectionBody, responses=documented(404, 409, 429, 503))
+@router.post("/feedback/{id}/accept", response_model=schemas.CorrectionBody, responses=documented(404, 409, 503))
 def accept(shared: Shared, id: str) -> Correction:
     """Let voices learn from a correction."""
     return shared.store.accept(id)
@@ -122,7 +122,7 @@ def _spoken(*media_types: str) -> dict[str, Any]:
     """What the two endpoints that speak have in common."""
     binary = {"schema": {"type": "string", "format": "binary"}}
     sound = {"description": "The sound", "content": {media_type: binary for media_type in media_types}}
-    responses = {200: sound, **documented(404, 413, 415, 422, 429, 503)}
+    responses = {200: sound, **documented(404, 413, 415, 422, 503)}
     return {"response_class": Response, "dependencies": [JSON], "responses": responses}
 
 
@@ -184,7 +184,7 @@ def sentences(shared: Shared) -> schemas.SentencesBody:
     return schemas.SentencesBody(sentences=chosen, **current_voice())
 
 
-@page.post("/collect/check", dependencies=[FORM], responses=documented(413, 415, 422, 429))
+@page.post("/collect/check", dependencies=[FORM], responses=documented(413, 415, 422))
 def check(
     shared: Shared,
     audio: Annotated[UploadFile, File(description="As for /feedback")],

@@ -65,7 +65,6 @@ DESCRIPTIONS = {
     413: "The body is too large",
     415: "Wrong content type, or audio that cannot be decoded",
     422: "A field is missing or has a wrong value, the text cannot be said, or the take cannot be used",
-    429: "Too many requests; see Retry-After",
     503: "The store or a voice cannot be used now; see Retry-After",
 }
 

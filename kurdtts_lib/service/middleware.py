@@ -1,21 +1,18 @@
-"""What happens to a request before an endpoint sees it: a line in the log, and the checks of who may ask and how often.
+"""What happens to a request before an endpoint sees it: a line in the log, and the checks of who may ask.
 
 The log tells requests and errors, never anybody's recording, text or name.
 """
 
 import hmac
 import logging
-import math
 import re
 import sys
 import time
 import traceback
 import uuid
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import Request
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,9 +22,6 @@ from kurdtts_lib.service.state import ServiceSettings
 
 log = logging.getLogger("kurdtts.service")
 LOCAL_HOST = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?")
-MOST_POSTS, WINDOW_SECONDS = 300, 30.0
-"""POSTs of one client in each window of time. 30 pupils behind one address who each hear, check and send a sentence in
-12 s make 225."""
 
 
 class PrivateFormatter(logging.Formatter):
@@ -139,26 +133,3 @@ def check_length(settings: ServiceSettings, request: HTTPConnection) -> None:
     """The body's announced length: Starlette's limit, which counts what arrives, responds to it in plain text."""
     if int(request.headers.get("content-length", 0)) > settings.most_bytes:
         raise ServiceError(413, *CODES[413])
-
-
-class RateLimit:
-    """At most `MOST_POSTS` POSTs of each client in a window of time: a dependency of all endpoints."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-        self._end = 0.0
-
-    async def __call__(self, request: Request) -> None:
-        """Raises ServiceError for too many, after the body: clients read a response only when all is sent."""
-        client = request.client.host if request.client else ""
-        if request.method == "POST" and (wait := math.ceil(self.wait_seconds(client))):
-            message = f"Too many requests. Try again in {wait} s."
-            raise ServiceError(429, "too_many_requests", message, {"Retry-After": str(wait)})
-
-    def wait_seconds(self, client: str) -> float:
-        """Count a request: 0 if it is allowed, else the seconds until the next window."""
-        now = time.monotonic()
-        if now >= self._end:
-            self._counts, self._end = Counter(), now + WINDOW_SECONDS
-        self._counts[client] += 1
-        return self._end - now if self._counts[client] > MOST_POSTS else 0.0

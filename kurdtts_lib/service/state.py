@@ -28,8 +28,6 @@ class ServiceSettings:
     """Largest request body: a minute of audio in the best quality has 17 MB."""
     sentences: tuple[str, ...] = ()
     """Sentences of the page for contributors; empty: there is no such page."""
-    proxies: tuple[str, ...] = ()
-    """Addresses of proxies whose X-Forwarded-For is trusted."""
 
 
 @dataclass

@@ -42,7 +42,8 @@ async function ask(path, options, read) {
 async function problem(response) {
   const { error } = await response.json().catch(() => ({})); // of a proxy in between: no JSON
   const seconds = Number(response.headers.get("Retry-After")) || 0;
-  return new ServiceError(error?.code ?? "no_answer", error?.message ?? `HTTP ${response.status}`, seconds);
+  const code = response.status === 429 ? "too_many_requests" : "no_answer"; // the service itself has a code always
+  return new ServiceError(error?.code ?? code, error?.message ?? `HTTP ${response.status}`, seconds);
 }
 
 function form(fields) {
