@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from kurdtts_lib import __version__
 from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.service import endpoints, middleware
-from kurdtts_lib.service.errors import add_handlers
+from kurdtts_lib.service.errors import RESPONSES, add_handlers
 from kurdtts_lib.service.jobs import Jobs
 from kurdtts_lib.service.state import ServiceSettings, ServiceState
 
@@ -42,13 +42,15 @@ def create_app(settings: ServiceSettings) -> ASGIApp:
         docs_url=None,  # FastAPI's documentation pages load their scripts from a CDN
         redoc_url=None,
         lifespan=_lifespan,
+        responses=RESPONSES,
     )
     app.state.service = ServiceState(settings, Jobs(settings.profile))
     app.include_router(endpoints.router)
     if settings.sentences:
         app.include_router(endpoints.page)
     add_handlers(app)
-    _complete_description(app.openapi(), settings)
+    if settings.token:
+        _describe_token(app.openapi())
     # The middleware added last is the first to see a request.
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=settings.most_bytes)
     app.add_middleware(middleware.Gate, settings, middleware.check_token, middleware.check_length)
@@ -72,17 +74,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.service.jobs.close()
 
 
-def _complete_description(schema: dict, settings: ServiceSettings) -> None:
-    """Write into the OpenAPI description what FastAPI cannot infer: the token, and the form of our failures."""
-    for endpoint in (endpoint for methods in schema["paths"].values() for endpoint in methods.values()):
-        if "HTTPValidationError" in str(endpoint["responses"].get("422")):
-            del endpoint["responses"]["422"]
-    for name in ("HTTPValidationError", "ValidationError"):
-        schema["components"]["schemas"].pop(name, None)
-    if settings.token:
-        schema["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-        schema["security"] = [{"token": []}]
-        schema["paths"]["/health"]["get"]["security"] = []
+def _describe_token(schema: dict) -> None:
+    """Write into the OpenAPI description that all endpoints but one need the token: FastAPI does not know our check."""
+    schema["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    schema["security"] = [{"token": []}]
+    schema["paths"]["/health"]["get"]["security"] = []
 
 
 def serve(settings: ServiceSettings, host: str, port: int) -> None:

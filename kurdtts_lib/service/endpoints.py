@@ -13,7 +13,7 @@ from kurdtts_lib import __version__
 from kurdtts_lib.feedback.database import Correction
 from kurdtts_lib.feedback.takes import LONGEST_SECONDS, Finding, check_take, take_of
 from kurdtts_lib.service import collect, schemas
-from kurdtts_lib.service.errors import Failure, ServiceError, documented
+from kurdtts_lib.service.errors import ServiceError
 from kurdtts_lib.service.speech import MEDIA_TYPES, current_voice
 from kurdtts_lib.service.state import Shared
 from kurdtts_lib.speech import warnings_of
@@ -44,10 +44,7 @@ JSON = _needs("application/json", "JSON, with Content-Type: application/json.")
     status_code=201,
     response_model=schemas.SubmittedBody,
     dependencies=[FORM],
-    responses={
-        200: {"model": schemas.SubmittedBody, "description": "It was there already"},
-        **documented(413, 415, 422, 503),
-    },
+    responses={200: {"model": schemas.SubmittedBody, "description": "It was there already"}},
 )
 def submit(
     shared: Shared,
@@ -74,37 +71,37 @@ def submit(
 # The response models leave out who spoke.
 
 
-@router.get("/feedback/{id}", response_model=schemas.CorrectionBody, responses=documented(404, 503))
+@router.get("/feedback/{id}", response_model=schemas.CorrectionBody)
 def show(shared: Shared, id: str) -> Correction:
     """A correction as it is now."""
     return shared.store.get(id)
 
 
-@router.post("/feedback/train", status_code=202, responses=documented(409, 503))
+@router.post("/feedback/train", status_code=202)
 def train(shared: Shared) -> schemas.JobStartedBody:
     """Let the current voice learn the accepted corrections: one training at a time, in its own process."""
     return schemas.JobStartedBody(job=shared.jobs.start())
 
 
-@router.post("/feedback/{id}/accept", response_model=schemas.CorrectionBody, responses=documented(404, 409, 503))
+@router.post("/feedback/{id}/accept", response_model=schemas.CorrectionBody)
 def accept(shared: Shared, id: str) -> Correction:
     """Let voices learn from a correction."""
     return shared.store.accept(id)
 
 
-@router.delete("/feedback/{id}", responses=documented(404, 503))
+@router.delete("/feedback/{id}")
 def withdraw(shared: Shared, id: str) -> schemas.WithdrawnBody:
     """Remove a correction's sound, text and contributor. May be repeated."""
     return schemas.WithdrawnBody(id=id, state="withdrawn", voices=shared.store.withdraw(id))
 
 
-@router.get("/jobs/{id}", responses=documented(404, 503))
+@router.get("/jobs/{id}")
 def job(shared: Shared, id: str) -> schemas.JobBody:
     """How far a training is."""
     return shared.jobs.get(id)
 
 
-@router.delete("/jobs/{id}", status_code=202, responses=documented(404, 409, 503))
+@router.delete("/jobs/{id}", status_code=202)
 def stop(shared: Shared, id: str) -> schemas.JobBody:
     """Ask a training to stop after its step. It keeps its checkpoint, and the next training goes on from there."""
     return shared.jobs.stop(id)
@@ -122,8 +119,7 @@ def _spoken(*media_types: str) -> dict[str, Any]:
     """What the two endpoints that speak have in common."""
     binary = {"schema": {"type": "string", "format": "binary"}}
     sound = {"description": "The sound", "content": {media_type: binary for media_type in media_types}}
-    responses = {200: sound, **documented(404, 413, 415, 422, 503)}
-    return {"response_class": Response, "dependencies": [JSON], "responses": responses}
+    return {"response_class": Response, "dependencies": [JSON], "responses": {200: sound}}
 
 
 @router.post("/v1/audio/speech", **_spoken(*MEDIA_TYPES.values()))
@@ -144,7 +140,7 @@ def tts(shared: Shared, request: schemas.TtsRequest) -> Response:
     return Response(content, media_type="audio/wav", headers=_warnings(request.text))
 
 
-@router.get("/voices", responses=documented(503))
+@router.get("/voices")
 def voices(shared: Shared) -> list[schemas.VoiceBody]:
     """All voices, the newest last."""
     tainted = shared.store.tainted_voices()
@@ -162,7 +158,7 @@ def voices(shared: Shared) -> list[schemas.VoiceBody]:
     ]
 
 
-@router.get("/health", responses={400: {"model": Failure, "description": "Asks for another host"}})
+@router.get("/health")
 async def health() -> schemas.HealthBody:
     """Whether the service answers, and with which voice. Needs no token."""
     current = await asyncio.to_thread(current_voice)  # responds even while all other threads wait for the store
@@ -177,14 +173,14 @@ def show_page(shared: Shared) -> Response:
     return HTMLResponse(template.substitute(limits), headers=collect.HEADERS)
 
 
-@page.get("/collect/sentences", responses=documented(503))
+@page.get("/collect/sentences")
 def sentences(shared: Shared) -> schemas.SentencesBody:
     """Sentences to read aloud, those with the fewest takes first, and the voice that can be heard."""
     chosen = collect.fewest_first(shared.settings.sentences, shared.store.corrections())
     return schemas.SentencesBody(sentences=chosen, **current_voice())
 
 
-@page.post("/collect/check", dependencies=[FORM], responses=documented(413, 415, 422))
+@page.post("/collect/check", dependencies=[FORM])
 def check(
     shared: Shared,
     audio: Annotated[UploadFile, File(description="As for /feedback")],

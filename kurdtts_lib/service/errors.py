@@ -56,24 +56,20 @@ class Failure(BaseModel):
     error: Problem
 
 
-DESCRIPTIONS = {
-    400: "The request cannot be read, or asks for another host",
-    401: "The token is missing or wrong",
-    403: "This web page may not use the service (`--allow-origin`)",
-    404: "There is no such thing",
-    409: "Not in the state that things are in",
-    413: "The body is too large",
-    415: "Wrong content type, or audio that cannot be decoded",
-    422: "A field is missing or has a wrong value, the text cannot be said, or the take cannot be used",
-    503: "The store or a voice cannot be used now; see Retry-After",
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {
+        "model": Failure,
+        "description": "400: the request cannot be read, or asks for another host. 401: the token is missing or wrong. "
+        "403: this web page may not use the service (`--allow-origin`). 404: there is no such thing. 409: not in the "
+        "state that things are in. 413: the body is too large. 415: wrong content type, or audio that cannot be "
+        "decoded. 422: a field is missing or wrong, the text cannot be said, or the take cannot be used.",
+    },
+    "5XX": {
+        "model": Failure,
+        "description": "503: the store or a voice cannot be used now; see Retry-After. 500: see the service's log.",
+    },
 }
-
-
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """An endpoint's error responses for its OpenAPI description; those common to all endpoints are added."""
-    return {
-        status: {"model": Failure, "description": DESCRIPTIONS[status]} for status in sorted({400, 401, 403, *statuses})
-    }
+"""Of every endpoint, for the OpenAPI description."""
 
 
 class ServiceError(HTTPException):
