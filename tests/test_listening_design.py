@@ -53,10 +53,6 @@ def test_the_same_sounds_are_the_same_test_again_and_others_are_not() -> None:
     assert first.key.test != other.key.test and not set(first.key.plans) & set(other.key.plans)
     written = json.loads(json.dumps(dataclasses.asdict(first.key)))
     assert AnswerKey.from_json(written) == first.key
-    old = {code: [{**one, "heard": [one.pop("system")]} for one in plan] for code, plan in written["plans"].items()}
-    assert AnswerKey.from_json(written | {"kind": "mos", "plans": old}) == first.key, "as version 0.1.0 wrote it"
-    with pytest.raises(ListeningError, match="of the kind 'cmos'"):  # earlier versions had it
-        AnswerKey.from_json(written | {"kind": "cmos"})
 
 
 def test_what_a_page_knows_tells_nothing() -> None:

@@ -2,10 +2,8 @@
 
 import concurrent.futures
 import dataclasses
-import zipfile
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 from listening import NOW, answer_all, given, sent, sharp, small_test
@@ -96,28 +94,6 @@ def test_a_damaged_file_of_the_store_is_told(store: ListeningStore, key: AnswerK
     (store.folder / key.test / f"answers-{code}.json").write_bytes(b"{")
     with pytest.raises(ListeningError, match=f"answers-{code}.json is damaged"):
         store.answers(key.test)
-    (store.folder / "listening.sqlite").write_bytes(b"this is no database" * 100)
-    with pytest.raises(ListeningError, match="is damaged or in use"):
-        store.tests()
-
-
-def test_a_database_of_an_earlier_version_is_converted_once_also_after_an_interruption(
-    store: ListeningStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with zipfile.ZipFile(Path(__file__).parent / "golden" / "folders-0.1.0.zip") as file:
-        file.extract("home/data/listening/listening.sqlite", tmp_path)
-    old = ListeningStore(tmp_path / "home" / "data" / "listening")
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="killed"):
-        patch.setattr(Path, "replace", Mock(side_effect=OSError("killed")))
-        old.tests()
-    with pytest.warns(UserWarning, match="are files now"):
-        (test,) = old.tests()
-    answers = old.answers(test)
-    assert len(answers) > 5 and set(answers["code"]) <= set(old.key(test).plans)
-    files = {path.name for path in old.folder.rglob("*") if path.is_file()}
-    assert files == {"listening.sqlite.converted", "key.json", *(f"answers-{code}.json" for code in answers["code"])}
-    assert " 0 of them new" in import_answers(old, next((old.folder / test).glob("answers-*.json")))
-    assert old.answers(test).equals(answers)
 
 
 @pytest.mark.parametrize(

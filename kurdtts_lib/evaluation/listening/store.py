@@ -4,13 +4,9 @@
 the form of the file that listeners send back.
 """
 
-import contextlib
 import dataclasses
 import datetime
-import itertools
-import sqlite3
-import warnings
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +14,12 @@ from typing import Any
 import pandas
 
 from kurdtts_lib.core.errors import ListeningError
-from kurdtts_lib.core.files import locked, read_json, write_json, write_text
+from kurdtts_lib.core.files import locked, read_json, write_json
 from kurdtts_lib.core.settings import home
 from kurdtts_lib.evaluation.listening.design import SCALE, AnswerKey
 
 KEY = "key.json"
 FORMAT = "kurdtts-listening-answers-1"
-DATABASE = "listening.sqlite"
-"""Where version 0.1.0 kept the tests and answers."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +50,6 @@ class ListeningStore:
 
     def tests(self) -> list[str]:
         """Names of all tests, the newest last."""
-        if (self.folder / DATABASE).is_file():
-            self._convert()
         keys = sorted(self.folder.glob(f"*/{KEY}"), key=lambda path: path.stat().st_mtime_ns)
         return [path.parent.name for path in keys]
 
@@ -88,7 +80,8 @@ class ListeningStore:
                     f"The code {code} of the test {test} has other answers already: two listeners used it. "
                     "Nothing was changed. Give each listener a code of their own."
                 )
-            self._write(test, code, (kept | given).values())
+            content = [dataclasses.asdict(answer) for answer in (kept | given).values()]
+            write_json(self._path(test, code), {"format": FORMAT, "test": test, "code": code, "answers": content})
         return len(kept | given) - len(kept)
 
     def answers(self, test: str) -> pandas.DataFrame:
@@ -110,37 +103,6 @@ class ListeningStore:
         path = self._path(test, code)
         answers = _read(path)["answers"] if path.is_file() else []
         return {answer["item"]: SubmittedAnswer(**answer) for answer in answers}
-
-    def _write(self, test: str, code: str, answers: Iterable[SubmittedAnswer]) -> None:
-        content = [dataclasses.asdict(answer) for answer in answers]
-        write_json(self._path(test, code), {"format": FORMAT, "test": test, "code": code, "answers": content})
-
-    def _convert(self) -> None:
-        """Write the tests and answers of version 0.1.0's database as files; again if that was interrupted."""
-        old = self.folder / DATABASE
-        with locked(old):
-            if not old.is_file():
-                return  # another program was quicker
-            try:
-                with contextlib.closing(sqlite3.connect(old)) as database:
-                    tests = database.execute("SELECT test, key FROM tests ORDER BY number").fetchall()
-                    columns = "test, code, item, answer, plays, time"
-                    answers = database.execute(f"SELECT {columns} FROM answers ORDER BY test, code, time").fetchall()
-            except sqlite3.DatabaseError as error:
-                raise ListeningError(
-                    f"{old} is damaged or in use ({error}). Try again, put back a copy of this file, or move it "
-                    "elsewhere and import the listeners' files again."
-                ) from error
-            for (test, code), own in itertools.groupby(answers, lambda row: row[:2]):
-                self._write(test, code, [SubmittedAnswer(*row[2:]) for row in own])
-            for test, key in tests:
-                write_text(self.folder / test / KEY, key)
-            old.replace(old.with_name(f"{DATABASE}.converted"))
-        warnings.warn(
-            f"The listening tests in {self.folder} are files now, a folder for each test. The old file is kept as "
-            f"{DATABASE}.converted; delete it when you like.",
-            stacklevel=3,
-        )
 
 
 def import_answers(store: ListeningStore, path: Path) -> str:
