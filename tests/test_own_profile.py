@@ -16,6 +16,7 @@ from kurdtts_lib.vits.voice import Voice, save_voice
 from kurdtts_lib.voices import registry
 from kurdtts_lib.voices.lineage import profile_of
 
+pytestmark = pytest.mark.usefixtures("few_words")
 OFFLINE = [["export", "99", "-o", "x"], ["say", "roj", "-o", "x.wav", "--voice", "99"], ["train", "--base-voice", "99"]]
 
 
