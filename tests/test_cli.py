@@ -22,6 +22,8 @@ from kurdtts_lib.vits.log import StepReport
 from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import Voice, save_voice
 
+pytestmark = pytest.mark.usefixtures("few_words")
+
 
 @pytest.fixture
 def base(make_voice: Callable[..., Voice], tmp_path: Path) -> Path:

@@ -89,7 +89,7 @@ def test_ordinary_sentences_are_certain_and_different() -> None:
 
 
 @pytest.fixture
-def profile(tmp_path: Path) -> Profile:
+def profile(tmp_path: Path, few_words: None) -> Profile:
     return Profile(
         name="test",
         corpus=CorpusSettings(),
