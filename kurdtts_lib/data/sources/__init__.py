@@ -72,7 +72,7 @@ def _open(settings: CorpusSettings) -> Source:
     with readable(path):  # the name of a hub data set may be too long for a path
         is_folder, is_file = path.is_dir(), path.is_file()
     if is_file:
-        raise CorpusError(f"{path} is a file. Give its folder; an archive (`.tar.gz`) must be unpacked first.")
+        raise CorpusError(f"{path} is a file. Give its folder; unpack an archive first: tar -xf {path.name}")
     if is_folder:
         return open_folder(path, settings)
     # Names on the hub are `owner/name` or `name`; everything else can only be a path.
