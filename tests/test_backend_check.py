@@ -12,19 +12,22 @@ from starting import start
 
 from kurdtts_lib.audio import io
 from kurdtts_lib.cli import backend_check
+from kurdtts_lib.core.errors import AudioError
 from kurdtts_lib.core.settings import REPOSITORY
 
 
-def test_all_four_formats_survive_a_round_trip() -> None:
-    checks = list(backend_check.check_decoding())
-    assert [check.name for check in checks] == [f"Decoding {name}" for name in ("WAV", "FLAC", "OGG", "MP3")]
-    assert all(check.ok for check in checks)
+def test_a_format_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert backend_check.check_decoding() == ("Audio", True, "WAV, FLAC, OGG, MP3 can be read", "")
+    ordinary = io.decode
 
+    def without_mp3(content: bytes, rate: int) -> np.ndarray:
+        if content[:4] not in (b"RIFF", b"fLaC", b"OggS"):
+            raise AudioError("no decoder")
+        return ordinary(content, rate)
 
-def test_a_decoder_that_returns_noise_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    noise = np.random.default_rng(0).normal(size=16_000).astype(np.float32)
-    monkeypatch.setattr(io, "decode", lambda *_: noise)
-    assert not any(check.ok for check in backend_check.check_decoding())
+    monkeypatch.setattr(io, "decode", without_mp3)
+    check = backend_check.check_decoding()
+    assert not check.ok and check.message == "MP3 cannot be read: no decoder" and "soundfile==" in check.fix
 
 
 def test_broken_torchcodec_does_not_stop_the_course(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,53 +74,23 @@ def run_course(folder: Path) -> int:
 
 
 def summary(folder: Path) -> str:
-    """The run's results, from the cards of the fine-tuned voice and of the one trained on corrections."""
-    from kurdtts_lib.evaluation.confidence import shown  # slow imports: the first notebook is not to wait for them
+    """The run's results, from the cards of the fine-tuned voice and of the newest one trained on corrections."""
+    from kurdtts_lib.core.cards import render  # slow imports: the first notebook is not to wait for them
+    from kurdtts_lib.evaluation.confidence import shown
     from kurdtts_lib.evaluation.metrics import METRIC_DESCRIPTIONS
     from kurdtts_lib.voices import registry
 
     voices = registry.voices()
     voice = next(one for one in voices if one.card.likeness_baselines)
-    card = voice.card
-    before, after, likeness = card.before or {}, card.after or {}, card.likeness_baselines or {}
-    other = likeness["other_voices"]
-    verdict = "\n".join(f"WORSE THAN ITS BASE VOICE: {fault}" for fault in card.faults) or "It breaks no limit."
-    nearest = f"the nearest other speaker {other:.2f}" if other is not None else "no other speaker to compare with"
-    return f"""
-Your voice was fine-tuned: {card.steps} steps on {card.training_clips} clips.
-{verdict}
-
-Measured on {card.test_clips} sentences that it never saw, against their recordings (distances and errors: less is
-nearer; words, on more sentences: more is better understood):
-
-{_table((METRIC_DESCRIPTIONS[name].title, shown(before.get(name)), shown(after.get(name))) for name in SHOWN)}
-  for comparison, speaker distance of the same speaker's other sentences {likeness["same_voice"]:.2f}, {nearest}
-{_corrections(voices)}
-Listen to recording, before and after:  {voice.folder / "samples"}
-Read the notebooks with their results:  {folder / "01_backend_check.html"} and its neighbours
-The voice itself:                       {voice.folder}
-Let it speak: kurdtts say "Roj baş" -o roj-bas.wav --voice "{voice.folder}"
-
-The sample was read by a machine, so this voice sounds like one. Next:
-  python start.py lab     and set PROFILE in the first cell of each notebook: "full" takes Kurmanji recordings from the
-                          hub and the big MMS voice; the path of a folder takes your copy of Common Voice
-"""
-
-
-def _corrections(voices: list) -> str:
-    """The results of the newest voice trained on corrections; empty if there is none."""
-    for voice in reversed(voices):
-        card = voice.card
-        if card.held_out and card.elsewhere:
-            rows = [("corrections that it did not learn from", card.held_out), ("ordinary sentences", card.elsewhere)]
-            table = _table((title, f"{change['before']:.2f}", f"{change['after']:.2f}") for title, change in rows)
-            return f"\nThen it learned {card.data} and became {voice.folder.name}. Mel distance:\n\n{table}\n"
-    return ""
-
-
-def _table(rows: Iterable[tuple[str, str, str]]) -> str:
-    lines = [f"  {title:44}{before:>12}{after:>12}" for title, before, after in rows]
-    return "\n".join([f"  {'':44}{'before':>12}{'after':>12}", *lines])
+    return render(
+        "cli/summary.txt",
+        folder=folder,
+        voice=voice,
+        card=voice.card,
+        corrected=[one for one in voices if one.card.held_out and one.card.elsewhere],
+        metrics=[(METRIC_DESCRIPTIONS[name].title, name) for name in SHOWN],
+        shown=shown,
+    )
 
 
 def interruptible(work: Callable[[], int]) -> int:
