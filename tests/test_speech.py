@@ -53,7 +53,7 @@ def spelling_voice(audible_voice: Voice, monkeypatch: pytest.MonkeyPatch) -> Voi
 
 def spoken_words(text: str) -> list[tuple[str, str]]:
     normalized = normalize(text)
-    return [(word.text, normalized.text[word.start : word.end]) for word in words_of(text, normalized)]
+    return [(word.text, normalized.text[word.start : word.end]) for word in words_of(normalized)]
 
 
 def test_each_written_word_knows_what_is_said_for_it():
@@ -73,7 +73,7 @@ WORDS = st.sampled_from(["Roj", "baş,", "12", "kg", "Dr.", "–", "“Erê”",
 def test_no_word_is_lost_and_their_spoken_letters_follow_each_other(written):
     text = " ".join([*written, "ne"])
     normalized = normalize(text)
-    words = words_of(text, normalized)
+    words = words_of(normalized)
     assert " ".join(word.text for word in words) == text
     edges = [edge for word in words for edge in (word.start, word.end)]
     assert edges == sorted(edges) and edges[-1] == len(normalized.text) and edges[0] == 0
@@ -132,7 +132,7 @@ def test_a_chunk_never_ends_inside_a_number_or_a_name():
     for name in ("999.999.999", "Celadet Alî Bedirxan"):
         text = "ez wê rojê " * 17 + f"gihîştim {name} li wir"
         reading = normalize(text)
-        chunks = chunks_of(reading.text, words_of(text, reading))
+        chunks = chunks_of(reading.text, words_of(reading))
         assert len(chunks) == 2 and normalize(name).text in chunks[1]
 
 

@@ -2,6 +2,7 @@
 
 import html
 import re
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def test_the_sentences_shown_are_the_written_and_the_spoken_one_and_markup_in_th
     markup = explanation_html(text)
     assert not re.search(r"<(script|b>roj|img)", markup)
     if text in SHOWN or 'role="alert"' not in markup:
-        assert sentences(markup) == [text, normalize(text).text]
+        assert sentences(markup) == [unicodedata.normalize("NFC", text), normalize(text).text]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_the_sentences_shown_are_the_written_and_the_spoken_one_and_markup_in_th
         ("Rojbaş,  heval!", [], []),
         ("5 sêv û 3 pirtûk", ["5", "3"], ["pênc", "sê"]),
         ("Li Diyarbakır, ez", ["ı"], ["i"]),
-        ("Iğdır û Denge\u0302", ["Iğ", "ı", "e\u0302"], ["ig", "i", "ê"]),
+        ("Iğdır û Denge\u0302", ["Iğ", "ı"], ["ig", "i"]),
         ("Ez 30salî me", ["30"], ["sî "]),
     ],
 )

@@ -62,7 +62,8 @@ def _normalise(clip: Clip, leave_out_uncertain: bool) -> None:
         clip.leave_out(error.reason, error.characters or clip.sentence)
         return
     clip.text = normalized.text
-    clip.mended = "; ".join(dict.fromkeys(one.rule for one in normalized.changes if one.rule not in SILENT_RULES))
+    rules = dict.fromkeys(one.rule for one in normalized.changes if one.rule not in SILENT_RULES)
+    clip.mended = "; ".join([*(["Unicode form"] if normalized.written != clip.sentence else []), *rules])
     if leave_out_uncertain and (uncertain := normalized.uncertain()):
         clip.leave_out(Reason.UNCERTAIN, "; ".join(f"{change.before} ({change.rule})" for change in uncertain))
 

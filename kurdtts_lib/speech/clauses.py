@@ -45,7 +45,7 @@ def clauses_of(text: str, tokenizer: Vocabulary, normalized: bool = False) -> li
         return [Clause(text, [encode_spoken(text, tokenizer, text)], [], 0.0, True)]
     clauses = []
     for piece, reading in _readings(text, knows_marks(tokenizer))[0]:
-        words = words_of(piece.text, reading)
+        words = words_of(reading)
         chunks = [encode_spoken(chunk, tokenizer, piece.text) for chunk in chunks_of(reading.text, words)]
         clauses.append(Clause(piece.text, chunks, words, piece.pause, piece.ends_sentence))
     return clauses
@@ -116,9 +116,9 @@ def _is_name(word: Word) -> bool:
     return word.text[:1].isupper()
 
 
-def words_of(text: str, normalized: Normalized) -> list[Word]:
+def words_of(normalized: Normalized) -> list[Word]:
     """The words of a clause in order. Words with a joint reading are merged; silent marks are attached to a word."""
-    spans = _spoken_spans(text, normalized)
+    text, spans = normalized.written, _spoken_spans(normalized)
     words: list[Word] = []
     position = 0
     for written in text.split():
@@ -135,7 +135,7 @@ def words_of(text: str, normalized: Normalized) -> list[Word]:
     return words
 
 
-def _spoken_spans(text: str, normalized: Normalized) -> list[tuple[int, int] | None]:
+def _spoken_spans(normalized: Normalized) -> list[tuple[int, int] | None]:
     """For each written character, the spoken characters [start, end) of its reading; None if it is silent."""
     spans: list[tuple[int, int] | None] = []
     spoken = 0
@@ -151,7 +151,7 @@ def _spoken_spans(text: str, normalized: Normalized) -> list[tuple[int, int] | N
         else:
             spans += [(begin, begin + len(reading)) if reading else None] * width
         spoken += len(change.after)
-    rest = len(text) - len(spans)
+    rest = len(normalized.written) - len(spans)
     spans += [(spoken + i, spoken + i + 1) for i in range(rest)]
     silent = {" ", *MARKS}
     return [None if span and normalized.text[span[0] : span[1]] in silent else span for span in spans]

@@ -1,9 +1,8 @@
-"""What a reading changed in a text, and the positions of composed characters in it."""
+"""What a reading changed in a text."""
 
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 
 from kurdtts_lib.text.language import TABLE
 
@@ -16,7 +15,7 @@ UNCERTAIN = frozenset(TABLE["uncertain"])
 
 @dataclass(frozen=True)
 class TextChange:
-    """One place where the spoken form differs from the written one: `text[start:end]` is `before`."""
+    """One place where the spoken form differs from `Normalized.written`: `written[start:end]` is `before`."""
 
     start: int
     end: int
@@ -31,6 +30,8 @@ class Normalized:
     """A spoken form and the changes that led to it."""
 
     text: str
+    written: str
+    """The text in Unicode form NFC."""
     changes: tuple[TextChange, ...]
     """In order and not overlapping; the text between them is spoken as it is written."""
     problems: tuple[str, ...] = ()
@@ -51,38 +52,6 @@ class Normalized:
     def uncertain(self) -> tuple[TextChange, ...]:
         """The changes whose readings differ between people."""
         return tuple(change for change in self.changes if not UNCERTAIN.isdisjoint(change.rule.split(", ")))
-
-
-def compose(text: str) -> tuple[str, list[int]]:
-    """`text` in Unicode form NFC, and the position in `text` of each of its characters; none if they are equal."""
-    if unicodedata.is_normalized("NFC", text):
-        return text, []
-    starts = [place for place, character in enumerate(text) if not place or not _joins(character)]
-    parts = [unicodedata.normalize("NFC", text[a:b]) for a, b in pairwise([*starts, len(text)])]
-    origin = [start for start, part in zip(starts, parts, strict=True) for _ in part]
-    return "".join(parts), [*origin, len(text)]
-
-
-@cache
-def _joins(character: str) -> bool:
-    """Whether the character may be composed with those before it."""
-    # Hangul's vowels and final consonants are the only ones that are not marks.
-    return unicodedata.category(character)[0] == "M" or "\u1160" <= character <= "\u11ff"
-
-
-def to_original(text: str, composed: str, origin: list[int], changes: list[TextChange]) -> list[TextChange]:
-    """`changes` of `composed` as changes of `text`, plus one for each character that was only composed."""
-    written = [text[start:end] for start, end in pairwise(origin)]
-    changed = {place for change in changes for place in range(change.start, change.end)}
-    only_composed = [
-        TextChange(place, place + 1, character, character, "Unicode form")
-        for place, character in enumerate(composed)
-        if character != written[place] and place not in changed
-    ]
-    return [
-        TextChange(origin[one.start], origin[one.end], "".join(written[one.start : one.end]), one.after, one.rule)
-        for one in sorted([*changes, *only_composed], key=lambda change: change.start)
-    ]
 
 
 @cache

@@ -90,7 +90,9 @@ def _readings(text: str) -> dict[str, list[str]]:
     """For each character of `text`, the rules that read it, or why the sentence is refused."""
     readings: dict[str, list[str]] = {}
     try:
-        for change in normalize(text).changes:
+        result = normalize(text)
+        readings |= {character: ["Unicode form"] for character in text if character not in result.written}
+        for change in result.changes:
             for character in change.before:
                 name = "left out with a warning" if change.rule == LEFT_OUT else change.rule
                 readings.setdefault(character, []).append(name)

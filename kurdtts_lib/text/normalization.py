@@ -7,16 +7,7 @@ from dataclasses import replace
 from functools import cache
 
 from kurdtts_lib.core.errors import TextError, TextReason
-from kurdtts_lib.text.changes import (
-    FOOTNOTE,
-    LEFT_OUT,
-    Normalized,
-    TextChange,
-    compose,
-    is_symbol,
-    named,
-    to_original,
-)
+from kurdtts_lib.text.changes import FOOTNOTE, LEFT_OUT, Normalized, TextChange, is_symbol, named
 from kurdtts_lib.text.language import CAPITALS, FOLD, LETTERS, MARKS, RULE_OF, TABLE, VOWELS, alternatives, folded
 from kurdtts_lib.text.lexicon import Lexicon, user_lexicon
 from kurdtts_lib.text.numbers import digits
@@ -78,37 +69,33 @@ def _refuse(error: TextError) -> None:
 
 def _read(text: str, lexicon: Mapping[str, str] | None, marks: bool, refuse: Refuse) -> Normalized:
     words = user_lexicon() if lexicon is None else lexicon if isinstance(lexicon, Lexicon) else Lexicon(lexicon)
-    composed, origin = compose(text)
-    plain = folded(composed)
+    written = unicodedata.normalize("NFC", text)
+    plain = folded(written)
     needed = {"", *(name for name, pattern in NEEDS.items() if pattern.search(plain))}
     if len(needed) > 1:
         plain = FOOTNOTES.sub(lambda match: SILENCED * len(match.group()), plain)
         plain = SMILEYS.sub(lambda match: REMOVED * len(match.group()), plain)
     small = plain.lower()
-    spans = _read_spans(text, composed, plain, needed, words, refuse)
-    if marks and spans and spans[-1].end == len(composed):  # the point of an abbreviation may end the sentence
-        spans[-1] = replace(spans[-1], after=spans[-1].after + _mark(composed[-1:], True))
-    edges = [0, *(edge for span in spans for edge in (span.start, span.end)), len(composed)]
-    changes = list(spans)
+    changes = _read_spans(written, plain, needed, words, refuse)
+    if marks and changes and changes[-1].end == len(written):  # the point of an abbreviation may end the sentence
+        changes[-1] = replace(changes[-1], after=changes[-1].after + _mark(written[-1:], True))
+    edges = [0, *(edge for change in changes for edge in (change.start, change.end)), len(written)]
     for start, end in zip(edges[::2], edges[1::2], strict=True):
-        changes += _letters_and_runs(text, composed, small, start, end, marks, refuse)
+        changes += _letters(written, small, start, end)
+        changes += _runs(written, small, start, end, marks, refuse)
     changes.sort(key=lambda change: (change.start, change.end))
     ends = [0, *(change.end for change in changes)]
-    parts = [composed[end : change.start] + change.after for end, change in zip(ends, changes, strict=False)]
-    spoken = "".join([*parts, composed[ends[-1] :]])
+    parts = [written[end : change.start] + change.after for end, change in zip(ends, changes, strict=False)]
+    spoken = "".join([*parts, written[ends[-1] :]])
     if not any(letter in LETTERS for letter in spoken):
         raise TextError(f"There is nothing to say in {_short(text)}. Write at least one word.", TextReason.NOTHING)
     if silent := VOWELLESS.search(spoken):
         message = f"{silent.group()!r} in {_short(text)} has no vowel, so nobody can say it. Write it as it sounds."
         refuse(TextError(message, TextReason.NO_VOWEL))
-    if origin:
-        changes = to_original(text, composed, origin, changes)
-    return Normalized(spoken, tuple(changes))
+    return Normalized(spoken, written, tuple(changes))
 
 
-def _read_spans(
-    text: str, composed: str, plain: str, needed: set[str], words: Lexicon, refuse: Refuse
-) -> list[TextChange]:
+def _read_spans(written: str, plain: str, needed: set[str], words: Lexicon, refuse: Refuse) -> list[TextChange]:
     """All readings of the lexicon, the script's two-character rows and the rules, in order of position.
 
     needed: the keys of `NEEDS` whose pattern the text has.
@@ -120,23 +107,25 @@ def _read_spans(
         start, end = match.span()
         if not any(taken[start:end]):
             taken[start:end] = b"\1" * (end - start)
-            spans.append(TextChange(start, end, composed[start:end], spoken, rule))
+            spans.append(TextChange(start, end, written[start:end], spoken, rule))
 
     for name, pattern in TABLE["refused"].items():
-        for match in re.finditer(pattern, composed):
-            message = f"{match.group()!r} in {_short(text)} has no one reading ({name}). Write it as you would say it."
-            refuse(TextError(message, next(reason for reason in TextReason if reason == name)))
+        for match in re.finditer(pattern, written):
+            message = (
+                f"{match.group()!r} in {_short(written)} has no one reading ({name}). Write it as you would say it."
+            )
+            refuse(TextError(message, TextReason.ADDRESS))
             if spoken := _address(match.group(), words):
                 take(match, spoken, "address")
     for match, spoken, rule in words.find(plain):
         take(match, spoken, rule)
     if "'" in plain:
-        for match in SCRIPT_PAIRS.finditer(composed):
+        for match in SCRIPT_PAIRS.finditer(written):
             take(match, TABLE["script"][f"{match[1].lower()}'"], "Cyrillic letters")
     for pattern, read, needs in RULES:
         if needs in needed:
             for match in pattern.finditer(plain):
-                if not any(taken[slice(*match.span())]) and (reading := _reading(match, read, text, refuse)):
+                if not any(taken[slice(*match.span())]) and (reading := _reading(match, read, written, refuse)):
                     take(match, words.apply(reading[0]), reading[1])
     spans.sort(key=lambda span: span.start)
     return [_set_apart(span, plain.lower(), taken) for span in spans]
@@ -177,24 +166,53 @@ def without_marks(spoken: str) -> str:
 _UNMARKED = str.maketrans("", "", MARKS)
 
 
-def _letters_and_runs(
-    text: str, composed: str, small: str, start: int, end: int, marks: bool, refuse: Refuse
-) -> Iterator[TextChange]:
-    """The changes of a part that no rule reads: of its letters, and of what stands between them."""
-    for match in CHANGING_LETTERS.finditer(composed, start, end):
-        if small[match.start()] == REMOVED:
-            continue
-        rules = sorted({RULE_OF[letter] for letter in match.group() if letter in RULE_OF})
-        after = small[match.start() : match.end()]
-        yield TextChange(*match.span(), match.group(), after, ", ".join(rules) or "lower case")
+def _letters(written: str, small: str, start: int, end: int) -> Iterator[TextChange]:
+    """The letters that change in a part that no rule reads."""
+    for match in CHANGING_LETTERS.finditer(written, start, end):
+        if small[match.start()] != REMOVED:
+            rules = sorted({RULE_OF[letter] for letter in match.group() if letter in RULE_OF})
+            after = small[match.start() : match.end()]
+            yield TextChange(*match.span(), match.group(), after, ", ".join(rules) or "lower case")
+
+
+def _runs(written: str, small: str, start: int, end: int, marks: bool, refuse: Refuse) -> Iterator[TextChange]:
+    """What stands between the letters of such a part, and changes."""
     for match in RUNS.finditer(small, start, end):
         a, b = match.span()
-        before = a > start and small[a - 1] in LETTERS
-        after_it = b < end and small[b] in LETTERS
-        mark = _mark(match.group(), b == len(small)) if marks and a else ""
-        kept, rule = _replacement(match.group(), mark, before, after_it, a == 0, b == len(small), text, refuse)
-        if kept != composed[a:b]:
-            yield TextChange(a, b, composed[a:b], kept, rule)
+        run = match.group()
+        refused = [character for character in run if not _is_silent(character) and not is_symbol(character)]
+        digit_words = _refused_words(run, refused, written, refuse) if refused else ""
+        mark = _mark(run, b == len(small)) if marks and a else ""
+        if digit_words:
+            kept, rule = f" {digit_words} "[a == 0 : len(digit_words) + 2 - (b == len(small))], "digit by digit"
+        elif not run.strip("\u00ad\u200b\u200c\u200d\u2060\ufeff"):
+            kept, rule = "", "invisible character"
+        elif len(run) == 1 and run in JOINED_MARKS and start < a and b < end:
+            kept, rule = run, "apostrophe"
+        else:
+            head = "'" if start < a and run[0] == "'" else ""
+            tail = "'" if b < end and run[-1] == "'" and len(run) > len(head) else ""
+            at_edge = (a == 0 and not head) or (b == len(small) and not tail)
+            kept = head + mark + " " * (not at_edge and len(run) != len(head + tail)) + tail
+            rule = _rule_of(run, bool(refused))
+        if kept != written[a:b]:
+            yield TextChange(a, b, written[a:b], kept, rule)
+
+
+def _refused_words(run: str, refused: list[str], written: str, refuse: Refuse) -> str:
+    """Refuse a run; the words of its digits, for reading aloud."""
+    what = repr(run.strip(" .,;:!?")) if refused[0] in "0123456789" else _list(refused)
+    message = f"There is no reading for {what} in {_short(written)}. Write it as words, in the language's own letters."
+    refuse(TextError(message, _reason(refused[0]), "".join(dict.fromkeys(refused))))
+    return digits("".join(character for character in run if character in "0123456789"))
+
+
+def _rule_of(run: str, refused: bool) -> str:
+    if refused or REMOVED in run or any(map(is_symbol, run)):
+        return LEFT_OUT
+    if SILENCED in run:
+        return FOOTNOTE
+    return "mark" if run.strip() else "spaces"
 
 
 def _mark(run: str, last: bool) -> str:
@@ -202,32 +220,6 @@ def _mark(run: str, last: bool) -> str:
     found = [TABLE["pauses"][sign] for sign in run if sign in TABLE["pauses"]]
     ends_clause = found and (last or any(map(str.isspace, run)))
     return max(found, key=lambda row: row["seconds"])["mark"] if ends_clause else ""
-
-
-def _replacement(
-    run: str, mark: str, before: bool, after: bool, first: bool, last: bool, text: str, refuse: Refuse
-) -> tuple[str, str]:
-    """What replaces a run of non-letters, and its rule. before, after: if a letter touches it."""
-    refused = [character for character in run if not _is_silent(character) and not is_symbol(character)]
-    if refused:
-        what = repr(run.strip(" .,;:!?")) if refused[0] in "0123456789" else _list(refused)
-        message = f"There is no reading for {what} in {_short(text)}. Write it as words, in the language's own letters."
-        refuse(TextError(message, _reason(refused[0]), "".join(dict.fromkeys(refused))))
-        if words := digits("".join(character for character in run if character in "0123456789")):
-            return " " * (not first) + words + " " * (not last), "digit by digit"
-    if not run.strip("\u00ad\u200b\u200c\u200d\u2060\ufeff"):
-        return "", "invisible character"
-    if len(run) == 1 and run in JOINED_MARKS and before and after:
-        return run, "apostrophe"
-    head = "'" if before and run[0] == "'" else ""
-    tail = "'" if after and run[-1] == "'" and len(run) > len(head) else ""
-    space = "" if (first and not head) or (last and not tail) or len(run) == len(head + tail) == 1 else " "
-    rule = "spaces" if not run.strip() else "mark"
-    if refused or REMOVED in run or any(is_symbol(character) for character in run):
-        rule = LEFT_OUT
-    elif SILENCED in run:
-        rule = FOOTNOTE
-    return head + mark + space + tail, rule
 
 
 @cache

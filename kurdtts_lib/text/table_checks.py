@@ -10,7 +10,7 @@ from kurdtts_lib.core.errors import TextError, TextReason
 RuleName = Literal[
     "date", "time", "phone number", "percent", "currency", "fraction", "unit", "Roman numeral", "range", "ordinal",
     "number", "negative number", "decimal number", "digit by digit", "symbol", "abbreviation", "initial", "acronym",
-    "foreign letter", "foreign mark", "Cyrillic letters", "apostrophe", "lower case", "Unicode form", "your lexicon",
+    "foreign letter", "foreign mark", "Cyrillic letters", "apostrophe", "lower case", "your lexicon",
     "list of words", "degrees", "power", "arithmetic", "tag", "letter name", "address", "footnote mark",
     "mark", "spaces", "invisible character", "symbol left out",
 ]  # fmt: skip

@@ -76,7 +76,7 @@ class TextExplorer(Shown):
 
 
 def explanation_html(text: str) -> str:
-    """HTML of the written and the spoken form, with every notable change marked in both, and a list of these changes.
+    """HTML of the written form (NFC) and the spoken one, with every notable change marked in both, and their list.
 
     The reason instead if the sentence cannot be read.
     """
@@ -84,5 +84,5 @@ def explanation_html(text: str) -> str:
         result = normalize(text)
     except TextError as error:
         return box_html(str(error))
-    table = render("widgets/explanation.html", text=text, changes=result.changes, silent=SILENT_RULES)
+    table = render("widgets/explanation.html", text=result.written, changes=result.changes, silent=SILENT_RULES)
     return table + "".join(map(box_html, result.warnings))
