@@ -116,7 +116,10 @@ def _signed(match: re.Match[str]) -> str:
 PERCENT = f"(?P<sign>{alternatives(TABLE['percent'])})"
 
 
-@reads(rf"{MINUS}{PERCENT}[ \u00a0]?(?P<number>{QUANTITY}){SUFFIX}", rf"{SIGNED_QUANTITY}[ \u00a0]?{PERCENT}{SUFFIX}")
+@reads(
+    rf"{MINUS}(?<!\d){PERCENT}[ \u00a0]?(?P<number>{QUANTITY}){SUFFIX}",  # not the sign of 5% 10
+    rf"{SIGNED_QUANTITY}[ \u00a0]?{PERCENT}{SUFFIX}",
+)
 def _percent(match: re.Match[str]) -> Reading:
     words = TABLE["percent"][match["sign"]].format(number=_signed(match)).split(" ")
     said = lower(before(match, 12)).split()[-2:]  # ji %71, ji sedî %71: not twice
