@@ -20,7 +20,7 @@ from kurdtts_lib.data.dataset import Clip, part_of
 from kurdtts_lib.data.prepare import prepare
 from kurdtts_lib.evaluation import validation
 from kurdtts_lib.evaluation.evaluate import Evaluation, evaluate
-from kurdtts_lib.evaluation.validation import Likeness, validate
+from kurdtts_lib.evaluation.validation import Likeness, Validator
 from kurdtts_lib.feedback import finetune
 from kurdtts_lib.feedback.finetune import FeedbackTraining
 from kurdtts_lib.feedback.job import only_training
@@ -117,9 +117,11 @@ def task(profile: Profile, store: FeedbackStore, current: registry.RegisteredVoi
 @pytest.fixture
 def learning(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two steps of a tiny voice improve it or not, as it happens; here the last one counts as the best."""
+    validate = Validator.__call__
     monkeypatch.setattr(
-        "kurdtts_lib.evaluation.validation.validate",
-        lambda voice, step, *rest: dataclasses.replace(validate(voice, step, *rest), scores=[9.0 - step]),
+        Validator,
+        "__call__",
+        lambda own, voice, step, folder: dataclasses.replace(validate(own, voice, step, folder), scores=[9.0 - step]),
     )
 
 

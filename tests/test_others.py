@@ -42,17 +42,8 @@ def test_another_system_is_given_the_sentences_speaks_them_and_is_judged(
     monkeypatch.setattr(optional_metrics, "predicted_cleanliness", lambda waveform, rate: 2.5)
     profile, data, folder = load_profile("sample"), tmp_path / "data", tmp_path / "rival"
     prepare(CorpusSettings(max_samples=40, held_out_share=0.5), profile.audio, data)
-    command = [
-        "judge",
-        "--data-dir",
-        str(data),
-        "--sentences",
-        "2",
-        "--listener",
-        BASE,
-        "--output-dir",
-        str(tmp_path / "out"),
-    ]
+    command = ["judge", "--data-dir", str(data), "--sentences", "2", "--listener", BASE]
+    command += ["--output-dir", str(tmp_path / "out")]
     assert app.main([*command, "--write-sentences", str(folder)]) == 0
     assert f"NAME={folder}" in capsys.readouterr().out
     lines = (folder / others.LIST).read_text(encoding="utf-8").splitlines()

@@ -19,8 +19,6 @@ from corpora import (
     write_parquet,
     write_table,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from kurdtts_lib.audio.io import header
 from kurdtts_lib.core.errors import CorpusError
@@ -279,35 +277,3 @@ def test_files_without_a_partner_are_counted_and_hidden_ones_are_not(
 def test_a_path_that_leads_nowhere_does_not_ask_the_hub(name: str, words: str) -> None:
     with pytest.raises(CorpusError, match=words):
         list(read_corpus(CorpusSettings(source=name)))
-
-
-PIECES = [b"0.mp3", b"Roj ba\xc5\x9f.", b"2", b"\t", b"\t", b"|", b"|", b",", b'"', b"\n", b"\n", b"\r", b"\0", b"\xff"]
-PIECES += [b"\xed\xa0\x80", b"\xef\xbb\xbf", b"../", b"C:\\", b"/", b"x" * 100_000, b"nan", b"1e999"]
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@pytest.mark.parametrize(
-    ("name", "head"),
-    [
-        ("validated.tsv", b"client_id\tpath\tsentence\tup_votes\tdown_votes\n"),
-        ("metadata.csv", b"0.mp3|Roj ba\xc5\x9f.\n"),
-        ("metadata.csv", b"speaker,file_name,text\r\n"),
-    ],
-)
-@given(body=st.one_of(st.binary(max_size=300), st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join)))
-def test_every_line_behind_the_head_of_a_table_is_one_clip(name: str, head: bytes, body: bytes, tmp_path: Path) -> None:
-    for folder in ("", "clips/"):
-        write(tmp_path / f"{folder}0.mp3", SOUNDS[0])
-    write(tmp_path / name, head + body)
-    clips = read(tmp_path)
-    lines = sum(bool(line.removesuffix(b"\r")) for line in (head + body).split(b"\n"))
-    assert [clip.number for clip in clips] == list(range(lines - (not head.startswith(b"0.mp3"))))
-    for clip in clips:
-        if clip.reason == "kept":
-            assert clip.sentence.strip() and isinstance(clip.audio, Path) and clip.audio.is_file()
-        (clip.name + clip.speaker + clip.sentence + clip.age + clip.gender).encode("utf-8")
-    write(tmp_path / name, body)  # a first line of any form is read or refused
-    try:
-        read(tmp_path)
-    except CorpusError as error:
-        assert str(tmp_path) in str(error)

@@ -10,7 +10,6 @@ import torch
 import two_processes
 from tiny import STILL
 from torch import Tensor
-from torch.nn import functional as F
 
 from kurdtts_lib.audio import levels
 from kurdtts_lib.core.training_settings import LossWeights
@@ -136,22 +135,6 @@ def test_the_second_pass_over_micro_batches_repeats_the_first(make_step, batch_o
         for part in (batch_of(0, 3), batch_of(1, 2), batch_of(4, 5)):
             forward(part)
     assert torch.equal(torch.rand(3), after), "the random numbers are not where a single pass leaves them"
-
-
-def test_padding_never_changes_a_loss(make_step, batch, no_chance, stochastic):
-    padded = Batch(
-        F.pad(batch.input_ids, (0, 6)),
-        F.pad(batch.attention_mask, (0, 6)),
-        batch.text_lengths,
-        F.pad(batch.spectrograms, (0, 9)),
-        batch.frame_lengths,
-        F.pad(batch.waveforms, (0, 9 * 256)),
-        batch.speakers,
-    )
-    found, expected = (make_step(stochastic, no_chance)([given]) for given in (padded, batch))
-    assert found.terms == pytest.approx(expected.terms, rel=1e-4)
-    assert found.signals == pytest.approx(expected.signals, rel=1e-4, abs=1e-6)
-    assert found.gradient_norms == pytest.approx(expected.gradient_norms, rel=1e-3)
 
 
 # --- the plain training ---------------------------------------------------------------------------------------------

@@ -335,8 +335,8 @@ def scores(monkeypatch):
     def set_scores(*values: float) -> None:
         found = iter(values)
         monkeypatch.setattr(
-            "kurdtts_lib.evaluation.validation.validate",
-            lambda voice, step, clips, audio, folder, listener: Validation(step, next(found), 0.0),
+            "kurdtts_lib.evaluation.validation.Validator.__call__",
+            lambda validator, voice, step, folder: Validation(step, next(found), 0.0),
         )
 
     return set_scores

@@ -13,9 +13,7 @@ from kurdtts_lib.evaluation.confidence import Estimate, estimate
 from kurdtts_lib.evaluation.held_out import HeldOut
 from kurdtts_lib.evaluation.metrics import (
     METRIC_DESCRIPTIONS,
-    Metrics,
     Progress,
-    means,
     recording_metrics,
     sentence_metrics,
 )
@@ -71,9 +69,9 @@ class Evaluation:
         found = set(itertools.chain.from_iterable(self.values.values()))
         return [name for name in METRIC_DESCRIPTIONS if name in found]
 
-    def metrics(self, voice: str) -> Metrics:
-        """Mean metrics of a voice, as in its card."""
-        return means(self.values[voice])
+    def metrics(self, voice: str) -> pandas.Series:
+        """Mean metrics of a voice, by name; NaN where a metric is not defined for any sentence."""
+        return self.values[voice].mean()
 
     @functools.cached_property
     def estimates(self) -> dict[str, dict[str, Estimate]]:

@@ -3,7 +3,6 @@
 Those that need DNSMOS or a speech recogniser are in `optional_metrics`.
 """
 
-import dataclasses
 import functools
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
@@ -57,37 +56,12 @@ def metric_table(names: Iterable[str]) -> pandas.DataFrame:
     return table.set_axis(["figure", "best", "hears", "deaf to"], axis=1).set_index("figure")
 
 
-@dataclass(frozen=True)
-class Metrics:
-    """Means over the test sentences; see `METRIC_DESCRIPTIONS`. None: not defined for any sentence."""
-
-    sentences: int
-    mel_cepstral_distance: float
-    """dB, lower is closer."""
-    mel_distance: float
-    """Nepers, lower is closer."""
-    speaker_distance: float
-    """Around 0 for the speaker, lower is more similar; see `speaker_distances`."""
-    pitch: float
-    """Median F0 of a sentence in Hertz, averaged over the sentences; 0 if nothing is voiced."""
-    loudness_difference_db: float
-    """RMS level of speech minus recording, dB."""
-    duration_ratio: float
-    """Speech over recording; 1 is the same speaking rate."""
-    pitch_error: float | None
-    """RMS difference of F0 in cents, over frames where both are voiced."""
-    voicing_error: float
-    """Share of frames that are voiced in only one of the two."""
-    silence_share: float
-    clipped_share: float
-    words_margin: float | None = None
-    words_first: float | None = None
-    near_misses: float | None = None
-    """Shares, see `words.Listener`; None without a listener."""
-
-
 WORD_METRICS = ("words_margin", "words_first", "near_misses")
-METRICS = tuple(f.name for f in dataclasses.fields(Metrics) if f.name not in ("sentences", *WORD_METRICS))
+"""Shares, see `words.Listener`."""
+OPTIONAL_METRICS = ("dnsmos", "character_error_rate")
+"""Of `optional_metrics`."""
+METRICS = tuple(name for name in METRIC_DESCRIPTIONS if name not in (*WORD_METRICS, *OPTIONAL_METRICS))
+"""Those of every evaluation."""
 RECORDING_METRICS = ("speaker_distance", "pitch", "silence_share", "clipped_share")
 """Metrics that need no recording of the same sentence, so they are also computed for the recordings."""
 
@@ -171,16 +145,9 @@ def _without_reference(waveform: np.ndarray, track: np.ndarray, audio: AudioSett
     }
 
 
-def means(table: pandas.DataFrame) -> Metrics:
-    """Means over the sentences of a `sentence_metrics` table, perhaps with further columns and sentences of words."""
-    known = {name: table[name].dropna().to_numpy() for name in (*METRICS, *WORD_METRICS) if name in table}
-    values = {name: float(column.mean()) if len(column) else None for name, column in known.items()}
-    return Metrics(len(known["mel_distance"]), **values | {"pitch": values["pitch"] or 0.0})  # type: ignore[arg-type]
-
-
-def compare(speech: Sequence[np.ndarray], reference: Reference) -> Metrics:
-    """Mean metrics of `speech`: one waveform (samples,) for each of the recordings."""
-    return means(sentence_metrics(speech, reference))
+def compare(speech: Sequence[np.ndarray], reference: Reference) -> pandas.Series:
+    """Mean metrics of `speech`, one waveform (samples,) for each of the recordings, by name; NaN: not defined."""
+    return sentence_metrics(speech, reference).mean()
 
 
 # --- formulas

@@ -23,25 +23,6 @@ DEMOS = 4
 """Sentences whose audio is saved at each validation: enough to hear progress, with little disk space."""
 
 
-@dataclass(frozen=True)
-class Validator:
-    """The callable that a `Trainer` calls at each validation."""
-
-    clips: Sequence[Clip]
-    audio: AudioSettings
-    listener: Listener | None = None
-
-    def __call__(self, voice: Voice, step: int, folder: Path) -> Validation:
-        return validate(voice, step, self.clips, self.audio, folder, self.listener)
-
-
-def validator(
-    clips: Sequence[Clip], audio: AudioSettings, most: int, listener: Listener | None = None
-) -> Validator | None:
-    """A validator on at most `most` of the clips, chosen by the hash of their sentences; None without clips."""
-    return Validator(sampled(clips, most), audio, listener) if clips else None
-
-
 class Likeness(NamedTuple):
     """A voice's speech compared with recordings of the same sentences: fast metrics."""
 
@@ -78,25 +59,39 @@ def likeness(voice: Voice, clips: Sequence[Clip], audio: AudioSettings) -> Liken
     return Likeness(mel_distances, float(np.mean(loudness)), spoken)
 
 
-def validate(
-    voice: Voice, step: int, clips: Sequence[Clip], audio: AudioSettings, folder: Path, listener: Listener | None = None
-) -> Validation:
-    """The `likeness` after `step` steps; the speech of the first `DEMOS` clips is saved as WAV in `folder`.
+@dataclass(frozen=True)
+class Validator:
+    """The callable that a `Trainer` calls at each validation."""
 
-    Cleanliness is not part of the scores: DNSMOS takes 2.7 s of processor time a sentence, more than the training
-    between two validations, and both terms grow with noise.
-    Raises TrainingError if the speech is not finite, or if a file cannot be written.
-    """
-    found = likeness(voice, clips, audio)
-    for number, speech in enumerate(found.speech[:DEMOS], 1):
-        path = demo_path(folder, step, number)
-        with writing(path):
-            write_wav(path, speech, audio.sampling_rate)
-    scores, margin = found.mel_distances, None
-    if listener:
-        margins = listener.metrics(found.speech, word_test([clip.text for clip in clips], []))["words_margin"]
-        scores, margin = (np.array(scores) + 1 - margins.to_numpy()).tolist(), float(margins.mean())
-    return Validation(step, found.mel_distance, found.loudness_difference_db, margin, scores)
+    clips: Sequence[Clip]
+    audio: AudioSettings
+    listener: Listener | None = None
+
+    def __call__(self, voice: Voice, step: int, folder: Path) -> Validation:
+        """The `likeness` after `step` steps; the speech of the first `DEMOS` clips is saved as WAV in `folder`.
+
+        Cleanliness is not part of the scores: DNSMOS takes 2.7 s of processor time a sentence, more than the training
+        between two validations, and both terms grow with noise.
+        Raises TrainingError if the speech is not finite, or if a file cannot be written.
+        """
+        found = likeness(voice, self.clips, self.audio)
+        for number, speech in enumerate(found.speech[:DEMOS], 1):
+            path = demo_path(folder, step, number)
+            with writing(path):
+                write_wav(path, speech, self.audio.sampling_rate)
+        scores, margin = found.mel_distances, None
+        if self.listener:
+            texts = word_test([clip.text for clip in self.clips], [])
+            margins = self.listener.metrics(found.speech, texts)["words_margin"]
+            scores, margin = (np.array(scores) + 1 - margins.to_numpy()).tolist(), float(margins.mean())
+        return Validation(step, found.mel_distance, found.loudness_difference_db, margin, scores)
+
+
+def validator(
+    clips: Sequence[Clip], audio: AudioSettings, most: int, listener: Listener | None = None
+) -> Validator | None:
+    """A validator on at most `most` of the clips, chosen by the hash of their sentences; None without clips."""
+    return Validator(sampled(clips, most), audio, listener) if clips else None
 
 
 def demo_path(folder: Path, step: int, number: int) -> Path:

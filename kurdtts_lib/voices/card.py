@@ -45,7 +45,7 @@ class VoiceCard:
     test_clips_of: int | None = None
     """Test sentences of the data, of which `test_clips` were measured."""
     before: MetricValues | None = None
-    """`Metrics` of the base voice on the test sentences; this and the next three after a fine-tuning only."""
+    """Mean metrics of the base voice on the test sentences; this and the next three after a fine-tuning only."""
     after: MetricValues | None = None
     differences: Mapping[str, MetricValues] | None = None
     """`Estimate` of each paired difference, by metric."""

@@ -146,8 +146,8 @@ def finish_training(trainer: Trainer, profile: Profile, notify: Callable[[str], 
         validation_clips=len(parts.validation),
         test_clips=len(sentences.texts),
         test_clips_of=sentences.of,
-        before=asdict(evaluation.metrics(BEFORE)),
-        after=asdict(evaluation.metrics(AFTER)),
+        before={name: found.mean for name, found in evaluation.estimates[BEFORE].items()},
+        after={name: found.mean for name, found in evaluation.estimates[AFTER].items()},
         differences={name: asdict(found) for name, found in evaluation.differences[AFTER].items()},
         likeness_baselines=asdict(sentences.baselines),
     ).content()
@@ -205,6 +205,5 @@ def _readme(card: VoiceCard) -> str:
     rows = [
         (METRIC_DESCRIPTIONS[name].title, shown(card.before[name]), shown(after), Estimate(**card.differences[name]))
         for name, after in card.after.items()
-        if name in METRIC_DESCRIPTIONS
     ]
     return render("voices/voice.md", card=card, rows=rows, measured_on=counted(card.test_clips, card.test_clips_of))
