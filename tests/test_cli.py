@@ -15,7 +15,6 @@ import soundfile
 
 from kurdtts_lib.cli import app, train
 from kurdtts_lib.core.settings import load_profile
-from kurdtts_lib.core.training_settings import with_preset
 from kurdtts_lib.data.training_set import corpus_settings
 from kurdtts_lib.vits import optimised_ops
 from kurdtts_lib.vits.log import StepReport
@@ -137,14 +136,6 @@ def test_what_a_command_lacks_is_told_in_a_sentence(
 ) -> None:
     assert app.main(arguments) == 1
     assert said in capsys.readouterr().err
-
-
-def test_a_preset_changes_only_how_the_machine_computes() -> None:
-    profile = load_profile("full")
-    chosen = app._parser().parse_args(["train", "--preset", "cpu", "--steps", "7"])
-    settings = train.training_settings(chosen, profile)
-    assert (settings.mixed_precision, settings.gradient_checkpointing) == ("no", False)
-    assert dataclasses.replace(with_preset(settings, "gpu-8gb"), steps=1500) == profile.training
 
 
 @pytest.mark.parametrize("number", train.STOPPING)  # Ctrl-Break too, where there is one

@@ -12,7 +12,6 @@ from serving import BEARER, TEXT, TOKEN, refusal, serving, wav
 from speechlike import encoded
 
 from kurdtts_lib.cli import app
-from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.feedback.takes import FINDINGS, check_take
 from kurdtts_lib.service import app as server
@@ -147,22 +146,8 @@ def test_a_file_that_nobody_can_read_aloud_is_an_error_before_anything_starts(
     file = tmp_path / "hevok.txt"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(KurdTTSError, match=said):
-        read_sentences(file)
     assert app.main(["serve", "--collect", "--sentences", str(file)]) == 1
     assert re.search(said, capsys.readouterr().err)
-
-
-def test_the_command_serves_the_page_only_when_asked(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    given: list[ServiceSettings] = []
-    monkeypatch.setattr(server, "serve", lambda settings, *_: given.append(settings))
-    (tmp_path / "hevok.txt").write_text("Roj baş.", encoding="utf-8")
-    for arguments in ([], ["--collect"], ["--collect", "--sentences", str(tmp_path / "hevok.txt")]):
-        assert app.main(["serve", *arguments]) == 0
-    assert [settings.sentences for settings in given] == [(), read_sentences(None), ("Roj baş.",)]
-    assert app.main(["serve", "--sentences", "x.txt"]) == 1 and "Add --collect" in capsys.readouterr().err
 
 
 def test_the_address_is_told_and_what_a_phone_needs_and_the_token_is_not() -> None:

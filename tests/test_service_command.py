@@ -1,5 +1,6 @@
 """`kurdtts serve` as a reader starts it: what is unsafe is refused, and Ctrl-C ends it."""
 
+import dataclasses
 import os
 import re
 import signal
@@ -13,65 +14,63 @@ import pytest
 
 from kurdtts_lib.cli import app
 from kurdtts_lib.service import app as server
+from kurdtts_lib.service.collect import read_sentences
 from kurdtts_lib.service.state import ServiceSettings
 
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.7", "::", "my-machine"])
-def test_another_host_needs_a_token_and_it_is_said_how_to_make_one(
-    host: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("KURDTTS_TOKEN", raising=False)
-    for token in ([], ["--token", ""]):
-        assert app.main(["serve", "--host", host, *token]) == 1
-        assert "secrets.token_urlsafe(32)" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.2"])
-def test_this_machine_needs_none(host: str) -> None:
-    server.check(ServiceSettings(), host)
-    server.check(ServiceSettings(token="x"), "0.0.0.0")
-
-
 ORIGINS = ("*", "https://*.example", "page.example", "https://a.example/x", "file:///x", "")
+OTHER_HOSTS = ("0.0.0.0", "192.168.0.7", "::", "my-machine")
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        *(
+            (["--host", host, *token], "secrets.token_urlsafe(32)")
+            for host in OTHER_HOSTS
+            for token in ([], ["--token", ""])
+        ),
         *((["--allow-origin", origin], "https://a.org") for origin in ORIGINS),
         (["--port", "70000"], "--port 8766"),
+        (["--port", "TAKEN"], "--port 8766"),
         (["--profile", "big"], "'sample' or 'full'"),
+        (["--sentences", "x.txt"], "Add --collect"),
     ],
 )
 def test_what_it_cannot_serve_with_is_told_at_once(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert app.main(["serve", *arguments]) == 1
+    monkeypatch.delenv("KURDTTS_TOKEN", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = str(other.getsockname()[1])
+        assert app.main(["serve", *(taken if given == "TAKEN" else given for given in arguments)]) == 1
     assert said in capsys.readouterr().err
 
 
-def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        assert app.main(["serve", "--port", str(other.getsockname()[1])]) == 1
-    assert "--port 8766" in capsys.readouterr().err
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.2"])
+def test_this_machine_needs_no_token(host: str) -> None:
+    server.check(ServiceSettings(), host)
+    server.check(ServiceSettings(token="x"), "0.0.0.0")
 
 
-def test_the_arguments_reach_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_arguments_reach_the_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     given: list[tuple] = []
     monkeypatch.setattr(server, "serve", lambda *arguments: given.append(arguments))
     monkeypatch.setenv("KURDTTS_TOKEN", "of the environment")
-    app.main(["serve"])
-    app.main(
-        [
-            *("serve", "--host", "::1", "--port", "1", "--profile", "full", "--token", "t", "--max-mb", "0.5"),
-            *("--allow-origin", "https://a.example/", "--allow-origin", "http://b.example:81"),
-        ]
-    )
-    origins = ("https://a.example", "http://b.example:81")
-    full = ServiceSettings("full", "t", origins, 500_000)
+    (tmp_path / "hevok.txt").write_text("Roj baş.", encoding="utf-8")
+    for line in (
+        "",
+        "--host ::1 --port 1 --profile full --token t --max-mb 0.5 --allow-origin https://a.example/ "
+        "--allow-origin http://b.example:81",
+        "--collect",
+    ):
+        assert app.main(["serve", *line.split()]) == 0
+    assert app.main(["serve", "--collect", "--sentences", str(tmp_path / "hevok.txt")]) == 0
+    of_the_environment = ServiceSettings(token="of the environment")
     assert given == [
-        (ServiceSettings(None, "of the environment", (), 25_000_000), "127.0.0.1", 8765),
-        (full, "::1", 1),
+        (of_the_environment, "127.0.0.1", 8765),
+        (ServiceSettings("full", "t", ("https://a.example", "http://b.example:81"), 500_000), "::1", 1),
+        (dataclasses.replace(of_the_environment, sentences=read_sentences(None)), "127.0.0.1", 8765),
+        (dataclasses.replace(of_the_environment, sentences=("Roj baş.",)), "127.0.0.1", 8765),
     ]
 
 

@@ -20,7 +20,7 @@ from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.files import write_json, write_text
 from kurdtts_lib.core.settings import load_profile
 from kurdtts_lib.feedback import finetune
-from kurdtts_lib.feedback.job import LOCK, PROGRESS, RESULT, STOP, only_training, reported
+from kurdtts_lib.feedback.job import LOCK, RESULT, STOP, only_training, reported
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service import jobs
 from kurdtts_lib.service.jobs import START, Jobs, training_command
@@ -233,15 +233,6 @@ def test_a_process_that_begins_after_it_was_thought_to_be_gone_does_nothing(home
     with pytest.raises(TrainingError, match="has ended"), reported(service.folder / ID):
         raise AssertionError
     assert (service.folder / ID / RESULT).read_bytes() == before
-
-
-def test_progress_is_written_at_each_step_with_the_last_message(tmp_path: Path) -> None:
-    with reported(tmp_path) as report:
-        for step, message in ((1, ""), (2, "Best."), (3, "")):
-            assert report.step(step, 9, message) is False
-            assert json.loads((tmp_path / PROGRESS).read_text(encoding="utf-8"))["step"] == step
-    found = json.loads((tmp_path / PROGRESS).read_text(encoding="utf-8"))
-    assert found == {"step": 3, "steps": 9, "message": "Best."}
 
 
 def test_an_unknown_job_is_not_found(served: Served) -> None:
