@@ -1,12 +1,12 @@
 """Splits a text into the clauses that are synthesised in turn, and locates each written word in its spoken form."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
 from kurdtts_lib.core.errors import TextError, TextReason
 from kurdtts_lib.text import MARKS, Normalized, Piece, encode_spoken, knows_marks, read_aloud, split
 from kurdtts_lib.text.encoding import Vocabulary
+from kurdtts_lib.text.splitting import joined
 
 MAX_CHARACTERS = 200
 """Synthesised at once: more than the 12 seconds of the longest training clips contain."""
@@ -64,7 +64,7 @@ def _readings(text: str, marks: bool = False) -> tuple[list[tuple[Piece, Normali
     """
     readings, silent = [], []
     pieces = split(text) or [Piece(text, 0.0, True)]
-    for piece in _sentences(pieces) if marks else pieces:
+    for piece in joined(pieces, _fits) if marks else pieces:
         try:
             readings.append((piece, read_aloud(piece.text, marks=marks)))
         except TextError as error:
@@ -76,16 +76,8 @@ def _readings(text: str, marks: bool = False) -> tuple[list[tuple[Piece, Normali
     return readings, list(map(str, silent))
 
 
-def _sentences(pieces: Iterable[Piece]) -> list[Piece]:
-    """The clauses of each sentence joined, as far as `MAX_CHARACTERS` allow."""
-    joined: list[Piece] = []
-    for piece in pieces:
-        text = f"{joined[-1].text} {piece.text}" if joined else ""
-        if joined and not joined[-1].ends_sentence and len(text) <= MAX_CHARACTERS:
-            joined[-1] = piece._replace(text=text)
-        else:
-            joined.append(piece)
-    return joined
+def _fits(last: Piece, piece: Piece) -> bool:
+    return len(last.text) + 1 + len(piece.text) <= MAX_CHARACTERS
 
 
 def chunks_of(spoken: str, words: list[Word]) -> list[str]:

@@ -1,6 +1,7 @@
 """Long text split into clauses, each with the pause that follows it."""
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from kurdtts_lib.text.language import LETTERS, TABLE, alternatives
@@ -50,7 +51,7 @@ def split(text: str) -> list[Piece]:
         _add(pieces, text[start : match.end()], pause, any(mark not in CLAUSE_MARKS for mark in marks))
         start = match.end()
     _add(pieces, text[start:], 0.0, True)
-    pieces = _without_short_ones(pieces)
+    pieces = joined(pieces, _is_short)
     if pieces:
         pieces[-1] = Piece(pieces[-1].text, 0.0, True)
     return pieces
@@ -65,20 +66,20 @@ def _add(pieces: list[Piece], text: str, pause: float, ends_sentence: bool) -> N
         pieces[-1] = Piece(f"{last.text} {text.strip()}", max(pause, last.pause), last.ends_sentence or ends_sentence)
 
 
-def _without_short_ones(pieces: list[Piece]) -> list[Piece]:
-    """The pieces, with each short one joined to another of its sentence."""
-    joined: list[Piece] = []
+def joined(pieces: list[Piece], belong: Callable[[Piece, Piece], bool]) -> list[Piece]:
+    """The pieces, with each one joined to the one before it in its sentence where the two belong together."""
+    together: list[Piece] = []
     for piece in pieces:
-        last = joined[-1] if joined else None
-        if (
-            last
-            and not last.ends_sentence
-            and (len(last.text) < SHORT or (piece.ends_sentence and len(piece.text) < SHORT))
-        ):
-            joined[-1] = piece._replace(text=f"{last.text} {piece.text}")
+        last = together[-1] if together else None
+        if last and not last.ends_sentence and belong(last, piece):
+            together[-1] = piece._replace(text=f"{last.text} {piece.text}")
         else:
-            joined.append(piece)
-    return joined
+            together.append(piece)
+    return together
+
+
+def _is_short(last: Piece, piece: Piece) -> bool:
+    return len(last.text) < SHORT or (piece.ends_sentence and len(piece.text) < SHORT)
 
 
 def _ends_sentence(short: re.Match[str]) -> bool:
