@@ -139,10 +139,14 @@ def differences_plot(evaluation: Evaluation) -> Figure:
 
 
 def _players(evaluation: Evaluation, sentence: int) -> dict[str, str]:
-    """WAV files in base64, by caption, which says of recordings whether they are synthetic speech."""
+    """WAV files in base64, by caption."""
     rate = evaluation.held_out.reference.audio.sampling_rate
-    made = {RECORDING: f"{RECORDING} (machine-read)"} if evaluation.held_out.machine_read else {}
     return {
-        made.get(name, name): base64.b64encode(wav_bytes(waveforms[sentence], rate)).decode("ascii")
+        label(evaluation, name): base64.b64encode(wav_bytes(waveforms[sentence], rate)).decode("ascii")
         for name, waveforms in evaluation.waveforms.items()
     }
+
+
+def label(evaluation: Evaluation, name: str) -> str:
+    """The caption of a player: the voice's name, or for recordings also whether they are synthetic speech."""
+    return f"{name} (machine-read)" if name == RECORDING and evaluation.held_out.machine_read else name
