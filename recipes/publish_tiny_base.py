@@ -20,11 +20,11 @@ from kurdtts_lib.audio.features import pitch_track, trim
 from kurdtts_lib.audio.io import decode
 from kurdtts_lib.core.files import atomic_path
 from kurdtts_lib.core.settings import REPOSITORY
-from kurdtts_lib.data.dataset import Clip
+from kurdtts_lib.data.dataset import Clip, Parts
 from kurdtts_lib.evaluation.confidence import estimate
 from kurdtts_lib.evaluation.evaluate import RECORDING, evaluate, system_of
-from kurdtts_lib.evaluation.held_out import HeldOut, LikenessBaselines
-from kurdtts_lib.evaluation.metrics import METRIC_DESCRIPTIONS, Reference, load
+from kurdtts_lib.evaluation.held_out import held_out_of
+from kurdtts_lib.evaluation.metrics import METRIC_DESCRIPTIONS
 from kurdtts_lib.evaluation.words import Listener
 from kurdtts_lib.speech import speak
 from kurdtts_lib.vits.log import History, read_log
@@ -53,10 +53,7 @@ def hum(waveform: np.ndarray) -> float:
 
 def measure(voices: dict[str, Voice], clips: Sequence[Clip], learned: Sequence[Clip], listener: Listener) -> str:
     """A Markdown table: the voices, each speaking as one reader, and that reader's recordings of the same sentences."""
-    texts = [clip.text for clip in clips]
-    reference = Reference(load(clips, AUDIO), load(learned, AUDIO), AUDIO)
-    held_out = HeldOut(texts, len(texts), reference, LikenessBaselines(0, None), "espeak-ng", True, texts)
-    held_out = dataclasses.replace(held_out, speaker_texts=[clip.text for clip in learned])
+    held_out = held_out_of(Parts([*learned], [], [*clips]), AUDIO, SENTENCES)
     found = evaluate({name: system_of(voice) for name, voice in voices.items()}, held_out, listener=listener)
     columns = {
         name: {METRIC_DESCRIPTIONS[metric].title: str(estimate(table[metric])) for metric in SHOWN if metric in table}
