@@ -8,7 +8,7 @@ import dataclasses
 import time
 
 import torch
-from transformers import VitsConfig
+from transformers import VitsConfig, VitsModel
 
 from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.core.training_settings import LossWeights
@@ -16,7 +16,6 @@ from kurdtts_lib.vits import losses
 from kurdtts_lib.vits.batches import Batch
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
 from kurdtts_lib.vits.generator import TrainableVits, mel_term
-from kurdtts_lib.vits.initialisation import new_model
 from kurdtts_lib.vits.mel import linear_spectrogram
 from kurdtts_lib.vits.weight_norm import apply_decoder_weight_norm
 
@@ -29,7 +28,7 @@ TOKENS, FRAMES = (121, 201), (250, 375)
 def full_size_models() -> tuple[TrainableVits, VitsDiscriminator]:
     """MMS's sizes: 36.3 M parameters with the stochastic duration predictor, and 46.7 M in the discriminator."""
     torch.manual_seed(0)
-    model = new_model(VitsConfig(vocab_size=40))
+    model = VitsModel(VitsConfig(vocab_size=40))
     apply_decoder_weight_norm(model)
     return TrainableVits(model, AUDIO, SEGMENT_SAMPLES).train(), VitsDiscriminator()
 

@@ -74,17 +74,17 @@ def _folders(name: str, temporary: Path, forms: list[str]) -> dict[str, Path]:
 def _full_size_voice(folder: Path) -> Path:
     """A voice of MMS's size with random weights, neither saturated nor silent, with a usual speaking rate."""
     import torch
-    from transformers import VitsConfig
+    from transformers import VitsConfig, VitsModel
 
+    from kurdtts_lib.core.settings import load_profile
     from kurdtts_lib.text import encode
     from kurdtts_lib.vits.generation import speak_ids
-    from kurdtts_lib.vits.initialisation import new_model, new_tokenizer
-    from kurdtts_lib.vits.voice import Voice, save_voice
+    from kurdtts_lib.vits.voice import Voice, load_voice, save_voice
 
     torch.manual_seed(1)
     folder.mkdir(parents=True)
-    tokenizer = new_tokenizer(folder)
-    model = new_model(VitsConfig(vocab_size=len(tokenizer)))
+    tokenizer = load_voice(load_profile("sample").base_voice).tokenizer
+    model = VitsModel(VitsConfig(vocab_size=len(tokenizer)))
     decoder: Any = model.decoder
     with torch.no_grad():
         flow: Any

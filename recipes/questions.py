@@ -29,8 +29,8 @@ from kurdtts_lib.evaluation.words import bundled_sentences
 from kurdtts_lib.feedback.replay import certain_sentences
 from kurdtts_lib.speech import speak
 from kurdtts_lib.text import without_marks
-from kurdtts_lib.vits.initialisation import with_marks
 from kurdtts_lib.vits.log import StepReport
+from kurdtts_lib.vits.marks import with_marks
 from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import load_voice
 

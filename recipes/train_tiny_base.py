@@ -37,6 +37,7 @@ from typing import Any
 import soundfile
 import soxr
 import torch
+from new_voice import new_model, new_tokenizer
 from transformers import VitsConfig
 
 from kurdtts_lib.audio.features import trim
@@ -49,7 +50,6 @@ from kurdtts_lib.evaluation.validation import validator
 from kurdtts_lib.text import normalize
 from kurdtts_lib.vits.checkpoint import checkpoints
 from kurdtts_lib.vits.discriminator import DiscriminatorSettings, VitsDiscriminator
-from kurdtts_lib.vits.initialisation import new_model, new_tokenizer
 from kurdtts_lib.vits.log import Event, StepReport
 from kurdtts_lib.vits.speakers import add_speakers
 from kurdtts_lib.vits.trainer import Trainer

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import settings
 from lab import lab, launch
+from new_voice import new_model, new_tokenizer
 from tiny import AUDIO, SENTENCES, TINY_CONFIG, TINY_DISCRIMINATOR, write_tone
 from transformers import VitsConfig, VitsTokenizer
 
@@ -18,7 +19,6 @@ from kurdtts_lib.evaluation.validation import validator
 from kurdtts_lib.vits import optimised_ops
 from kurdtts_lib.vits.batches import ClipReader
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
-from kurdtts_lib.vits.initialisation import new_model, new_tokenizer
 from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import Voice
 from kurdtts_lib.voices import registry

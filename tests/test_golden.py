@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from new_voice import new_model, new_tokenizer
 from pandas import read_parquet
 from test_readings import read_table
 from tiny import AUDIO, SENTENCES, TINY_CONFIG, TINY_DISCRIMINATOR, write_tone
@@ -32,7 +33,6 @@ from kurdtts_lib.speech import synthesis
 from kurdtts_lib.text import normalize
 from kurdtts_lib.vits import generation
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
-from kurdtts_lib.vits.initialisation import new_model, new_tokenizer
 from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices.registry import current

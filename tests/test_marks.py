@@ -18,7 +18,7 @@ from kurdtts_lib.feedback.replay import hold_out
 from kurdtts_lib.speech import speak, stream
 from kurdtts_lib.speech.clauses import MAX_CHARACTERS, clauses_of
 from kurdtts_lib.text import MARKS, encode, knows_marks, normalize, without_marks
-from kurdtts_lib.vits.initialisation import with_marks
+from kurdtts_lib.vits.marks import with_marks
 from kurdtts_lib.vits.speakers import add_speakers
 from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import Voice, load_voice, save_voice

@@ -27,7 +27,7 @@ from kurdtts_lib.evaluation.validation import validator
 from kurdtts_lib.evaluation.words import Listener
 from kurdtts_lib.text import without_marks
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
-from kurdtts_lib.vits.initialisation import with_marks
+from kurdtts_lib.vits.marks import with_marks
 from kurdtts_lib.vits.mms import mms_code, mms_discriminator
 from kurdtts_lib.vits.speakers import add_speakers
 from kurdtts_lib.vits.trainer import Trainer, this_process
