@@ -226,7 +226,8 @@ def python_of(venv: Path) -> Path:
 
 def child_environment(venv: Path) -> "dict[str, str]":
     """For every program we start: UTF-8 everywhere, no telemetry, .venv as if it were activated."""
-    unwanted = ("PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__")  # would mix in packages of another Python
+    unwanted = ["PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__"]  # would mix in packages of another Python
+    unwanted += ["PYTHONDONTWRITEBYTECODE"]  # each notebook would compile torch and all others again: 10 s more
     result = {name: value for name, value in os.environ.items() if name not in unwanted}
     result.update(PYTHONUTF8="1", PYTHONIOENCODING="utf-8", HF_HUB_DISABLE_TELEMETRY="1", PIP_USER="0")
     result.update(VIRTUAL_ENV=str(venv), PATH=f"{python_of(venv).parent}{os.pathsep}{os.environ.get('PATH', '')}")

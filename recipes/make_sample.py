@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import soundfile
 import soxr
-from datasets import Audio, Dataset, disable_progress_bars
 
 from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.core.files import atomic_path, write_json
@@ -206,10 +207,8 @@ def count_faults(rows: list[dict[str, str]]) -> dict:
 
 def write_corpus(rows: list[dict[str, str]], output: Path) -> None:
     """Write the Parquet file and faults.json to `output`."""
-    plain = Dataset.from_list(make_clips(rows))
-    clips = plain.cast_column("path", Audio(sampling_rate=SAMPLING_RATE))  # a cast does not re-encode
     with atomic_path(output / "data" / "train-00000-of-00001.parquet") as path:
-        clips.to_parquet(path)
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(make_clips(rows)), path)
     write_json(output / "faults.json", count_faults(rows))
 
 
@@ -217,7 +216,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Make the machine-read sample corpus with espeak-ng.")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder; default: data/sample")
     output = parser.parse_args().output
-    disable_progress_bars()
     try:
         rows = read_sentences(SENTENCES)
         write_corpus(rows, output)

@@ -33,10 +33,9 @@ torch.set_num_threads(1)
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No test writes into the repository, or keeps its corpora in the user's cache."""
+    """No test writes into the repository."""
     folder = tmp_path / "home"
     monkeypatch.setenv("KURDTTS_HOME", str(folder))
-    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets")
     return folder
 
 

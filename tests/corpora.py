@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
-from datasets import Audio, Dataset
 from speechlike import common_voice, encoded, syllables
 
 from kurdtts_lib.core.settings import CorpusSettings
@@ -42,8 +41,7 @@ def write_parquet(folder: Path) -> Path:
         "up_votes": [row[2] for row in ROWS],
         "down_votes": [row[3] for row in ROWS],
     }
-    data = Dataset.from_dict(columns).cast_column("path", Audio(sampling_rate=32_000, decode=False))
-    data.to_parquet(folder / "train.parquet")
+    pyarrow.parquet.write_table(pyarrow.table(columns), folder / "train.parquet")
     return folder
 
 
@@ -62,7 +60,6 @@ def write(path: Path, content: str | bytes) -> Path:
 
 
 def write_table(folder: Path, **columns: list) -> None:
-    """A Parquet file without the marks of the `datasets` library."""
     pyarrow.parquet.write_table(pyarrow.table(columns), folder / "x.parquet")
 
 

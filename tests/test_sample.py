@@ -8,9 +8,9 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 import soundfile
-from datasets import Audio, load_dataset
 
 from kurdtts_lib.core.files import read_json
 from kurdtts_lib.core.settings import REPOSITORY, load_profile
@@ -31,11 +31,10 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Preparation:
     return prepare(PROFILE.corpus, PROFILE.audio, tmp_path_factory.mktemp("sample") / "prepared")
 
 
-def test_sample_has_the_columns_and_the_audio_feature_of_the_hub_data_set() -> None:
-    files = [str(path) for path in SAMPLE.rglob("*.parquet")]
-    features = load_dataset("parquet", data_files=files, split="train").features
-    assert list(features)[:7] == ["client_id", "path", "sentence", "up_votes", "down_votes", "age", "gender"]
-    assert isinstance(features["path"], Audio) and features["path"].sampling_rate == 32_000
+def test_sample_has_the_columns_of_the_hub_data_set() -> None:
+    (file,) = SAMPLE.rglob("*.parquet")
+    names = pyarrow.parquet.read_schema(file).names
+    assert names[:7] == ["client_id", "path", "sentence", "up_votes", "down_votes", "age", "gender"]
 
 
 def test_every_letter_occurs_at_least_twenty_times_in_the_sentences_the_voice_learns(prepared: Preparation) -> None:

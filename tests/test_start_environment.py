@@ -90,7 +90,7 @@ def test_an_environment_in_use_is_left_whole_and_it_is_said_what_to_close(
 
 
 def test_children_get_utf_8_no_telemetry_and_no_foreign_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__", "PIP_USER"):
+    for name in ("PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__", "PYTHONDONTWRITEBYTECODE", "PIP_USER"):
         monkeypatch.setenv(name, "foreign")
     monkeypatch.setenv("MINE", "çêîşû")
     environment = start.child_environment(Path("V"))

@@ -70,7 +70,7 @@ class CorpusSettings:
     speaker_column: str = ""
     """The column that identifies the speaker; empty: `client_id`, `speaker` or another usual name."""
     max_samples: int | None = None
-    """Read at most this many clips from the source, those of a data set of the hub without storing it; None: all."""
+    """Read at most this many clips from the source; None: all."""
     licence: str = ""
     """Licence of the recordings, for the data set's card; empty: the one known for the source."""
 

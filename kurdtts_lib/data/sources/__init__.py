@@ -1,8 +1,7 @@
 """Readers for all supported corpus formats. `CorpusSettings.source` is one of these:
 
-- **A folder with Parquet files** (all of them are one table), or **the name of a data set on the hub**, cached, or
-  streamed (`max_samples`). Audio: a column of the type `Audio`, {bytes, path}, bytes, or paths below the
-  folder.
+- **A folder with Parquet files** (all of them are one table), or **the name of a data set on the hub**, of which the
+  part `train` is downloaded. Audio: a column of {bytes, path}, of bytes, or of paths below the folder.
 - **A Common Voice release**: the folder with `validated.tsv` and `clips`, or one of the two folders
   above it.
 - **A folder with `metadata.csv`**: lines of `file|text` without a header, or with a header that names the columns,
@@ -34,7 +33,7 @@ from kurdtts_lib.core.errors import AudioError, CorpusError
 from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data.dataset import KEPT, Clip, table_of
 from kurdtts_lib.data.sources.folders import open_folder
-from kurdtts_lib.data.sources.hub import open_hub
+from kurdtts_lib.data.sources.parquet import open_hub
 from kurdtts_lib.data.sources.source import Source, readable
 
 CC0_NAMES = ("amedcj/kurmanji-commonvoice",)

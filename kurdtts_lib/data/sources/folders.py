@@ -15,7 +15,7 @@ from kurdtts_lib.core.cards import CC0
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data.filters import Reason
-from kurdtts_lib.data.sources.hub import open_parquet
+from kurdtts_lib.data.sources.parquet import open_parquet
 from kurdtts_lib.data.sources.source import FILE_NAMES, NO_CHARACTER, TEXT_NAMES, Row, Source, find_columns, readable
 
 # The second line cannot be decoded: such clips are listed too, so that they are counted as undecodable, not missed.
