@@ -75,8 +75,8 @@ class Listener:
     def _compare(self, latents: Tensor, text: str, others: Sequence[str]) -> dict[str, float]:
         if not others:
             return dict.fromkeys(WORD_METRICS, float("nan"))
-        known, wrong = self._prior(text), [self._prior(other) for other in others]
-        near = [self._encode(miss) for miss in near_misses(text, others) if miss != text]  # not kept: ten times as many
+        known, *wrong = self._priors_of([text, *others])
+        near = self._encode([miss for miss in near_misses(text, others) if miss != text])  # not kept: ten times as many
         positions = max(prior.means.shape[2] for prior in (known, *wrong, *near))
         # A path visits every position: where a sound is too short for the longest text, each frame counts repeatedly.
         latents = latents.repeat_interleave(math.ceil(positions / latents.shape[2]), dim=2)
@@ -88,14 +88,21 @@ class Listener:
             "near_misses": float(np.mean(right > close)) if len(close) else float("nan"),
         }
 
-    def _prior(self, text: str) -> generation.Prior:
-        if text not in self._priors:
-            self._priors[text] = self._encode(text)
-        return self._priors[text]
+    def _priors_of(self, texts: Sequence[str]) -> list[generation.Prior]:
+        missing = [text for text in texts if text not in self._priors]
+        self._priors.update(zip(missing, self._encode(missing), strict=True))
+        return [self._priors[text] for text in texts]
 
-    def _encode(self, text: str) -> generation.Prior:
-        ids = encode_spoken(text, self.voice.tokenizer, text)
-        return generation.encode_text(self.voice.model, torch.tensor([ids], device=self.voice.model.device))
+    def _encode(self, texts: Sequence[str]) -> list[generation.Prior]:
+        """Those of equal length together, in the order of `texts`: several small ones take little longer than one."""
+        rows = [encode_spoken(text, self.voice.tokenizer, text) for text in texts]
+        encoded: dict[int, generation.Prior] = {}
+        for length in set(map(len, rows)):
+            numbers = [number for number, row in enumerate(rows) if len(row) == length]
+            ids = torch.tensor([rows[number] for number in numbers], device=self.voice.model.device)
+            parts = zip(*(part.split(1) for part in generation.encode_text(self.voice.model, ids)), strict=True)
+            encoded.update(zip(numbers, map(generation.Prior._make, parts), strict=True))
+        return [encoded[number] for number in range(len(rows))]
 
     def _latents(self, waveforms: Sequence[np.ndarray]) -> Iterator[Tensor]:
         """(1, channels, frames) of each waveform, on the prior's side of the flow."""
@@ -120,8 +127,7 @@ class Listener:
         """Mean and deviation of the prior over all frames of the texts, (1, channels, 1) each."""
         model = self.voice.model
         means, variances = [], []
-        for text in texts:
-            prior = self._prior(text)
+        for prior in self._priors_of(texts):
             quiet = torch.zeros(1, 2, prior.means.shape[2], device=model.device)
             durations = generation.predict_durations(model, prior.hidden, model.speaking_rate, quiet).long()
             frames = int(durations.sum())

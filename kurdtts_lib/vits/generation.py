@@ -88,15 +88,15 @@ class Prior(NamedTuple):
     """The text encoder's output for each text position."""
 
     hidden: Tensor
-    """(1, hidden_size, positions)."""
+    """(batch, hidden_size, positions)."""
     means: Tensor
-    """(1, flow_size, positions)."""
+    """(batch, flow_size, positions)."""
     log_stddevs: Tensor
-    """(1, flow_size, positions). `prior_log_variances` in transformers, which uses them as log standard deviations."""
+    """(batch, flow_size, positions). `prior_log_variances` in transformers, which uses them as log standard deviations."""
 
 
 def encode_text(model: VitsModel, input_ids: Tensor) -> Prior:
-    """input_ids: (1, positions).
+    """input_ids: (batch, positions), texts of equal length.
 
     The encoder's layers are called one by one: its own forward draws from numpy's global random generator, even though
     layers are dropped in training only.
