@@ -188,7 +188,7 @@ class FeedbackTraining:
         best, step = self.trainer.best_voice()
         notify(f"The best voice is that of step {step} (of {self.trainer.step}).")
         parent = load_voice(str(self.parent.folder))
-        parent.model.to(device=best.model.device)  # type: ignore[call-arg]
+        parent.model.to(device=best.model.device)
         voices = [parent, best] if step else [parent]  # step 0 is the validation of the parent itself
         changes: dict[str, Any] = {}
         for name, clips in (("learned", self.learned), ("held_out", self.held_out)):

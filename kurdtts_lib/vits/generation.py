@@ -92,7 +92,7 @@ class Prior(NamedTuple):
     means: Tensor
     """(batch, flow_size, positions)."""
     log_stddevs: Tensor
-    """(batch, flow_size, positions). `prior_log_variances` in transformers, which uses them as log standard deviations."""
+    """(batch, flow_size, positions). `prior_log_variances` in transformers, where they are log standard deviations."""
 
 
 def encode_text(model: VitsModel, input_ids: Tensor) -> Prior:

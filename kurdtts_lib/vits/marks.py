@@ -43,7 +43,7 @@ def with_marks(voice: Voice) -> Voice:
     weights[EMBEDDING] = weights[EMBEDDING][[old.get(symbol, BLANK) for symbol in symbols]]
     config = copy.deepcopy(voice.model.config)
     config.vocab_size = len(symbols)
-    model = VitsModel(config).to(voice.model.device)  # type: ignore[arg-type]
+    model = VitsModel(config).to(voice.model.device)
     model.load_state_dict(weights)
     options = {name: getattr(tokenizer, name) for name in ("is_uroman", "unk_token", "language", "normalize")}
     with tempfile.TemporaryDirectory() as folder:

@@ -196,5 +196,5 @@ def voice_with(weights: Mapping[str, Any], like: Voice) -> Voice:
     apply_decoder_weight_norm(model)
     model.load_state_dict(weights["generator"])
     discriminator.load_state_dict(weights["discriminator"])
-    model.to(like.model.device)  # type: ignore[arg-type]
+    model.to(like.model.device)
     return Voice(model.eval(), like.tokenizer, discriminator.to(like.model.device), dict(like.card))

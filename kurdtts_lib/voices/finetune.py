@@ -76,7 +76,7 @@ def prepare_training(profile: Profile) -> Trainer:
     if any(clip.text != without_marks(clip.text) for clip in parts.train):  # data of an older version has no marks
         base = with_marks(base)
     teacher = load_voice(profile.base_voice)
-    teacher.model.to(device=this_process().device)  # type: ignore[call-arg]
+    teacher.model.to(device=this_process().device)
     if base.discriminator is None and (code := mms_code(profile.base_voice)):
         base.discriminator = _published_discriminator(code)
     listener = Listener(teacher, profile.audio)
@@ -122,7 +122,7 @@ def finish_training(trainer: Trainer, profile: Profile, notify: Callable[[str], 
     sentences = held_out(profile)
     notify(f"Test sentences: {sentences.size}.")
     base = load_voice(profile.base_voice)
-    base.model.to(device=voice.model.device)  # type: ignore[call-arg]
+    base.model.to(device=voice.model.device)
     speaking = voice.speaking_as(*voice.speakers[:1])
     systems = {BEFORE: system_of(base), AFTER: system_of(speaking)}
 
