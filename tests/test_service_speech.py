@@ -137,7 +137,6 @@ def test_a_voice_is_named_by_version_folder_or_as_the_current_one(served: Served
         assert len(sound_of(ask(served, voice=name, response_format="wav"))) == length
     registry.use(versions[2])
     assert len(sound_of(ask(served, response_format="wav"))) == lengths[2], "the new current one, at once"
-    assert len(sound_of(served.client.post("/tts", json={"text": SENTENCE}))) == lengths[2]
 
 
 def test_an_unknown_voice_or_one_of_several_is_not_found(served: Served, add: Callable[..., int]) -> None:
@@ -210,12 +209,11 @@ def test_what_cannot_be_said_is_refused(served: Served, add: Callable[..., int])
     for text, form in itertools.product(("روژ", "..."), ("mp3", "pcm")):
         assert refusal(ask(served, input=text, response_format=form)) == (422, "bad_text")
     wrong_kind = {"Content-Type": "text/plain"}
-    lone_half = b'{"text": "\\ud800", "input": "\\ud800"}'
-    for path in ("/v1/audio/speech", "/tts"):
-        response = served.client.post(path, content=b'{"text": "x"}', headers=wrong_kind)
-        assert refusal(response) == (415, "wrong_content_type")
-        response = served.client.post(path, content=lone_half, headers={"Content-Type": "application/json"})
-        assert refusal(response)[0] in (400, 422)
+    response = served.client.post("/v1/audio/speech", content=b'{"input": "x"}', headers=wrong_kind)
+    assert refusal(response) == (415, "wrong_content_type")
+    lone_half, json_kind = b'{"input": "\\ud800"}', {"Content-Type": "application/json"}
+    response = served.client.post("/v1/audio/speech", content=lone_half, headers=json_kind)
+    assert refusal(response)[0] in (400, 422)
 
 
 def test_many_at_once_hear_what_one_hears(served: Served, add: Callable[..., int]) -> None:
@@ -247,7 +245,7 @@ def test_only_so_many_texts_wait_and_the_service_answers_meanwhile(
     monkeypatch.setattr(speech, "speak", slow)
 
     def listen(_: int) -> int:
-        return httpx.post(f"{served.address}/tts", json={"text": "roj baş"}, timeout=600).status_code
+        return httpx.post(f"{served.address}/v1/audio/speech", json={"input": "roj baş"}, timeout=600).status_code
 
     with serving() as served, concurrent.futures.ThreadPoolExecutor(3) as pool:
         answers = [pool.submit(listen, number) for number in range(3)]

@@ -115,14 +115,11 @@ def _warnings(text: str) -> dict[str, str]:
     return {"Speech-Warnings": quote(json.dumps(warnings, ensure_ascii=False))} if warnings else {}
 
 
-def _spoken(*media_types: str) -> dict[str, Any]:
-    """What the two endpoints that speak have in common."""
-    binary = {"schema": {"type": "string", "format": "binary"}}
-    sound = {"description": "The sound", "content": {media_type: binary for media_type in media_types}}
-    return {"response_class": Response, "dependencies": [JSON], "responses": {200: sound}}
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+SOUND = {"description": "The sound", "content": dict.fromkeys(MEDIA_TYPES.values(), BINARY)}
 
 
-@router.post("/v1/audio/speech", **_spoken(*MEDIA_TYPES.values()))
+@router.post("/v1/audio/speech", response_class=Response, dependencies=[JSON], responses={200: SOUND})
 def speech(shared: Shared, request: schemas.SpeechRequest) -> Response:
     """Speak a text, in the form of OpenAI's speech service. The form pcm arrives clause by clause."""
     media_type = MEDIA_TYPES[request.response_format]
@@ -131,13 +128,6 @@ def speech(shared: Shared, request: schemas.SpeechRequest) -> Response:
         return StreamingResponse(chunks, media_type=media_type, headers=_warnings(request.input))
     content = shared.speaker.speech(str(request.voice), request.input, request.response_format, request.speed)
     return Response(content, media_type=media_type, headers=_warnings(request.input))
-
-
-@router.post("/tts", **_spoken("audio/wav"))
-def tts(shared: Shared, request: schemas.TtsRequest) -> Response:
-    """Speak a text with the current voice, as WAV."""
-    content = shared.speaker.speech("current", request.text, "wav", 1.0)
-    return Response(content, media_type="audio/wav", headers=_warnings(request.text))
 
 
 @router.get("/voices")

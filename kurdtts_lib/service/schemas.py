@@ -7,7 +7,6 @@ from pydantic import BaseModel, Field, StringConstraints
 LONGEST_TEXT = 5000
 """Characters to speak at once: about six minutes of speech."""
 Short = Annotated[str, StringConstraints(max_length=200)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT)]
 
 
 class CorrectionBody(BaseModel):
@@ -39,10 +38,13 @@ class CheckedBody(BaseModel):
     warnings: list[FindingBody] = Field(description="What sounds wrong; it can be submitted all the same")
 
 
-class SentencesBody(BaseModel):
-    sentences: list[str]
-    voice: str | None = Field(description="The current voice, which POST /tts lets speak")
+class CurrentVoice(BaseModel):
+    voice: str | None = Field(description="The current voice")
     why: str | None = Field(description="Why there is no current voice")
+
+
+class SentencesBody(CurrentVoice):
+    sentences: list[str]
 
 
 class WithdrawnBody(BaseModel):
@@ -85,18 +87,16 @@ class VoiceBody(BaseModel):
     tainted: bool = Field(description="It learned from a correction that was withdrawn later")
 
 
-class HealthBody(BaseModel):
+class HealthBody(CurrentVoice):
     ok: bool
     version: str = Field(description="Of kurdtts")
-    voice: str | None = Field(description="The current voice")
-    why: str | None = Field(description="Why there is no current voice")
 
 
 class SpeechRequest(BaseModel):
     """The form of OpenAI's speech service. Other fields are ignored."""
 
     model: str = Field("kurdtts", description="Ignored: `voice` says it all")
-    input: Text = Field(description="What to say", examples=["Roj baş"])
+    input: str = Field(description="What to say", examples=["Roj baş"], min_length=1, max_length=LONGEST_TEXT)
     voice: int | str = Field(
         "current",
         description="`current`, a version, or a folder's name of GET /voices; of a voice with several speakers also "
@@ -106,7 +106,3 @@ class SpeechRequest(BaseModel):
         "mp3", description="pcm: 16-bit little-endian samples, one channel, 24 kHz, as OpenAI's"
     )
     speed: float = Field(1.0, ge=0.25, le=4.0, allow_inf_nan=False)
-
-
-class TtsRequest(BaseModel):
-    text: Text = Field(examples=["Roj baş"])
