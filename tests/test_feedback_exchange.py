@@ -10,7 +10,6 @@ from speechlike import encoded
 
 from kurdtts_lib.cli import app
 from kurdtts_lib.core.errors import FeedbackError, KurdTTSError
-from kurdtts_lib.feedback.exchange import export
 from kurdtts_lib.feedback.store import FeedbackStore
 
 __all__ = ["store"]  # the fixture
@@ -26,7 +25,7 @@ def test_an_export_holds_every_text_and_every_sample(store: FeedbackStore, tmp_p
     store.submit((stereo, 22_050), TEXT, consent=True)
     store.withdraw(submit(store, 7).id)
     folder = tmp_path / "derxistin ş"
-    assert export(store, folder) == 5
+    assert store.export(folder) == 5
     lines = (folder / "metadata.csv").read_text(encoding="utf-8").splitlines()
     assert [line.partition("|")[2] for line in lines][1:4] == [texts[1], "Roj baş heval", "Şev baş"]
     for one in store.corrections():
@@ -41,10 +40,10 @@ def test_an_export_overwrites_nothing_and_needs_every_sound(store: FeedbackStore
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "metadata.csv").write_text("mine", encoding="utf-8")
     with pytest.raises(KurdTTSError, match="holds other files"):
-        export(store, tmp_path / "mine")
+        store.export(tmp_path / "mine")
     store.sound(correction).unlink()
     with pytest.raises(FeedbackError, match="is missing; run `kurdtts feedback verify`"):
-        export(store, tmp_path / "new")
+        store.export(tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 

@@ -5,7 +5,6 @@ import dataclasses
 import sys
 
 from kurdtts_lib.core.training_settings import with_preset
-from kurdtts_lib.feedback import exchange
 from kurdtts_lib.feedback.database import Correction
 from kurdtts_lib.feedback.job import JobReport, only_training, reported
 from kurdtts_lib.feedback.store import FeedbackStore
@@ -84,4 +83,4 @@ def verify(_: argparse.Namespace) -> int:
 
 
 def export(options: argparse.Namespace) -> None:
-    print(f"{exchange.export(FeedbackStore(), options.folder)} corrections in {options.folder}")
+    print(f"{FeedbackStore().export(options.folder)} corrections in {options.folder}")

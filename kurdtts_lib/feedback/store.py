@@ -2,12 +2,13 @@
 
 import dataclasses
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from kurdtts_lib.core.errors import FeedbackError, TakeError
-from kurdtts_lib.core.files import atomic_path
+from kurdtts_lib.core.files import atomic_folder, atomic_path, check_own, write_text
 from kurdtts_lib.core.settings import home
 from kurdtts_lib.feedback.database import BLANK, Correction, Table, now, transaction
 from kurdtts_lib.feedback.takes import Audio, Checks, Take, check_take, digest_of, speakable, take_of
@@ -195,6 +196,31 @@ class FeedbackStore:
                     )
             whole = sum(hashes.get(self._path(digest)) == digest for digest in wanted)
             return Verification(len(rows), whole, mended, left)
+
+    def export(self, folder: Path) -> int:
+        """Write the corrections and their audio to a new or empty folder; returns how many.
+
+        - `<id>.flac`: the audio as it is stored, 16 bit
+        - `<id>.txt`: the text as it was written
+        - `metadata.csv`: `file|text`, no header, the text in one line and without `|`, for other programs
+
+        Raises KurdTTSError if the folder is not empty, its subclass FeedbackError if it cannot be written.
+        """
+        check_own(folder)
+        lines = []
+        try:
+            with atomic_folder(folder) as temporary:
+                for correction in self.corrections():
+                    if correction.state != "withdrawn":
+                        name = f"{correction.id}.flac"
+                        shutil.copyfile(self.sound(correction), temporary / name)
+                        write_text(temporary / f"{correction.id}.txt", correction.text)
+                        lines.append(f"{name}|{' '.join(correction.text.replace('|', ' ').split())}\n")
+                write_text(temporary / "metadata.csv", "".join(lines))
+        except OSError as error:
+            message = f"The corrections cannot be written to {folder}: {error}. Choose another folder."
+            raise FeedbackError(message) from error
+        return len(lines)
 
     def _path(self, digest: str) -> Path:
         return self.sounds / f"{digest}.flac"
