@@ -39,10 +39,10 @@ def test_we_say_what_transformers_says(voice):
 def test_the_same_seed_says_the_same_samples_from_several_threads_and_another_seed_others(voice):
     voice.model.eval()  # only one thread may speak with a voice that is being trained
     jobs = [(seed, speed) for seed in range(3) for speed in (1.0, 0.5)]
-    expected = [speak(voice, SENTENCE, seed, speed) for seed, speed in jobs]
+    expected = [speak(voice, SENTENCE, seed=seed, speed=speed) for seed, speed in jobs]
 
     def work(_: int) -> list[np.ndarray]:
-        return [speak(voice, SENTENCE, seed, speed) for seed, speed in jobs]
+        return [speak(voice, SENTENCE, seed=seed, speed=speed) for seed, speed in jobs]
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         found = list(pool.map(work, range(4)))

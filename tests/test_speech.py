@@ -213,9 +213,9 @@ def test_a_soft_first_sound_is_not_cut():
 
 def test_without_variation_every_seed_says_the_same(make_voice):
     voice = make_voice(use_stochastic_duration_prediction=True)
-    flat = [speak(voice, TEXT, seed, noise_scale=0) for seed in (1, 2)]
+    flat = [speak(voice, TEXT, seed=seed, noise_scale=0) for seed in (1, 2)]
     np.testing.assert_array_equal(*flat)
-    assert not np.array_equal(speak(voice, TEXT, 1), flat[0])
+    assert not np.array_equal(speak(voice, TEXT, seed=1), flat[0])
 
 
 def test_a_voice_of_another_alphabet_says_what_it_can(audible_voice):

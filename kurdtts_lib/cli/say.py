@@ -14,10 +14,9 @@ from kurdtts_lib.voices.export.onnx_voice import CARD, OnnxVoice
 def say(options: argparse.Namespace) -> None:
     text = options.text if options.file is None else read_text(options.file)
     voice = _load(f"{options.voice or 'current'}:{options.speaker}" if options.speaker else options.voice)
+    how = {"seed": options.seed, "speed": options.speed, "noise_scale": options.variation}
     with pass_bar("letters") as show:
-        seconds = save_speech(
-            voice, text, options.output, options.seed, options.speed, options.variation, options.subtitles, show
-        )
+        seconds = save_speech(voice, text, options.output, options.subtitles, show, **how)
     for warning in warnings_of(text):
         print(warning, file=sys.stderr)
     print(f"{options.output}: {seconds:.1f} s")

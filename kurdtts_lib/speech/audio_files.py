@@ -30,17 +30,15 @@ def save_speech(
     voice: Speaker,
     text: str,
     target: Path,
-    seed: int = 1,
-    speed: float = 1.0,
-    noise_scale: float = 1.0,
     subtitles: str | None = None,
     progress: Callable[[int, str, int], None] | None = None,
+    **options: Any,
 ) -> float:
     """Synthesise `text` to the audio file `target`; returns its seconds. Only one clause at a time is in memory.
 
-    target: its extension is one of `FORMATS`. speed, noise_scale: see `stream`. subtitles: "sentences" or "words" also
-    writes a file of the same name with the extension .srt. progress: called with the number of characters done, the
-    activity, and the number of all characters. Raises AudioError for another extension, TextError as `stream` does. An
+    target: its extension is one of `FORMATS`. subtitles: "sentences" or "words" also writes a file of the same
+    name with the extension .srt. progress: called with the number of characters done, the activity, and the number of
+    all characters. options: those of `stream`. Raises AudioError for another extension, TextError as `stream` does. An
     existing file is replaced only when the new one is complete.
     """
     extension = target.suffix.lower().removeprefix(".")
@@ -49,7 +47,7 @@ def save_speech(
         raise AudioError(f"{target} names no form of sound. Let the name end in one of: {endings}.")
     container, subtype = FORMATS[extension]
     rate = voice.sampling_rate
-    clauses = stream(voice, text, seed, speed, noise_scale)
+    clauses = stream(voice, text, **options)
     spoken, characters, seconds = [], 0, 0.0
     with atomic_path(target) as temporary:
         with soundfile.SoundFile(temporary, "w", rate, 1, format=container, subtype=subtype) as file:

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -57,18 +57,9 @@ class SpokenClause:
     """Whether no clause of the same sentence follows."""
 
 
-def speak(
-    voice: Speaker,
-    text: str,
-    seed: int = 1,
-    speed: float = 1.0,
-    noise_scale: float = 1.0,
-    level: bool = True,
-    normalized: bool = False,
-) -> np.ndarray:
-    """The clauses of `stream` as one waveform: (samples,), float32, at `voice.sampling_rate` Hz."""
-    spoken = stream(voice, text, seed, speed, noise_scale, level, normalized)
-    return np.concatenate([clause.waveform for clause in spoken])
+def speak(voice: Speaker, text: str, **options: Any) -> np.ndarray:
+    """The clauses of `stream`, with its options, as one waveform: (samples,), float32, at `voice.sampling_rate` Hz."""
+    return np.concatenate([clause.waveform for clause in stream(voice, text, **options)])
 
 
 def stream(
@@ -85,9 +76,8 @@ def stream(
     speed: 2 takes half the time, pauses too, at the same pitch. noise_scale: a factor on the voice's own noise scales,
     which vary melody and rhythm; 0 is the flattest. The same seed gives the same samples on the same processor, from
     any number of threads at once. level: clauses are trimmed, the text is brought to one loudness, and bfloat16 is
-    used if the processor supports it; False gives what the model gives, in float32, as
-    the evaluation measures it. normalized: `text` is the already normalised text of a prepared clip, one clause, and
-    the lexicon is not applied.
+    used if the processor supports it; False gives what the model gives, in float32, as the evaluation measures it.
+    normalized: `text` is the already normalised text of a prepared clip, one clause; the lexicon is not applied.
     Raises TextError, before anything is synthesised, for text that the voice cannot say.
     """
     clauses = clauses_of(text, voice.tokenizer, normalized)

@@ -76,7 +76,7 @@ class OnnxVoice:
         """
         if not speed > 0:
             raise VoiceError(f"A speed of {speed} cannot be spoken. 1 is the voice's own, 2 takes half the time.")
-        return speak(self, text, seed, speed, noise_scale, level=False)
+        return speak(self, text, seed=seed, speed=speed, noise_scale=noise_scale, level=False)
 
     def utterances(
         self, clauses: Iterable[Sequence[int]], seed: int, speed: float, noise_scale: float, exact: bool = False
