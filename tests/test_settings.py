@@ -8,7 +8,7 @@ import pytest
 
 from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.core.files import read_json
-from kurdtts_lib.core.settings import REPOSITORY, CorpusSettings, describe, load_profile
+from kurdtts_lib.core.settings import REPOSITORY, CorpusSettings, load_profile
 from kurdtts_lib.core.settings import home as home_folder
 from kurdtts_lib.core.training_settings import PRESETS, TrainingSettings, with_preset
 from kurdtts_lib.vits.state import FREE
@@ -66,7 +66,7 @@ def test_a_preset_changes_nothing_that_is_learnt() -> None:
     full = load_profile("full").training
     assert with_preset(full, "gpu-8gb") == full
     for name in PRESETS:
-        changed = {key for key, value in describe(with_preset(full, name)).items() if value != describe(full)[key]}
+        changed = {key for key, value in vars(with_preset(full, name)).items() if value != vars(full)[key]}
         assert changed <= {"accumulation", "mixed_precision", "gradient_checkpointing"} <= FREE
     with pytest.raises(ValueError, match="cpu, gpu-8gb"):
         with_preset(full, "tpu")

@@ -3,7 +3,6 @@
 A profile only sets values; no code branches on its name.
 """
 
-import dataclasses
 import hashlib
 import os
 import re
@@ -191,8 +190,3 @@ def _folder_key(folder: Path) -> str:
     plain = unicodedata.normalize("NFKD", Path(path).name).encode("ascii", "ignore").decode("ascii")
     readable = re.sub(r"[^A-Za-z0-9]+", "-", plain)[:40].strip("-") or "corpus"
     return f"{readable}-{hashlib.sha256(os.path.normcase(path).encode('utf-8')).hexdigest()[:8]}"
-
-
-def describe(settings: object) -> dict:
-    """The settings as a nested dictionary, for logs, checkpoints and voice cards."""
-    return dataclasses.asdict(settings)  # type: ignore[call-overload]

@@ -12,7 +12,7 @@ import pandas
 from kurdtts_lib.core.cards import public_name, render
 from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.files import read_json, rename, write_json, write_text
-from kurdtts_lib.core.settings import AudioSettings, CorpusSettings, describe
+from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.data import plots
 from kurdtts_lib.data.audio_cache import TABLE
 from kurdtts_lib.data.dataset import COLUMNS, KEPT, Clip, Parts, write_metadata
@@ -55,8 +55,9 @@ def write_training_set(
         write_text(stage / name, text)
     source = str(Path(settings.source).absolute()) if Path(settings.source).exists() else settings.source
     write_json(stage / LOCAL, {"source": source})
-    corpus, reasons = describe(shown) | {"source": public_name(settings.source)}, clips["reason"].value_counts()
-    record = {"corpus": corpus, "audio": describe(audio), "speakers": speakers, "reasons": reasons.to_dict()}
+    corpus = dataclasses.asdict(shown) | {"source": public_name(settings.source)}
+    reasons = clips["reason"].value_counts().to_dict()
+    record = {"corpus": corpus, "audio": dataclasses.asdict(audio), "speakers": speakers, "reasons": reasons}
     write_json(stage / RECORD, record)
     _publish(stage, folder)
 
@@ -127,7 +128,7 @@ def _described(clips: pandas.DataFrame, settings: CorpusSettings, audio: AudioSe
         "kept": kept,
         "minutes": kept.groupby("part")["seconds"].agg(["size", "sum"]).reindex(Parts._fields, fill_value=0),
         "reasons": reasons.reset_index(),
-        "settings": {name: value for name, value in describe(settings).items() if name != "source"},
+        "settings": {name: value for name, value in dataclasses.asdict(settings).items() if name != "source"},
         "columns": COLUMNS,
         "rate": audio.sampling_rate,
         "pictures": map(plots.image, pictures),

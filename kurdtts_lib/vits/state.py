@@ -15,8 +15,7 @@ from accelerate import PartialState
 from accelerate.utils import gather_object, set_seed
 
 from kurdtts_lib.core.errors import TrainingError
-from kurdtts_lib.core.settings import AudioSettings, TrainingSettings, describe
-from kurdtts_lib.core.training_settings import LossWeights
+from kurdtts_lib.core.settings import AudioSettings, TrainingSettings
 from kurdtts_lib.vits.batches import ClipReader
 from kurdtts_lib.vits.checkpoint import random_state, restore_random_state
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
@@ -76,10 +75,6 @@ class TrainingProgress:
         self.best_step, self.best_scores, self.stale = self.step, scores, 0
         return True
 
-    def forget_best(self) -> None:
-        """The next validation sets a new best voice."""
-        self.best_step, self.best_scores = None, []
-
     @property
     def warming_up(self) -> bool:
         """Whether the next step trains the discriminator only."""
@@ -102,7 +97,7 @@ class TrainingState:
         clips = zip(reader.clips, reader.input_ids, reader.frames, strict=True)
         data = json.dumps([(clip.path.name, ids.tolist(), frames) for clip, ids, frames in clips])
         self._identity: dict[str, Any] = {
-            "settings": describe(settings),
+            "settings": dataclasses.asdict(settings),
             "data": hashlib.sha256(data.encode()).hexdigest(),
             "origin": fingerprint_of_voice(voice),
         }
@@ -157,16 +152,14 @@ class TrainingState:
         self.voice.model.load_state_dict(state["generator"])
         self.training_step.discriminator.load_state_dict(state["discriminator"])
         self.training_step.load_state_dict(state["step"])
-        known = {item.name for item in dataclasses.fields(TrainingProgress)}
-        self.progress = TrainingProgress(**{name: value for name, value in state["progress"].items() if name in known})
+        self.progress = TrainingProgress(**state["progress"])
         self.health.load_state_dict(state["health"])
         if self.process.process_index < len(state["random"]):  # else there are more processes: this one keeps its seed
             restore_random_state(state["random"][self.process.process_index])
 
     def _check_same(self, saved: Mapping[str, Any], folder: Path) -> None:
-        own, before = self._identity, describe(TrainingSettings()) | saved["settings"]
-        before["weights"] = describe(LossWeights()) | before["weights"]  # an older version had fewer settings
-        changed = [name for name, value in own["settings"].items() if name not in FREE and before[name] != value]
+        own, before = self._identity, saved["settings"]
+        changed = [name for name, value in own["settings"].items() if name not in FREE and before.get(name) != value]
         for differs, difference in (
             (bool(changed), f"with other settings ({', '.join(sorted(changed))})"),
             (saved["data"] != own["data"], "on other clips or texts"),

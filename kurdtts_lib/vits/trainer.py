@@ -1,5 +1,6 @@
 """Adversarial fine-tuning: the loop around the step. A stopped or killed training resumes bit-exactly."""
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ from accelerate.utils import broadcast_object_list, gather_object, reduce
 
 from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.files import locked, write_json
-from kurdtts_lib.core.settings import AudioSettings, TrainingSettings, describe
+from kurdtts_lib.core.settings import AudioSettings, TrainingSettings
 from kurdtts_lib.data.dataset import Clip
 from kurdtts_lib.vits.batches import ClipReader, LoadedBatch, check_division, read_ahead
 from kurdtts_lib.vits.checkpoint import (
@@ -81,8 +82,8 @@ class Trainer:
             self.state.load_state_dict(saved, folder)
         self.progress = self.state.progress
         self.history = read_log(folder, self.step) if saved else History()
-        if not (folder / BEST).is_file() or not self.progress.best_scores:  # deleted, or by an older score
-            self.progress.forget_best()
+        if not (folder / BEST).is_file():  # deleted: the next validation sets a new best voice
+            self.progress.best_step, self.progress.best_scores = None, []
         # Restored by `run`, so that random numbers drawn in between by other code have no effect.
         self._random_state: dict[str, Any] | None = random_state()
 
@@ -164,7 +165,7 @@ class Trainer:
                     )
                 delete_partial_files(self.folder)
                 with writing(self.folder):
-                    write_json(self.folder / "settings.json", describe(self.settings))
+                    write_json(self.folder / "settings.json", dataclasses.asdict(self.settings))
                     cut_log(self.folder, self.step if self.step else -1)  # a training from step 0 begins a new log
             except TrainingError as error:
                 refused = [str(error)]

@@ -14,7 +14,7 @@ from accelerate.utils import gather_object
 from kurdtts_lib import __version__
 from kurdtts_lib.core.cards import UNKNOWN_LICENCE, public_name, render
 from kurdtts_lib.core.errors import TrainingError, VoiceError
-from kurdtts_lib.core.settings import Profile, describe
+from kurdtts_lib.core.settings import Profile
 from kurdtts_lib.data.dataset import Parts, balanced, read_parts
 from kurdtts_lib.data.training_set import corpus_settings, speakers_of
 from kurdtts_lib.evaluation.confidence import Estimate, shown
@@ -164,7 +164,7 @@ def trained_card(trainer: Trainer, step: int, **facts: Any) -> VoiceCard:
         steps=step,
         steps_trained=trainer.step,
         training_seconds=trainer.seconds,
-        settings=describe(trainer.settings),
+        settings=dataclasses.asdict(trainer.settings),
         **facts,
     )
 
