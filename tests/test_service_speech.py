@@ -18,8 +18,6 @@ from serving import Served, refusal, serving
 
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service import speech
-from kurdtts_lib.service.errors import ServiceError
-from kurdtts_lib.service.speech import Speaker
 from kurdtts_lib.speech import SpokenClause, encode_sound, speak, stream
 from kurdtts_lib.vits.speakers import add_speakers
 from kurdtts_lib.vits.voice import Voice, load_voice
@@ -230,11 +228,10 @@ def test_many_at_once_hear_what_one_hears(served: Served, add: Callable[..., int
         assert list(pool.map(listen, range(6))) == [True] * 6
 
 
-def test_only_so_many_texts_wait_and_the_service_answers_meanwhile(
-    add: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+def test_while_a_text_is_spoken_the_next_ones_wait_and_the_rest_answers(
+    served: Served, add: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add()
-    monkeypatch.setattr(speech, "MOST_WAITING", 2)
     inside, go_on = threading.Event(), threading.Event()
 
     def slow(*arguments: object, **keywords: object) -> np.ndarray:
@@ -244,35 +241,12 @@ def test_only_so_many_texts_wait_and_the_service_answers_meanwhile(
 
     monkeypatch.setattr(speech, "speak", slow)
 
-    def listen(_: int) -> int:
-        return httpx.post(f"{served.address}/v1/audio/speech", json={"input": "roj baş"}, timeout=600).status_code
-
-    with serving() as served, concurrent.futures.ThreadPoolExecutor(3) as pool:
-        answers = [pool.submit(listen, number) for number in range(3)]
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        answers = [pool.submit(ask, served, response_format=form) for form in ("mp3", "wav", "pcm")]
         assert inside.wait(600)
-        # Two wait, so the third is refused, and nobody but the speakers waits.
-        (refused,) = concurrent.futures.wait(answers, return_when=concurrent.futures.FIRST_COMPLETED).done
-        assert refused.result() == 503
-        for form in ("mp3", "pcm"):
-            response = ask(served, response_format=form)
-            assert refusal(response) == (503, "busy") and int(response.headers["retry-after"]) > 0
-        assert served.client.get("/health").status_code == 200
+        assert served.client.get("/health").status_code == served.client.get("/voices").status_code == 200
         go_on.set()
-        assert sorted(answer.result() for answer in answers) == [200, 200, 503]
-
-
-def test_a_stream_that_nobody_hears_to_its_end_gives_its_place_back(
-    add: Callable[..., int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    add()
-    monkeypatch.setattr(speech, "MOST_WAITING", 1)
-    speaker = Speaker()
-    for _ in range(2):
-        chunks = speaker.raw_speech("current", SENTENCE, 1.0)
-        assert next(chunks)
-        with pytest.raises(ServiceError, match="waiting"):
-            speaker.raw_speech("current", SENTENCE, 1.0)
-        del chunks
+        assert [answer.result().status_code for answer in answers] == [200] * 3
 
 
 def test_minutes_of_speech_and_samples_beyond_full_scale_are_encoded_whole() -> None:

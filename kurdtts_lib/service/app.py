@@ -26,7 +26,7 @@ ABOUT = """Corrections of a Kurmanji voice, and its speech. Every failure has on
 # An error's message may quote a text, and FastAPI would send it to any telemetry collector on this machine.
 NO_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False, operation_spans=False, auto_configure=False)
 THREADS = 100
-"""Requests handled at a time: all texts that may wait, a school class that sends its takes, and some more."""
+"""Requests handled at a time: a school class that listens, one that sends its takes, and some more."""
 ORIGIN = re.compile(r"https?://[^/\s*]+")
 SHUTDOWN_SECONDS = 30
 """Time for open requests to finish when the service is stopped."""

@@ -14,7 +14,7 @@ from kurdtts_lib.feedback.database import Correction
 from kurdtts_lib.feedback.takes import LONGEST_SECONDS, Finding, check_take, take_of
 from kurdtts_lib.service import collect, schemas
 from kurdtts_lib.service.errors import ServiceError
-from kurdtts_lib.service.speech import MEDIA_TYPES, current_voice
+from kurdtts_lib.service.speech import MEDIA_TYPES, current_voice, raw_speech, speech_file
 from kurdtts_lib.service.state import Shared
 from kurdtts_lib.speech import warnings_of
 from kurdtts_lib.voices import registry
@@ -120,13 +120,13 @@ SOUND = {"description": "The sound", "content": dict.fromkeys(MEDIA_TYPES.values
 
 
 @router.post("/v1/audio/speech", response_class=Response, dependencies=[JSON], responses={200: SOUND})
-def speech(shared: Shared, request: schemas.SpeechRequest) -> Response:
+def speech(request: schemas.SpeechRequest) -> Response:
     """Speak a text, in the form of OpenAI's speech service. The form pcm arrives clause by clause."""
     media_type = MEDIA_TYPES[request.response_format]
     if request.response_format == "pcm":
-        chunks = shared.speaker.raw_speech(str(request.voice), request.input, request.speed)
+        chunks = raw_speech(str(request.voice), request.input, request.speed)
         return StreamingResponse(chunks, media_type=media_type, headers=_warnings(request.input))
-    content = shared.speaker.speech(str(request.voice), request.input, request.response_format, request.speed)
+    content = speech_file(str(request.voice), request.input, request.response_format, request.speed)
     return Response(content, media_type=media_type, headers=_warnings(request.input))
 
 

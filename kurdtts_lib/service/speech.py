@@ -5,11 +5,10 @@ import itertools
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from kurdtts_lib.core.errors import UnknownVoiceError, VoiceError
-from kurdtts_lib.service.errors import ServiceError, unavailable
+from kurdtts_lib.service.errors import ServiceError
 from kurdtts_lib.speech import encode_sound, speak, stream
 from kurdtts_lib.vits.voice import Voice, load_voice, split_speakers
 from kurdtts_lib.voices import registry
@@ -18,8 +17,6 @@ from kurdtts_lib.voices.registry import RegisteredVoice
 log = logging.getLogger("kurdtts.service")
 CACHED_VOICES = 2
 """Voices loaded at a time: the current one, and one that it is compared with. A full-size voice takes 150 MB."""
-MOST_WAITING = 40
-"""Texts that wait or are being spoken: a school class that clicks at once. A text of maximal length takes minutes."""
 MEDIA_TYPES = {
     "wav": "audio/wav",
     "flac": "audio/flac",
@@ -27,6 +24,8 @@ MEDIA_TYPES = {
     "opus": "audio/ogg",
     "pcm": "audio/pcm",
 }
+_speaking = threading.Lock()
+"""One text, or one clause of a stream, is spoken at a time: each uses all cores."""
 
 
 def find_voice(source: str) -> tuple[RegisteredVoice, list[str]]:
@@ -56,52 +55,36 @@ def current_voice() -> dict[str, str | None]:
         return {"voice": None, "why": "The list of voices cannot be read. The service's log says why."}
 
 
-class Speaker:
-    """Speaks, one text at a time. Thread-safe."""
+def speech_file(name: str, text: str, file_format: str, speed: float) -> bytes:
+    """Speech as an audio file in `file_format`. speed: 2 takes half the time. Thread-safe.
 
-    def __init__(self) -> None:
-        self._speaking, self._places = threading.Lock(), threading.Semaphore(MOST_WAITING)
+    Raises ServiceError (404) for an unknown voice, TextError, and VoiceError for a damaged voice.
+    """
+    found = find_voice(name)
+    with _speaking:
+        voice = _load(*found)
+        return encode_sound(speak(voice, text, speed=speed), voice.sampling_rate, file_format)
 
-    def speech(self, name: str, text: str, file_format: str, speed: float) -> bytes:
-        """Speech as an audio file in `file_format`. speed: 2 takes half the time.
 
-        Raises ServiceError for an unknown voice (404) or if too many texts wait (503), TextError, and VoiceError for a
-        damaged voice.
-        """
-        found = find_voice(name)
-        with self._place(), self._speaking:
-            voice = _load(*found)
-            return encode_sound(speak(voice, text, speed=speed), voice.model.config.sampling_rate, file_format)
+def raw_speech(name: str, text: str, speed: float) -> Iterator[bytes]:
+    """`speech_file` in the format "pcm", clause by clause, as a stream. Other texts may be spoken between its clauses.
 
-    def raw_speech(self, name: str, text: str, speed: float) -> Iterator[bytes]:
-        """`speech` in the format "pcm", clause by clause, as a stream. Other texts may be spoken between its clauses.
+    Raises as `speech_file` does, at the call: the first clause is spoken before this returns.
+    """
+    chunks = _chunks(*find_voice(name), text, speed)
+    return itertools.chain([next(chunks, b"")], chunks)
 
-        Raises as `speech` does, at the call: the first clause is spoken before this returns.
-        """
-        chunks = self._chunks(*find_voice(name), text, speed)
-        return itertools.chain([next(chunks, b"")], chunks)
 
-    def _chunks(self, entry: RegisteredVoice, speakers: list[str], text: str, speed: float) -> Iterator[bytes]:
-        with self._place():
-            with self._speaking:
-                voice = _load(entry, speakers)
-            clauses = stream(voice, text, speed=speed)
-            while True:
-                with self._speaking:
-                    clause = next(clauses, None)
-                if clause is None:
-                    return
-                yield encode_sound(clause.waveform, voice.model.config.sampling_rate, "pcm")
-
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        """A place among those that wait. Raises ServiceError (503) if there is none."""
-        if not self._places.acquire(blocking=False):
-            raise unavailable("busy", f"{MOST_WAITING} texts are waiting to be spoken. Try again in a moment.")
-        try:
-            yield
-        finally:
-            self._places.release()
+def _chunks(entry: RegisteredVoice, speakers: list[str], text: str, speed: float) -> Iterator[bytes]:
+    with _speaking:
+        voice = _load(entry, speakers)
+    clauses = stream(voice, text, speed=speed)
+    while True:
+        with _speaking:
+            clause = next(clauses, None)
+        if clause is None:
+            return
+        yield encode_sound(clause.waveform, voice.sampling_rate, "pcm")
 
 
 def _load(entry: RegisteredVoice, speakers: list[str]) -> Voice:

@@ -8,7 +8,6 @@ from fastapi import Depends, Request
 
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service.jobs import Jobs
-from kurdtts_lib.service.speech import Speaker
 
 CHECKS = 4
 """Takes checked at a time: each may need 100 MB for a minute of audio."""
@@ -32,12 +31,11 @@ class ServiceSettings:
 
 @dataclass
 class ServiceState:
-    """The store, the training jobs and the loaded voices."""
+    """The store and the training jobs."""
 
     settings: ServiceSettings
     jobs: Jobs
     store: FeedbackStore = field(default_factory=FeedbackStore)
-    speaker: Speaker = field(default_factory=Speaker)
     checking: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(CHECKS))
 
 
