@@ -27,7 +27,9 @@ def test_a_format_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(io, "decode", without_mp3)
     check = backend_check.check_decoding()
-    assert not check.ok and check.message == "MP3 cannot be read: no decoder" and "soundfile==" in check.fix
+    assert (
+        not check.ok and check.message == "MP3 cannot be read: no decoder" and check.fix.endswith("python start.py lab")
+    )
 
 
 def test_broken_torchcodec_does_not_stop_the_course(tmp_path: Path) -> None:
@@ -54,22 +56,17 @@ raise SystemExit(main(["check"]))
 
 
 @pytest.mark.parametrize(
-    ("error", "audio", "model", "fix"),
-    [
-        ("OSError", "soundfile", "torch", "Delete the folder .venv, then: python start.py lab"),
-        ("ImportError", "soxr", "transformers", "-m pip install --force-reinstall --no-deps transformers=="),
-    ],
+    ("error", "audio", "model"), [("OSError", "soundfile", "torch"), ("ImportError", "soxr", "transformers")]
 )
-def test_a_package_that_does_not_load_gets_one_line_with_its_command(
-    error: str, audio: str, model: str, fix: str
-) -> None:
+def test_a_package_that_does_not_load_gets_one_line_with_its_command(error: str, audio: str, model: str) -> None:
     command = [sys.executable, "-c", BROKEN, error, audio, model]
     result = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", cwd=REPOSITORY)
     assert (result.returncode, result.stderr) == (1, "")
     lines = result.stdout.splitlines()
-    for package, mends in ((audio, f"-m pip install --force-reinstall --no-deps {audio}=="), (model, fix)):
+    for package in (audio, model):
         number = lines.index(f"FIX  {package}: does not load: DLL load failed: c10.dll")
-        assert lines[number + 1].startswith("     -> ") and mends in lines[number + 1]
+        assert lines[number + 1].startswith("     -> ")
+        assert lines[number + 1].endswith("Delete the folder .venv, then: python start.py lab")
         assert [line for line in lines if line.startswith("FIX") and package in line] == [lines[number]]
     assert lines[-1].startswith("OK   Microphone")
 

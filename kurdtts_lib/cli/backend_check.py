@@ -4,7 +4,7 @@ No package outside the standard library is imported at the top: the checks must 
 """
 
 import argparse
-import importlib.metadata
+import importlib
 import io
 import platform
 import shutil
@@ -75,19 +75,14 @@ def _broken(*modules: str) -> Check | None:
             package = named.split(".")[0]
             cause = error.__cause__ or error  # transformers hides the cause behind an error of its own
             message = (str(cause) or type(cause).__name__).splitlines()[0][:300]
-            return Check(package, False, f"does not load: {message}", _repair(package))
+            return Check(package, False, f"does not load: {message}", _repair())
     return None
 
 
-def _repair(module: str) -> str:
-    """The command that repairs a package that does not load."""
-    packages = importlib.metadata.packages_distributions().get(module, [])
-    if not packages and not IS_CHECKOUT:
-        return f'"{sys.executable}" -m pip install "kurdtts[train]"'
-    if module == "torch" or not packages:  # pip does not know which build of torch it was
-        return (REDISTRIBUTABLE if sys.platform == "win32" and packages else "") + SET_UP_AGAIN
-    version = importlib.metadata.version(packages[0])
-    return f'"{sys.executable}" -m pip install --force-reinstall --no-deps {packages[0]}=={version}'
+def _repair() -> str:
+    """What repairs a package that does not load."""
+    again = SET_UP_AGAIN if IS_CHECKOUT else f'"{sys.executable}" -m pip install --force-reinstall "kurdtts[train]"'
+    return (REDISTRIBUTABLE if sys.platform == "win32" else "") + again
 
 
 def check_decoding() -> Check:
@@ -103,7 +98,7 @@ def check_decoding() -> Check:
             soundfile.write(buffer, np.zeros(16_000), 16_000, format=name)
             decode(buffer.getvalue(), 16_000)
         except (AudioError, soundfile.LibsndfileError, ValueError) as error:
-            return Check("Audio", False, f"{name} cannot be read: {error}", _repair("soundfile"))
+            return Check("Audio", False, f"{name} cannot be read: {error}", _repair())
     return Check("Audio", True, f"{', '.join(FORMATS)} can be read")
 
 
