@@ -79,7 +79,7 @@ class TrainableVits(nn.Module):
         latents, _, posterior_log_stddevs = self.model.posterior_encoder(batch.spectrograms, frame_mask, condition)
         # The KL loss's exponentials amplify rounding errors of the flow: float32 under autocast too.
         with torch.autocast(latents.device.type, enabled=False):
-            prior_latents = self.model.flow(latents.float(), frame_mask, _float32(condition))
+            prior_latents = self.model.flow(latents.float(), frame_mask, condition)
 
         # Autocast would round the matrix products of the search, and exp(-2 log s) overflows in float16.
         with torch.no_grad(), torch.autocast(latents.device.type, enabled=False):
@@ -107,7 +107,7 @@ class TrainableVits(nn.Module):
         predictor = self.model.duration_predictor
         if self.model.config.use_stochastic_duration_prediction:
             with torch.autocast(hidden.device.type, enabled=False):
-                nll = stochastic_duration_nll(predictor, hidden.float(), text_mask, durations, _float32(condition))
+                nll = stochastic_duration_nll(predictor, hidden.float(), text_mask, durations, condition)
             return losses.stochastic_duration_loss(nll, text_mask)
         return losses.log_duration_loss(predictor(hidden, text_mask, condition), durations, text_mask)
 
@@ -140,10 +140,6 @@ def mel_term(outputs: GeneratorOutputs, audio: AudioSettings) -> Tensor:
     return losses.mel_loss(
         mel_spectrogram(outputs.real.squeeze(1), audio), mel_spectrogram(outputs.generated.squeeze(1), audio)
     )
-
-
-def _float32(condition: Tensor | None) -> Tensor | None:
-    return None if condition is None else condition.float()
 
 
 def _length_mask(lengths: Tensor, longest: int) -> Tensor:

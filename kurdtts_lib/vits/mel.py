@@ -47,16 +47,8 @@ def linear_spectrogram(waveform: Tensor, audio: AudioSettings) -> Tensor:
         return torch.sqrt(spectrum.real.square() + spectrum.imag.square() + 1e-6)
 
 
-def log_mel(spectrogram: Tensor, audio: AudioSettings) -> Tensor:
-    """Natural-log mel spectrogram of an amplitude spectrogram, floored at 1e-5.
-
-    spectrogram: (batch, n_fft // 2 + 1, frames). Returns (batch, n_mels, frames), float32.
-    """
-    with torch.autocast(spectrogram.device.type, enabled=False):
-        mel = _window_and_filters(audio, spectrogram.device)[1] @ spectrogram.float()
-        return torch.log(mel.clamp_min(LOG_FLOOR))
-
-
 def mel_spectrogram(waveform: Tensor, audio: AudioSettings) -> Tensor:
-    """(batch, samples) in [-1, 1] -> natural-log mel (batch, n_mels, samples // hop_length), float32."""
-    return log_mel(linear_spectrogram(waveform, audio), audio)
+    """(batch, samples) in [-1, 1] -> natural-log mel (batch, n_mels, samples // hop_length), float32, from 1e-5 up."""
+    with torch.autocast(waveform.device.type, enabled=False):
+        mel = _window_and_filters(audio, waveform.device)[1] @ linear_spectrogram(waveform, audio)
+        return torch.log(mel.clamp_min(LOG_FLOOR))

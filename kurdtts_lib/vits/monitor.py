@@ -30,14 +30,10 @@ TOO_QUIET_DB = 20.0
 CLIPPED_SHARE = 0.01
 """Healthy voices have no saturated samples; one in a hundred is audible as crackling. A decoder that is stuck at a
 constant near 1 has only these; the mel loss is insensitive to it."""
-SCORE_GAP = 0.8
-"""Between the mean scores of real and generated audio, whose targets are 1 and 0. 0.26 to 0.37 in healthy training."""
 OFF_DIAGONAL = 0.12
 """Healthy paths have 0.04. If one token takes all the frames that the others can spare, it is 0.25 to 0.33."""
 LONGEST_SHARE = 0.35
 """In healthy sentences the longest token takes 0.08 of the frames; in the broken ones just described, 0.5 to 0.67."""
-SKIPPED_SHARE = 0.4
-"""fp16 searches for its loss scale at the start and may skip some of the first steps."""
 
 SLOWER = "half the learning_rate"
 BEGIN_AGAIN = "Delete the training's folder, or give another --name, and begin again"
@@ -61,7 +57,7 @@ CONDITIONS = (
     Condition(
         "discriminator",
         lambda medians: medians["real_score"] - medians["generated_score"],
-        SCORE_GAP,
+        0.8,  # of targets that are 1 and 0; 0.26 to 0.37 in healthy training
         "The discriminator has won: it knows every made sound, so the decoder learns nothing from it.",
         "Stop, and go on with a discriminator_learning_rate of half the learning_rate.",
     ),
@@ -75,7 +71,7 @@ CONDITIONS = (
     Condition(
         "skipped",
         lambda medians: medians["skipped"],
-        SKIPPED_SHARE,
+        0.4,  # fp16 searches for its loss scale at the start and may skip some of the first steps
         "Many steps are left out because their numbers are not finite.",
         f"Stop, and go on with {SLOWER}; if mixed_precision is fp16, go on with mixed_precision=no.",
     ),

@@ -75,17 +75,17 @@ def fold_speakers(model: VitsModel, names: Sequence[str]) -> VitsModel:
         for layer, offset in zip(
             target.in_layers, _projected(source.cond_layer, condition).split(2 * source.hidden_size), strict=True
         ):
-            _shift(layer, offset)
-    _shift(plain.decoder.conv_pre, _projected(model.decoder.cond, condition))
+            layer.bias += offset
+    plain.decoder.conv_pre.bias += _projected(model.decoder.cond, condition)
     offset = _projected(model.duration_predictor.cond, condition)
     if model.config.use_stochastic_duration_prediction:
-        _shift(plain.duration_predictor.conv_pre, offset)
+        plain.duration_predictor.conv_pre.bias += offset
     else:
         # Its first convolution pads with zeros, so the offset must be in its input: the text encoder's output, from
         # which the prior is projected too.
         text = plain.text_encoder
-        _shift(text.encoder.layers[-1].final_layer_norm, offset)
-        _shift(text.project, -text.project.weight[:, :, 0] @ offset)
+        text.encoder.layers[-1].final_layer_norm.bias += offset
+        text.project.bias -= text.project.weight[:, :, 0] @ offset
     return plain.train(model.training)
 
 
@@ -98,10 +98,6 @@ def _resized(config: VitsConfig, num_speakers: int, embedding_size: int) -> Vits
 
 def _wavenets(model: VitsModel) -> list[Any]:
     return [model.posterior_encoder.wavenet, *(flow.wavenet for flow in model.flow.flows)]
-
-
-def _shift(layer: Any, offset: Tensor) -> None:
-    layer.bias += offset
 
 
 def _projected(layer: nn.Module, condition: Tensor) -> Tensor:

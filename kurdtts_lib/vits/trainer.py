@@ -16,20 +16,8 @@ from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.files import locked, write_json
 from kurdtts_lib.core.settings import AudioSettings, TrainingSettings
 from kurdtts_lib.data.dataset import Clip
+from kurdtts_lib.vits import checkpoint
 from kurdtts_lib.vits.batches import ClipReader, LoadedBatch, check_division, read_ahead
-from kurdtts_lib.vits.checkpoint import (
-    BEST,
-    checkpoints,
-    delete_partial_files,
-    load_checkpoint,
-    load_latest,
-    random_state,
-    restore_random_state,
-    save_checkpoint,
-    save_step,
-    step_of,
-    writing,
-)
 from kurdtts_lib.vits.log import Event, History, StepReport, Validation, append_log, cut_log, read_log
 from kurdtts_lib.vits.speakers import speaker_ids
 from kurdtts_lib.vits.state import TrainingState, check_fit
@@ -77,15 +65,15 @@ class Trainer:
         check_division(len(train_clips), settings, self.process.num_processes)
         self.validate = validate
         self.state = TrainingState(voice, self.reader, settings, audio, self.process)
-        saved = load_latest(folder)
+        saved = checkpoint.load_latest(folder)
         if saved:
             self.state.load_state_dict(saved, folder)
         self.progress = self.state.progress
         self.history = read_log(folder, self.step) if saved else History()
-        if not (folder / BEST).is_file():  # deleted: the next validation sets a new best voice
+        if not (folder / checkpoint.BEST).is_file():  # deleted: the next validation sets a new best voice
             self.progress.best_step, self.progress.best_scores = None, []
         # Restored by `run`, so that random numbers drawn in between by other code have no effect.
-        self._random_state: dict[str, Any] | None = random_state()
+        self._random_state: dict[str, Any] | None = checkpoint.random_state()
 
     @property
     def step(self) -> int:
@@ -114,7 +102,7 @@ class Trainer:
         if self.progress.best_step is None:
             return self.voice, self.step
         advice = "Delete it and run the training again: the next validation chooses anew."
-        best = load_checkpoint(self.folder / BEST, advice)
+        best = checkpoint.load_checkpoint(self.folder / checkpoint.BEST, advice)
         return voice_with(best, self.voice), best["step"]
 
     # --- the loop -------------------------------------------------------------------------------------------
@@ -138,14 +126,14 @@ class Trainer:
             raise TrainingError("This training ended by an error. Build it anew: it goes on from its last checkpoint.")
         with ExitStack() as stack:
             self._open_folder(stack)
-            restore_random_state(self._random_state)
+            checkpoint.restore_random_state(self._random_state)
             self._random_state, self._report, self._on_event = None, report, notify
             self._begin()
             place = self.progress.epoch, self.progress.position
             with closing(read_ahead(self.reader, self.settings, self.process, *place)) as batches:
                 self._steps(batches, stop)
             self._end()
-        self._random_state = random_state()
+        self._random_state = checkpoint.random_state()
         return self.finished
 
     def _open_folder(self, stack: ExitStack) -> None:
@@ -158,13 +146,14 @@ class Trainer:
         if self.process.is_main_process:
             try:
                 stack.enter_context(locked(self.folder, TrainingError(running)))
-                if later := [step for step in map(step_of, checkpoints(self.folder)) if step > self.step]:
+                saved = [0, *map(checkpoint.step_of, checkpoint.checkpoints(self.folder))]
+                if saved[-1] > self.step:
                     raise TrainingError(
-                        f"{self.folder} holds step {later[-1]} of another training; this one stands at {self.step}. "
+                        f"{self.folder} holds step {saved[-1]} of another training; this one stands at {self.step}. "
                         "Build it anew: it goes on from there."
                     )
-                delete_partial_files(self.folder)
-                with writing(self.folder):
+                checkpoint.delete_partial_files(self.folder)
+                with checkpoint.writing(self.folder):
                     write_json(self.folder / "settings.json", dataclasses.asdict(self.settings))
                     cut_log(self.folder, self.step if self.step else -1)  # a training from step 0 begins a new log
             except TrainingError as error:
@@ -242,15 +231,15 @@ class Trainer:
             scores = [validation.scores or [validation.mel_distance]]
         broadcast_object_list(scores)  # the other processes wait here
         if self.progress.count_scores(scores[0]) and self.process.is_main_process:
-            score = self.progress.best_score
-            save_checkpoint(self.folder / BEST, {"step": self.step, "score": score, **self.state.weights()})
+            best = {"step": self.step, "score": (score := self.progress.best_score), **self.state.weights()}
+            checkpoint.save_checkpoint(self.folder / checkpoint.BEST, best)
             self._notify("best", f"The best voice so far: score {score:.3f} on the validation sentences.")
 
     def save(self) -> None:
         """Write the checkpoint of the last whole step. Raises TrainingError if the disk is full."""
         state = self.state.state_dict()
         if self.process.is_main_process:
-            save_step(self.folder, self.step, state, self.settings.keep_checkpoints)
+            checkpoint.save_step(self.folder, self.step, state, self.settings.keep_checkpoints)
 
     # --- log and events -------------------------------------------------------------------------------------
 
