@@ -26,6 +26,7 @@ class TextReason(StrEnum):
     DATE = "date that does not exist", "Nobody knows what the reader made of it."
     ADDRESS = "address", "A web or mail address: readers spell or say it as they like."
     NO_VOWEL = "word without a vowel", "It cannot be said as it is written."
+    FOREIGN_WORD = "foreign word in capitals", "It is said as its own language does, and not by its letters."
 
     def __new__(cls, reason: str, explanation: str) -> "TextReason":
         member = str.__new__(cls, reason)

@@ -51,8 +51,9 @@ def normalize(text: str, lexicon: Mapping[str, str] | None = None, marks: bool =
 def read_aloud(text: str, lexicon: Mapping[str, str] | None = None, marks: bool = False) -> Normalized:
     """`normalize` for listeners: what has no certain reading is read by a rule or left out, and is in `warnings`.
 
-    An address is said as its host, digits that are no number one by one, a word without a vowel by its letters, and
-    any other sign or letter is left out. Raises TextError only if nothing is left to say.
+    An address is said as its host, digits that are no number one by one, a word without a vowel by its letters, a
+    foreign word in capitals as it is written; any other sign or letter is left out. Raises TextError only if nothing
+    is left to say.
     """
     problems: list[str] = []
     result = _read(text, lexicon, marks, lambda error: problems.append(str(error)))

@@ -88,10 +88,7 @@ def _date(match: re.Match[str]) -> Reading:
 HOUR, MINUTE = r"(?P<hour>[01]?\d|2[0-4])", rf"(?P<minute>[0-5]\d)(?![\d:]){SUFFIX}"
 
 
-@reads(
-    rf"(?<![\d:]){HOUR}:{MINUTE}",
-    rf"{after(TABLE['times']['words'])}{HOUR}\.{MINUTE}",  # 9.30 is a number, but saet 9.30 is a time
-)
+@reads(rf"(?<![\d:]){HOUR}:{MINUTE}")
 def _time(match: re.Match[str]) -> Reading:
     words, minute = spell(int(match["hour"])), int(match["minute"])
     if minute:
@@ -117,7 +114,7 @@ PERCENT = f"(?P<sign>{alternatives(TABLE['percent'])})"
 
 
 @reads(
-    rf"{MINUS}(?<!\d){PERCENT}[ \u00a0]?(?P<number>{QUANTITY}){SUFFIX}",  # not the sign of 5% 10
+    rf"{MINUS}(?<!\d){PERCENT}(?:(?<!\d[ \u00a0].)[ \u00a0])?(?P<number>{QUANTITY}){SUFFIX}",  # not of 5% 10, 5 % 10
     rf"{SIGNED_QUANTITY}[ \u00a0]?{PERCENT}{SUFFIX}",
 )
 def _percent(match: re.Match[str]) -> Reading:
@@ -216,9 +213,28 @@ def _measured(signs: str) -> tuple[str, str]:
     rf"{MINUS}(?<!\w)(?P<sign>{CURRENCY})[ \u00a0]?(?P<number>{QUANTITY}){SUFFIX}",
     *_measured(f"{UNIT}(?:/{UNIT})?"),
 )
-def _measure(match: re.Match[str]) -> Reading:
+def _measure(match: re.Match[str]) -> Reading | None:
+    if match["sign"] == TABLE["times"]["minute"] and re.fullmatch(r"\d{4}", match["number"]):
+        return None  # di 2014 min ew dît: a year, and "I"
     words = f"{_signed(match)} {measure(match['sign'])}"
     return add_suffix(words, match["suffix"]), "currency" if match["sign"] in TABLE["currency"] else "unit"
+
+
+_LINKS = ["-", "–", " - ", " – ", *(f" {word} " for word in TABLE["times"]["until"])]
+_SECOND = "|".join(rf"(?<=\.[0-5]\d{link})" for link in _LINKS)
+reads(  # 9.30 is a number, but saet 9.30, 08.30 and 9.30-11.30 are times; 05.03 may be a day
+    rf"{after(TABLE['times']['words'])}{HOUR}\.{MINUTE}",
+    rf"(?<![\d.,:])(?=0\d\.(?:00|1[3-9]|[2-5])){HOUR}\.{MINUTE}(?!\.\d)",
+    rf"(?<![\d.,:]){HOUR}\.{MINUTE}(?=(?:{alternatives(_LINKS)})(?:[01]?\d|2[0-4])\.[0-5]\d(?![.,]?\d))",
+    rf"(?:{_SECOND}){HOUR}\.{MINUTE}(?![.,]\d)",
+)(_time)
+
+
+@reads(rf"(?P<number>{NUMBER})(?:\"|″|'')(?!\w)")
+def _inches(match: re.Match[str]) -> Reading | None:
+    if match.group()[-1] == '"' and match.string.count('"', 0, match.end()) % 2 == 0:
+        return None  # it closes a quotation
+    return f"{read(match['number'])[0]} {TABLE['degrees']['inch']}", "unit"
 
 
 @reads(rf"/(?P<per>{UNIT})(?!\w)|(?<!\w)(?P<unit>(?:{UNIT})(?:/{UNIT})?)(?![\w/])", needs="sign")
@@ -246,12 +262,12 @@ def _power(match: re.Match[str]) -> Reading:
 
 
 @reads(
-    rf"(?<=[0-9] )[{re.escape(''.join(TABLE['arithmetic']['minus']))}](?= [0-9.,]+ ?=)",
-    rf"(?<=[0-9])[ ]?[{re.escape(''.join(TABLE['arithmetic']['times']))}][ ]?(?=[0-9])",
+    rf"(?<=[0-9])(?P<space> ?)(?:{alternatives(TABLE['arithmetic']['equation'])})(?P=space)(?=[0-9.,]+ ?=)",
+    rf"(?<=[0-9]) ?(?:{alternatives(TABLE['arithmetic']['between'])}) ?(?=[0-9])",
 )
 def _arithmetic(match: re.Match[str]) -> Reading:
-    sign = "−" if match.group() in TABLE["arithmetic"]["minus"] else "×"
-    return TABLE["symbols"][sign], "arithmetic"
+    signs = TABLE["arithmetic"]["between"] | TABLE["arithmetic"]["equation"]
+    return signs[match.group().strip()], "arithmetic"
 
 
 @reads(rf"(?<![-–—]){RANGE}{SUFFIX}")

@@ -20,7 +20,7 @@ def _abbreviations(section: str) -> str:
     """A pattern for the keys of `section`: vowelless ones with points inside (h.w.d.), or without any (hwd)."""
     keys = sorted(TABLE[section], key=len, reverse=True)
     dotted = [
-        (r"(?:\. ?)?".join(key) + r"\.?(?!\w)") if VOWELLESS.fullmatch(key) else rf"{key}(?:\.|(?=: ?[0-9]))"
+        (r"(?:\. ?)?".join(key) + r"(?:\.|(?!\w))") if VOWELLESS.fullmatch(key) else rf"{key}(?:\.|(?=: ?[0-9]))"
         for key in keys
     ]
     return rf"(?<![\w'])(?i:{'|'.join(dotted)})"
@@ -32,6 +32,14 @@ TITLE = rf"{_abbreviations('titles')}(?=\s?[{CAPITALS}])"
 ERA = _abbreviations("eras")
 
 
+@reads(ERA, needs="")
+def _era(match: re.Match[str]) -> Reading | None:
+    near = before(match, 12) + match.string[match.end() : match.end() + 3]
+    certain = match.group().islower() and "." in match.group()
+    beside = re.search(r"\d", near) and not (match.group().islower() and "." not in match.group())
+    return (SHORT_FORMS[short_form(match.group())], "abbreviation") if certain or beside else None
+
+
 @reads(ABBREVIATION, NUMBER_ABBREVIATION, TITLE, needs="")
 def _abbreviation(match: re.Match[str]) -> Reading:
     return SHORT_FORMS[short_form(match.group())], "abbreviation"
@@ -40,14 +48,6 @@ def _abbreviation(match: re.Match[str]) -> Reading:
 def short_form(written: str) -> str:
     """The key of an abbreviation in the table."""
     return re.sub(r"\W", "", lower(written))
-
-
-@reads(ERA, needs="")
-def _era(match: re.Match[str]) -> Reading | None:
-    near = before(match, 12) + match.string[match.end() : match.end() + 3]
-    certain = match.group().islower() and "." in match.group()
-    beside = re.search(r"\d", near) and not (match.group().islower() and "." not in match.group())
-    return (SHORT_FORMS[short_form(match.group())], "abbreviation") if certain or beside else None
 
 
 NUMERAL = r"(?P<numeral>[IVXLC]+)"
@@ -109,6 +109,7 @@ def _initial(match: re.Match[str]) -> Reading:
 _START = rf"(?:[{CONSONANTS}]|{alternatives(TABLE['syllables']['starts'])})"
 _END = rf"(?:[{CONSONANTS}]|{alternatives(TABLE['syllables']['ends'])})"
 SYLLABLES = re.compile(rf"{_START}?[{VOWELS}](?:[{CONSONANTS}]{{1,2}}[{VOWELS}])*{_END}?")
+FOREIGN = re.compile(TABLE["syllables"]["foreign"])
 CAPITAL_CONSONANTS = CONSONANTS.upper()
 
 
@@ -134,6 +135,9 @@ def _acronym(match: re.Match[str]) -> Reading | None:
     )
     if is_pronounceable(small) and (len(word) > 2 or headline or small in TABLE["syllables"]["words"]):
         return None if match.string.isupper() else (add_suffix(small, suffix), "acronym")
+    if FOREIGN.fullmatch(small):
+        message = f"{word!r} is a word of another language, and no initialism. Write it as it sounds."
+        raise Doubt(message, TextReason.FOREIGN_WORD, instead=add_suffix(small, suffix))
     if inflected := re.fullmatch(
         rf"([{CONSONANTS}]{{3,}}?|[{CONSONANTS}]{{2}}(?=y))(y?(?:ê|a|an|î))", small
     ):  # PKKÊ in a headline
