@@ -14,6 +14,7 @@ import kurdtts_lib
 from kurdtts_lib.core.settings import REPOSITORY
 
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
+SOLUTIONS = sorted((REPOSITORY / "notebooks" / "solutions").glob("*.ipynb"))
 MODULES = sorted((REPOSITORY / "kurdtts_lib").rglob("*.py"))
 # From the top down, as the library itself draws them.
 ROOMS = re.findall(r"^    (\w+)  ", kurdtts_lib.__doc__ or "", flags=re.MULTILINE)
@@ -62,7 +63,7 @@ def test_readme_names_every_notebook_and_its_links_lead_somewhere() -> None:
     assert targets and [target for target in targets if not (REPOSITORY / target).exists()] == []
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NOTEBOOKS + SOLUTIONS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_notebook_is_thin_and_without_outputs(path: Path) -> None:
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     code = [cell for cell in cells if cell["cell_type"] == "code"]
@@ -72,6 +73,32 @@ def test_notebook_is_thin_and_without_outputs(path: Path) -> None:
     assert 'PROFILE = "sample"' in "".join(code[0]["source"])
     assert any("assert" in "".join(cell["source"]) for cell in code)
     assert any("## What you have now" in "".join(cell["source"]) for cell in cells[-3:])
+
+
+def prose(path: Path) -> str:
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_has_exercises_whose_solutions_are_in_the_notebook_of_the_same_name(path: Path) -> None:
+    exercises = prose(path).split("## Exercises")[1].split("## Further reading")[0]
+    numbers = re.findall(r"^(\d)\. ", exercises, flags=re.MULTILINE)
+    assert 2 <= len(numbers) <= 3 and "**Ask yourself:**" in exercises and f"](solutions/{path.name})" in exercises
+    solutions = prose(path.parent / "solutions" / path.name)
+    assert re.findall(r"^## (\d)\. ", solutions, flags=re.MULTILINE) == numbers
+    assert f"](../{path.name})" in solutions
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS + SOLUTIONS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_links_of_notebooks_lead_to_files_and_to_headings_of_the_glossary(path: Path) -> None:
+    targets = re.findall(r"\]\(([^)]+)\)", prose(path))
+    glossary = (REPOSITORY / "docs" / "glossary.md").read_text(encoding="utf-8")
+    headings = {heading.lower() for heading in re.findall(r"^## (\w+)$", glossary, flags=re.MULTILINE)}
+    inside = [target.partition("#") for target in targets if not target.startswith("https://")]
+    assert any(file.endswith("glossary.md") for file, _, _ in inside)
+    assert [file for file, _, _ in inside if not (path.parent / file).is_file()] == []
+    assert {heading for _, _, heading in inside if heading} <= headings
 
 
 def test_every_dependency_is_imported_or_started_somewhere() -> None:
