@@ -23,7 +23,7 @@ from kurdtts_lib.voices.export.export import Exported, export_voice
 from kurdtts_lib.voices.export.graph import SpeakingGraph, plain_model, write_graph
 from kurdtts_lib.voices.export.onnx_voice import MODEL, OnnxVoice, graph_inputs, open_session
 from kurdtts_lib.voices.export.sherpa import speak_with_sherpa
-from kurdtts_lib.voices.export.verification import SENTENCES, check_speaking, snr_db
+from kurdtts_lib.voices.export.verification import SENTENCES, check, snr_db
 
 
 @pytest.fixture(scope="session")
@@ -84,16 +84,15 @@ def test_noise_that_is_too_short_is_taken_again(graph, model, tokenizer):
     assert snr_db(waveform, session.run(None, inputs)[0]) < 20  # the noise is heard
 
 
-class Wrong:
-    """A session of another graph: `change` spoils what it says."""
+def other(graph: SpeakingGraph, change: Callable[[list[np.ndarray]], object]) -> Callable[..., list[np.ndarray]]:
+    """Another graph: `change` spoils what this one says."""
 
-    def __init__(self, graph: SpeakingGraph, change: Callable[[list[np.ndarray]], object]) -> None:
-        self._graph, self._change = graph, change
-
-    def run(self, names: object, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-        outputs = [values.copy() for values in verification.speak_with_torch(self._graph, inputs)]
-        self._change(outputs)
+    def speak(number: int, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        outputs = [values.copy() for values in verification.speak_with_torch(graph, inputs)]
+        change(outputs)
         return outputs
+
+    return speak
 
 
 def longer(outputs: list[np.ndarray]) -> None:
@@ -111,9 +110,9 @@ def noisy(outputs: list[np.ndarray]) -> None:
 @pytest.mark.parametrize(("change", "said"), [(longer, "durations"), (moved, "durations"), (noisy, "54 dB")])
 def test_a_graph_that_says_something_else_is_refused(graph, tokenizer, change, said):
     rows = [encode("roj baş", tokenizer)]
-    assert check_speaking(Wrong(graph, lambda outputs: None), graph, rows).least_snr_db == verification.HIGHEST_SNR_DB
+    assert check(graph, rows, other(graph, lambda outputs: None))["least_snr_db"] == verification.HIGHEST_SNR_DB
     with pytest.raises(VoiceError, match=said):
-        check_speaking(Wrong(graph, change), graph, rows)
+        check(graph, rows, other(graph, change))
 
 
 def test_a_duration_at_a_border_is_counted_and_the_sentence_is_said_faster(graph, tokenizer):
@@ -124,8 +123,8 @@ def test_a_duration_at_a_border_is_counted_and_the_sentence_is_said_faster(graph
         if len(heard) == 1:
             longer(outputs)
 
-    agreement = check_speaking(Wrong(graph, once), graph, [encode("roj baş", tokenizer)])
-    assert agreement.at_a_border == 1 and len(heard) == 2 and heard[1] <= heard[0]
+    agreement = check(graph, [encode("roj baş", tokenizer)], other(graph, once))
+    assert agreement["at_a_border"] == 1 and len(heard) == 2 and heard[1] <= heard[0]
 
 
 def test_the_folder_holds_all_that_a_reader_needs(voice_folder, tmp_path, capsys):
@@ -165,7 +164,7 @@ def test_what_cannot_be_exported_is_an_error_that_says_why(voice_folder, tmp_pat
 
 
 def test_sherpa_onnx_says_what_the_voice_says(sherpa, graph, tokenizer):
-    proof = sherpa.card["sherpa_onnx"]
+    proof = sherpa.card["agreement"]
     assert proof["sentences"] == len(SENTENCES) and proof["least_snr_db"] > 90
     small, large, noisy, again = speak_with_sherpa(sherpa.folder, ["nan û şîr", "Nan Û ŞÎR"], noise_scale=0.0) + [
         speak_with_sherpa(sherpa.folder, ["nan û şîr"])[0] for _ in range(2)

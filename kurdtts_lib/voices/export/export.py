@@ -2,10 +2,12 @@
 
 import datetime
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from kurdtts_lib import __version__
 from kurdtts_lib.core.cards import public_name, render
@@ -16,10 +18,11 @@ from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices.export import verification
 from kurdtts_lib.voices.export.graph import SherpaGraph, SpeakingGraph, plain_model, write_graph
 from kurdtts_lib.voices.export.onnx_voice import CARD, MODEL, VOCABULARY, open_session
-from kurdtts_lib.voices.export.sherpa import TOKENS, metadata, write_tokens
+from kurdtts_lib.voices.export.sherpa import TOKENS, metadata, speak_with_sherpa, write_tokens
 from kurdtts_lib.voices.finetune import licence_of
 
-FORMS = ("onnx", "sherpa")
+FORMS = {"onnx": "onnxruntime", "sherpa": "sherpa-onnx"}
+"""Each with the package that speaks it."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ def export_voice(source: str | Path, folder: Path, form: str = "onnx") -> Export
     voice = load_voice(source)
     graph = SpeakingGraph(plain_model(voice.model))
     with atomic_folder(folder) as temporary:
-        found = {"onnx": _write_onnx, "sherpa": _write_sherpa}[form](voice, graph, temporary)
+        agreement = {"onnx": _write_onnx, "sherpa": _write_sherpa}[form](voice, graph, temporary)
         card = {
             "form": form,
             "voice": public_name(str(source)),
@@ -53,10 +56,10 @@ def export_voice(source: str | Path, folder: Path, form: str = "onnx") -> Export
             "flow_size": voice.model.config.flow_size,
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "kurdtts": __version__,
-            "packages": {name: version(name) for name in ("torch", "transformers", "onnx", "onnxruntime")},
+            "packages": {name: version(name) for name in ("torch", "transformers", "onnx", FORMS[form])},
             "machine": f"{platform.machine()}, {platform.system()}",
             "bytes": (temporary / MODEL).stat().st_size,
-            **found,
+            "agreement": agreement,
         }
         write_json(temporary / CARD, card)
         write_text(temporary / "LICENCE", f"{card['licence']}\n")
@@ -69,17 +72,20 @@ def _rows(voice: Voice) -> list[list[int]]:
     return [encode(sentence, voice.tokenizer) for sentence in verification.SENTENCES]
 
 
-def _write_onnx(voice: Voice, graph: SpeakingGraph, folder: Path) -> dict[str, Any]:
+def _write_onnx(voice: Voice, graph: SpeakingGraph, folder: Path) -> dict[str, float]:
     write_graph(graph, folder / MODEL, {"sampling_rate": voice.model.config.sampling_rate})
     write_json(folder / VOCABULARY, voice.tokenizer.get_vocab())
-    agreement = verification.check_speaking(open_session(folder / MODEL), graph, _rows(voice))
-    return {"agreement": asdict(agreement)}
+    session = open_session(folder / MODEL)
+    return verification.check(graph, _rows(voice), lambda _, inputs: session.run(list(graph.outputs), inputs))
 
 
-def _write_sherpa(voice: Voice, graph: SpeakingGraph, folder: Path) -> dict[str, Any]:
+def _write_sherpa(voice: Voice, graph: SpeakingGraph, folder: Path) -> dict[str, float]:
     about = metadata(voice.tokenizer.language or "kmr", voice.model.config.sampling_rate)
     write_graph(SherpaGraph(graph.model), folder / MODEL, about)
     write_tokens(voice.tokenizer.get_vocab(), folder / TOKENS)
-    texts = [known_part(normalize(one, marks=True).text, voice.tokenizer) for one in verification.SENTENCES]
-    agreement = asdict(verification.check_sherpa(folder, graph, texts, _rows(voice)))
-    return {"agreement": agreement, "sherpa_onnx": {"version": version("sherpa-onnx"), **agreement}}
+
+    def speak(number: int, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        text = known_part(normalize(verification.SENTENCES[number], marks=True).text, voice.tokenizer)
+        return speak_with_sherpa(folder, [text], noise_scale=0.0, speed=float(inputs["speed"]))
+
+    return verification.check(graph, _rows(voice), speak, (0.0,))  # sherpa-onnx draws its own noise

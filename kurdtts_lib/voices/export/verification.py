@@ -2,17 +2,13 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 
 from kurdtts_lib.core.errors import VoiceError
 from kurdtts_lib.voices.export.graph import SpeakingGraph
 from kurdtts_lib.voices.export.onnx_voice import graph_inputs
-from kurdtts_lib.voices.export.sherpa import speak_with_sherpa
 
 SENTENCES = (
     "Na.",
@@ -31,16 +27,6 @@ BORDER_SPEED = 1.013
 """Factor for a second try where durations differ: one that is an integer but for rounding is none at another speed."""
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """An exported graph compared with torch, with the same noise."""
-
-    sentences: int
-    least_snr_db: float
-    at_a_border: int
-    """Sentences in which rounding changed a duration by a frame, and which were spoken again a little faster."""
-
-
 def snr_db(reference: np.ndarray, other: np.ndarray) -> float:
     """Power of the reference over power of the difference, in dB; at most `HIGHEST_SNR_DB`. Both: (samples,)."""
     power, error = (float(np.square(values, dtype=np.float64).sum()) for values in (reference, reference - other))
@@ -49,42 +35,26 @@ def snr_db(reference: np.ndarray, other: np.ndarray) -> float:
     return min(HIGHEST_SNR_DB, 10 * math.log10(power / error)) if power else -math.inf
 
 
-def check_speaking(session: onnxruntime.InferenceSession, graph: SpeakingGraph, ids: Sequence[list[int]]) -> Agreement:
-    """Speak the rows of token ids with torch and with the session, at several speeds, some without noise.
-
-    Raises VoiceError if a sentence differs by more than rounding.
-    """
-    return _check(graph, ids, lambda inputs: session.run(list(graph.outputs), inputs), (1.0, 1.0, 1.0, 0.0))
-
-
-def check_sherpa(folder: Path, graph: SpeakingGraph, texts: Sequence[str], ids: Sequence[list[int]]) -> Agreement:
-    """The same for an exported `SherpaGraph`, spoken by the package sherpa-onnx; without noise: it draws its own.
-
-    ids: the token ids of `texts`.
-    """
-    texts_of = {tuple(row): text for row, text in zip(ids, texts, strict=True)}
-
-    def speak(inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-        text = texts_of[tuple(inputs["input_ids"][0].tolist())]
-        return speak_with_sherpa(folder, [text], noise_scale=0.0, speed=float(inputs["speed"]))
-
-    return _check(graph, ids, speak, (0.0,))
-
-
-def _check(
+def check(
     graph: SpeakingGraph,
     ids: Sequence[list[int]],
-    exported: Callable[[dict[str, np.ndarray]], list[np.ndarray]],
-    noise_scales: Sequence[float],
-) -> Agreement:
-    """exported: returns the waveform and, if available, the durations."""
+    exported: Callable[[int, dict[str, np.ndarray]], Sequence[np.ndarray]],
+    noise_scales: Sequence[float] = (1.0, 1.0, 1.0, 0.0),
+) -> dict[str, float]:
+    """Speak rows of token ids with torch and with the exported graph, at several speeds, some without noise.
+
+    exported: takes the number of the row and the inputs of `graph`; returns the waveform and, if it has them, the
+    durations. Returns the number of sentences, the least ratio of speech to difference in dB, and the number of
+    sentences in which rounding changed a duration by a frame, and which were spoken again a little faster.
+    Raises VoiceError if a sentence differs by more than rounding.
+    """
     worst, borders = HIGHEST_SNR_DB, 0
     for number, row in enumerate(ids):
         speed, noise_scale = SPEEDS[number % len(SPEEDS)], noise_scales[number % len(noise_scales)]
         for faster in (1.0, BORDER_SPEED):
             rng = np.random.default_rng(number)
             inputs = graph_inputs(row, rng, graph.model.config.flow_size, speed * faster, noise_scale)
-            expected, spoken = speak_with_torch(graph, inputs), exported(inputs)
+            expected, spoken = speak_with_torch(graph, inputs), exported(number, inputs)
             if len(expected[0]) == len(spoken[0]) and all(map(np.array_equal, expected[1:], spoken[1:])):
                 break
             borders += 1
@@ -96,7 +66,7 @@ def _check(
             f"The exported graph differs from the voice ({worst:.0f} dB, at least {LEAST_SNR_DB:.0f} are needed). "
             "The export is refused."
         )
-    return Agreement(len(ids), round(worst, 1), borders)
+    return {"sentences": len(ids), "least_snr_db": round(worst, 1), "at_a_border": borders}
 
 
 def speak_with_torch(graph: SpeakingGraph, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
