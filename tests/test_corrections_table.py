@@ -101,7 +101,6 @@ def test_accept_keeps_what_stands_in_the_field_and_lets_a_voice_learn_from_it(
     ("name", "text", "said"),
     [
         ("Accept", "روژ", "ر"),
-        ("Accept all", "", "alert"),
         ("Save text", "Roj baş " * 20, "letters and spaces"),
     ],
 )
@@ -109,7 +108,7 @@ def test_a_text_that_cannot_be_is_refused_and_stays_in_its_field(
     table: CorrectionsTable, store: FeedbackStore, name: str, text: str, said: str
 ) -> None:
     text_of(table, 0).value = text
-    (table.accept_all if name == "Accept all" else button(table, 0, name)).click()
+    button(table, 0, name).click()
     assert 'role="alert"' in table.message.value and said in table.message.value
     assert store.corrections()[0].text == TEXT and states(store)[0] == "submitted"
     assert text_of(table, 0).value == text
@@ -128,21 +127,11 @@ def test_texts_that_are_being_changed_stay_whatever_is_pressed(table: Correction
     assert table.count.value == f"{PAGE + 1} corrections, page 2 of 2" and text_of(table, 0).value == OTHER
     table.back.click()
     assert text_of(table, 0).value == CHANGED and store.corrections()[0].text == TEXT
-    table.forward.click()
-    table.accept_all.click()
+    button(table, 0, "Accept").click()
     assert store.corrections()[0].text == CHANGED, "it is accepted as its field shows it"
-    assert states(store) == ["accepted"] * (PAGE + 1)
-    assert f"{PAGE} accepted." in table.message.value and table.accept_all.disabled
     button(table, 0, "Withdraw").click()
     button(table, 0, "Really withdraw?").click()
     assert len(table.rows.children) == PAGE and table.back.disabled and table.forward.disabled
-
-
-def test_what_cannot_be_accepted_says_why_and_the_others_are(table: CorrectionsTable, store: FeedbackStore) -> None:
-    store.sound(store.corrections()[0]).unlink()
-    table.accept_all.click()
-    assert states(store) == ["submitted", "accepted"]
-    assert "1 accepted." in table.message.value and "is missing" in table.message.value
 
 
 def test_a_withdrawal_needs_two_clicks_and_names_the_voices(

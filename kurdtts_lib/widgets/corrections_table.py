@@ -47,10 +47,8 @@ class CorrectionsTable(Shown):
         self.player = PrivatePlayer()
         self.message, self.count, self.rows = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.VBox()
         self.back, self.forward = page_buttons(lambda by: self._change(lambda: self._turn(by)))
-        learn = "Let voices learn from all that were submitted"
-        self.accept_all = self._button("Accept all", "check", learn, self._accept_all)
         self.refresh = self._button("Refresh", "refresh", "Look into the store again", lambda: "")
-        buttons = ipywidgets.HBox([self.accept_all, self.refresh, self.back, self.forward, self.count], layout=WRAPPED)
+        buttons = ipywidgets.HBox([self.refresh, self.back, self.forward, self.count], layout=WRAPPED)
         # The message is above the rows: below them it would be out of sight.
         self.widget = ipywidgets.VBox([buttons, self.message, self.player, self.rows])
         self.show()
@@ -67,12 +65,10 @@ class CorrectionsTable(Shown):
         self.page = min(max(0, self.page), pages - 1)
         replace_rows(self.rows, [self._row(one) for one in listed[self.page * PAGE : (self.page + 1) * PAGE]])
         self.back.disabled, self.forward.disabled = self.page == 0, self.page == pages - 1
-        self.accept_all.disabled = not any(one.state == "submitted" for one in listed)
         withdrawn = len(everything) - len(listed)
         number = "1 correction" if len(listed) == 1 else f"{len(listed)} corrections"
-        self.count.value = f"{number}, page {self.page + 1} of {pages}" + (
-            f"; {withdrawn} withdrawn" if withdrawn else ""
-        )
+        end = f"; {withdrawn} withdrawn" if withdrawn else ""
+        self.count.value = f"{number}, page {self.page + 1} of {pages}{end}"
 
     def _row(self, one: Correction) -> ipywidgets.HBox:
         text = ipywidgets.Text(self._drafts.get(one.id, one.text), layout={"width": "min(440px, 98%)"})
@@ -113,28 +109,15 @@ class CorrectionsTable(Shown):
             self.message.value = box_html(str(error))
 
     def _save(self, one: Correction) -> str:
-        return done_html(f"Saved: {kurmanji(self._keep_text(one).spoken)}")
-
-    def _keep_text(self, one: Correction) -> Correction:
         """Save the content of the field as the correction's text."""
         saved = self.store.edit_text(one.id, self._drafts.get(one.id, one.text))
         self._drafts.pop(one.id, None)
-        return saved
+        return done_html(f"Saved: {kurmanji(saved.spoken)}")
 
     def _accept(self, one: Correction) -> str:
         if one.id in self._drafts:
-            self._keep_text(one)
+            self._save(one)
         return done_html(f"Accepted: {kurmanji(self.store.accept(one.id).spoken)}")
-
-    def _accept_all(self) -> str:
-        """Accept all that can be accepted; the others show the reason."""
-        waiting, refused = [one for one in self.store.corrections() if one.state == "submitted"], []
-        for one in waiting:
-            try:
-                self._accept(one)
-            except KurdTTSError as error:
-                refused.append(box_html(str(error)))
-        return done_html(f"{len(waiting) - len(refused)} accepted.") + "".join(refused)
 
     def _ask(self, one: Correction) -> str:
         self._asked = one.id
