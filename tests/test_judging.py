@@ -18,17 +18,16 @@ from kurdtts_lib.core.errors import CorpusError, EvaluationError, VoiceError
 from kurdtts_lib.core.settings import AudioSettings, load_profile
 from kurdtts_lib.data.dataset import Clip, Parts, sampled, sentence_hash
 from kurdtts_lib.data.prepare import prepare
-from kurdtts_lib.evaluation import Reference
 from kurdtts_lib.evaluation import held_out as held_out_module
+from kurdtts_lib.evaluation import plots
 from kurdtts_lib.evaluation.confidence import FEWEST, Estimate, estimate
 from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation, System, evaluate
 from kurdtts_lib.evaluation.held_out import TEST_SENTENCES, HeldOut, LikenessBaselines, held_out
-from kurdtts_lib.evaluation.metrics import METRIC_DESCRIPTIONS, METRICS, RECORDING_METRICS, metric_table
+from kurdtts_lib.evaluation.metrics import METRIC_DESCRIPTIONS, METRICS, RECORDING_METRICS, Reference, metric_table
 from kurdtts_lib.evaluation.report import (
     PAGE,
     VALUES,
     as_text,
-    differences_plot,
     missing,
     write_report,
 )
@@ -136,7 +135,7 @@ def test_the_better_voice_is_nearer_and_the_difference_is_paired(judged: Evaluat
 
 
 def test_pictures_show_the_intervals_of_the_numbers(judged: Evaluation) -> None:
-    gaps = differences_plot(judged)
+    gaps = plots.differences(judged)
     panels = {axes.get_title(): axes for axes in gaps.axes if axes.get_visible()}
     assert set(panels) == {METRIC_DESCRIPTIONS[name].title for name in judged.names}
     for name in judged.names:

@@ -16,9 +16,9 @@ from kurdtts_lib.core.errors import CorpusError, TrainingError
 from kurdtts_lib.core.files import read_json
 from kurdtts_lib.core.settings import AudioSettings, Profile, load_profile, with_preset
 from kurdtts_lib.data.prepare import prepare
-from kurdtts_lib.evaluation import Reference, compare
 from kurdtts_lib.evaluation import evaluate as evaluation
 from kurdtts_lib.evaluation.confidence import Estimate
+from kurdtts_lib.evaluation.metrics import Reference, compare
 from kurdtts_lib.evaluation.validation import Validator
 from kurdtts_lib.evaluation.words import bundled_sentences
 from kurdtts_lib.speech import speak

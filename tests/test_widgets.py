@@ -51,10 +51,7 @@ def test_bars_are_as_long_as_the_counts_and_unknown_values_are_told() -> None:
     assert 'alt="Letters &lt;&quot;of&quot;&gt; it"' in markup and "data:image/svg+xml;base64," in markup
 
 
-def test_pictures_have_a_panel_a_measure_or_curve() -> None:
-    table = pandas.DataFrame({"base": [8.0, 2.0], "tuned": [5.0, 1.0]}, index=["mcd", "mel"])
-    figure = evaluation_plots.before_after(table)
-    assert [[bar.get_height() for bar in axes.patches] for axes in figure.axes] == [[8, 5], [2, 1]]
+def test_a_picture_of_curves_has_a_panel_for_each() -> None:
     figure = evaluation_plots.curves({"mel": [(1, 2.0), (2, 1.0)], "kl": [(1, 1.0), (2, 0.5)]}, "done")
     drawn = [axes for axes in figure.axes if axes.get_visible()]
     assert [list(axes.lines[0].get_ydata()) for axes in drawn] == [[2.0, 1.0], [1.0, 0.5]]

@@ -11,7 +11,6 @@ import numpy as np
 import pandas
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
 
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 GENDER_MARKS = {"female": ("o", ORANGE), "male": ("s", BLUE), "not said": ("^", GREEN)}
@@ -56,7 +55,7 @@ def speakers(table: pandas.DataFrame, chosen: Sequence[str] = ()) -> Figure:
 
     Speakers without a pitch are left out and counted in the title.
     """
-    known = table[table["pitch"].notna()]
+    known = table.dropna(subset=["pitch"])
     missing = len(table) - len(known)
     title = "Pitch and minutes of the speakers" + (f" ({missing} without a pitch)" if missing else "")
     figure, axes = _axes(3.6, title=title, xlabel="pitch in Hz (median)", ylabel="usable minutes")
@@ -64,16 +63,10 @@ def speakers(table: pandas.DataFrame, chosen: Sequence[str] = ()) -> Figure:
         marker, colour = GENDER_MARKS.get(str(gender), OTHER_MARK)
         axes.scatter(group["pitch"], group["minutes"], marker=marker, color=colour, s=60, label=gender)
     ringed = known[known.index.isin(chosen)]
-    if len(ringed):
-        points = axes.scatter(ringed["pitch"], ringed["minutes"], s=230, label="chosen", linewidths=2)
-        points.set(facecolors="none", edgecolors="black")
-    low, high, most = known["pitch"].min(), known["pitch"].max(), known["minutes"].max()  # NaN if there are none
-    axes.set(xscale="log", xlim=(min(80.0, low / 1.1), max(320.0, high * 1.3)), ylim=(0, max(0.1, 1.15 * most)))
-    axes.xaxis.set_major_locator(FixedLocator([60, 80, 100, 125, 150, 200, 250, 300, 400, 500]))
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    if len(known):
-        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, labelspacing=1)
+    rings = axes.scatter(ringed["pitch"], ringed["minutes"], s=230, label="chosen", linewidths=2)
+    rings.set(facecolors="none", edgecolors="black")
+    axes.set_ylim(bottom=0)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, labelspacing=1)
     return figure
 
 

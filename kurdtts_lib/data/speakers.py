@@ -154,15 +154,14 @@ def other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) -
     others = _drawn(others[others["speaker"].isin(speech)], 2 * clips_per_speaker)
     try:
         for clip in read_again(settings, others["sentence"].to_dict()) if speech else ():
-            waveforms = speech[others.at[clip.number, "speaker"]]
-            if len(waveforms) < clips_per_speaker:
-                processed = preprocess(clip.audio, settings, audio.sampling_rate)
-                clip.text, clip.reason = others.at[clip.number, "text"], processed.fault or KEPT
+            processed = preprocess(clip.audio, settings, audio.sampling_rate)
+            if processed.waveform is not None:
+                clip.text = others.at[clip.number, "text"]
                 vars(clip).update(processed.figures or {})
                 filter_audio([clip], settings, audio.hop_length, audio.sampling_rate)
-                if clip.reason == KEPT and processed.waveform is not None:
-                    waveforms.append(processed.waveform)
+                speech[clip.speaker] += [processed.waveform] if clip.reason == KEPT else []
     except CorpusError as error:
         warnings.warn(f"There are no other speakers to compare the voice with. {error}", stacklevel=2)
         return {}
-    return {name: waveforms for name, waveforms in speech.items() if len(waveforms) == clips_per_speaker}
+    enough = {name: waveforms for name, waveforms in speech.items() if len(waveforms) >= clips_per_speaker}
+    return {name: waveforms[:clips_per_speaker] for name, waveforms in enough.items()}

@@ -1,11 +1,11 @@
 """The limits of a voice: one that breaks any of them does not become the current voice without being asked for."""
 
 import math
+from collections.abc import Iterator
 
 import pandas
 import scipy.stats
 
-from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.evaluation.confidence import FEWEST, LEVEL
 from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation
 from kurdtts_lib.vits.monitor import CLIPPED_SHARE, TOO_QUIET_DB
@@ -37,42 +37,37 @@ def limits_broken(evaluation: Evaluation, voice: str, allowed: float | None = No
     ]
 
 
-def _level_and_distance(evaluation: Evaluation, voice: str, allowed: float | None) -> list[str]:
+def _level_and_distance(evaluation: Evaluation, voice: str, allowed: float | None) -> Iterator[str]:
     own, base = evaluation.values[voice], evaluation.values[evaluation.voices[0]]
     quieter, clipped = -own["loudness_difference_db"].mean(), own["clipped_share"].mean()
     before, after = base["mel_distance"].mean(), own["mel_distance"].mean()
     allowed = MUCH_WORSE * before if allowed is None else allowed
-    faults = []
     if quieter > TOO_QUIET_DB:
-        faults.append(f"It is almost silent: {quieter:.0f} dB quieter than the recordings.")
+        yield f"It is almost silent: {quieter:.0f} dB quieter than the recordings."
     if clipped > CLIPPED_SHARE:
-        faults.append(f"It is too loud: {clipped:.1%} of its waves are cut off.")
+        yield f"It is too loud: {clipped:.1%} of its waves are cut off."
     if after > allowed:
-        faults.append(
+        yield (
             f"It is worse than the voice it came from: on {own['mel_distance'].count()} ordinary sentences its mel "
             f"distance rose from {before:.2f} to {after:.2f}; {allowed:.2f} is allowed."
         )
-    return faults
 
 
-def _words(evaluation: Evaluation, voice: str) -> list[str]:
+def _words(evaluation: Evaluation, voice: str) -> Iterator[str]:
     own, base, recordings = (evaluation.values[name] for name in (voice, evaluation.voices[0], RECORDING))
     if "words_margin" not in own:
-        return []
+        return
     change = evaluation.differences[voice]["words_margin"]
     # The listener knows the base's mouth best: of other speakers it understands their own recordings less well, too.
     # Those are recordings of other sentences, so the means are compared, not pairs.
     if change.high is not None and change.high < 0 and _below(own["words_margin"], recordings["words_margin"]):
-        return [
+        margins = (evaluation.estimates[name]["words_margin"] for name in (voice, evaluation.voices[0], RECORDING))
+        yield (
             "Its words are less well understood than its base's and than the speaker's: the margin of the right text "
-            "is {}, the base's {}, the recordings' {}.".format(
-                *(evaluation.estimates[name]["words_margin"] for name in (voice, evaluation.voices[0], RECORDING))
-            )
-        ]
-    first, before = own["words_first"].mean(), base["words_first"].mean()
-    if first < before - LESS_FIRST:
-        return [f"Its words are less well understood: {first:.0%} of its texts come first, {before:.0%} of its base's."]
-    return []
+            "is {}, the base's {}, the recordings' {}."
+        ).format(*margins)
+    elif (first := own["words_first"].mean()) < (before := base["words_first"].mean()) - LESS_FIRST:
+        yield f"Its words are less well understood: {first:.0%} of its texts come first, {before:.0%} of its base's."
 
 
 def _below(first: pandas.Series, second: pandas.Series) -> bool:
@@ -83,28 +78,23 @@ def _below(first: pandas.Series, second: pandas.Series) -> bool:
     return bool(found.pvalue < (1 - LEVEL) / 2)
 
 
-def _pitch(evaluation: Evaluation, voice: str) -> list[str]:
-    audio: AudioSettings = evaluation.held_out.reference.audio
+def _pitch(evaluation: Evaluation, voice: str) -> Iterator[str]:
+    audio = evaluation.held_out.reference.audio
     own, wanted = (evaluation.values[name]["pitch"].median() for name in (voice, RECORDING))
-    if math.isnan(wanted):
-        return []
-    if math.isnan(own):
-        return ["It has no pitch: nothing in its speech is voiced."]
     frames = audio.sampling_rate / audio.hop_length
-    away = abs(math.log2(own / wanted))
-    if abs(math.log2(own / frames)) < SEMITONE / 2 and away > SEMITONE:
-        return [f"It hums at {own:.1f} Hz, the rate of the model's frames; the recordings' pitch is {wanted:.0f} Hz."]
-    if away > HALF_OCTAVE:
-        return [f"Its pitch, {own:.0f} Hz, is more than half an octave from the recordings', {wanted:.0f} Hz."]
-    return []
+    away = abs(math.log2(own / wanted))  # NaN where nothing is voiced
+    if math.isnan(own) and not math.isnan(wanted):
+        yield "It has no pitch: nothing in its speech is voiced."
+    elif abs(math.log2(own / frames)) < SEMITONE / 2 and away > SEMITONE:
+        yield f"It hums at {own:.1f} Hz, the rate of the model's frames; the recordings' pitch is {wanted:.0f} Hz."
+    elif away > HALF_OCTAVE:
+        yield f"Its pitch, {own:.0f} Hz, is more than half an octave from the recordings', {wanted:.0f} Hz."
 
 
-def _voicing_and_silence(evaluation: Evaluation, voice: str) -> list[str]:
+def _voicing_and_silence(evaluation: Evaluation, voice: str) -> Iterator[str]:
     own, recordings = evaluation.values[voice], evaluation.values[RECORDING]
-    faults = []
     if (error := own["voicing_error"].mean()) > VOICING_ERROR:
-        faults.append(f"It hums where the recordings whisper, or the other way, in {error:.0%} of the frames.")
+        yield f"It hums where the recordings whisper, or the other way, in {error:.0%} of the frames."
     silence, usual = own["silence_share"].mean(), recordings["silence_share"].mean()
     if silence > usual + MORE_SILENCE:
-        faults.append(f"{silence:.0%} of its speech is silence; of the recordings {usual:.0%}.")
-    return faults
+        yield f"{silence:.0%} of its speech is silence; of the recordings {usual:.0%}."

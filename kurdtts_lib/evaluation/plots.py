@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from kurdtts_lib.audio.features import log_mel
 from kurdtts_lib.core.settings import AudioSettings
-from kurdtts_lib.data.plots import BLUE, GREEN, ORANGE, PURPLE, literal
-from kurdtts_lib.evaluation.confidence import Estimate
+from kurdtts_lib.data.plots import BLUE, ORANGE, literal
+from kurdtts_lib.evaluation.evaluate import Evaluation
 from kurdtts_lib.evaluation.metrics import METRIC_DESCRIPTIONS
 
 
@@ -42,35 +42,23 @@ def curves(points: Mapping[str, Sequence[tuple[int, float]]], title: str) -> Fig
     return figure
 
 
-def before_after(metrics: pandas.DataFrame) -> Figure:
-    """One small panel per metric with one bar per voice. metrics: rows are metrics, columns voices."""
-    figure, panels = _grid(len(metrics), len(metrics), 2.4)
-    colours = [ORANGE, BLUE, GREEN, PURPLE][: metrics.shape[1]]
-    for axes, (metric, row) in zip(panels, metrics.iterrows(), strict=True):
-        axes.bar_label(axes.bar(row.index, row.to_numpy(dtype=float), color=colours), fmt="%.2f")
-        axes.set_title(str(metric), fontsize=10)
-        axes.margins(y=0.15)
-        axes.tick_params(axis="x", rotation=20)
-    return figure
+def differences(evaluation: Evaluation) -> Figure:
+    """The paired differences of each voice to the first one: one small panel per metric with one row per voice.
 
-
-def differences(
-    values: Mapping[str, pandas.DataFrame], found: Mapping[str, Mapping[str, Estimate]], title: str
-) -> Figure:
-    """One small panel per metric with one row per voice: sentences as grey points, mean and interval in black, a line
-    at 0.
-
-    values, found: of differences by voice, see `Evaluation`; a mean without an interval is drawn without a line.
+    Sentences are grey points, mean and interval are black, and a line is at 0; a mean without an interval is drawn
+    without a line.
     """
+    found, first = evaluation.differences, evaluation.voices[0]
     panels = {
         name: own
         for name in METRIC_DESCRIPTIONS
         if (own := {voice: known[name] for voice, known in found.items() if name in known and known[name].n})
     }
+    title = f"Difference to {first}, sentence by sentence"
     figure, grid = _grid(len(panels), 3, 1.1 + 0.3 * len(found), title)
     for axes, (name, own) in zip(grid, panels.items(), strict=True):
         for row, (voice, known) in enumerate(own.items()):
-            points = values[voice][name]
+            points = evaluation.values[voice][name] - evaluation.values[first][name]
             axes.plot(points, [row] * len(points), marker="o", linestyle="", color="grey", alpha=0.4, markersize=4)
             low, mean, high = np.array([known.low, known.mean, known.high], dtype=np.float64)
             axes.plot([low, high], [row, row], color="black", linewidth=2)

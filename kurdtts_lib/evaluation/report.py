@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from kurdtts_lib import __version__
 from kurdtts_lib.audio.io import wav_bytes
@@ -69,7 +68,7 @@ def write_report(evaluation: Evaluation, folder: Path) -> Path:
 
 def page(evaluation: Evaluation) -> str:
     """The page as HTML."""
-    picture = image(differences_plot(evaluation), "Differences of each sentence") if evaluation.differences else ""
+    picture = image(plots.differences(evaluation), "Differences of each sentence") if evaluation.differences else ""
     return render(
         "evaluation/report.html",
         title=f"{', '.join(evaluation.voices)}, judged",
@@ -129,13 +128,6 @@ def missing(evaluation: Evaluation) -> list[str]:
         for name, value in found.items()
         if value.n < sentences
     ]
-
-
-def differences_plot(evaluation: Evaluation) -> Figure:
-    """Plot of the paired differences of each voice to the first one."""
-    first = evaluation.voices[0]
-    values = {voice: evaluation.values[voice] - evaluation.values[first] for voice in evaluation.differences}
-    return plots.differences(values, evaluation.differences, f"Difference to {first}, sentence by sentence")
 
 
 def _players(evaluation: Evaluation, sentence: int) -> dict[str, str]:

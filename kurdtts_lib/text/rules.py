@@ -245,11 +245,6 @@ def _unit_alone(match: re.Match[str]) -> Reading | None:
     return (per_unit(unit) if match["per"] else measure(unit)), "unit"
 
 
-@reads(rf"{alternatives(sign for sign in TABLE['currency'] if not sign.isalpha())}", needs="sign")
-def _currency_alone(match: re.Match[str]) -> Reading:
-    return TABLE["currency"][match.group()], "currency"
-
-
 RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
 
@@ -292,6 +287,12 @@ def _number(match: re.Match[str]) -> Reading:
     return add_suffix(_signed(match), match["suffix"]), rule
 
 
-@reads(alternatives(TABLE["symbols"]), needs="sign")
-def _symbol(match: re.Match[str]) -> Reading:
-    return TABLE["symbols"][match.group()], "symbol"
+SIGNS: dict[str, Reading] = {
+    **{sign: (words, "symbol") for sign, words in TABLE["symbols"].items()},
+    **{sign: (words, "currency") for sign, words in TABLE["currency"].items() if not sign.isalpha()},
+}
+
+
+@reads(alternatives(SIGNS), needs="sign")
+def _sign(match: re.Match[str]) -> Reading:
+    return SIGNS[match.group()]

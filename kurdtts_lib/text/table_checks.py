@@ -67,12 +67,7 @@ FORMS: dict[str, Any] = {
         "thousands_sign": Leaf(".?", 'one sign, "" for none'),
     },
     "suffixes": {"endings": [SPOKEN], "glide": ENDING, "shortened": {SIGN: SIGN}, "ordinal": ENDING},
-    "dates": {
-        "months": [SPOKEN, 12],
-        "day": ENDING,
-        "year": ENDING,
-        "pivot": YEAR,
-    },
+    "dates": {"months": [SPOKEN, 12], "day": ENDING, "year": ENDING, "pivot": YEAR},
     "ordinals": {"after": [SPOKEN]},
     "times": {"half": SPOKEN, "words": [WRITTEN], "until": [WRITTEN], "minute": WRITTEN},
     "fractions": {
