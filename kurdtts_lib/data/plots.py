@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 GENDER_MARKS = {"female": ("o", ORANGE), "male": ("s", BLUE), "not said": ("^", GREEN)}
 """Marker and colour by gender: the marker alone is enough to read the plot."""
-OTHER_MARK = ("D", PURPLE)
 
 
 def literal(labels: pandas.Index) -> list[str]:
@@ -60,7 +59,7 @@ def speakers(table: pandas.DataFrame, chosen: Sequence[str] = ()) -> Figure:
     title = "Pitch and minutes of the speakers" + (f" ({missing} without a pitch)" if missing else "")
     figure, axes = _axes(3.6, title=title, xlabel="pitch in Hz (median)", ylabel="usable minutes")
     for gender, group in known.groupby("gender"):
-        marker, colour = GENDER_MARKS.get(str(gender), OTHER_MARK)
+        marker, colour = GENDER_MARKS.get(str(gender), ("D", PURPLE))
         axes.scatter(group["pitch"], group["minutes"], marker=marker, color=colour, s=60, label=gender)
     ringed = known[known.index.isin(chosen)]
     rings = axes.scatter(ringed["pitch"], ringed["minutes"], s=230, label="chosen", linewidths=2)

@@ -9,15 +9,7 @@ import numpy as np
 import soundfile
 
 from kurdtts_lib.audio.io import header, read, resample, to_mono, write_wav
-from kurdtts_lib.audio.levels import (
-    clipped_share,
-    decibels,
-    frame_levels,
-    gain,
-    level_range_db,
-    loudness,
-    voiced_part,
-)
+from kurdtts_lib.audio.levels import clipped_share, decibels, frame_levels, gain, level_range_db, loudness, voiced_part
 from kurdtts_lib.core.errors import AudioError
 from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data.filters import Reason

@@ -13,8 +13,8 @@ from kurdtts_lib.audio.levels import frame_levels, level_range_db, rms_db
 from kurdtts_lib.core.errors import AudioError, CorpusError
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.data.dataset import KEPT, Clip, sentence_hash
-from kurdtts_lib.data.filtering import filter_audio
-from kurdtts_lib.data.filters import LENGTH, VOTES, Reason
+from kurdtts_lib.data.filtering import apply_rules
+from kurdtts_lib.data.filters import LENGTH, SOUND, VOTES, Reason
 from kurdtts_lib.data.preprocess import preprocess
 from kurdtts_lib.data.sources import read_again, speaker_name
 from kurdtts_lib.data.training_set import corpus_settings
@@ -147,7 +147,7 @@ def other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) -
     Empty, with a warning, if the source is missing or has changed: a finished training must not fail for lack of a
     baseline.
     """
-    settings, texts = corpus_settings(folder), dict.fromkeys(("speaker", "sentence", "text"), str)
+    settings, texts = corpus_settings(folder), dict.fromkeys(("speaker", "sentence"), str)
     table = pandas.read_csv(folder / "clips.csv", keep_default_na=False, dtype=texts, encoding="utf-8")
     others = table[table["reason"] == Reason.ANOTHER_SPEAKER]
     speech: dict[str, list[np.ndarray]] = {name: [] for name in others["speaker"].value_counts().index[:4]}
@@ -156,9 +156,8 @@ def other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) -
         for clip in read_again(settings, others["sentence"].to_dict()) if speech else ():
             processed = preprocess(clip.audio, settings, audio.sampling_rate)
             if processed.waveform is not None:
-                clip.text = others.at[clip.number, "text"]
                 vars(clip).update(processed.figures or {})
-                filter_audio([clip], settings, audio.hop_length, audio.sampling_rate)
+                apply_rules([clip], SOUND, settings)
                 speech[clip.speaker] += [processed.waveform] if clip.reason == KEPT else []
     except CorpusError as error:
         warnings.warn(f"There are no other speakers to compare the voice with. {error}", stacklevel=2)

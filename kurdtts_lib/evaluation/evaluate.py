@@ -11,12 +11,7 @@ import pandas
 from kurdtts_lib.core.errors import EvaluationError, VoiceError
 from kurdtts_lib.evaluation.confidence import Estimate, estimate
 from kurdtts_lib.evaluation.held_out import HeldOut
-from kurdtts_lib.evaluation.metrics import (
-    METRIC_DESCRIPTIONS,
-    Progress,
-    recording_metrics,
-    sentence_metrics,
-)
+from kurdtts_lib.evaluation.metrics import METRIC_DESCRIPTIONS, Progress, recording_metrics, sentence_metrics
 from kurdtts_lib.evaluation.words import Listener
 from kurdtts_lib.speech import speak
 from kurdtts_lib.vits.voice import Voice
@@ -34,8 +29,8 @@ class System:
     """Text of a prepared clip -> waveform (samples,), float32. Raises TextError for a text that it cannot say."""
     sampling_rate: int
     """Hertz."""
-    check: Callable[[Sequence[str]], None] | None = None
-    """Raises EvaluationError, once for all of these texts, if some cannot be had. None: each can be tried."""
+    check: Callable[[Sequence[str]], None] = lambda texts: None
+    """Raises EvaluationError, once for all of these texts, if some cannot be had."""
 
 
 def system_of(voice: Voice, normalized: bool = True) -> System:
@@ -119,10 +114,8 @@ class Evaluation:
         return table.rename(index=lambda name: METRIC_DESCRIPTIONS[name].title)
 
     def _cells(self, found: dict[str, Estimate]) -> dict[str, str]:
-        return {name: self._cell(value) for name, value in found.items()}
-
-    def _cell(self, found: Estimate) -> str:
-        return str(found) if found.n == len(self.held_out.texts) else f"{found}, n = {found.n}"
+        every = len(self.held_out.texts)
+        return {name: str(one) if one.n == every else f"{one}, n = {one.n}" for name, one in found.items()}
 
 
 def evaluate(
@@ -145,8 +138,7 @@ def evaluate(
     count, reference = len(held_out.texts), held_out.reference
     texts = held_out.word_texts if listener else held_out.texts
     for system in systems.values():
-        if system.check:
-            system.check(texts)
+        system.check(texts)
     spoken = {RECORDING: [*reference.recordings, *reference.speaker][: len(texts)]}
     spoken |= {name: _speech(name, system, held_out, progress, texts) for name, system in systems.items()}
     values = {}

@@ -26,18 +26,12 @@ def optional_metrics(
     sampling_rate: int, recogniser: Recogniser | None = None
 ) -> tuple[dict[str, OptionalMetric], dict[str, str]]:
     """The optional metrics that can be computed, and for the others the reason, by name. sampling_rate: in Hz."""
-
-    def dnsmos(waveform: np.ndarray, text: str) -> float:
-        return predicted_cleanliness(waveform, sampling_rate)
-
+    found: dict[str, OptionalMetric] = {"dnsmos": lambda waveform, _: predicted_cleanliness(waveform, sampling_rate)}
     if recogniser is None:
         reason = "It needs a recogniser: `kurdtts judge --recogniser NAME` takes a folder or a name on the hub."
-        return {"dnsmos": dnsmos}, {"character_error_rate": reason}
-
-    def error_rate(waveform: np.ndarray, text: str) -> float:
-        return character_error_rate(text, recogniser(waveform, sampling_rate))
-
-    return {"dnsmos": dnsmos, "character_error_rate": error_rate}, {}
+        return found, {"character_error_rate": reason}
+    rate = lambda waveform, text: character_error_rate(text, recogniser(waveform, sampling_rate))  # noqa: E731
+    return found | {"character_error_rate": rate}, {}
 
 
 def predicted_cleanliness(waveform: np.ndarray, rate: int) -> float:

@@ -2,8 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from itertools import chain
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kurdtts_lib.core.errors import TextError
 from kurdtts_lib.text.changes import LEFT_OUT, character_name
@@ -66,23 +65,19 @@ def coverage(texts: Iterable[str]) -> "pandas.DataFrame":
     """
     import pandas  # takes 0.06 GB, which a training does not need
 
-    rows = []
+    rows: dict[str, dict[str, Any]] = {}
     for text in texts:
         if lost := Counter(character for character in text if character.lower() not in LETTERS + " -'"):
             readings = _readings(text)
-            rows += [(key, count, text, readings.get(key, ["between words"])) for key, count in lost.items()]
-    table = (
-        pandas.DataFrame(rows, columns=["character", "count", "example", "readings"])
-        .groupby("character", sort=False, as_index=False)
-        .agg(
-            count=("count", "sum"),
-            sentences=("count", "size"),
-            readings=("readings", lambda lists: "; ".join(dict.fromkeys(chain.from_iterable(lists)))),
-            example=("example", "first"),
-        )
-        .rename(columns={"readings": "what happens"})
-    )
-    table.insert(1, "name", table["character"].map(character_name))
+            for key, count in lost.items():
+                new = {"name": character_name(key), "count": 0, "sentences": 0, "what happens": {}, "example": text}
+                row = rows.setdefault(key, new)
+                row["count"] += count
+                row["sentences"] += 1
+                row["what happens"] |= dict.fromkeys(readings.get(key, ["between words"]))
+    columns = ["name", "count", "sentences", "what happens", "example"]
+    table = pandas.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("character").reset_index()
+    table["what happens"] = table["what happens"].map("; ".join)
     return table.sort_values("count", ascending=False, ignore_index=True)
 
 

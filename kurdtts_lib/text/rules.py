@@ -2,6 +2,7 @@
 
 import datetime
 import re
+import unicodedata
 from collections.abc import Callable
 
 from kurdtts_lib.core.errors import TextError, TextReason
@@ -245,14 +246,11 @@ def _unit_alone(match: re.Match[str]) -> Reading | None:
     return (per_unit(unit) if match["per"] else measure(unit)), "unit"
 
 
-RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
-
-
 @reads(r"(?<![\w.,])(?P<base>\d{1,2})(?:\^(?P<plain>-?\d{1,3})|(?P<raised>⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3}))(?!\w)")
 def _power(match: re.Match[str]) -> Reading:
-    power = match["plain"] or match["raised"].translate(RAISED)
-    minus = f"{TABLE['numbers']['minus']} " if power[0] == "-" else ""
-    words = f"{spell(int(match['base']))} {TABLE['degrees']['power']} {minus}{spell(int(power.strip('-')))}"
+    power = match["plain"] or unicodedata.normalize("NFKC", match["raised"])
+    minus = f"{TABLE['numbers']['minus']} " if power[0] in "-−" else ""
+    words = f"{spell(int(match['base']))} {TABLE['degrees']['power']} {minus}{spell(int(power.strip('-−')))}"
     return words, "power"
 
 

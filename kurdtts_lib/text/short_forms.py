@@ -35,9 +35,8 @@ ERA = _abbreviations("eras")
 @reads(ERA, needs="")
 def _era(match: re.Match[str]) -> Reading | None:
     near = before(match, 12) + match.string[match.end() : match.end() + 3]
-    certain = match.group().islower() and "." in match.group()
-    beside = re.search(r"\d", near) and not (match.group().islower() and "." not in match.group())
-    return (SHORT_FORMS[short_form(match.group())], "abbreviation") if certain or beside else None
+    certain = "." in match.group() if match.group().islower() else re.search(r"\d", near)
+    return (SHORT_FORMS[short_form(match.group())], "abbreviation") if certain else None
 
 
 @reads(ABBREVIATION, NUMBER_ABBREVIATION, TITLE, needs="")

@@ -19,8 +19,6 @@ from kurdtts_lib.evaluation.optional_metrics import comparable
 LIST = "metadata.csv"
 """In each line a file and its text, `0001.wav|text`."""
 OTHER = re.compile(r"(?P<name>[^/\\=]+)=(?P<folder>.+)|(?P<piper>.+\.onnx)")
-NAMED = 5
-"""Of what is missing so many are named; the rest is counted."""
 
 
 def other_system(source: str, rate: int | None) -> tuple[str, System] | None:
@@ -57,7 +55,7 @@ def _recorded(folder: Path, rate: int | None) -> System:
         missing = [repr(text) if path is None else path.name for text, path in wanted.items()
                    if path is None or not path.is_file()]  # fmt: skip
         if missing:
-            some = ", ".join(missing[:NAMED]) + ", …" * (len(missing) > NAMED)
+            some = ", ".join(missing[:5]) + ", …" * (len(missing) > 5)
             raise EvaluationError(
                 f"{folder} lacks {len(missing)} of {len(wanted)} sentences (not in {LIST}, or without their file): "
                 f"{some}. `kurdtts judge --write-sentences FOLDER` writes the list to speak."

@@ -107,8 +107,7 @@ def _spoken(systems: Mapping[str, System], texts: Sequence[str]) -> tuple[dict[s
     """Waveforms (samples,) by system and text, and their sampling rate, which is the highest of the systems."""
     rate = max(system.sampling_rate for system in systems.values())
     for system in systems.values():
-        if system.check:
-            system.check(texts)
+        system.check(texts)
     return {
         name: {text: resample(system.speak(text), system.sampling_rate, rate) for text in texts}
         for name, system in systems.items()

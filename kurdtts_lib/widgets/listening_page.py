@@ -6,8 +6,8 @@ from kurdtts_lib.core.cards import render
 from kurdtts_lib.core.files import atomic_folder, check_own, read_json
 from kurdtts_lib.evaluation.listening.design import ListeningTest
 from kurdtts_lib.evaluation.listening.store import FORMAT
+from kurdtts_lib.widgets.markup import STATIC
 
-STATIC = Path(__file__).absolute().parent / "static"
 LABELS: dict[str, dict[str, str]] = read_json(STATIC / "listening_labels.json")
 """All texts that the test shows, by language. A speaker can correct the file without programming."""
 FILES = ("listening.js", "widgets.css")

@@ -45,8 +45,9 @@ def export_voice(source: str | Path, folder: Path, form: str = "onnx") -> Export
     check_own(folder)
     voice = load_voice(source)
     graph = SpeakingGraph(plain_model(voice.model))
+    rows = [encode(sentence, voice.tokenizer) for sentence in verification.SENTENCES]
     with atomic_folder(folder) as temporary:
-        agreement = {"onnx": _write_onnx, "sherpa": _write_sherpa}[form](voice, graph, temporary)
+        agreement = {"onnx": _write_onnx, "sherpa": _write_sherpa}[form](voice, graph, rows, temporary)
         card = {
             "form": form,
             "voice": public_name(str(source)),
@@ -67,19 +68,14 @@ def export_voice(source: str | Path, folder: Path, form: str = "onnx") -> Export
     return Exported(folder, card)
 
 
-def _rows(voice: Voice) -> list[list[int]]:
-    """Token ids of each sentence. Raises TextError if the voice lacks letters of Kurmanji."""
-    return [encode(sentence, voice.tokenizer) for sentence in verification.SENTENCES]
-
-
-def _write_onnx(voice: Voice, graph: SpeakingGraph, folder: Path) -> dict[str, float]:
+def _write_onnx(voice: Voice, graph: SpeakingGraph, rows: list[list[int]], folder: Path) -> dict[str, float]:
     write_graph(graph, folder / MODEL, {"sampling_rate": voice.model.config.sampling_rate})
     write_json(folder / VOCABULARY, voice.tokenizer.get_vocab())
     session = open_session(folder / MODEL)
-    return verification.check(graph, _rows(voice), lambda _, inputs: session.run(list(graph.outputs), inputs))
+    return verification.check(graph, rows, lambda _, inputs: session.run(list(graph.outputs), inputs))
 
 
-def _write_sherpa(voice: Voice, graph: SpeakingGraph, folder: Path) -> dict[str, float]:
+def _write_sherpa(voice: Voice, graph: SpeakingGraph, rows: list[list[int]], folder: Path) -> dict[str, float]:
     about = metadata(voice.tokenizer.language or "kmr", voice.model.config.sampling_rate)
     write_graph(SherpaGraph(graph.model), folder / MODEL, about)
     write_tokens(voice.tokenizer.get_vocab(), folder / TOKENS)
@@ -88,4 +84,4 @@ def _write_sherpa(voice: Voice, graph: SpeakingGraph, folder: Path) -> dict[str,
         text = known_part(normalize(verification.SENTENCES[number], marks=True).text, voice.tokenizer)
         return speak_with_sherpa(folder, [text], noise_scale=0.0, speed=float(inputs["speed"]))
 
-    return verification.check(graph, _rows(voice), speak, (0.0,))  # sherpa-onnx draws its own noise
+    return verification.check(graph, rows, speak, (0.0,))  # sherpa-onnx draws its own noise

@@ -14,6 +14,7 @@ from kurdtts_lib.speech import speak
 from kurdtts_lib.vits.utterance import Utterance
 
 MODEL, VOCABULARY, CARD = "model.onnx", "vocab.json", "export.json"
+REFUSALS = faults.Fail, faults.InvalidArgument, faults.InvalidGraph, faults.InvalidProtobuf, faults.NoSuchFile
 NOISE_FRAMES = 8
 """Frames of noise for each token of a clause; speech has two or three per token. A longer clause reuses the noise."""
 
@@ -30,13 +31,7 @@ def open_session(model: Path, threads: int | None = None) -> onnxruntime.Inferen
         options.inter_op_num_threads = 1
     try:
         return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    except (
-        faults.Fail,
-        faults.InvalidArgument,
-        faults.InvalidGraph,
-        faults.InvalidProtobuf,
-        faults.NoSuchFile,
-    ) as error:
+    except REFUSALS as error:
         raise VoiceError(f"{model} cannot be loaded: {error} Export the voice again: `kurdtts export`.") from error
 
 
@@ -89,12 +84,9 @@ class OnnxVoice:
             yield Utterance(waveform, durations.astype(np.int64))
 
 
-class _Vocabulary:
-    def __init__(self, ids: dict[str, int]) -> None:
-        self._ids = ids
-
+class _Vocabulary(dict[str, int]):
     def get_vocab(self) -> dict[str, int]:
-        return self._ids
+        return self
 
 
 def _read_card(folder: Path) -> Mapping[str, Any]:

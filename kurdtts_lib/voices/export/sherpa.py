@@ -19,7 +19,7 @@ TOKENS = "tokens.txt"
 # fmt: off
 PROCESS = """
 import json, sys
-import numpy, sherpa_onnx
+import sherpa_onnx, numpy
 task = json.load(open(sys.argv[1], encoding="utf-8"))
 vits = sherpa_onnx.OfflineTtsVitsModelConfig(tokens=task["tokens"], model=task["model"], lexicon="", **task["scales"])
 model = sherpa_onnx.OfflineTtsModelConfig(vits=vits, num_threads=1, provider="cpu")
@@ -48,13 +48,10 @@ def metadata(language: str, sampling_rate: int) -> dict[str, str | int]:
 
 def write_tokens(vocabulary: Mapping[str, int], target: Path) -> None:
     """Write one `character id` a line. sherpa lowercases only A to Z, so other capitals are written as well."""
-    lines = []
-    for char, token_id in sorted(vocabulary.items(), key=lambda item: item[1]):
-        if len(char) == 1:  # leaves out special tokens such as <unk>
-            upper = char.upper()
-            forms = [char, upper] if len(upper) == 1 and not upper.isascii() and upper != char else [char]
-            lines += [f"{form} {token_id}\n" for form in forms if form == char or form not in vocabulary]
-    write_text(target, "".join(lines))
+    ids = {char: token_id for char, token_id in vocabulary.items() if len(char) == 1}  # no special tokens such as <unk>
+    ids |= {char.upper(): ids[char] for char in ids if len(char.upper()) == 1 and not char.upper().isascii()} | ids
+    rows = sorted(ids.items(), key=lambda row: row[1])
+    write_text(target, "".join(f"{char} {token_id}\n" for char, token_id in rows))
 
 
 def speak_with_sherpa(
