@@ -21,7 +21,8 @@ from clean_speech import read_aloud
 
 from kurdtts_lib.core.settings import REPOSITORY, AudioSettings
 from kurdtts_lib.evaluation.confidence import Estimate, estimate
-from kurdtts_lib.evaluation.words import CONSONANTS, VOWELS, Listener, bundled_sentences
+from kurdtts_lib.evaluation.words import Listener, bundled_sentences
+from kurdtts_lib.text.language import CONSONANTS, VOWELS
 from kurdtts_lib.vits.voice import load_voice
 
 AUDIO = AudioSettings()

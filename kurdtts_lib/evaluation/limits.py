@@ -32,8 +32,7 @@ def limits_broken(evaluation: Evaluation, voice: str, allowed: float | None = No
     return [
         *_level_and_distance(evaluation, voice, allowed),
         *_words(evaluation, voice),
-        *_pitch(evaluation, voice),
-        *_voicing_and_silence(evaluation, voice),
+        *_pitch_and_silence(evaluation, voice),
     ]
 
 
@@ -78,9 +77,10 @@ def _below(first: pandas.Series, second: pandas.Series) -> bool:
     return bool(found.pvalue < (1 - LEVEL) / 2)
 
 
-def _pitch(evaluation: Evaluation, voice: str) -> Iterator[str]:
+def _pitch_and_silence(evaluation: Evaluation, voice: str) -> Iterator[str]:
     audio = evaluation.held_out.reference.audio
-    own, wanted = (evaluation.values[name]["pitch"].median() for name in (voice, RECORDING))
+    values, recordings = evaluation.values[voice], evaluation.values[RECORDING]
+    own, wanted = values["pitch"].median(), recordings["pitch"].median()
     frames = audio.sampling_rate / audio.hop_length
     away = abs(math.log2(own / wanted))  # NaN where nothing is voiced
     if math.isnan(own) and not math.isnan(wanted):
@@ -89,12 +89,8 @@ def _pitch(evaluation: Evaluation, voice: str) -> Iterator[str]:
         yield f"It hums at {own:.1f} Hz, the rate of the model's frames; the recordings' pitch is {wanted:.0f} Hz."
     elif away > HALF_OCTAVE:
         yield f"Its pitch, {own:.0f} Hz, is more than half an octave from the recordings', {wanted:.0f} Hz."
-
-
-def _voicing_and_silence(evaluation: Evaluation, voice: str) -> Iterator[str]:
-    own, recordings = evaluation.values[voice], evaluation.values[RECORDING]
-    if (error := own["voicing_error"].mean()) > VOICING_ERROR:
+    if (error := values["voicing_error"].mean()) > VOICING_ERROR:
         yield f"It hums where the recordings whisper, or the other way, in {error:.0%} of the frames."
-    silence, usual = own["silence_share"].mean(), recordings["silence_share"].mean()
+    silence, usual = values["silence_share"].mean(), recordings["silence_share"].mean()
     if silence > usual + MORE_SILENCE:
         yield f"{silence:.0%} of its speech is silence; of the recordings {usual:.0%}."

@@ -145,11 +145,6 @@ def _without_reference(waveform: np.ndarray, track: np.ndarray, audio: AudioSett
     }
 
 
-def compare(speech: Sequence[np.ndarray], reference: Reference) -> pandas.Series:
-    """Mean metrics of `speech`, one waveform (samples,) for each of the recordings, by name; NaN: not defined."""
-    return sentence_metrics(speech, reference).mean()
-
-
 # --- formulas
 
 

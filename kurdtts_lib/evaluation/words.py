@@ -20,6 +20,7 @@ from kurdtts_lib.core.files import read_text
 from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.evaluation.metrics import WORD_METRICS, Progress
 from kurdtts_lib.text import encode_spoken, normalize, without_marks
+from kurdtts_lib.text.language import CONSONANTS, VOWELS
 from kurdtts_lib.vits import generation
 from kurdtts_lib.vits.alignment import expand_by_durations, prior_log_likelihood, search_durations
 from kurdtts_lib.vits.voice import Voice
@@ -28,7 +29,6 @@ CHOICES = 24
 """Texts from which the right one is chosen: itself and the next 23 of the test."""
 NEAR_MISSES = 4
 """Of each kind and sentence: a letter changed, a word changed, two neighbouring words exchanged."""
-VOWELS, CONSONANTS = "aeêiîouû", "bcçdfghjklmnpqrsştvwxyz"
 
 
 @functools.cache

@@ -27,7 +27,6 @@ class Doubt(TextError):
 FRACTIONS = {"½": "1/2", "¼": "1/4", "¾": "3/4", "⅓": "1/3", "⅔": "2/3"}
 MINUS = r"(?P<minus>(?<![\w.,)\]-])(?:[-−]|–(?=[0-9.,]{1,6}[ \u00a0]?°)))?"
 """A minus sign or hyphen before a number that does not follow a word or a number; a dash before degrees."""
-SIGNED_NUMBER = rf"{MINUS}(?P<number>{NUMBER})"
 SIGNED_QUANTITY = rf"{MINUS}(?P<number>{QUANTITY})"
 ENDING = rf"(?:{TABLE['suffixes']['glide']})?(?:{alternatives(TABLE['suffixes']['endings'])})"
 SUFFIX = rf"(?:(?:['-]?(?P<suffix>{ENDING}|(?!A\b)(?i:{ENDING})))(?!\w))?"
@@ -279,7 +278,7 @@ def _ordinal(match: re.Match[str]) -> Reading:
     return add_suffix(read(match["number"])[0], TABLE["suffixes"]["ordinal"]), "ordinal"
 
 
-@reads(SIGNED_NUMBER + SUFFIX)
+@reads(rf"{MINUS}(?P<number>{NUMBER}){SUFFIX}")
 def _number(match: re.Match[str]) -> Reading:
     rule = "negative number" if match["minus"] else read(match["number"])[1]
     return add_suffix(_signed(match), match["suffix"]), rule

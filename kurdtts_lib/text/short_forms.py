@@ -109,7 +109,6 @@ _START = rf"(?:[{CONSONANTS}]|{alternatives(TABLE['syllables']['starts'])})"
 _END = rf"(?:[{CONSONANTS}]|{alternatives(TABLE['syllables']['ends'])})"
 SYLLABLES = re.compile(rf"{_START}?[{VOWELS}](?:[{CONSONANTS}]{{1,2}}[{VOWELS}])*{_END}?")
 FOREIGN = re.compile(TABLE["syllables"]["foreign"])
-CAPITAL_CONSONANTS = CONSONANTS.upper()
 
 
 def is_pronounceable(word: str) -> bool:
@@ -149,7 +148,7 @@ def _letters(match: re.Match[str]) -> Reading:
     return by_letters(match.group()), "acronym"
 
 
-@reads(rf"(?<![\w'])[{CONSONANTS}{CAPITAL_CONSONANTS}]+(?![\w'])", needs="")
+@reads(rf"(?<![\w'])[{CONSONANTS}{CONSONANTS.upper()}]+(?![\w'])", needs="")
 def _vowelless(match: re.Match[str]) -> Reading:
     word = match.group()
     if len(word) > 1 and word in TABLE["units"]:

@@ -44,7 +44,7 @@ class ClipBrowser(Shown):
         self.list = ipywidgets.Select(
             description="Clips", rows=PAGE, layout={"width": "min(760px, 98%)", "height": f"{22 * PAGE}px"}
         )
-        self.back, self.forward = page_buttons(self._turn)
+        self.back, self.forward = page_buttons(lambda by: self._show_page(self._page + by))
         self.view = ipywidgets.HTML(NOTHING)
         pages = ipywidgets.HBox([self.back, self.forward, self.count], layout=WRAPPED)
         self.widget = ipywidgets.VBox([self.query, self.list, pages, self.view])
@@ -62,9 +62,6 @@ class ClipBrowser(Shown):
         wanted = re.compile(rf"(?<!\w){re.escape(_folded(self.query.value.strip()))}")
         self.found = [place for place, text in enumerate(self._texts) if wanted.search(text)]
         self._show_page(0)
-
-    def _turn(self, by: int) -> None:
-        self._show_page(self._page + by)
 
     def _show_page(self, page: int) -> None:
         """Fill the list with a page, counted from 0, and choose its first clip, which shows it."""

@@ -112,17 +112,15 @@ def make_test(
     hidden |= {(LOW_ANCHOR, text): low_anchor(waveform, sampling_rate, rng) for text, waveform in chosen.items()}
     levelled = same_loudness(plain | hidden, sampling_rate)
     items = {stimulus: rng.bytes(8).hex() for stimulus in levelled}  # 64 bits: no two are alike
-    codes = [_code(number) for number in rng.choice(len(LETTERS) ** 4, listeners, replace=False)]
+    letters = str.maketrans("0123456789abcdef", LETTERS)
+    numbers = rng.choice(len(LETTERS) ** 4, listeners, replace=False)
+    codes = [f"{number:04x}".translate(letters) for number in numbers]
     plans = {
         code: [Trial(items[heard], *heard) for heard in order(names, sentences, list(hidden), listener, rng)]
         for listener, code in enumerate(codes)
     }
     sounds = {items[stimulus]: wav_bytes(levelled[stimulus], sampling_rate) for stimulus in items}
     return ListeningTest(AnswerKey(test, names, sentences, plans, note), dict(sorted(sounds.items())))
-
-
-def _code(number: int) -> str:
-    return f"{number:04x}".translate(str.maketrans("0123456789abcdef", LETTERS))
 
 
 def same_loudness(waveforms: Mapping[Stimulus, np.ndarray], sampling_rate: int) -> dict[Stimulus, np.ndarray]:

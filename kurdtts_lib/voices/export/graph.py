@@ -2,8 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -117,7 +116,8 @@ def write_graph(graph: SpeakingGraph | SherpaGraph, target: Path, metadata: Mapp
     Uses torch's older exporter: the newer one cannot trace the boolean masks of the duration predictor's splines.
     """
     graph.eval()  # the exporter restores the graph's mode, and training mode would bring dropout back
-    with _quiet(), torch.no_grad():
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # of every comparison of sizes; verification shows whether one matters
         torch.onnx.export(
             graph,
             cast(Any, graph.example()),
@@ -145,13 +145,3 @@ def _keep_inputs(traced: onnx.ModelProto, graph: SpeakingGraph | SherpaGraph) ->
         inputs.append(kept.get(name) or onnx.helper.make_tensor_value_info(name, kind, shape))
     del traced.graph.input[:]
     traced.graph.input.extend(inputs)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the tracer, which warns of every comparison of sizes; verification shows whether one matters."""
-    with warnings.catch_warnings():
-        for category in (torch.jit.TracerWarning, DeprecationWarning):
-            warnings.simplefilter("ignore", category)
-        warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.onnx")
-        yield
