@@ -20,10 +20,7 @@ def head_of(card: str) -> dict:
 @pytest.mark.parametrize("value", ["facebook/mms-tts", 'deng: "ş" #1', "yes", "1.0", "C:\\deng", "- a"])
 def test_the_head_of_a_card_is_yaml_whatever_the_names_are(value):
     head = front_matter(license="cc0-1.0", base_model=value)
-    assert head_of(head + "\n# voice\n") == {
-        "license": "cc0-1.0",
-        "base_model": value,
-    }
+    assert head_of(head + "\n# voice\n") == {"license": "cc0-1.0", "base_model": value}
 
 
 FIGURES = {"mel_distance": 1.25}

@@ -99,10 +99,7 @@ def test_accept_keeps_what_stands_in_the_field_and_lets_a_voice_learn_from_it(
 
 @pytest.mark.parametrize(
     ("name", "text", "said"),
-    [
-        ("Accept", "روژ", "ر"),
-        ("Save text", "Roj baş " * 20, "letters and spaces"),
-    ],
+    [("Accept", "روژ", "ر"), ("Save text", "Roj baş " * 20, "letters and spaces")],
 )
 def test_a_text_that_cannot_be_is_refused_and_stays_in_its_field(
     table: CorrectionsTable, store: FeedbackStore, name: str, text: str, said: str

@@ -24,13 +24,7 @@ from kurdtts_lib.evaluation.confidence import FEWEST, Estimate, estimate
 from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation, System, evaluate
 from kurdtts_lib.evaluation.held_out import TEST_SENTENCES, HeldOut, LikenessBaselines, held_out
 from kurdtts_lib.evaluation.metrics import METRIC_DESCRIPTIONS, METRICS, RECORDING_METRICS, Reference, metric_table
-from kurdtts_lib.evaluation.report import (
-    PAGE,
-    VALUES,
-    as_text,
-    missing,
-    write_report,
-)
+from kurdtts_lib.evaluation.report import PAGE, VALUES, as_text, missing, write_report
 from kurdtts_lib.vits.voice import Voice, save_voice
 from kurdtts_lib.voices.systems import load_systems
 

@@ -13,14 +13,7 @@ from kurdtts_lib.core.errors import KurdTTSError, VoiceError
 from kurdtts_lib.core.settings import Profile, load_profile
 from kurdtts_lib.vits.voice import Voice
 from kurdtts_lib.voices import registry
-from kurdtts_lib.voices.lineage import (
-    LOCAL,
-    Origin,
-    check_profile,
-    common_profile,
-    origin_of,
-    profile_of,
-)
+from kurdtts_lib.voices.lineage import LOCAL, Origin, check_profile, common_profile, origin_of, profile_of
 from kurdtts_lib.voices.registry import RegisteredVoice, models, publish, voices
 
 SAMPLE, FULL = (Origin(name, f"./data/prepared-{name}", "") for name in ("sample", "full"))

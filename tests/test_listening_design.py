@@ -55,13 +55,6 @@ def test_the_same_sounds_are_the_same_test_again_and_others_are_not() -> None:
     assert AnswerKey.from_json(written) == first.key
 
 
-def test_what_a_page_knows_tells_nothing() -> None:
-    test = small_test()
-    assert list(test.sounds) == sorted(test.sounds), "not in the order of the systems"
-    for code, items in test.key.public().items():
-        assert items == [trial.item for trial in test.key.plan(code)] and set(items) == set(test.sounds)
-
-
 def test_a_louder_voice_is_not_heard_louder() -> None:
     loud = {name: {text: gain * sound for text, sound in spoken(150).items()} for name, gain in (("a", 0.05), ("b", 1))}
     test = make_test(loud, RATE)

@@ -1,5 +1,6 @@
 """The listening test as a folder: whole, without a network, and telling nothing."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ def test_the_folder_is_whole_and_takes_no_place_of_other_files(tmp_path: Path) -
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert '<html lang="kmr">' in page and "http" not in page and 'type="module"' not in page
     assert {path.stem for path in (folder / "audio").iterdir()} == set(test.sounds)
+    assert list(test.sounds) == sorted(test.sounds), "not in the order of the systems"
+    assert set(itertools.chain(*test.key.public().values())) == set(test.sounds)
     told = "".join(path.read_text(encoding="utf-8") for path in folder.iterdir() if path.is_file())
     assert all(code in told for code in test.key.plans), "it tells no system and no sentence"
     assert not [one for one in (*test.key.systems, *test.key.sentences, "anchor", "spoilt") if one in told]

@@ -5,8 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from speechlike import syllables
 from torch.distributions import MultivariateNormal, kl_divergence
 
@@ -44,22 +42,6 @@ def mel_cepstral_distance(reference: np.ndarray, speech: np.ndarray, audio: Audi
 
 def speaker_distance(reference: list[np.ndarray], speech: list[np.ndarray], audio: AudioSettings) -> float:
     return measures.speaker_distance(*(measures.cepstral_moments(side, audio) for side in (reference, speech)))
-
-
-def all_paths(rows: int, columns: int) -> list[list[tuple[int, int]]]:
-    """Every path from corner to corner by steps right, down or both."""
-    if (rows, columns) == (1, 1):
-        return [[(0, 0)]]
-    before = [(rows - 1, columns), (rows, columns - 1), (rows - 1, columns - 1)]
-    return [[*path, (rows - 1, columns - 1)] for r, c in before if r >= 1 and c >= 1 for path in all_paths(r, c)]
-
-
-@given(st.integers(1, 4), st.integers(1, 5), st.integers(0, 10_000))
-def test_dtw_mean_is_the_mean_along_the_cheapest_of_all_paths(rows, columns, seed):
-    distances = np.random.default_rng(seed).uniform(0.1, 9.0, size=(rows, columns))  # real numbers: no ties
-    cheapest = min(all_paths(rows, columns), key=lambda path: sum(distances[cell] for cell in path))
-    expected = np.mean([distances[cell] for cell in cheapest])
-    assert measures.dtw(distances)[0] == pytest.approx(expected, rel=1e-9)
 
 
 def test_mel_cepstra_are_the_written_out_cosine_sums():

@@ -1,14 +1,11 @@
 """Recognisers in miniature, and the character error rate."""
 
-import functools
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from safetensors.torch import save_file
 from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
@@ -18,7 +15,6 @@ from kurdtts_lib.data.sources import read_corpus
 from kurdtts_lib.evaluation.optional_metrics import (
     MMS_LANGUAGE,
     character_error_rate,
-    edit_distance,
     load_recogniser,
     predicted_cleanliness,
 )
@@ -26,22 +22,6 @@ from kurdtts_lib.evaluation.optional_metrics import (
 LETTERS = "abcçdeêfghiîjklmnopqrsştuûvwxyz"
 VOCABULARY = {letter: number for number, letter in enumerate(["<pad>", "<unk>", "|", *LETTERS])}
 RATE = 16_000
-
-
-def edits_by_definition(first: str, second: str) -> int:
-    @functools.cache
-    def left(i: int, j: int) -> int:
-        if i == len(first) or j == len(second):
-            return len(first) - i + len(second) - j
-        same = left(i + 1, j + 1) + (first[i] != second[j])
-        return min(same, 1 + left(i + 1, j), 1 + left(i, j + 1))
-
-    return left(0, 0)
-
-
-@given(st.text("abş ", max_size=7), st.text("abş ", max_size=7))
-def test_edits_are_the_fewest_changes(first: str, second: str) -> None:
-    assert edit_distance(first, second) == edits_by_definition(first, second)
 
 
 @pytest.mark.parametrize(

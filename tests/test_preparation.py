@@ -178,16 +178,14 @@ def test_whatever_is_lost_is_made_again_to_the_same_bytes(tmp_path: Path) -> Non
         return processed
 
     assert (result.processed, again()) == (12, 0)
+    cache.write_bytes(b"no \xff cache\n" * 1000 + b"[]\n{}\n")
+    assert again() == 12
     cache.write_bytes(cache.read_bytes()[:-9])  # the last line of a killed program
-    assert again() == 1
-    for damaged in (b"no \xff cache\n" * 1000 + b"[]\n{}\n", None):
-        cache.write_bytes(damaged) if damaged else cache.unlink()
-        assert again() == 12
     first, second, third = (tmp_path / "out" / file for file in result.kept["file"].iloc[:3])
     first.write_bytes(b"")  # what a power cut leaves
     second.write_bytes(bytes(second.stat().st_size))
     third.unlink()
-    assert again() == 3
+    assert again() == 4
     for name in ("dapîr.wav", "000007.wav", f"{'0' * 24}.wav"):
         (tmp_path / "out" / "wavs" / name).write_bytes(b"RIFF")
     prepare(settings, AUDIO, tmp_path / "out")  # files of the reader among the sounds are not deleted, our own are
@@ -203,7 +201,8 @@ def test_whatever_is_lost_is_made_again_to_the_same_bytes(tmp_path: Path) -> Non
     for reading in (corpus_settings, read_parts):
         with pytest.raises(CorpusError, match="kurdtts prepare"):
             reading(tmp_path / "never")
-    assert again() == 0
+    cache.unlink()
+    assert again() == 12
 
 
 def test_more_data_and_other_rules_need_only_new_work_and_another_treatment_all(tmp_path: Path) -> None:
@@ -335,10 +334,8 @@ def test_other_speakers_are_usable_clips_of_other_people_and_none_without_the_so
     lines = (corpus / "validated.tsv").read_text(encoding="utf-8").splitlines()
     changed = "\n".join([lines[0], *reversed(lines[1:])]) + "\n"
     (corpus / "validated.tsv").write_text(changed, encoding="utf-8")
-    for _ in range(2):
-        with pytest.warns(UserWarning, match="no other speakers"):
-            assert other_speakers(tmp_path / "out", AUDIO, 2) == {}
-        corpus.rename(tmp_path / "elsewhere") if corpus.exists() else None
+    with pytest.warns(UserWarning, match="no other speakers"):
+        assert other_speakers(tmp_path / "out", AUDIO, 2) == {}
 
 
 def test_the_speaker_with_the_most_minutes_is_counted_after_the_rules_of_text(tmp_path: Path) -> None:

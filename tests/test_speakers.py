@@ -14,13 +14,7 @@ from kurdtts_lib.core.errors import CorpusError
 from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.data import speakers
 from kurdtts_lib.data.sources import corpus_table, speaker_name
-from kurdtts_lib.data.speakers import (
-    NOT_SAID,
-    choose_speakers,
-    speaker_table,
-    survey,
-    usable_clips,
-)
+from kurdtts_lib.data.speakers import NOT_SAID, choose_speakers, speaker_table, survey, usable_clips
 
 AUDIO = AudioSettings()
 
