@@ -158,9 +158,9 @@ def other_speakers(folder: Path, audio: AudioSettings, clips_per_speaker: int) -
             if processed.waveform is not None:
                 vars(clip).update(processed.figures or {})
                 apply_rules([clip], SOUND, settings)
-                speech[clip.speaker] += [processed.waveform] if clip.reason == KEPT else []
+                if clip.reason == KEPT:
+                    speech[clip.speaker].append(processed.waveform)
     except CorpusError as error:
         warnings.warn(f"There are no other speakers to compare the voice with. {error}", stacklevel=2)
         return {}
-    enough = {name: waveforms for name, waveforms in speech.items() if len(waveforms) >= clips_per_speaker}
-    return {name: waveforms[:clips_per_speaker] for name, waveforms in enough.items()}
+    return {name: some[:clips_per_speaker] for name, some in speech.items() if len(some) >= clips_per_speaker}

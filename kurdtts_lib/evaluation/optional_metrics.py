@@ -30,8 +30,10 @@ def optional_metrics(
     if recogniser is None:
         reason = "It needs a recogniser: `kurdtts judge --recogniser NAME` takes a folder or a name on the hub."
         return found, {"character_error_rate": reason}
-    rate = lambda waveform, text: character_error_rate(text, recogniser(waveform, sampling_rate))  # noqa: E731
-    return found | {"character_error_rate": rate}, {}
+    found["character_error_rate"] = lambda waveform, text: character_error_rate(
+        text, recogniser(waveform, sampling_rate)
+    )
+    return found, {}
 
 
 def predicted_cleanliness(waveform: np.ndarray, rate: int) -> float:

@@ -34,7 +34,7 @@ def open_folder(folder: Path, settings: CorpusSettings) -> Source:
         return open_table(table, settings)
     files = _files(folder)
     if parquet := [path for path in files if path.suffix.lower() == ".parquet"]:
-        return open_parquet(folder, parquet, settings)
+        return open_parquet(parquet, settings, f"The table in {folder}", folder)
     if pairs := open_pairs(folder, files):
         return pairs
     kinds = Counter(path.suffix.lower() or "no suffix" for path in files).most_common(8)

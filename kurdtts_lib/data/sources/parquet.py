@@ -39,16 +39,14 @@ def open_hub(settings: CorpusSettings) -> Source:
     files = sorted(folder.rglob(PART), key=Path.as_posix)
     if not files:
         raise CorpusError(OTHER_FORM.format(name))
-    return _open(files, settings, where, None)
+    return open_parquet(files, settings, where, None)
 
 
-def open_parquet(folder: Path, files: list[Path], settings: CorpusSettings) -> Source:
-    """All `files` of the folder as one table, in their order. Raises CorpusError if they cannot be read."""
-    return _open(files, settings, f"The table in {folder}", folder)
+def open_parquet(files: list[Path], settings: CorpusSettings, where: str, folder: Path | None) -> Source:
+    """All `files` as one table, in their order. Raises CorpusError, which names it `where`, if they cannot be read.
 
-
-def _open(files: list[Path], settings: CorpusSettings, where: str, folder: Path | None) -> Source:
-    """folder: the base of paths in the table; None for a data set on the hub, whose paths are unusable."""
+    folder: the base of paths in the table; None for a data set on the hub, whose paths are unusable.
+    """
     with _explained(where, DAMAGED):
         data = pyarrow.dataset.dataset([str(path) for path in files], format="parquet")
     columns = find_columns(data.schema.names, settings, where, [*_audio_columns(data.schema), *FILE_NAMES])
