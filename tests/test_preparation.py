@@ -188,6 +188,7 @@ def test_whatever_is_lost_is_made_again_to_the_same_bytes(tmp_path: Path) -> Non
     assert again() == 4
     for name in ("dapîr.wav", "000007.wav", f"{'0' * 24}.wav"):
         (tmp_path / "out" / "wavs" / name).write_bytes(b"RIFF")
+    cache.unlink()
     prepare(settings, AUDIO, tmp_path / "out")  # files of the reader among the sounds are not deleted, our own are
     for name in ("dapîr.wav", "000007.wav"):
         (tmp_path / "out" / "wavs" / name).unlink()
@@ -201,8 +202,7 @@ def test_whatever_is_lost_is_made_again_to_the_same_bytes(tmp_path: Path) -> Non
     for reading in (corpus_settings, read_parts):
         with pytest.raises(CorpusError, match="kurdtts prepare"):
             reading(tmp_path / "never")
-    cache.unlink()
-    assert again() == 12
+    assert again() == 0
 
 
 def test_more_data_and_other_rules_need_only_new_work_and_another_treatment_all(tmp_path: Path) -> None:
