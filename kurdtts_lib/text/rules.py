@@ -25,7 +25,7 @@ class Doubt(TextError):
 
 
 FRACTIONS = {"½": "1/2", "¼": "1/4", "¾": "3/4", "⅓": "1/3", "⅔": "2/3"}
-MINUS = r"(?P<minus>(?<![\w.,)\]-])(?:[-−]|–(?=[0-9.,]{1,6}[ \u00a0]?°)))?"
+MINUS = r"(?P<minus>(?<![\w.,)\]°%€$-])(?:[-−]|–(?=[0-9.,]{1,6}[ \u00a0]?°)))?"
 """A minus sign or hyphen before a number that does not follow a word or a number; a dash before degrees."""
 SIGNED_QUANTITY = rf"{MINUS}(?P<number>{QUANTITY})"
 ENDING = rf"(?:{TABLE['suffixes']['glide']})?(?:{alternatives(TABLE['suffixes']['endings'])})"
@@ -230,9 +230,9 @@ reads(  # 9.30 is a number, but saet 9.30, 08.30 and 9.30-11.30 are times; 05.03
 )(_time)
 
 
-@reads(rf"(?P<number>{NUMBER})(?:\"|″|'')(?!\w)")
+@reads(rf"(?P<number>{NUMBER})(?:″|(?<=[.,]\d)(?P<quote>\"|''))(?!\w)")
 def _inches(match: re.Match[str]) -> Reading | None:
-    if match.group()[-1] == '"' and match.string.count('"', 0, match.end()) % 2 == 0:
+    if match["quote"] and match.string.count(match["quote"], 0, match.end()) % 2 == 0:
         return None  # it closes a quotation
     return f"{read(match['number'])[0]} {TABLE['degrees']['inch']}", "unit"
 
@@ -240,7 +240,7 @@ def _inches(match: re.Match[str]) -> Reading | None:
 @reads(rf"/(?P<per>{UNIT})(?!\w)|(?<!\w)(?P<unit>(?:{UNIT})(?:/{UNIT})?)(?![\w/])", needs="sign")
 def _unit_alone(match: re.Match[str]) -> Reading | None:
     unit = match["per"] or match["unit"]
-    if unit.isalpha() and (len(unit) == 1 or not match["per"]):
+    if unit.rstrip(".").isalpha() and (len(unit) == 1 or not match["per"]):
         return None  # a word, or read by its letters
     return (per_unit(unit) if match["per"] else measure(unit)), "unit"
 
