@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -99,6 +100,14 @@ def test_links_of_notebooks_lead_to_files_and_to_headings_of_the_glossary(path: 
     assert any(file.endswith("glossary.md") for file, _, _ in inside)
     assert [file for file, _, _ in inside if not (path.parent / file).is_file()] == []
     assert {heading for _, _, heading in inside if heading} <= headings
+
+
+def test_the_picture_of_vits_has_its_parts_as_text_and_needs_no_other_file() -> None:
+    root = ElementTree.parse(REPOSITORY / "docs" / "vits.svg").getroot()
+    texts = {element.text for element in root.iter("{http://www.w3.org/2000/svg}text")}
+    parts = {"text encoder", "posterior encoder", "flow", "decoder", "duration predictor", "discriminator", "alignment"}
+    assert parts <= texts
+    assert not [name for element in root.iter() for name in element.attrib if name.endswith(("href", "src"))]
 
 
 def test_every_dependency_is_imported_or_started_somewhere() -> None:
