@@ -92,7 +92,7 @@ def test_a_check_says_what_the_checks_say_and_keeps_nothing() -> None:
         unusable = served.client.post("/collect/check", files=noise, data={"text": TEXT})
         assert refusal(unusable) == (415, "undecodable_audio")
         assert refusal(served.client.post("/collect/check", files=TAKE)) == (422, "invalid")
-        assert refusal(served.client.post("/collect/check", json={"text": TEXT})) == (415, "wrong_content_type")
+        assert refusal(served.client.post("/collect/check", json={"text": TEXT})) == (422, "invalid")
         large = {"audio": ("x", bytes(500_000), "audio/wav")}
         assert refusal(served.client.post("/collect/check", files=large, data={"text": TEXT})) == (413, "too_large")
     assert FeedbackStore().corrections() == []

@@ -138,8 +138,8 @@ def test_what_cannot_be_used_is_refused_and_leaves_nothing(served: Served, home:
     named = served.submit(contributor="Şîlan" * 100)
     assert "contributor" in named.text and "Şîlan" not in named.text
     for kind, expected in (
-        *((other, (415, "wrong_content_type")) for other in ("application/json", "text/plain", "")),
-        ("application/x-www-form-urlencoded", (415, "wrong_content_type")),
+        *((other, (422, "invalid")) for other in ("application/json", "text/plain", "")),
+        ("application/x-www-form-urlencoded", (422, "invalid")),
         ("multipart/form-data", (400, "bad_request")),
         ("multipart/form-data; boundary=other", (400, "bad_request")),
     ):

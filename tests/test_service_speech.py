@@ -208,7 +208,7 @@ def test_what_cannot_be_said_is_refused(served: Served, add: Callable[..., int])
         assert refusal(ask(served, input=text, response_format=form)) == (422, "bad_text")
     wrong_kind = {"Content-Type": "text/plain"}
     response = served.client.post("/v1/audio/speech", content=b'{"input": "x"}', headers=wrong_kind)
-    assert refusal(response) == (415, "wrong_content_type")
+    assert refusal(response) == (422, "invalid")
     lone_half, json_kind = b'{"input": "\\ud800"}', {"Content-Type": "application/json"}
     response = served.client.post("/v1/audio/speech", content=lone_half, headers=json_kind)
     assert refusal(response)[0] in (400, 422)

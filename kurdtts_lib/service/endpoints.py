@@ -3,10 +3,10 @@
 import asyncio
 import json
 import string
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
+from fastapi import APIRouter, File, Form, Response, UploadFile
 from fastapi.responses import FileResponse, HTMLResponse, StreamingResponse
 
 from kurdtts_lib import __version__
@@ -25,25 +25,10 @@ MOST_WARNINGS = 5
 """In a header, whose length servers between may limit to 8 kB."""
 
 
-def _needs(content_type: str, advice: str) -> Any:
-    """A dependency that raises ServiceError for a body of another content type."""
-
-    async def check_type(request: Request) -> None:
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != content_type:
-            raise ServiceError(415, "wrong_content_type", f"Send {advice}")
-
-    return Depends(check_type)
-
-
-FORM = _needs("multipart/form-data", "the take as multipart/form-data, with the fields audio, text and consent.")
-JSON = _needs("application/json", "JSON, with Content-Type: application/json.")
-
-
 @router.post(
     "/feedback",
     status_code=201,
     response_model=schemas.SubmittedBody,
-    dependencies=[FORM],
     responses={200: {"model": schemas.SubmittedBody, "description": "It was there already"}},
 )
 def submit(
@@ -119,7 +104,7 @@ BINARY = {"schema": {"type": "string", "format": "binary"}}
 SOUND = {"description": "The sound", "content": dict.fromkeys(MEDIA_TYPES.values(), BINARY)}
 
 
-@router.post("/v1/audio/speech", response_class=Response, dependencies=[JSON], responses={200: SOUND})
+@router.post("/v1/audio/speech", response_class=Response, responses={200: SOUND})
 def speech(request: schemas.SpeechRequest) -> Response:
     """Speak a text, in the form of OpenAI's speech service. The form pcm arrives clause by clause."""
     media_type = MEDIA_TYPES[request.response_format]
@@ -170,7 +155,7 @@ def sentences(shared: Shared) -> schemas.SentencesBody:
     return schemas.SentencesBody(sentences=chosen, **current_voice())
 
 
-@page.post("/collect/check", dependencies=[FORM])
+@page.post("/collect/check")
 def check(
     shared: Shared,
     audio: Annotated[UploadFile, File(description="As for /feedback")],

@@ -61,8 +61,8 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         "model": Failure,
         "description": "400: the request cannot be read, or asks for another host. 401: the token is missing or wrong. "
         "403: this web page may not use the service (`--allow-origin`). 404: there is no such thing. 409: not in the "
-        "state that things are in. 413: the body is too large. 415: wrong content type, or audio that cannot be "
-        "decoded. 422: a field is missing or wrong, the text cannot be said, or the take cannot be used.",
+        "state that things are in. 413: the body is too large. 415: audio that cannot be decoded. "
+        "422: a field is missing or wrong, or the content type; the text cannot be said, or the take cannot be used.",
     },
     "5XX": {
         "model": Failure,
