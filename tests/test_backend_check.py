@@ -50,7 +50,7 @@ class Broken:
             raise {"OSError": OSError, "ImportError": ImportError}[sys.argv[1]]("DLL load failed: c10.dll")
 
 sys.meta_path.insert(0, Broken())
-from kurdtts_lib.cli import main
+from kurdtts_lib.cli.app import main
 raise SystemExit(main(["check"]))
 """
 

@@ -1,4 +1,4 @@
-"""`kurdtts`: the work of the notebooks, unattended."""
+"""`kurdtts`: the work of the notebooks, unattended. One module per command; here are their arguments."""
 
 import argparse
 import contextlib
@@ -45,7 +45,7 @@ def utf8_console() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="kurdtts", description=__doc__)
+    parser = argparse.ArgumentParser(prog="kurdtts", description="The work of the notebooks, unattended.")
     commands = parser.add_subparsers(dest="command", required=True)
     for add in (_check, _prepare, _train, _say, _judge, _voices, _feedback, _listen, _serve, _export):
         add(commands)
@@ -121,16 +121,11 @@ def _say(commands: Any) -> None:
     what.add_argument("text", nargs="?")
     what.add_argument("--file", type=Path, help="a text file (UTF-8) to read out, of any length")
     say.add_argument("-o", "--output", type=Path, required=True, help="the file to write: .wav .flac .mp3 .ogg .opus")
-    say.add_argument(
-        "--voice",
-        help="a number or a name of `kurdtts voices`, a folder (also one of `kurdtts export`), or a name on the hub; "
-        "default: the current voice",
-    )
+    about = "a number or a name of `kurdtts voices`, a folder (also one of `kurdtts export`), or a name on the hub; "
+    say.add_argument("--voice", help=f"{about}default: the current voice")
     say.add_argument("--speaker", help="of a voice with several: a name of `kurdtts voices`, or two, NAME+NAME")
     say.add_argument("--seed", type=int, default=1, help="another seed gives another reading")
-    speed, variation = (
-        number(float, least, most, f"number from {least} to {most}") for least, most in ((0.25, 4), (0, 2))
-    )
+    speed, variation = number(float, 0.25, 4, "number from 0.25 to 4"), number(float, 0, 2, "number from 0 to 2")
     say.add_argument("--speed", type=speed, default=1.0, help="2 takes half the time; default: 1")
     say.add_argument("--variation", type=variation, default=1.0, help="of melody and rhythm; 0: flat; default: 1")
     say.add_argument("--subtitles", choices=("sentences", "words"), help="also write an .srt file beside it")
@@ -139,24 +134,18 @@ def _say(commands: Any) -> None:
 def _judge(commands: Any) -> None:
     about = "measure voices on sentences that they never saw, and write a report"
     judge = _command(commands, "judge", "voices.judge", about)
-    judge.add_argument(
-        "voices",
-        nargs="*",
-        metavar="VOICE",
-        help="a voice's number or name in `kurdtts voices`, its folder, or its name on the hub; another system as "
+    about = (
+        "a voice's number or name in `kurdtts voices`, its folder, or its name on the hub; another system as "
         "NAME=FOLDER (its sounds, and their texts in metadata.csv) or FILE.onnx (Piper); the others are compared with "
-        "the first. Default: the current one and its base voice",
+        "the first. Default: the current one and its base voice"
     )
+    judge.add_argument("voices", nargs="*", metavar="VOICE", help=about)
     _add_voices_own(judge)
     judge.add_argument("--output-dir", type=Path, help="where to write; default: runs/judging-NAME")
-    judge.add_argument(
-        "--recogniser",
-        metavar="NAME",
-        help="speech to text: a folder (also a CTC model for sherpa-onnx), or a hub name",
-    )
-    judge.add_argument(
-        "--listener", metavar="VOICE", help="the voice that tells texts apart by their sound; default: the base voice"
-    )
+    about = "speech to text: a folder (also a CTC model for sherpa-onnx), or a hub name"
+    judge.add_argument("--recogniser", metavar="NAME", help=about)
+    about = "the voice that tells texts apart by their sound; default: the base voice"
+    judge.add_argument("--listener", metavar="VOICE", help=about)
     judge.add_argument("--sentences", type=POSITIVE, help="at most so many test sentences; default: 200")
     about = "judge nothing, but write there what another system has to say to be judged as NAME=FOLDER"
     judge.add_argument("--write-sentences", type=Path, metavar="FOLDER", help=about)
@@ -194,12 +183,8 @@ def _feedback(commands: Any) -> None:
     _add_preset(train)
     share = number(float, 0, math.nextafter(1, 0), "number from 0 up to (not with) 1")
     train.add_argument("--base-share", type=share, help="share of ordinary recordings in what the voice hears")
-    train.add_argument(
-        "--job",
-        type=Path,
-        metavar="FOLDER",
-        help="for a program that starts this: progress.json and result.json go there, and a file `stop` there ends it",
-    )
+    about = "for a program that starts this: progress.json and result.json go there, and a file `stop` there ends it"
+    train.add_argument("--job", type=Path, metavar="FOLDER", help=about)
     about = "remove a correction's sound and text"
     _command(actions, "withdraw", "feedback.withdraw", about).add_argument("id")
     _command(actions, "verify", "feedback.verify", "find and mend what does not belong together")
@@ -246,15 +231,7 @@ def _serve(commands: Any) -> None:
 def _export(commands: Any) -> None:
     about = "write a voice as ONNX, for programs and devices without torch"
     export = _command(commands, "export", "voices.export", about)
-    export.add_argument(
-        "voice",
-        nargs="?",
-        help="a number or a name of `kurdtts voices`, a folder, or a name on the hub; default: the current voice",
-    )
+    export.add_argument("voice", nargs="?", help="as for `kurdtts say --voice`; default: the current voice")
     export.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="a new folder")
-    export.add_argument(
-        "--form",
-        choices=("onnx", "sherpa"),
-        default="onnx",
-        help="onnx (default): for Python without torch; sherpa: for sherpa-onnx and its apps",
-    )
+    about = "onnx (default): for Python without torch; sherpa: for sherpa-onnx and its apps"
+    export.add_argument("--form", choices=("onnx", "sherpa"), default="onnx", help=about)

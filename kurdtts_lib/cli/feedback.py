@@ -6,7 +6,7 @@ import sys
 
 from kurdtts_lib.core.training_settings import with_preset
 from kurdtts_lib.feedback.database import Correction
-from kurdtts_lib.feedback.job import JobReport, only_training, reported
+from kurdtts_lib.feedback.job import only_training, reported
 from kurdtts_lib.feedback.store import FeedbackStore
 
 
@@ -34,29 +34,24 @@ def accept(options: argparse.Namespace) -> None:
 
 
 def train(options: argparse.Namespace) -> int:
-    with reported(options.job) as report:
-        return _train(options, report)
-
-
-def _train(options: argparse.Namespace, report: JobReport) -> int:
-    from kurdtts_lib.cli import train
+    from kurdtts_lib.cli.train import run_to_end
     from kurdtts_lib.feedback.finetune import FeedbackTraining
     from kurdtts_lib.voices import registry
     from kurdtts_lib.voices.lineage import profile_of
 
-    profile = profile_of(registry.current(), options.profile, options.data_dir)
-    training = with_preset(profile.training, options.preset) if options.preset else profile.training
-    share = profile.feedback.base_share if options.base_share is None else options.base_share
-    feedback = dataclasses.replace(profile.feedback, base_share=share)
-    with only_training():
+    with reported(options.job) as report, only_training():
+        profile = profile_of(registry.current(), options.profile, options.data_dir)
+        training = with_preset(profile.training, options.preset) if options.preset else profile.training
+        share = profile.feedback.base_share if options.base_share is None else options.base_share
+        feedback = dataclasses.replace(profile.feedback, base_share=share)
         task = FeedbackTraining(dataclasses.replace(profile, training=training, feedback=feedback), FeedbackStore())
         for id, reason in task.left_out.items():
             print(f"{id} is left out. {reason}")
-        if not train.run_to_end(task.trainer, report.step):
+        if not run_to_end(task.trainer, report.step):
             report.end("failed", "Stopped as asked; its checkpoint is kept. The next training goes on from there.")
             return 130
         result = task.finish()
-    report.end("done", result.message, result.voice_facts(task.left_out))
+        report.end("done", result.message, result.voice_facts(task.left_out))
     line = "{name:10} {sentences:3d} sentences {before:.2f} -> {after:.2f}"
     for name, change in result.changes.items():
         if change:

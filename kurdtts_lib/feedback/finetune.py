@@ -24,7 +24,6 @@ from kurdtts_lib.speech import speak
 from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices import registry
-from kurdtts_lib.voices.card import VoiceCard
 from kurdtts_lib.voices.finetune import check_machine, clips_of, licence_of, trained_card
 from kurdtts_lib.voices.lineage import check_profile, origin_of
 from kurdtts_lib.voices.registry import RegisteredVoice
@@ -87,10 +86,8 @@ class FeedbackResult(NamedTuple):
 
     def voice_facts(self, left_out: dict[str, str]) -> dict | None:
         """The new voice as data for other programs. left_out: why, by correction. None if no voice was published."""
-        if not self.better:
-            return None
         about = {"version": self.entry.version, "voice": self.entry.folder.name, "faults": self.entry.faults}
-        return {**about, **self.changes, "left_out": left_out}
+        return {**about, **self.changes, "left_out": left_out} if self.better else None
 
 
 class FeedbackTraining:
@@ -224,15 +221,12 @@ class FeedbackTraining:
                 **result.changes,
             ).content()
             origin = origin_of(self.profile, self.parent)
-            entry = registry.publish(best, self.parent.name, readme, origin=origin)
+            entry = registry.publish(
+                best, self.parent.name, lambda card: render("feedback/voice.md", card=card), origin=origin
+            )
             mark_voices(self.store)
             result = result._replace(entry=entry)
         return result
-
-
-def readme(card: VoiceCard) -> str:
-    """The README of a voice that learned from corrections, from its card."""
-    return render("feedback/voice.md", card=card)
 
 
 def mark_voices(store: FeedbackStore) -> None:

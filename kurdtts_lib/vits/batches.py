@@ -75,7 +75,11 @@ class ClipReader:
             raise TrainingError("There is no clip to train on. Prepare the data first (notebook 3).")
         self.clips = list(clips)
         self.audio = audio
-        self.speakers = [_checked_speaker(clip, speaker_ids) if speaker_ids else 0 for clip in self.clips]
+        for clip in clips:
+            if speaker_ids and clip.speaker not in speaker_ids:
+                known = f"this voice has the speakers {', '.join(speaker_ids)}"
+                raise TrainingError(f"{clip.path} was read by {clip.speaker!r}, and {known}.")
+        self.speakers = [speaker_ids[clip.speaker] if speaker_ids else 0 for clip in clips]
         self.input_ids = [_checked_ids(clip, tokenizer) for clip in self.clips]
         self.frames = [
             _checked_frames(clip, len(ids), audio, segment_samples)
@@ -94,14 +98,6 @@ class ClipReader:
         tensor = torch.from_numpy(waveform)
         spectrogram = linear_spectrogram(tensor.unsqueeze(0), self.audio).squeeze(0)
         return Example(self.input_ids[index], spectrogram, tensor, self.speakers[index])
-
-
-def _checked_speaker(clip: Clip, speaker_ids: Mapping[str, int]) -> int:
-    if clip.speaker not in speaker_ids:
-        raise TrainingError(
-            f"{clip.path} was read by {clip.speaker!r}, and this voice has the speakers {', '.join(speaker_ids)}."
-        )
-    return speaker_ids[clip.speaker]
 
 
 def _checked_ids(clip: Clip, tokenizer: VitsTokenizer) -> Tensor:

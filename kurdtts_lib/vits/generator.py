@@ -60,7 +60,9 @@ class TrainableVits(nn.Module):
     def forward(self, batch: Batch) -> GeneratorOutputs:
         """One pass over a batch; see `GeneratorOutputs`."""
         text_mask = batch.attention_mask.unsqueeze(1).float()
-        frame_mask = _length_mask(batch.frame_lengths, batch.spectrograms.shape[2])
+        frames = batch.spectrograms.shape[2]
+        inside = torch.arange(frames, device=batch.frame_lengths.device) < batch.frame_lengths.unsqueeze(1)
+        frame_mask = inside.unsqueeze(1).float()
 
         condition = None
         if self.model.config.num_speakers > 1:
@@ -86,7 +88,6 @@ class TrainableVits(nn.Module):
             scores = prior_log_likelihood(prior_latents, prior_means, prior_log_stddevs)
             durations = search_durations(scores, batch.frame_lengths, batch.text_lengths)
 
-        frames = batch.spectrograms.shape[2]
         kl = losses.kl_loss(
             prior_latents,
             posterior_log_stddevs,
@@ -140,11 +141,6 @@ def mel_term(outputs: GeneratorOutputs, audio: AudioSettings) -> Tensor:
     return losses.mel_loss(
         mel_spectrogram(outputs.real.squeeze(1), audio), mel_spectrogram(outputs.generated.squeeze(1), audio)
     )
-
-
-def _length_mask(lengths: Tensor, longest: int) -> Tensor:
-    """(batch,) -> (batch, 1, longest), 1.0 inside and 0.0 in the padding."""
-    return (torch.arange(longest, device=lengths.device) < lengths.unsqueeze(1)).unsqueeze(1).float()
 
 
 def _slices(values: Tensor, starts: Tensor, length: int) -> Tensor:

@@ -100,7 +100,7 @@ def load_unfolded(source: str | Path) -> Voice:
     if not folder.is_dir() and not ON_THE_HUB.fullmatch(name):
         raise VoiceError(f"There is no such folder: {name}. Give a voice's folder, or OWNER/NAME on the hub.")
     with reading(f"The voice {name!r}", "Check the folder, or the network if it is on the hub."):
-        config = VitsConfig.from_json_file(_file(name, "config.json"))
+        config = VitsConfig.from_json_file(cached_file(name, "config.json"))
         tokenizer = VitsTokenizer.from_pretrained(name)
         model = VitsModel(config)
         # Not by its from_pretrained, which only warns of a missing weight and draws it at random: a voice would babble.
@@ -131,21 +131,13 @@ def reading(source: str | Path, advice: str = "") -> Iterator[None]:
 
 def _read_weights(name: str) -> dict[str, Tensor]:
     try:
-        path = _file(name, "model.safetensors")
+        path = cached_file(name, "model.safetensors")
     except OSError:  # there is none
-        return read_pickle(_file(name, "pytorch_model.bin"))
+        return read_pickle(cached_file(name, "pytorch_model.bin"))
     return load_file(path)
 
 
-def _file(name: str, filename: str) -> Path:
-    """A file of a voice's folder, or of the hub. Raises OSError if there is none."""
-    found = cached_file(name, filename)
-    if found is None:
-        raise FileNotFoundError(f"it has no {filename}")
-    return Path(found)
-
-
-def read_pickle(path: Path) -> Any:
+def read_pickle(path: Any) -> Any:
     """What torch saved in a file: tensors and plain values only, since no code in it is executed."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
