@@ -1,21 +1,21 @@
 """The baseline: one adversarial VITS step in the usual form, full size, random weights and random clips.
 
-Real and generated slices pass the discriminator one after the other in the D step and the G step, the G step leaves
-gradients in the discriminator, and AdamW is torch's default.
+The step itself is in notebook 4, where a reader sees it: the cells with the tag `plain-step`. Real and generated slices
+pass the discriminator one after the other in the D step and the G step, the G step leaves gradients in the
+discriminator, and AdamW is torch's default.
 """
 
-import dataclasses
+import json
 import time
+from typing import Any
 
 import torch
 from transformers import VitsConfig, VitsModel
 
-from kurdtts_lib.core.settings import AudioSettings
-from kurdtts_lib.core.training_settings import LossWeights
-from kurdtts_lib.vits import losses
+from kurdtts_lib.core.settings import REPOSITORY, AudioSettings, TrainingSettings
 from kurdtts_lib.vits.batches import Batch
 from kurdtts_lib.vits.discriminator import VitsDiscriminator
-from kurdtts_lib.vits.generator import TrainableVits, mel_term
+from kurdtts_lib.vits.generator import TrainableVits
 from kurdtts_lib.vits.mel import linear_spectrogram
 from kurdtts_lib.vits.weight_norm import apply_decoder_weight_norm
 
@@ -47,45 +47,40 @@ def random_batch(size: int) -> Batch:
     return Batch(ids, mask, text_lengths, spectrograms, frame_lengths, waveforms, torch.zeros_like(text_lengths))
 
 
+def notebook_functions() -> dict[str, Any]:
+    """What the cells of notebook 4 with the tag `plain-step` define, by name."""
+    path = REPOSITORY / "notebooks" / "04_vits_fine_tuning.ipynb"
+    defined: dict[str, Any] = {"torch": torch}
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        if "plain-step" in cell["metadata"].get("tags", []):
+            exec(compile("".join(cell["source"]), f"{path.name}, cell {cell['id']}", "exec"), defined)
+    return defined
+
+
 class PlainStep:
     """Call with a batch; returns the seconds of each phase."""
 
-    def __init__(self, generator: TrainableVits, discriminator: VitsDiscriminator) -> None:
-        self.generator, self.discriminator = generator, discriminator
-        self.optimizers = [
-            torch.optim.AdamW(module.parameters(), lr=2e-5, betas=(0.8, 0.99), eps=1e-9)
-            for module in (generator, discriminator)
-        ]
-        self.weights = dataclasses.asdict(LossWeights())
+    def __init__(
+        self, generator: TrainableVits, discriminator: VitsDiscriminator, settings: TrainingSettings | None = None
+    ) -> None:
+        self.generator, self.discriminator, self.settings = generator, discriminator, settings or TrainingSettings()
+        self.functions = notebook_functions()
+        optimizer_of = self.functions["optimizer_of"]
+        self.optimizers = [optimizer_of(module, self.settings) for module in (generator, discriminator)]
+        self.terms: dict[str, float] = {}
+        """The losses of the last step, by name."""
 
     def __call__(self, batch: Batch) -> dict[str, float]:
         optimizer_g, optimizer_d = self.optimizers
         clock = [time.perf_counter()]
-
         outputs = self.generator(batch)
         clock.append(time.perf_counter())
-
-        real_scores, _ = self.discriminator(outputs.real)
-        scores, _ = self.discriminator(outputs.generated.detach())
-        optimizer_d.zero_grad()
-        (self.weights["discriminator"] * sum(map(losses.discriminator_loss, real_scores, scores))).backward()
-        torch.nn.utils.clip_grad_norm_(self.discriminator.parameters(), 1000.0)
-        optimizer_d.step()
+        told = self.functions["discriminator_step"](self.discriminator, optimizer_d, outputs, self.settings)
         clock.append(time.perf_counter())
-
-        _, real_features = self.discriminator(outputs.real)
-        scores, features = self.discriminator(outputs.generated)
-        terms = {
-            "mel": mel_term(outputs, AUDIO),
-            "kl": outputs.kl,
-            "duration": outputs.duration,
-            "generator": sum(map(losses.generator_loss, scores)),
-            "feature_matching": losses.feature_matching_loss(real_features, features),
-        }
-        optimizer_g.zero_grad()
-        torch.stack([self.weights[name] * term for name, term in terms.items()]).sum().backward()
-        torch.nn.utils.clip_grad_norm_(self.generator.parameters(), 1000.0)
-        optimizer_g.step()
+        terms = self.functions["generator_step"](
+            self.generator, self.discriminator, optimizer_g, outputs, self.settings
+        )
         clock.append(time.perf_counter())
+        self.terms = terms | told
         names = ("generator forward", "D step", "G step")
         return {name: end - start for name, start, end in zip(names, clock, clock[1:], strict=False)}
