@@ -79,20 +79,22 @@ def fill_the_log(monkeypatch):
 @pytest.mark.parametrize(
     ("fill", "message"),
     [
-        (
-            fill_the_disk,
-            r"run.checkpoints.step-000003\.pt could .*\(0\.0 MB free.*whole.*Make room",
-        ),
+        (fill_the_disk, r"run.checkpoints.step-000003\.pt could .*\(0\.0 MB free.*whole.*Make room"),
         (fill_the_log, r"log\.jsonl could not be written .*No space.*whole\. Make room"),
     ],
 )
 def test_a_training_on_a_full_disk_ends_with_that_error_and_goes_on_when_there_is_room(
     start, monkeypatch, fill, message
 ):
+    ended = start(checkpoint_every=1)
     with pytest.raises(TrainingError, match=message):
-        start(checkpoint_every=1).run(report=lambda entry: fill(monkeypatch) if entry.step == 2 else None)
+        ended.run(report=lambda entry: fill(monkeypatch) if entry.step == 2 else None)
     monkeypatch.undo()
+    with pytest.raises(TrainingError, match="Build it anew"):
+        ended.run()
     resumed = start(checkpoint_every=1)
     names = [path.name for path in (resumed.folder / "checkpoints").iterdir()]
     assert resumed.step == 2 and sorted(names) == ["step-000001.pt", "step-000002.pt"], "nothing half-written"
     assert resumed.run()
+    steps = [entry.step for entry in start(checkpoint_every=1).history.steps]
+    assert steps == [1, 2, 3, 4], "the log holds each step once, also the one that was done twice"

@@ -151,24 +151,6 @@ def die_at(step: int):
     return report
 
 
-def test_the_log_holds_each_step_once_after_dying_beyond_the_last_checkpoint(start, tone_clips):
-    changes = {"held_out": tone_clips[5:], "validate_every": 2}
-    whole = start("whole", **changes)
-    whole.run()
-    changes |= {"checkpoint_every": 2}
-    dying = start("died", **changes)
-    with pytest.raises(Killed):
-        dying.run(report=die_at(3))
-    assert [entry["step"] for entry in logged(dying)] == [1, 2, 3]
-    with pytest.raises(TrainingError, match="Build it anew"):
-        dying.run()
-    resumed = start("died", **changes)
-    assert resumed.step == 2
-    resumed.run()
-    assert without_times(logged(resumed)) == without_times(logged(whole))
-    assert_same(weights(resumed), weights(whole))
-
-
 def test_a_training_killed_before_its_first_checkpoint_begins_anew_with_a_log_of_its_own(start, tone_clips):
     killed = start(held_out=tone_clips[5:])
     with pytest.raises(Killed):
