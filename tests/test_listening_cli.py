@@ -4,15 +4,13 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas
 import pytest
 from listening import sent, sharp
 
-from kurdtts_lib.audio.io import write_wav
 from kurdtts_lib.cli import app
 from kurdtts_lib.core.files import read_json
-from kurdtts_lib.core.settings import CorpusSettings, load_profile
+from kurdtts_lib.core.settings import CorpusSettings
 from kurdtts_lib.data.dataset import Clip, Parts
 from kurdtts_lib.evaluation.confidence import rating_interval
 from kurdtts_lib.evaluation.listening.design import LOW_ANCHOR
@@ -135,16 +133,3 @@ def test_a_voices_score_goes_on_its_card(
     assert app.main(["voices"]) == 0 and said in capsys.readouterr().out
     for other, why in ((voices[0], "has no interval"), (voices[1], "gives du no opinion score"), ("a/b", "no folder")):
         assert app.main([*show, other]) == 1 and why in capsys.readouterr().err
-
-
-def test_voices_of_other_rates_meet_at_the_highest(
-    voices: list[str], prepared: list[Clip], tmp_path: Path, make_audible_voice: Callable[..., Voice]
-) -> None:
-    save_voice(make_audible_voice(sampling_rate=22_050), tmp_path / "sê", "test\n")
-    sound = np.sin(np.arange(32_000))
-    write_wav(prepared[0].path, sound, 32_000)
-    found = systems.from_recordings([voices[0], str(tmp_path / "sê")], load_profile("sample"), 1)
-    assert found.sampling_rate == 22_050
-    assert len(found.systems["recordings"][prepared[0].text]) == 22_050
-    low, high = (len(found.systems[name][prepared[0].text]) for name in ("yek", "sê"))
-    assert np.isclose(low / high, 22_050 / 16_000, rtol=0.01)
