@@ -12,7 +12,7 @@ import torch
 from speechlike import syllables
 
 from kurdtts_lib import cli
-from kurdtts_lib.core.errors import CorpusError, TrainingError
+from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.files import read_json
 from kurdtts_lib.core.settings import AudioSettings, Profile, load_profile, with_preset
 from kurdtts_lib.data.prepare import prepare
@@ -162,8 +162,3 @@ def test_silence_is_judged_without_an_exception_and_clearly_bad(audio: AudioSett
     assert figures.loudness_difference_db < -90
     assert figures[["pitch", "pitch_error"]].isna().all() and figures.silence_share == 1
     assert figures.mel_distance > 0.3
-
-
-def test_nothing_held_out_cannot_be_judged(audio: AudioSettings) -> None:
-    with pytest.raises(CorpusError, match="No sentence is held out"):
-        Reference([], [], audio)
