@@ -58,7 +58,7 @@ def add(tmp_path: Path) -> Add:
     return lambda *more: app.main(["feedback", "add", "--audio", str(path), "--text", TEXT, *more])
 
 
-def test_a_correction_goes_its_way(add: Add, home: Path, capsys: Capture) -> None:
+def test_a_correction_goes_its_way(add: Add, home: Path, tmp_path: Path, capsys: Capture) -> None:
     assert add() == 1
     assert "kurdtts feedback: Consent is needed" in capsys.readouterr().err and not (home / "data").exists()
     facts = ("--consent", "--contributor", "Şîlan", "--voice", "v1", "--mark", "baş")
@@ -75,6 +75,8 @@ def test_a_correction_goes_its_way(add: Add, home: Path, capsys: Capture) -> Non
     assert capsys.readouterr().out == "0 corrections\n"
     assert app.main(["feedback", "list"]) == 0
     assert capsys.readouterr().out == f"{id}  accepted     2.0 s  {TEXT}\n1 corrections\n"
+    assert app.main(["feedback", "export", str(tmp_path / "derxistin ş")]) == 0
+    assert "1 corrections in" in capsys.readouterr().out
     store.mark_used([id], "voice-2")
     assert app.main(["feedback", "withdraw", id]) == 0
     printed = capsys.readouterr().out
@@ -94,9 +96,3 @@ def test_verify_mends_and_tells_what_is_left(add: Add, home: Path, capsys: Captu
     sound.unlink()
     assert app.main(["feedback", "verify"]) == 1
     assert "FIX" in capsys.readouterr().out
-
-
-def test_export(add: Add, tmp_path: Path, capsys: Capture) -> None:
-    add("--consent")
-    assert app.main(["feedback", "export", str(tmp_path / "derxistin ş")]) == 0
-    assert "1 corrections in" in capsys.readouterr().out

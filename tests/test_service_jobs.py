@@ -233,9 +233,3 @@ def test_a_process_that_begins_after_it_was_thought_to_be_gone_does_nothing(home
     with pytest.raises(TrainingError, match="has ended"), reported(service.folder / ID):
         raise AssertionError
     assert (service.folder / ID / RESULT).read_bytes() == before
-
-
-def test_an_unknown_job_is_not_found(served: Served) -> None:
-    for id in ("../jobs/x", "%2e%2e%2ffeedback-abc%2fsettings", ID, ID.upper(), "a" * 31 + "%00"):
-        for method in ("GET", "DELETE"):
-            assert refusal(served.client.request(method, f"/jobs/{id}"))[0] == 404
