@@ -98,7 +98,7 @@ def _time(match: re.Match[str]) -> Reading:
 
 @reads(
     r"(?<!\w)\+\d(?:[ ()-]{0,2}\d){6,14}(?!\d)",  # international
-    r"(?<![\w.,])0\d{2,4}(?:[ -]\d{2,4}){2,4}(?![\d.,])",
+    r"(?<![\w.,])0\d{2,4}(?:[ -]\d{2,4}){2,4}(?![.,]?\d)",
 )
 def _phone_number(match: re.Match[str]) -> Reading:
     return digits(match.group()), "phone number"
