@@ -1,6 +1,7 @@
 """Promises about the repository itself."""
 
 import ast
+import importlib
 import json
 import re
 import subprocess
@@ -74,6 +75,18 @@ def test_notebook_is_thin_and_without_outputs(path: Path) -> None:
     assert 'PROFILE = "sample"' in "".join(code[0]["source"])
     assert any("assert" in "".join(cell["source"]) for cell in code)
     assert any("## What you have now" in "".join(cell["source"]) for cell in cells[-3:])
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+def test_what_a_solution_imports_is_there(path: Path) -> None:
+    """Solutions run in the slow set only, and a name that moved must be noticed before."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    trees = [ast.parse("".join(cell["source"])) for cell in cells if cell["cell_type"] == "code"]
+    found = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    own = [(node.module, name.name) for node in found if "kurdtts_lib" in (node.module or "") for name in node.names]
+    assert own
+    for module, name in own:
+        assert hasattr(importlib.import_module(module), name), f"{module} has no {name}"
 
 
 def prose(path: Path) -> str:
