@@ -11,7 +11,7 @@ import soundfile
 import torch
 from speechlike import syllables
 
-from kurdtts_lib import cli
+from kurdtts_lib.cli import app
 from kurdtts_lib.core.errors import TrainingError
 from kurdtts_lib.core.files import read_json
 from kurdtts_lib.core.settings import AudioSettings, Profile, load_profile, with_preset
@@ -112,11 +112,11 @@ def test_several_speakers_become_one_voice_that_speaks_as_each_and_can_be_adapte
     plain, second = load_voice(result.entry.folder), load_voice(f"{result.entry.folder}:{names[1]}")
     assert not plain.speakers and not torch.equal(*(voice.model.decoder.conv_pre.bias for voice in (plain, second)))
     said = tmp_path / "said.wav"
-    assert cli.main(["say", "roj baş", "-o", str(said), "--voice", "1", "--speaker", names[1]]) == 0
+    assert app.main(["say", "roj baş", "-o", str(said), "--voice", "1", "--speaker", names[1]]) == 0
     expected = speak(second, "roj baş")
     assert np.allclose(soundfile.read(said)[0][: len(expected)], expected, atol=1e-3)
-    assert cli.main(["voices"]) == 0 and f"speakers: {', '.join(names)}" in capsys.readouterr().out
-    assert cli.main(["say", "roj baş", "-o", str(said), "--voice", "1", "--speaker", "azad"]) == 1
+    assert app.main(["voices"]) == 0 and f"speakers: {', '.join(names)}" in capsys.readouterr().out
+    assert app.main(["say", "roj baş", "-o", str(said), "--voice", "1", "--speaker", "azad"]) == 1
     assert f"has the speakers {names[0]}" in capsys.readouterr().err
 
     # From there: the second speaker alone, and all of them once more.

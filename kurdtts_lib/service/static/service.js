@@ -69,5 +69,6 @@ export const submit = (fields) => ask("feedback", { method: "POST", body: form(f
 /** The current voice's speech, a Blob. */
 export function speak(text) {
   const headers = { "Content-Type": "application/json" };
-  return ask("tts", { method: "POST", headers, body: JSON.stringify({ text }) }, (response) => response.blob());
+  const body = JSON.stringify({ input: text, response_format: "wav" });
+  return ask("v1/audio/speech", { method: "POST", headers, body }, (response) => response.blob());
 }
