@@ -59,10 +59,11 @@ def test_summary_shows_what_the_training_and_the_corrections_did(home: Path) -> 
         assert shown in text
     assert "corrections" not in text and "It breaks no limit." in text
     learned = {"data": "10 corrections", "held_out": {"before": 1.33, "after": 1.23}}
-    write("voice-0002-sample", learned | {"elsewhere": {"before": 0.86, "after": 0.88}})
+    write("voice-0002-sample", learned | {"elsewhere": {"before": 0.86, "after": 0.88}, "faults": ["It whispers."]})
     text = course.summary(home)
     assert "10 corrections and became voice-0002-sample" in text and "7 steps on 90 clips" in text
     assert re.search(r"did not learn from +1\.33 +1\.23\n  ordinary sentences +0\.86 +0\.88\n", text)
+    assert "A FAULT OF THE NEW VOICE: It whispers." in text
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send Ctrl-C to one child process")
