@@ -59,7 +59,8 @@ def open_parquet(files: list[Path], settings: CorpusSettings, where: str, folder
 
     def take(numbers: list[int]) -> Iterable[Row]:
         with _explained(where, DAMAGED):
-            there = [number for number in numbers if number < data.count_rows()]
+            count = data.count_rows()  # reads each file's footer
+            there = [number for number in numbers if number < count]
             return [(row, "") for row in data.take(there, columns=names, batch_size=ROWS).to_pylist()]
 
     return Source(rows, columns, folder, take=take)
