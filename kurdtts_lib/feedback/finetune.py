@@ -117,10 +117,13 @@ class FeedbackTraining:
         self.learned, self.held_out = self._corrected_clips()
         self.base, self.rehearsal = self._ordinary_clips(voice)
         feedback = profile.feedback
+        taken_over = ("steps", "learning_rate", "frozen", "validate_every", "patience")
         settings = dataclasses.replace(
             profile.training,
-            **{name: getattr(feedback, name) for name in ("steps", "learning_rate", "validate_every", "patience")},
+            **{name: getattr(feedback, name) for name in taken_over},
             checkpoint_every=feedback.validate_every,
+            adversarial_from=feedback.steps,  # never: the decoder does not learn
+            discriminator_warmup=0,
         )
         mixed = mix(self.learned, self.base.train, feedback.base_share)
         validate = validator(self.held_out, profile.audio, settings.validation_clips)
