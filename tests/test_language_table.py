@@ -94,7 +94,7 @@ def test_every_name_of_a_rule_is_used_and_no_other() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('half = "nîv"\nwords', 'hlaf = "nîv"\nwords', r"\[times\]: there is no key 'hlaf'. There are: half, words"),
+        ('half = "nîv"\nmin', 'hlaf = "nîv"\nmin', r"\[times\]: there is no key 'hlaf'. There are: half, minute"),
         ('alphabet = "', "alphabet = ", "cannot be read: .* line 9"),
     ],
 )

@@ -51,6 +51,6 @@ def test_a_reader_can_write_its_correction_and_its_rows_in_an_editor_that_marks_
 def test_its_files_are_there_and_the_test_table_is_as_large_as_it_says() -> None:
     links = [REPOSITORY / "docs" / link for link in re.findall(r"\]\(([^)]+)\)", DOCS)]
     tests = [REPOSITORY / name for name in re.findall(r"start.py test (\S+?)`", TEXT)]
-    assert len(links) == 4 and len(tests) == 2
+    assert len(links) == 5 and len(tests) == 2
     assert [path for path in links + tests if not path.is_file()] == []
     assert len(ROWS) >= int(re.findall(r"holds (\d+) examples", TEXT)[0])

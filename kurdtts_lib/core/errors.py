@@ -24,6 +24,7 @@ class TextReason(StrEnum):
     SIGN = "sign without a reading", "A sign that nobody says in one way."
     NUMBER = "number without a reading", "A number that cannot be said, or in no one way."
     DATE = "date that does not exist", "Nobody knows what the reader made of it."
+    AMBIGUOUS = "more than one reading", "It can be said in several ways, and nobody knows in which one it was."
     ADDRESS = "address", "A web or mail address: readers spell or say it as they like."
     NO_VOWEL = "word without a vowel", "It cannot be said as it is written."
     FOREIGN_WORD = "foreign word in capitals", "It is said as its own language does, and not by its letters."

@@ -17,8 +17,6 @@ from kurdtts_lib.text.rules import ENDING
 from kurdtts_lib.text.table_checks import RuleName
 
 HEADER = "# written<TAB>spoken: read when data is prepared and when a voice speaks. Notebook 2 writes it; so may you.\n"
-
-
 SHARED = PATH.with_name("kmr_words.tsv")
 
 

@@ -10,8 +10,8 @@ from kurdtts_lib.core.errors import TextError, TextReason
 from kurdtts_lib.text.changes import FOOTNOTE, LEFT_OUT, Normalized, TextChange, is_symbol, named
 from kurdtts_lib.text.language import CAPITALS, FOLD, LETTERS, MARKS, RULE_OF, TABLE, VOWELS, alternatives, folded
 from kurdtts_lib.text.lexicon import Lexicon, user_lexicon
-from kurdtts_lib.text.numbers import digits
-from kurdtts_lib.text.rules import NEEDS, RULES, Doubt, Reader, Reading
+from kurdtts_lib.text.numbers import one_by_one
+from kurdtts_lib.text.rules import NEEDS, RULES, Doubt, Reader, Reading, distinct
 from kurdtts_lib.text.short_forms import VOWELLESS
 
 JOINED_MARKS = "-'"
@@ -19,8 +19,8 @@ JOINED_MARKS = "-'"
 SILENT_MARKS = TABLE["silent"]["signs"] + JOINED_MARKS + "".join(TABLE["pauses"])
 
 FOOTNOTES = re.compile(
-    rf"\[[0-9]{{1,3}}\]|(?:(?<=[{LETTERS}]{{3}})|(?<=[{VOWELS}][{LETTERS}])|(?<=[{LETTERS}][{VOWELS}])|(?<=[.,!?;:»”\")]))"
-    "[¹²³⁰⁴⁵⁶⁷⁸⁹]+"
+    rf"\[[0-9]{{1,3}}\]|(?:(?<=[{LETTERS}]{{3}})|(?<=[{VOWELS}][{LETTERS}])|(?<=[{LETTERS}][{VOWELS}])|(?<=[.,!?;:»”\"]))"
+    r"[¹²³⁰⁴⁵⁶⁷⁸⁹]+|(?<=\))(?![²³])[¹⁰⁴⁵⁶⁷⁸⁹]+"
 )
 """`[1]` anywhere; raised digits after a mark or a word, but not after a unit (km²)."""
 SMILEYS = re.compile("|".join(TABLE["left_out"].values()))
@@ -52,8 +52,8 @@ def read_aloud(text: str, lexicon: Mapping[str, str] | None = None, marks: bool 
     """`normalize` for listeners: what has no certain reading is read by a rule or left out, and is in `warnings`.
 
     An address is said as its host, digits that are no number one by one, a word without a vowel by its letters, a
-    foreign word in capitals as it is written; any other sign or letter is left out. Raises TextError only if nothing
-    is left to say.
+    foreign word in capitals as it is written, what has several readings in one of them; any other sign or letter is
+    left out. Raises TextError only if nothing is left to say.
     """
     problems: list[str] = []
     result = _read(text, lexicon, marks, lambda error: problems.append(str(error)))
@@ -75,7 +75,7 @@ def _read(text: str, lexicon: Mapping[str, str] | None, marks: bool, refuse: Ref
     needed = {"", *(name for name, pattern in NEEDS.items() if pattern.search(plain))}
     if len(needed) > 1:
         plain = FOOTNOTES.sub(lambda match: SILENCED * len(match.group()), plain)
-        plain = SMILEYS.sub(lambda match: REMOVED * len(match.group()), plain)
+        plain = distinct(SMILEYS.sub(lambda match: REMOVED * len(match.group()), plain))
     small = plain.lower()
     changes = _read_spans(written, plain, needed, words, refuse)
     if marks and changes and changes[-1].end == len(written):  # the point of an abbreviation may end the sentence
@@ -112,10 +112,8 @@ def _read_spans(written: str, plain: str, needed: set[str], words: Lexicon, refu
 
     for name, pattern in TABLE["refused"].items():
         for match in re.finditer(pattern, written):
-            message = (
-                f"{match.group()!r} in {_short(written)} has no one reading ({name}). Write it as you would say it."
-            )
-            refuse(TextError(message, TextReason.ADDRESS))
+            what = f"{match.group()!r} in {_short(written)}"
+            refuse(TextError(f"{what} has no one reading ({name}). Write it as you would say it.", TextReason.ADDRESS))
             if spoken := _address(match.group(), words):
                 take(match, spoken, "address")
     for match, spoken, rule in words.find(plain):
@@ -138,7 +136,7 @@ def _reading(match: re.Match[str], read: Reader, text: str, refuse: Refuse) -> R
     except Doubt as error:
         error.args = (f"In {_short(text)}: {error}",)
         refuse(error)
-        return (error.instead, "acronym") if error.instead else None
+        return error.instead
 
 
 def _address(written: str, words: Mapping[str, str]) -> str:
@@ -205,7 +203,7 @@ def _refused_words(run: str, refused: list[str], written: str, refuse: Refuse) -
     what = repr(run.strip(" .,;:!?")) if refused[0] in "0123456789" else _list(refused)
     message = f"There is no reading for {what} in {_short(written)}. Write it as words, in the language's own letters."
     refuse(TextError(message, _reason(refused[0]), "".join(dict.fromkeys(refused))))
-    return digits("".join(character for character in run if character in "0123456789"))
+    return one_by_one("".join(character for character in run if character in "0123456789"))
 
 
 def _rule_of(run: str, refused: bool) -> str:

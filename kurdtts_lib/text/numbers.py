@@ -18,10 +18,14 @@ NUMBER = rf"(?<![0-9])(?<![0-9][.,])(?:{'|'.join(_GROUPS)}|[0-9]+(?:[,.][0-9]+)?
 GROUPED = re.compile(
     "|".join(rf"([1-9][0-9]{{0,2}}(?:{mark}[0-9]{{3}})+)((?:{other}[0-9]+)?)" for mark, other in (_MARKS, _MARKS[::-1]))
 )
-_SCALE = rf"(?: (?:{alternatives([row['word'] for row in WORDS['scales']])})(?!\w))"
+SCALE = (
+    rf"(?:(?: (?:{alternatives([row['word'] for row in WORDS['scales']])})|{'|'.join(WORDS['short_scales'])})(?!\w))"
+)
 RANGE = rf"{NUMBER}(?:[-–—]| [-–—] ){NUMBER}(?![-–—])"
-QUANTITY = rf"(?:{RANGE}|{NUMBER}){_SCALE}*(?:(?<=[a-z]) {WORDS['joiner'].strip()} {NUMBER}{_SCALE}+)?"
+QUANTITY = rf"(?:{RANGE}|{NUMBER}){SCALE}*(?:(?<=[a-z]) {WORDS['joiner'].strip()} {NUMBER}{SCALE}+)?"
 """A number or a range, perhaps with words like `hezar` after it."""
+
+_NAMES = {**TABLE["names"], **dict(zip("0123456789", WORDS["small"], strict=False))}
 
 
 def spell(number: int) -> str:
@@ -41,9 +45,9 @@ def spell(number: int) -> str:
     return WORDS["joiner"].join(groups)
 
 
-def digits(text: str) -> str:
-    """Each digit of `text` by its name."""
-    return " ".join(WORDS["small"][int(digit)] for digit in text if digit.isdecimal())
+def one_by_one(text: str) -> str:
+    """Each digit and letter of `text` by its name."""
+    return " ".join(_NAMES[character] for character in lower(text) if character in _NAMES)
 
 
 def add_suffix(words: str, suffix: str | None) -> str:
@@ -59,6 +63,8 @@ def add_suffix(words: str, suffix: str | None) -> str:
 
 def quantity(written: str) -> str:
     """What `QUANTITY` matched, in words."""
+    for short, scale in WORDS["short_scales"].items():
+        written = re.sub(rf"{short}(?!\w)", f" {scale}", written)
     words = re.sub(NUMBER, lambda number: read(number.group())[0], written)
     return " ".join(re.sub("[-–—]", " ", words).split())
 
@@ -71,11 +77,12 @@ def read(written: str) -> tuple[str, RuleName]:
         compact = re.sub("[.,]", "", whole) + rest
     whole, sign, fraction = re.match(r"([0-9]+)([,.]?)([0-9]*)", compact).groups()  # type: ignore[union-attr]
     # The length first: int() refuses strings of some thousand digits.
-    one_by_one = len(whole) > 13 or int(whole) > LARGEST or (len(whole) > 1 and whole[0] == "0")
-    words = digits(whole) if one_by_one else spell(int(whole))
+    is_code = len(whole) > 13 or int(whole) > LARGEST or (len(whole) > 1 and whole[0] == "0")
+    is_code |= written.isdecimal() and len(written) > 7 and not written.endswith("000")
+    words = one_by_one(whole) if is_code else spell(int(whole))
     if not sign or fraction == "00":
-        return words, "digit by digit" if one_by_one else "number"
+        return words, "digit by digit" if is_code else "number"
     rest = fraction.lstrip("0")
-    zeros = digits(fraction[: len(fraction) - len(rest)])
-    read_rest = spell(int(rest)) if 0 < len(rest) <= 2 else digits(rest)
+    zeros = one_by_one(fraction[: len(fraction) - len(rest)])
+    read_rest = spell(int(rest)) if 0 < len(rest) <= 2 else one_by_one(rest)
     return " ".join(filter(None, (words, WORDS["decimal"], zeros, read_rest))), "decimal number"

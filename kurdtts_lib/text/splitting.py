@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from kurdtts_lib.text.language import LETTERS, TABLE, alternatives
 from kurdtts_lib.text.numbers import RANGE
-from kurdtts_lib.text.rules import DATE, ORDINAL, ORDINAL_NAME
-from kurdtts_lib.text.short_forms import ABBREVIATION, ERA, INITIALS, NUMBER_ABBREVIATION, TITLE, short_form
+from kurdtts_lib.text.quantities import ORDINAL, ORDINAL_NAME
+from kurdtts_lib.text.rules import DATE
+from kurdtts_lib.text.short_forms import ABBREVIATIONS, INITIALS, short_form
 
 CLOSING = "\"”»’')]}"
 PAUSES = {mark: row["seconds"] for mark, row in TABLE["pauses"].items()}
@@ -15,9 +16,9 @@ CLAUSE_MARKS = ",;:–—-()"
 SHORT = 15
 """Characters of a clause that is spoken together with the next one of its sentence: `Na, ez neçûm`."""
 _WHOLE = "|".join(
-    [ABBREVIATION, NUMBER_ABBREVIATION, TITLE, ERA, INITIALS, DATE, RANGE]
+    [*ABBREVIATIONS.values(), INITIALS, DATE, RANGE]
     + [rf"(?<!\w)[IVXLC]+\.(?=\s+[{LETTERS}])", r"(?:\A|(?<=\n))[ \t]*\d{1,3}[.)](?=\s)", r"\[\d+\]"]
-    + [ordinal.replace("(?P<number>", "(?:") for ordinal in (ORDINAL, ORDINAL_NAME)]
+    + [re.sub(r"\?P<\w+>", "?:", ordinal) for ordinal in (ORDINAL, ORDINAL_NAME)]
 )
 """Numbers, short forms and list numbers, in which no mark splits."""
 BREAKS = re.compile(

@@ -1,7 +1,9 @@
 """Form of the reading table. All of it is checked when the table is loaded, not at the first sentence."""
 
 import re
+import tomllib
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -11,7 +13,7 @@ RuleName = Literal[
     "date", "time", "phone number", "percent", "currency", "fraction", "unit", "Roman numeral", "range", "ordinal",
     "number", "negative number", "decimal number", "digit by digit", "symbol", "abbreviation", "initial", "acronym",
     "foreign letter", "foreign mark", "Cyrillic letters", "apostrophe", "lower case", "your lexicon",
-    "list of words", "degrees", "power", "arithmetic", "tag", "letter name", "address", "footnote mark",
+    "list of words", "degrees", "power", "tag", "letter name", "address", "footnote mark",
     "mark", "spaces", "invisible character", "symbol left out",
 ]  # fmt: skip
 """The rules that change a text, as `TextChange.rule` names them."""
@@ -32,64 +34,39 @@ def _is_pattern(value: Any) -> bool:
         return False
 
 
-ALPHABET = Leaf(
-    lambda value: isinstance(value, str) and value.isalpha() and value.islower() and len(set(value)) == len(value),
-    "small letters, each once",
-)
-TEXT = Leaf(".*", 'a text between "')
-SIGN, LETTER = Leaf(".", "one sign"), Leaf("(?i:[A])", "one letter of the alphabet")
-WRITTEN = Leaf(r".*\S.*", "a word or sign as it is written")
-SPOKEN = Leaf("[A '-]+", "words in the alphabet's small letters")
-ENDING = Leaf("[A]*", 'an ending in the alphabet\'s small letters, "" for none')
-POWER = Leaf(lambda value: type(value) is int and value >= 3, "a whole number from 3 up")
-YEAR = Leaf(lambda value: type(value) is int and 10 <= value <= 99, "a number from 10 to 99")
-PAUSE = Leaf(lambda value: type(value) in (int, float) and 0 <= value <= 10, "a number from 0 to 10")
-PATTERN = Leaf(_is_pattern, "a regular expression")
-ANY, NUMBER, WHOLE, COUNT = "[A '-]*", r"\{number\}", r"\{whole\}", r"\{count\}"
+def _number(least: float, most: float, kind: type, expected: str) -> Leaf:
+    return Leaf(lambda value: type(value) in (int, kind) and least <= value <= most, expected)
 
-FORMS: dict[str, Any] = {
-    "alphabet": ALPHABET,
-    "vowels": Leaf("[A]+", "letters of the alphabet"),
-    "uncertain": [Leaf("|".join(get_args(RuleName)), f"names of rules: {', '.join(get_args(RuleName))}")],
-    "letters": {SIGN: LETTER},
-    "apostrophes": {"signs": TEXT},
-    "digits": {Leaf(".+", "digits"): Leaf("[0-9]+", "the same digits from 0 to 9")},
-    "script": {Leaf(".'?", "one letter, perhaps with ' after it"): LETTER},
-    "pauses": {SIGN: {"seconds": PAUSE, "mark": Leaf("[.,?!:]", "one of . , ? ! :")}},
-    "silent": {"signs": TEXT},
-    "numbers": {
-        **dict.fromkeys(("joiner", "minus", "decimal"), SPOKEN),
-        "small": [SPOKEN, 20],
-        "tens": [SPOKEN, 8],
-        "hundred": {"word": SPOKEN, "one": SPOKEN},
-        "scales": [{"power": POWER, "word": SPOKEN, "one": SPOKEN}],
-        "decimal_sign": Leaf("[,.]", '"," or "."'),
-        "thousands_sign": Leaf(".?", 'one sign, "" for none'),
-    },
-    "suffixes": {"endings": [SPOKEN], "glide": ENDING, "shortened": {SIGN: SIGN}, "ordinal": ENDING},
-    "dates": {"months": [SPOKEN, 12], "day": ENDING, "year": ENDING, "pivot": YEAR},
-    "ordinals": {"after": [SPOKEN]},
-    "times": {"half": SPOKEN, "words": [WRITTEN], "until": [WRITTEN], "minute": WRITTEN},
-    "fractions": {
-        "half": SPOKEN,
-        "quarter": SPOKEN,
-        "part": Leaf(f"{ANY}({WHOLE}{ANY}{COUNT}|{COUNT}{ANY}{WHOLE}){ANY}", "small letters, {whole} and {count}"),
-        "whole_suffix": ENDING,
-    },
-    "percent": {SIGN: Leaf(f"{ANY}{NUMBER}{ANY}", "small letters and {number}")},
-    "compounds": {"per": Leaf(rf"{ANY}\{{unit\}}{ANY}", "small letters and {unit}"), "suffix": ENDING},
-    "degrees": dict.fromkeys(("degree", "minute", "second", "inch", "power"), SPOKEN),
-    "arithmetic": {"between": {SIGN: SPOKEN}, "equation": {SIGN: SPOKEN}},
-    "addresses": {"point": SPOKEN, "at": SPOKEN},
-    **{section: {WRITTEN: SPOKEN} for section in ("currency", "units", "unit_powers", "directions", "symbols")},
-    **{section: {SPOKEN: SPOKEN} for section in ("abbreviations", "number_abbreviations", "eras", "titles")},
-    "endings": {"words": [SPOKEN]},
-    "names": {Leaf("[A]", "a letter of the alphabet"): SPOKEN},
-    "syllables": {**{key: [SPOKEN] for key in ("starts", "ends", "words")}, "foreign": PATTERN},
-    "roman": {"century_suffix": ENDING, **{key: [WRITTEN] for key in ("centuries", "joined", "rulers", "counted")}},
-    "left_out": {SPOKEN: PATTERN},
-    "refused": {Leaf("|".join(TextReason), ", ".join(TextReason)): PATTERN},
+
+VALUES = {
+    "ALPHABET": Leaf(
+        lambda text: isinstance(text, str) and text.isalpha() and text.islower() and len({*text}) == len(text),
+        "small letters, each once",
+    ),
+    "RULE": Leaf("|".join(get_args(RuleName)), f"names of rules: {', '.join(get_args(RuleName))}"),
+    "REASON": Leaf("|".join(TextReason), ", ".join(TextReason)),
+    "POWER": _number(3, inf, int, "a whole number from 3 up"),
+    "YEAR": _number(10, 99, int, "a number from 10 to 99"),
+    "PAUSE": _number(0, 10, float, "a number from 0 to 10"),
+    "PATTERN": Leaf(_is_pattern, "a regular expression"),
+    "ROW": Leaf(lambda value: _is_pattern(value) and not re.compile(value).groups, "a regular expression, no groups"),
 }
+"""The single values that `languages/form.toml` does not define itself."""
+
+
+def _forms(path: Path) -> dict[str, Any]:
+    rows = tomllib.loads(path.read_text(encoding="utf-8"))
+    values = VALUES | {name: Leaf(*row) for name, row in rows.pop("VALUES").items()}
+
+    def form(row: Any) -> Any:
+        if isinstance(row, dict):
+            return {values.get(key, key): form(inner) for key, inner in row.items()}
+        return [form(row[0]), *row[1:]] if isinstance(row, list) else values[row]
+
+    return form(rows)
+
+
+FORMS = _forms(Path(__file__).parent / "languages" / "form.toml")
 """The form of each key and section. A list: [form of each item], or [form, how many]. A section of rows has a `Leaf`
 for the left side of all its rows."""
 
