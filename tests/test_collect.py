@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,6 +52,20 @@ def test_the_page_and_its_files_need_no_token_and_nothing_else_does_without() ->
         assert refusal(served.client.post("/collect/check", files=TAKE, data={"text": TEXT})) == (401, "unauthorized")
         for path in ("/collect/collect.html", "/collect/..%2fapp.py", "/collect/%00"):
             assert refusal(served.client.get(path, headers=BEARER)) == (404, "not_found")
+
+
+def test_every_path_that_the_page_asks_is_there() -> None:
+    source = "".join(path.read_text(encoding="utf-8") for path in (*FILES.values(), OWN / "collect.html"))
+    asked = re.findall(r"""\bask\(["`]([^"`]+)["`], {(?: method: "(\w+)")?""", source)
+    app: Any = server.create_app(PAGE)
+    while not hasattr(app, "openapi"):  # the gates lie around it
+        app = app.app
+    routes = {(path, method) for path, methods in app.openapi()["paths"].items() for method in methods}
+    calls = (OWN / "service.js").read_text(encoding="utf-8").count(" ask(") - 1  # one is the function itself
+    assert len(asked) == calls >= 5, "each is found"
+    for path, method in asked:
+        assert (f"/{path}".replace("${", "{"), method.lower() or "get") in routes
+    assert {"reader.js"} < {*re.findall(r'"(?:\./|collect/)(\w+\.\w+)"', source)} <= {*FILES}
 
 
 def test_the_policy_forbids_what_the_page_does_not_need() -> None:

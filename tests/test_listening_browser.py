@@ -108,7 +108,11 @@ def test_the_page_speaks_kurmanji_and_an_answer_waits_for_the_sound(page: Any, t
     page.goto((tmp_path / "test" / "index.html").as_uri())
     page.get_by_role("button", name="Kurdî").click()
     assert page.locator(".kurdtts-listening").get_attribute("lang") == "kmr"
+    page.reload()
     start(page, next(iter(test.key.plans)), KURMANJI)
+    page.get_by_role("button", name="English").click()
+    page.get_by_role("heading", name=ENGLISH["mos"]).wait_for()
+    page.get_by_role("button", name="Kurdî").click()
     page.get_by_role("heading", name=KURMANJI["mos"]).wait_for()
     choice = page.locator('.kurdtts-answer[data-value="2"]')
     page.keyboard.press("2")

@@ -175,8 +175,26 @@ def test_a_browser_that_does_not_resample_records_at_its_own_rate(visit: Visit) 
     assert page.evaluate("() => [sent.at(-1).samplingRate, sent.at(-1).size]") == [32_000, 64_000]
 
 
+WEBM = """async () => {
+    const context = new AudioContext(), tone = context.createOscillator(), end = context.createMediaStreamDestination();
+    tone.connect(end).context.resume().then(() => tone.start());
+    const recorder = new MediaRecorder(end.stream);
+    recorder.start();
+    const { data } = await new Promise((resolve) => {
+        recorder.ondataavailable = resolve;
+        setTimeout(() => recorder.stop(), 1500);
+    });
+    const chosen = new DataTransfer(), input = document.querySelector("input[type=file]");
+    chosen.items.add(new File([data], "a.webm"));
+    input.files = chosen.files;
+    input.dispatchEvent(new Event("change"));
+}"""
+
+
 @slow
-def test_a_file_that_is_too_large_is_refused_and_the_take_goes(visit: Visit, tmp_path: Path) -> None:
+def test_a_webm_is_decoded_here_and_a_file_that_is_too_large_is_refused_and_the_take_goes(
+    visit: Visit, tmp_path: Path
+) -> None:
     page = visit()
     record(page)
     (tmp_path / "voice.wav").write_bytes(bytes(9 * 2**20 + 1))
@@ -185,6 +203,10 @@ def test_a_file_that_is_too_large_is_refused_and_the_take_goes(visit: Visit, tmp
     state(page, "idle")
     kinds = page.evaluate("() => sent.map(({ kind }) => kind)")
     assert kinds.count("take") == 1 and "begin" in kinds[kinds.index("take") :]
+    page.evaluate(WEBM)
+    state(page, "kept")
+    source, rate, size = page.evaluate("() => [sent.at(-1).source, sent.at(-1).samplingRate, sent.at(-1).size]")
+    assert (source, rate) == ("microphone", 48_000) and 24_000 < size < 480_000
 
 
 @slow

@@ -19,7 +19,7 @@ TYPES = {".css": "text/css", ".js": "text/javascript", ".json": "application/jso
 FILES = {
     path.name: path
     for path in (
-        *(OWN / name for name in ("collect.css", "collect.js", "icon.svg", "service.js", "words.json")),
+        *(OWN / name for name in ("collect.css", "collect.js", "icon.svg", "reader.js", "service.js", "words.json")),
         *(RECORDER / name for name in ("capture.js", "labels.json", "panel.js", "widgets.css")),
     )
 }

@@ -2,22 +2,22 @@
 // the service has it; sent twice it is kept once.
 import { CaptureError, wavBlob } from "./capture.js";
 import { mountPanel } from "./panel.js";
-import { check, keepToken, load, ServiceError, speak, submit, token } from "./service.js";
+import { addTake, dropTake, keep, reader, takes } from "./reader.js";
+import { check, keepToken, load, ServiceError, speak, submit, token, withdraw } from "./service.js";
 
 const part = (id) => document.getElementById(id);
 const fetchJson = async (name) => (await fetch(new URL(name, import.meta.url))).json();
 const [words, labels] = await Promise.all([fetchJson("./words.json"), fetchJson("./labels.json")]);
 
-let language = navigator.languages.some((one) => /^(ku|kmr)\b/i.test(one)) ? "kmr" : "en";
+let { language } = reader;
 let sentences = []; // to be read next
 let text = ""; // to be read now
 let voice = null; // the current voice's name
 let take = null; // {audio, text, found, asked}: recorded and not yet kept by the service; found: what the checks say
 let open = false; // whether a take is being recorded
 let sending = false;
-let count = 0;
 let trouble = null; // what #problem says: {kind, name, values}
-let thanked = null; // the code of the take that was kept last
+let done = ""; // what #thanks says: a name in words.json
 let heard = null; // address of the voice's newest speech
 
 /** A sentence of words.json with its values. */
@@ -32,7 +32,7 @@ const channel = {
   begin() {
     part("voice").pause(); // or the microphone hears it
     this.cancel();
-    thanked = null;
+    done = "";
     open = true;
     draw();
   },
@@ -88,8 +88,8 @@ function examine(mine) {
 
 async function send() {
   if (sending) return;
-  const mine = take;
-  if (!mine) return tell("page", text ? "no_take" : "no_sentence");
+  const sent = take;
+  if (!sent) return tell("page", text ? "no_take" : "no_sentence");
   if (!part("consent").checked) {
     part("consent").focus();
     return tell("page", "no_consent");
@@ -97,17 +97,17 @@ async function send() {
   sending = true;
   tell();
   try {
-    const unseen = !mine.found;
-    if (unseen) await examine(mine);
-    if (mine.found.errors.length) return tell("page", "unusable");
-    if (unseen && mine.found.warnings.length) return; // they stand there now: the reader decides
-    const contributor = part("contributor").value.trim();
-    const fields = { audio: mine.audio, text: mine.text, contributor, consent: "true", voice: voice ?? "" };
+    const unseen = !sent.found;
+    if (unseen) await examine(sent);
+    if (sent.found.errors.length) return tell("page", "unusable");
+    if (unseen && sent.found.warnings.length) return; // they stand there now: the reader decides
+    const contributor = `${part("contributor").value.trim()} (${reader.code})`.trim();
+    const fields = { audio: sent.audio, text: sent.text, contributor, consent: "true", voice: voice ?? "" };
     const { id } = await submit(fields);
-    count++;
-    const going = take === mine; // or the reader is recording it once more
+    addTake(id);
+    const going = take === sent; // or the reader is recording it once more
     if (going) await next();
-    thanked = id;
+    done = "thanks";
     draw();
     if (!going) return;
     document.querySelector(".kurdtts-recorder").focus({ preventScroll: true });
@@ -123,7 +123,7 @@ async function send() {
 /** Show another sentence; a take of the one before is dropped. */
 function show(sentence) {
   text = sentence;
-  thanked = null;
+  done = "";
   panel.show({ text, keptSeconds: 0 }); // cancels, and so draws
   part("voice").pause();
   openOwn(false);
@@ -150,6 +150,38 @@ function openOwn(wanted) {
   part("own-form").hidden = !wanted;
   part("own").setAttribute("aria-expanded", wanted);
   if (wanted) part("own-text").focus();
+}
+
+/** Take a sentence of the reader's own, if a voice can say it: after the recording it would be too late. */
+async function useOwn() {
+  const own = part("own-text").value.trim().replace(/\s+/g, " ");
+  if (!own) return;
+  try {
+    const { errors } = await check(wavBlob(new Int16Array(4800), 48000), own); // without a sound only the text counts
+    const fault = errors.find(({ code }) => code === "bad_text");
+    if (fault) return tell("problems", "bad_text", fault);
+    if (mayLeave()) show(own);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** Delete all takes that were sent from this browser. */
+async function deleteMine() {
+  if (!confirm(say("page", "delete_ask"))) return;
+  try {
+    for (const id of takes()) {
+      await withdraw(id).catch((error) => {
+        if (error.code !== "not_found") throw error; // not_found: of a service that has another store now
+      });
+      dropTake(id);
+    }
+    done = "deleted";
+    tell();
+    part("thanks").scrollIntoView({ block: "nearest" });
+  } catch (error) {
+    fail(error);
+  }
 }
 
 async function hear() {
@@ -228,7 +260,10 @@ function put(element, said) {
 
 function draw() {
   put(part("problem"), troubleText());
-  put(part("thanks"), thanked ? say("page", "thanks", { count, id: thanked }) : "");
+  const values = { count: reader.takes.length, code: reader.code };
+  put(part("thanks"), done ? say("page", done, values) : "");
+  put(part("mine-code"), say("page", "mine", values));
+  part("mine").hidden = !reader.takes.length;
   const lines = findings();
   const before = [...part("findings").children];
   if (lines.map((line) => line.outerHTML).join() !== before.map((line) => line.outerHTML).join()) {
@@ -249,7 +284,10 @@ function translate(chosen) {
   for (const element of document.querySelectorAll("[data-word]")) put(element, say("page", element.dataset.word));
   for (const button of document.querySelectorAll("[data-language]")) {
     button.setAttribute("aria-pressed", button.dataset.language === language);
-    button.onclick = () => translate(button.dataset.language);
+    button.onclick = () => {
+      keep({ language: button.dataset.language });
+      translate(reader.language);
+    };
   }
   panel.translate(recorderLabels(), language);
   draw();
@@ -269,8 +307,7 @@ part("skip").onclick = () => mayLeave() && next();
 part("own").onclick = () => openOwn(part("own-form").hidden);
 part("own-form").onsubmit = (event) => {
   event.preventDefault();
-  const own = part("own-text").value.trim().replace(/\s+/g, " ");
-  if (own && mayLeave()) show(own);
+  useOwn();
 };
 part("token-form").onsubmit = (event) => {
   event.preventDefault();
@@ -283,10 +320,28 @@ part("send-form").onsubmit = (event) => {
   event.preventDefault();
   send();
 };
-part("consent").onchange = () => tell();
+part("contributor").onchange = () => keep({ name: part("contributor").value.trim() });
+part("consent").onchange = () => {
+  keep({ consent: part("consent").checked });
+  tell();
+};
+part("copy").onclick = async () => {
+  try {
+    await navigator.clipboard.writeText(reader.code); // only where the page has https
+    done = "copied";
+    draw();
+  } catch (error) {
+    console.warn(error);
+    getSelection().selectAllChildren(part("mine-code"));
+  }
+};
+part("delete-mine").onclick = deleteMine;
 addEventListener("hashchange", () => token() && !text && next());
 addEventListener("beforeunload", (event) => (take || open) && event.preventDefault());
 
+part("contributor").value = reader.name;
+part("consent").checked = reader.consent;
+keep({}); // the code is the same from now on
 translate(language);
 await next();
 part("loading").hidden = true;

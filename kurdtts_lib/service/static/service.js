@@ -66,6 +66,9 @@ export const check = (audio, text) => ask("collect/check", { method: "POST", bod
 /** {id, repeated, ...}; the same sound and text again is kept once */
 export const submit = (fields) => ask("feedback", { method: "POST", body: form(fields) }, json);
 
+/** Delete a take for ever; may be repeated. */
+export const withdraw = (id) => ask(`feedback/${id}`, { method: "DELETE" }, json);
+
 /** The current voice's speech, a Blob. */
 export function speak(text) {
   const headers = { "Content-Type": "application/json" };

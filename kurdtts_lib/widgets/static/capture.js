@@ -256,6 +256,19 @@ function isSame(sound, first, second) {
   return changes > REPEATED / 2; // silence and cut peaks are the same everywhere
 }
 
+/** A file that the browser reads, as a take such as the microphone's; null where it does not read it. */
+export async function decodeFile(content) {
+  const reader = new OfflineAudioContext(1, 1, SAMPLING_RATE);
+  const decoded = await reader.decodeAudioData(content.slice(0)).catch(() => null); // it takes its content away
+  if (!decoded) return null;
+  const channels = Array.from({ length: decoded.numberOfChannels }, (_, i) => decoded.getChannelData(i));
+  const data = Int16Array.from(channels[0], (_, i) => {
+    const mean = channels.reduce((sum, channel) => sum + channel[i], 0) / channels.length;
+    return Math.round(32767 * Math.max(-1, Math.min(1, mean)));
+  });
+  return { source: "microphone", samplingRate: SAMPLING_RATE, data, sound: wavBlob(data, SAMPLING_RATE) };
+}
+
 /** An Int16Array as WAV, to hear it in the page. */
 export function wavBlob(sound, samplingRate) {
   const view = new DataView(new ArrayBuffer(44));

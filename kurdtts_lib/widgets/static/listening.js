@@ -33,6 +33,8 @@ class KeptAnswers {
   }
 }
 
+const LISTENING_LANGUAGE = "kurdtts-listening-language";
+
 class ListeningView {
   constructor(el, { test, format, language, labels, tests }) {
     Object.assign(this, { test, format, language, labels, tests, opened: {} });
@@ -44,23 +46,44 @@ class ListeningView {
     this.status = this.#make("p", { class: "kurdtts-status", role: "status", "aria-live": "polite" });
     this.root.append(this.body, this.status);
     el.append(this.root);
+    this.#recall();
     this.#begin("");
+  }
+
+  /** The language that was chosen here before. */
+  #recall() {
+    try {
+      const chosen = localStorage.getItem(LISTENING_LANGUAGE);
+      if (Object.hasOwn(this.labels, chosen)) this.language = chosen;
+    } catch (error) {
+      console.warn(error);
+    }
+  }
+
+  /** A button for the other language; `again` shows the page once more. */
+  #languages(again) {
+    const other = Object.keys(this.labels).find((name) => name !== this.language);
+    const change = this.#button("kurdtts-language", this.#words("language"), () => {
+      this.language = other;
+      try {
+        localStorage.setItem(LISTENING_LANGUAGE, other);
+      } catch (error) {
+        console.warn(error); // it is chosen until the page is closed
+      }
+      again();
+    });
+    change.lang = other;
+    return change;
   }
 
   /** The first page: what it is about, and the code. */
   #begin(code) {
     const field = this.#make("input", { class: "kurdtts-code", autocomplete: "off", spellcheck: "false", value: code });
     const start = this.#button("kurdtts-main", this.#words("start"), () => this.#open(field.value.trim().toUpperCase()));
-    const other = Object.keys(this.labels).find((name) => name !== this.language);
-    const change = this.#button("kurdtts-language", this.#words("language"), () => {
-      this.language = other;
-      this.#begin(field.value);
-    });
-    change.lang = other;
     field.onkeydown = (event) => event.key === "Enter" && start.click();
     const label = this.#make("label", {}, `${this.#words("code")} `, field);
     const intro = this.#make("p", {}, this.#words("intro"));
-    this.#show("start", [change, intro, this.#make("div", { class: "kurdtts-row" }, label, start)]);
+    this.#show("start", [this.#languages(() => this.#begin(field.value)), intro, this.#make("div", { class: "kurdtts-row" }, label, start)]);
   }
 
   #open(code) {
@@ -75,13 +98,13 @@ class ListeningView {
   #next() {
     const answered = new Set(this.kept.answers.map(({ item }) => item));
     const item = this.items.find((one) => !answered.has(one));
-    if (item) this.#ask(item, answered.size + 1, this.items.length);
+    Object.assign(this, { item, plays: 0, chosen: null });
+    if (item) this.#ask(answered.size + 1, this.items.length);
     else this.#end();
   }
 
   /** A sound to hear to its end, then an answer, then Next. */
-  #ask(item, number, count) {
-    Object.assign(this, { item, plays: 0, chosen: null });
+  #ask(number, count) {
     this.player = this.#button("kurdtts-play", "", () => this.#play());
     this.choices = LISTENING_SCALE.map((value) => {
       const choice = this.#button("kurdtts-answer", "", () => this.#choose(value));
@@ -93,6 +116,7 @@ class ListeningView {
     const text = this.#words("progress", { number, count });
     const bar = this.#make("progress", { max: count, value: number - 1, "aria-label": text });
     this.#show("item", [
+      this.#languages(() => this.#ask(number, count)),
       this.#make("div", { class: "kurdtts-row" }, bar, this.#make("span", { class: "kurdtts-progress" }, text)),
       this.#make("h3", { tabindex: -1 }, this.#words("mos")),
       this.#make("div", { class: "kurdtts-row" }, this.player),
@@ -152,7 +176,7 @@ class ListeningView {
     link.href = URL.createObjectURL(new Blob([content], { type: "application/json" }));
     link.download = `answers-${code}.json`;
     const done = this.#make("h3", { tabindex: -1 }, this.#words("done"));
-    this.#show("end", [done, this.#make("p", {}, this.#words("send_back")), link]);
+    this.#show("end", [this.#languages(() => this.#end()), done, this.#make("p", {}, this.#words("send_back")), link]);
   }
 
   #draw() {

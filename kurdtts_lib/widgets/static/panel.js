@@ -1,12 +1,13 @@
 // What a reader sees and presses: a sentence, a level, a few buttons. Works in any page; `channel` brings the take away:
 // begin(): the take before no longer counts; send({source, samplingRate, data}, onLate): a promise of its seconds;
 // cancel().
-import { CaptureError, obstacle, openMicrophone, wavBlob } from "./capture.js";
+import { CaptureError, decodeFile, obstacle, openMicrophone, wavBlob } from "./capture.js";
 
 const QUIET_PEAK = 0.03; // -30 dB of full scale: a voice at arm's length reaches -20
 const QUIET_AFTER_SECONDS = 3; // somebody who takes a breath first is not too quiet
 const LOUD_SAMPLES = 3; // one or two samples at full scale are a click, three are a voice that is cut off
 const FLOOR_DB = -60; // the meter's left end
+const READ_BY_ALL = /^(RIFF|fLaC|OggS|ID3|\xff[\xe0-\xff])/; // how files of WAV, FLAC, OGG and MP3 begin
 const STARTABLE = ["idle", "kept", "late"]; // late: the take is sent, but no answer came
 const NO_SHORTCUTS = { "data-lm-suppress-shortcuts": "true" }; // in Jupyter the key R would make the cell raw
 
@@ -23,7 +24,7 @@ function build(labels, language) {
     sentence: make("p", { class: "kurdtts-sentence", lang: "kmr" }),
     record: button("kurdtts-record kurdtts-main"),
     play: button("kurdtts-play"),
-    file: make("input", { type: "file", accept: ".wav,.flac,.mp3,.ogg,audio/*" }),
+    file: make("input", { type: "file", accept: ".wav,.flac,.mp3,.ogg,.m4a,.webm,audio/*" }),
     bar: make("div", { class: "kurdtts-bar" }),
     levelText: make("span", { class: "kurdtts-level-text", "aria-hidden": "true" }),
     time: make("span", { class: "kurdtts-time", role: "timer", "aria-label": labels.time }),
@@ -72,6 +73,7 @@ class Panel {
     this.attempt = 0; // grows whenever what is under way is dropped: whoever waited looks whether it is still wanted
     this.state = "idle";
     this.keptSeconds = 0;
+    this.said = [""]; // what the error says: its code, and words for one that has none
     this.#build(language);
   }
 
@@ -86,13 +88,14 @@ class Panel {
 
   /** The same in another language; a take stays, and a recording goes on. */
   translate(labels, language) {
-    const { root, sentence } = this.parts;
+    const { root, sentence, warning } = this.parts;
     this.labels = labels;
     this.#build(language);
     root.replaceWith(this.parts.root);
     this.#sentence(sentence.textContent);
     this.#time(this.keptSeconds);
-    this.#error(obstacle() ?? "");
+    this.#error(...this.said);
+    if (warning.textContent) this.#warn(true);
     this.#draw();
   }
 
@@ -215,7 +218,11 @@ class Panel {
       const content = await file.arrayBuffer().catch((error) => {
         throw new CaptureError("unreadable", error.message); // changed or gone since it was chosen
       });
-      return { source: "upload", samplingRate: 0, data: new Uint8Array(content), sound: file };
+      const data = new Uint8Array(content);
+      // A phone records m4a, a browser webm: the other end reads neither, and this browser does
+      const take = READ_BY_ALL.test(String.fromCharCode(...data.subarray(0, 4))) ? null : await decodeFile(content);
+      if (take && take.data.length > this.longestSeconds * take.samplingRate) throw new CaptureError("too_long");
+      return take ?? { source: "upload", samplingRate: 0, data, sound: file };
     });
   }
 
@@ -319,6 +326,7 @@ class Panel {
   }
 
   #error(code, detail = "") {
+    this.said = [code, detail];
     this.parts.error.textContent = code ? this.#words(code) : detail;
   }
 
