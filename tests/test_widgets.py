@@ -7,12 +7,15 @@ import io
 import re
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 from unittest.mock import Mock
 
 import numpy as np
 import pandas
 import pytest
 import soundfile
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
 
 from kurdtts_lib.data import plots
 from kurdtts_lib.data.dataset import Clip
@@ -24,7 +27,7 @@ from kurdtts_lib.vits.step import StepOutcome, TrainingStep
 from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.widgets import training_panel
 from kurdtts_lib.widgets.players import clip_row, demo_strip, player_row
-from kurdtts_lib.widgets.training_panel import TrainingPanel, curves_html, health_html, notes
+from kurdtts_lib.widgets.training_panel import TrainingPanel, curves_html, health_html, notes, time_left
 
 QUIET = (0.01 * np.sin(np.arange(1600))).astype(np.float32)
 
@@ -39,6 +42,19 @@ def test_players_keep_a_quiet_voice_quiet_labels_are_escaped_and_a_damaged_clip_
     clip = Clip(name="a.mp3", audio=b"junk", sentence="Roj baş")
     markup = clip_row("silent", clip, 16_000).data
     assert "<audio" not in markup and "cannot be decoded" in markup and "Roj baş" in markup
+
+
+def test_an_error_in_a_notebook_is_its_sentence_and_the_traceback_is_folded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    shell = InteractiveShell.instance()
+    with capture_output() as shown:
+        shell.run_cell("from kurdtts_lib.core.errors import VoiceError\nraise VoiceError('There is no voice <9>.')")
+    InteractiveShell.clear_instance()
+    assert shown.stdout.strip().endswith("what to do:\nThere is no voice <9>.") and "Traceback" not in shown.stdout
+    folded = shown.outputs[0].data["text/html"]
+    assert re.search("<details>.*Traceback.*&lt;9&gt;", folded, re.DOTALL)
 
 
 def test_bars_are_as_long_as_the_counts_and_unknown_values_are_told() -> None:
@@ -65,7 +81,9 @@ def test_curves_show_the_last_value_and_only_terms_that_exist() -> None:
     assert curves_html(History(spoiled)) == markup
     both = curves_html(History(steps, [Validation(0, 2.0, 0.0), Validation(3, 1.25, 0.0)]))
     assert both.count("<svg") == 2 and "1.250" in both and "chooses the best voice" in both
-    assert "alignment search" in curves_html(History())
+    assert both.index("chooses the best voice") < both.index("Mel") and "step 1<" in both
+    assert "<svg" not in curves_html(History(steps), others=True) and "alignment search" in curves_html(History())
+    assert (time_left(steps, 60), time_left([*steps] * 4, 600)) == ("", ", about 1 min 00 s left")
 
 
 @pytest.fixture
@@ -75,7 +93,7 @@ def trainer(start: Callable[..., Trainer], tone_clips: list[Clip]) -> Trainer:
 
 def shown(panel: TrainingPanel) -> str:
     """All texts of the panel: the line, what is wrong, the curves."""
-    row, *rest = panel.widget.children
+    row, *rest, _ = panel.widget.children
     return "\n".join(part.value for part in (*row.children, *rest) if isinstance(getattr(part, "value", None), str))
 
 
@@ -94,6 +112,7 @@ def test_stop_button_ends_with_a_checkpoint_that_resumes(
         assert not asyncio.run(panel.run())
     assert trainer.step == 1
     assert len(checkpoints(trainer.folder)) == 1
+    assert panel.widget.comm and shown(panel).startswith("stopped, all is saved"), "also in a page that was reloaded"
     again = start(clips=trainer.reader.clips)
     assert again.step == 1 and again.run()
 
@@ -157,8 +176,7 @@ def test_a_cancelled_cell_leaves_a_checkpoint(trainer: Trainer, monkeypatch: pyt
         while not trainer.history.steps:
             await asyncio.sleep(0.01)
         task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        assert not await task
 
     asyncio.run(cancel_soon())
     assert trainer.step >= 1

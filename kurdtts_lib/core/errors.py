@@ -3,11 +3,22 @@
 Any other exception is a bug and keeps its traceback.
 """
 
+import html
+import traceback
 from enum import StrEnum
 
 
 class KurdTTSError(Exception):
     """Base class of errors caused by the input or the machine, not by a bug in the program."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Called by IPython in place of printing the traceback, which is folded here above the message."""
+        from IPython.display import display  # a notebook has it
+
+        trace = html.escape("".join(traceback.format_exception(self)))
+        folded = f"<details><summary>For programmers: where it happened</summary><pre>{trace}</pre></details>"
+        display({"text/html": folded, "text/plain": ""}, raw=True)
+        return ["What happened, and what to do:", str(self)]
 
 
 class AudioError(KurdTTSError):

@@ -1,10 +1,11 @@
 """A training in a notebook cell: live curves, a progress bar, and a Stop button that loses nothing."""
 
 import asyncio
+import html
 import math
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import ipywidgets
@@ -14,21 +15,25 @@ from markupsafe import Markup
 
 from kurdtts_lib.core.cards import render
 from kurdtts_lib.evaluation import plots
-from kurdtts_lib.vits.log import History
+from kurdtts_lib.vits.log import History, StepReport
 from kurdtts_lib.vits.monitor import Condition
 from kurdtts_lib.vits.trainer import Trainer
-from kurdtts_lib.widgets.markup import box_html, make_button
+from kurdtts_lib.widgets.markup import WRAPPED, box_html, make_button
 
+MEL, VALIDATION = "Mel: distance to the recording", "Validation sentences: score, chooses the best voice"
 CURVES = {
-    "mel": "Mel: distance to the recording",
+    "mel": MEL,
     "kl": "KL: distance from text to sound",
     "duration": "Duration: error of the pace",
     "generator": "Generator: its sound is recognised",
     "discriminator": "Discriminator",
     "feature_matching": "Feature matching",
 }
-WIDTH, HEIGHT = 250, 90
+WIDTH, HEIGHT = 320, 110
 """Pixels of a curve."""
+RECENT = 20
+"""Steps whose time says how long the others will take. With less than half of them nothing is said: the first steps
+are slow."""
 POLL_SECONDS = 0.25
 """Four updates a second: smooth to look at, negligible for the training."""
 
@@ -40,19 +45,20 @@ class TrainingPanel:
         self.trainer = trainer
         self._stop = threading.Event()
         self._bar = ipywidgets.IntProgress(max=trainer.settings.steps, value=trainer.step, layout={"width": "320px"})
-        self._line = ipywidgets.Label()
+        self._line = ipywidgets.HTML(layout={"flex": "1 1 300px"})
         saves = "Save a checkpoint and stop. Run the cell again to go on."
         self.stop_button = make_button("Stop", "stop", saves, self._stop.set)
-        self._health, self._curves = ipywidgets.HTML(), ipywidgets.HTML()
-        self._row = ipywidgets.HBox([self._bar, self.stop_button, self._line])
-        self.widget = ipywidgets.VBox([self._row, self._health, self._curves])
+        self._health, self._curves, self._others = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
+        self._row = ipywidgets.HBox([self._bar, self.stop_button, self._line], layout=WRAPPED)
+        folded = ipywidgets.Accordion([self._others], titles=["The other losses"])
+        self.widget = ipywidgets.VBox([self._row, self._health, self._curves, folded])
 
     async def run(self) -> bool:
         """Train until done or stopped; True when all steps are done.
 
         The training runs in a thread while this coroutine only polls: a busy cell would never receive the click.
-        However it is stopped (Stop button, interrupt of the kernel), a checkpoint of the last complete step is written
-        first. An error of the training is raised here.
+        An interrupt of the kernel is as good as the Stop button: the last complete step is saved first. An error of the
+        training is raised here.
         """
         shown = DisplayHandle()
         shown.display(self.widget)
@@ -63,27 +69,30 @@ class TrainingPanel:
             while not training.done():
                 self._show(training, started, first)
                 await asyncio.sleep(POLL_SECONDS)
-        finally:  # also on CancelledError and KeyboardInterrupt
+        except asyncio.CancelledError:
+            pass  # the kernel was interrupted
+        finally:
             self._stop.set()
             threads.shutdown()  # waits for it
             self._show(training, started, first)
-            # The saved notebook must be readable without a kernel and without being trusted: a plain picture.
-            shown.update(plots.curves(curve_points(self.trainer.history), self._line.value))
-            for part in (*self._row.children, *self.widget.children, self.widget):
-                part.close()
+            # The saved notebook must be readable without a kernel and without being trusted: a plain picture. A page
+            # that was loaded again meanwhile does not receive it and goes on with the widget.
+            self._bar.close()
+            self.stop_button.close()
+            self._row.children = [self._line]
+            shown.update(plots.curves(curve_points(self.trainer.history), html.unescape(self._line.value)))
         return training.result()
 
     def _show(self, training: Future[bool], started: float, first: int) -> None:
         trainer, steps = self.trainer, self.trainer.settings.steps
-        done, elapsed = trainer.step - first, time.monotonic() - started
-        left = ""
-        if done and not self._stop.is_set():
-            left = f", about {_minutes(elapsed / done * (steps - trainer.step))} left"
+        new = [report for report in trainer.history.steps[-RECENT:] if report.step > first]
+        left = "" if self._stop.is_set() else time_left(new, steps - trainer.step)
+        so_far = f"step {trainer.step} of {steps}, {_minutes(time.monotonic() - started)}"
         self._bar.value = trainer.step
-        self._line.value = f"{self._state(training)}: step {trainer.step} of {steps}, {_minutes(elapsed)}{left}"
-        self._line.value += notes(trainer)
+        self._line.value = html.escape(f"{self._state(training)}: {so_far}{left}{notes(trainer)}")
         self._health.value = health_html(list(trainer.state.health.active))
         self._curves.value = curves_html(trainer.history)
+        self._others.value = curves_html(trainer.history, others=True)
 
     def _state(self, training: Future[bool]) -> str:
         if training.done() and training.exception():
@@ -97,6 +106,13 @@ class TrainingPanel:
         if self._stop.is_set():
             return "stopping, saving"
         return "the discriminator warms up" if self.trainer.progress.warming_up else "training"
+
+
+def time_left(recent: Sequence[StepReport], steps: int) -> str:
+    """How long `steps` more steps will take, as the end of a sentence; empty if too few `recent` ones are known."""
+    if len(recent) < RECENT / 2 or not steps:
+        return ""
+    return f", about {_minutes(steps * float(np.median([report.seconds for report in recent])))} left"
 
 
 def notes(trainer: Trainer) -> str:
@@ -117,23 +133,22 @@ def health_html(active: Iterable[Condition]) -> str:
 
 def curve_points(history: History) -> dict[str, list[tuple[int, float]]]:
     """(step, value) of each curve, by its title; only the losses that were computed, without non-finite values."""
-    points = {
+    points = {VALIDATION: [(found.step, found.score) for found in history.validations]}
+    points |= {
         title: [
             (entry.step, entry.terms[name]) for entry in history.steps if math.isfinite(entry.terms.get(name, math.nan))
         ]
         for name, title in CURVES.items()
     }
-    points["Validation sentences: score, chooses the best voice"] = [
-        (found.step, found.score) for found in history.validations
-    ]
     return {title: values for title, values in points.items() if values}
 
 
-def curves_html(history: History) -> str:
-    """All loss curves as inline SVG: fifty times cheaper than a matplotlib figure."""
+def curves_html(history: History, others: bool = False) -> str:
+    """The validation and mel curves, or the `others`, as inline SVG: fifty times cheaper than a matplotlib figure."""
     if not history.steps:
         return "<i>First the base voice speaks, then the alignment search is compiled: this takes longest.</i>"
-    charts = [{"title": title, **_chart(points)} for title, points in curve_points(history).items()]
+    found = {title: points for title, points in curve_points(history).items() if (title in (VALIDATION, MEL)) != others}
+    charts = [{"title": title, **_chart(points)} for title, points in found.items()]
     return render("widgets/curves.html", charts=charts, width=WIDTH, height=HEIGHT)
 
 
@@ -146,7 +161,11 @@ def _chart(points: list[tuple[int, float]]) -> dict[str, object]:
     low, high = smooth.min(), smooth.max()
     y = HEIGHT - 4 - (smooth - low) / max(high - low, 1e-9) * (HEIGHT - 8)
     keep = np.linspace(0, len(x) - 1, min(len(x), 250)).round().astype(int)
-    return {"places": list(zip(x[keep], y[keep], strict=True)), "last": smooth[-1]}
+    return {
+        "places": list(zip(x[keep], y[keep], strict=True)),
+        "last": smooth[-1],
+        "ends": (int(steps[0]), int(steps[-1])),
+    }
 
 
 def _minutes(seconds: float) -> str:
