@@ -60,28 +60,30 @@ def add(tmp_path: Path) -> Add:
 
 def test_a_correction_goes_its_way(add: Add, home: Path, tmp_path: Path, capsys: Capture) -> None:
     assert add() == 1
-    assert "kurdtts feedback: Consent is needed" in capsys.readouterr().err and not (home / "data").exists()
+    assert "kurdtts feedback add: Consent is needed" in capsys.readouterr().err and not (home / "data").exists()
     facts = ("--consent", "--contributor", "Şîlan", "--voice", "v1", "--mark", "baş")
     assert add(*facts) == add(*facts) == 0
     printed = capsys.readouterr()
     (id,) = {line.split()[0] for line in printed.out.splitlines()}
     assert "submitted before" in printed.err
     store = FeedbackStore(home / "data" / "feedback")
-    correction = store.get(id)
+    (correction,) = store.corrections()
+    assert correction.id.startswith(id) and len(id) == 8
     assert (correction.contributor, correction.voice, correction.mark) == ("Şîlan", "v1", "baş")
     assert app.main(["feedback", "accept", id]) == 0
     assert "accepted" in capsys.readouterr().out
     assert app.main(["feedback", "list", "--state", "submitted"]) == 0
     assert capsys.readouterr().out == "0 corrections\n"
     assert app.main(["feedback", "list"]) == 0
-    assert capsys.readouterr().out == f"{id}  accepted     2.0 s  {TEXT}\n1 corrections\n"
+    assert capsys.readouterr().out == f"{id}  accepted     2.0 s  {TEXT}  Şîlan  (baş)\n1 corrections\n"
     assert app.main(["feedback", "export", str(tmp_path / "derxistin ş")]) == 0
     assert "1 corrections in" in capsys.readouterr().out
-    store.mark_used([id], "voice-2")
+    store.mark_used([correction.id], "voice-2")
     assert app.main(["feedback", "withdraw", id]) == 0
     printed = capsys.readouterr().out
     assert "is withdrawn" in printed and "voice-2. Train them again" in printed
     assert list(store.sounds.iterdir()) == []
+    assert app.main(["feedback", "withdraw", ""]) == 1 and "no correction" in capsys.readouterr().err
 
 
 def test_verify_mends_and_tells_what_is_left(add: Add, home: Path, capsys: Capture) -> None:

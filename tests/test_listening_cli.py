@@ -86,7 +86,7 @@ def test_what_cannot_be_is_told(voices: list[str], text: Path, tmp_path: Path, c
     def told(*arguments: str) -> str:
         assert app.main(["listen", *arguments]) == 1
         printed = capsys.readouterr()
-        assert printed.err.startswith("kurdtts listen: ") and len(printed.err.splitlines()) == 1
+        assert printed.err.startswith(f"kurdtts listen {arguments[0]}: ") and len(printed.err.splitlines()) == 1
         return printed.err
 
     make = ("make", str(tmp_path / "test"), "--voices")

@@ -4,10 +4,14 @@ import argparse
 import dataclasses
 import sys
 
+from kurdtts_lib.core.errors import FeedbackError
 from kurdtts_lib.core.training_settings import with_preset
 from kurdtts_lib.feedback.database import Correction
 from kurdtts_lib.feedback.job import only_training, reported
 from kurdtts_lib.feedback.store import FeedbackStore
+
+SHORT = 8
+"""Digits of an id that are shown; any beginning of one is taken."""
 
 
 def add(options: argparse.Namespace) -> None:
@@ -26,11 +30,22 @@ def show(options: argparse.Namespace) -> None:
 
 def _print(*corrections: Correction) -> None:
     for one in corrections:
-        print(f"{one.id}  {one.state:9}  {one.seconds:5.1f} s  {' '.join(one.text.split()) or '(no text)'}")
+        facts = "  ".join(filter(None, (one.contributor, one.mark and f"({one.mark})")))
+        text = " ".join(one.text.split()) or "(no text)"
+        print(f"{one.id[:SHORT]}  {one.state:9}  {one.seconds:5.1f} s  {text}  {facts}".rstrip())
+
+
+def _id(store: FeedbackStore, start: str) -> str:
+    """The whole id of the correction whose id begins so; what begins none is returned, and the store refuses it."""
+    found = [one.id for one in store.corrections() if start and one.id.startswith(start)]
+    if len(found) > 1:
+        raise FeedbackError(f"{len(found)} corrections have an id that begins with {start}. Write more of it.")
+    return found[0] if found else start
 
 
 def accept(options: argparse.Namespace) -> None:
-    _print(FeedbackStore().accept(options.id))
+    store = FeedbackStore()
+    _print(store.accept(_id(store, options.id)))
 
 
 def train(options: argparse.Namespace) -> int:
@@ -46,7 +61,7 @@ def train(options: argparse.Namespace) -> int:
         feedback = dataclasses.replace(profile.feedback, base_share=share)
         task = FeedbackTraining(dataclasses.replace(profile, training=training, feedback=feedback), FeedbackStore())
         for id, reason in task.left_out.items():
-            print(f"{id} is left out. {reason}")
+            print(f"{id[:SHORT]} is left out. {reason}")
         if not run_to_end(task.trainer, report.step):
             report.end("failed", "Stopped as asked; its checkpoint is kept. The next training goes on from there.")
             return 130
@@ -61,8 +76,10 @@ def train(options: argparse.Namespace) -> int:
 
 
 def withdraw(options: argparse.Namespace) -> None:
-    voices = FeedbackStore().withdraw(options.id)
-    print(f"{options.id} is withdrawn; its sound and text are removed.")
+    store = FeedbackStore()
+    id = _id(store, options.id)
+    voices = store.withdraw(id)
+    print(f"{id[:SHORT]} is withdrawn; its sound and text are removed.")
     if voices:
         print(f"These voices were trained with it: {', '.join(voices)}. Train them again without it.")
 

@@ -1,7 +1,9 @@
 """`kurdtts say`: speak a text of any length into an audio file."""
 
 import argparse
+import re
 import sys
+import unicodedata
 from pathlib import Path
 
 from kurdtts_lib.core.files import read_text
@@ -16,10 +18,19 @@ def say(options: argparse.Namespace) -> None:
     voice = _load(f"{options.voice or 'current'}:{options.speaker}" if options.speaker else options.voice)
     how = {"seed": options.seed, "speed": options.speed, "noise_scale": options.variation}
     with pass_bar("letters") as show:
-        seconds = save_speech(voice, text, options.output, options.subtitles, show, **how)
+        output = options.output or file_name(options.file.stem if options.file else text)
+        seconds = save_speech(voice, text, output, options.subtitles, show, **how)
     for warning in warnings_of(text):
         print(warning, file=sys.stderr)
-    print(f"{options.output}: {seconds:.1f} s")
+    print(f"{output}: {seconds:.1f} s")
+
+
+def file_name(text: str) -> Path:
+    """A new .wav in this folder, named after how `text` begins, in letters that every file system has."""
+    plain = unicodedata.normalize("NFKD", text.lower().replace("ı", "i")).encode("ascii", "ignore").decode("ascii")
+    name = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or "speech"
+    ends = ("", *(f"-{number}" for number in range(2, 10_000)))
+    return next(path for end in ends if not (path := Path(f"{name}{end}.wav")).exists())
 
 
 def _load(name: str | None) -> Speaker:
