@@ -47,6 +47,13 @@ def test_a_reader_searches_a_word_listens_and_chooses_speakers(page: Any, lab: L
     page.get_by_text("7 of 214 clips").wait_for()
     found = page.get_by_role("listbox").locator("option").all_inner_texts()
     assert len(found) == 7 and "malê" in found[0]
+    page.get_by_role("listbox").focus()
+    kinds = "() => [...jupyterapp.shell.currentWidget.content.model.cells].map(cell => cell.type).join()"
+    before = page.evaluate(kinds)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("m")
+    assert page.evaluate(kinds) == before, "in Jupyter M makes a cell text"
+    assert page.get_by_role("listbox").evaluate("list => list.selectedIndex") == 1, "and the arrow leaves the cell"
     page.get_by_role("button", name="Everybody").click()
     page.get_by_text("5 speakers, 7.3 usable minutes").wait_for()
     box = page.get_by_role("checkbox", name="speaker-").first

@@ -10,6 +10,7 @@ from widget_states import assert_holds_no_sound, forget_widgets
 
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.voices import registry
+from kurdtts_lib.widgets.corrections_table import CorrectionsTable
 from kurdtts_lib.widgets.feedback_desk import FeedbackDesk
 
 __all__ = ["store"]  # the fixture
@@ -40,17 +41,21 @@ def test_what_was_said_is_kept_with_what_was_written_once_and_with_consent(
 ) -> None:
     sound = take(1)[0]
     desk.mark.value, desk.contributor.value, desk.consent.value = " ê sounds like i ", " Şîlan ", True
-    assert desk.submit_button.disabled, "there is no take yet"
+    assert desk.submit_button.disabled and "Record the sentence" in desk.missing.value
     record(sound)
-    assert not desk.submit_button.disabled and "sounds well" in desk.findings.value
+    assert not desk.submit_button.disabled and "sounds good" in desk.findings.value and desk.missing.value == ""
     desk.consent.value = False
-    assert desk.submit_button.disabled
+    assert desk.submit_button.disabled and "consent" in desk.missing.value
     desk.consent.value = True
     store.folder.write_bytes(b"in the way")
     desk.submit_button.click()
     assert 'role="alert"' in desk.message.value and not desk.submit_button.disabled, "it can be handed in later"
     store.folder.unlink()
+    assert desk.sentence.description == "Sentence 1 of 2"
+    table = CorrectionsTable(store, desk)
     desk.submit_button.click()
+    assert (desk.sentence.value, desk.sentence.description) == (OTHER, "Sentence 2 of 2"), "the next by itself"
+    assert table.count.value.startswith("1 correction,")
     (kept,) = store.corrections()
     assert (kept.text, kept.state, kept.mark, kept.contributor) == (TEXT, "submitted", "ê sounds like i", "Şîlan")
     assert kept.consent and kept.voice == desk.entry.folder.name == "voice-0001-test"
@@ -71,7 +76,7 @@ def test_a_take_that_cannot_be_used_says_why_and_a_better_one_can(desk: Feedback
     desk.sentence.value = TEXT
     assert desk.findings.value == ""
     record(take(1)[0])
-    assert "sounds well" in desk.findings.value and not desk.submit_button.disabled
+    assert "sounds good" in desk.findings.value and not desk.submit_button.disabled
 
 
 def test_a_new_sentence_drops_the_take_of_the_old_one(desk: FeedbackDesk, store: FeedbackStore, record) -> None:
@@ -111,6 +116,7 @@ def test_the_voice_is_heard_or_says_why_not(desk: FeedbackDesk) -> None:
     desk.hear_button.click()
     assert "<audio" in desk.speech.value and "voice 1" in desk.speech.value
     desk.sentence.value = "روژ"
+    assert 'role="alert"' in desk.speech.value, "before anybody records it"
     desk.hear_button.click()
     assert "<audio" not in desk.speech.value and 'role="alert"' in desk.speech.value
 

@@ -9,6 +9,7 @@ import ipywidgets
 from kurdtts_lib.core.errors import KurdTTSError
 from kurdtts_lib.feedback.database import Correction
 from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.widgets.feedback_desk import FeedbackDesk
 from kurdtts_lib.widgets.markup import (
     STATIC,
     WRAPPED,
@@ -37,8 +38,11 @@ class PrivatePlayer(anywidget.AnyWidget):
 class CorrectionsTable(Shown):
     """Displayed as the last expression of a cell. Withdrawn corrections are counted but not listed."""
 
-    def __init__(self, store: FeedbackStore) -> None:
+    def __init__(self, store: FeedbackStore, desk: FeedbackDesk | None = None) -> None:
+        """desk: where new ones come from; they are shown at once."""
         self.store = store
+        if desk:
+            desk.on_submit = self.show
         self.page = 0
         self._asked = ""
         """Id of the correction whose withdrawal was just requested; a second click confirms it."""
@@ -58,9 +62,10 @@ class CorrectionsTable(Shown):
         return f"<p>{self.count.value}</p>"
 
     def show(self) -> None:
-        """Read the store again and show its corrections."""
+        """Read the store again and show its corrections, those that wait to be accepted first."""
         everything = self.store.corrections()
         listed = [one for one in everything if one.state != "withdrawn"]
+        listed.sort(key=lambda one: one.state != "submitted")
         pages = max(1, -(-len(listed) // PAGE))
         self.page = min(max(0, self.page), pages - 1)
         replace_rows(self.rows, [self._row(one) for one in listed[self.page * PAGE : (self.page + 1) * PAGE]])
@@ -82,9 +87,9 @@ class CorrectionsTable(Shown):
             parts.append(self._button("Really withdraw?", "trash", forever, lambda: self._withdraw(one)))
         else:
             parts.append(self._button("Withdraw", "trash", "Delete its sound and text", lambda: self._ask(one)))
-        about = " · ".join(filter(None, (one.state, one.contributor, f"{one.seconds:.1f} s", one.mark)))
+        about = " · ".join(filter(None, (one.contributor, f"{one.seconds:.1f} s", one.mark)))
         warnings = "".join(map(box_html, one.checks))
-        parts.append(ipywidgets.HTML(f"<small>{html.escape(about)}</small>{warnings}"))
+        parts.append(ipywidgets.HTML(f"<b>{one.state}</b> <small>{html.escape(about)}</small>{warnings}"))
         line = {"border_bottom": "1px solid var(--jp-border-color2, #bbb)", "padding": "4px 0"}
         return ipywidgets.HBox(parts, layout={**WRAPPED, **line})
 

@@ -1,16 +1,16 @@
 """Listen to a sentence, record it correctly, submit it: the first half of the feedback loop in one widget."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import ipywidgets
 
-from kurdtts_lib.core.errors import KurdTTSError
+from kurdtts_lib.core.errors import KurdTTSError, TextError
 from kurdtts_lib.feedback.store import FeedbackStore
-from kurdtts_lib.feedback.takes import Take, check_take
+from kurdtts_lib.feedback.takes import Take, check_take, speakable
 from kurdtts_lib.speech import speak
 from kurdtts_lib.vits.voice import load_voice
 from kurdtts_lib.voices.registry import RegisteredVoice
-from kurdtts_lib.widgets.markup import Shown, box_html, done_html, kurmanji, make_button
+from kurdtts_lib.widgets.markup import WRAPPED, Shown, box_html, done_html, kurmanji, make_button
 from kurdtts_lib.widgets.players import player_row
 from kurdtts_lib.widgets.recorder import Recorder
 
@@ -47,22 +47,40 @@ class FeedbackDesk(Shown):
         )
         keep = "Keep this recording as a correction"
         self.submit_button = make_button("Submit", "check", keep, self._submit, button_style="primary", disabled=True)
+        self.missing = ipywidgets.HTML()
+        """Why Submit is disabled."""
         self.speech, self.findings, self.message = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
+        submit = ipywidgets.HBox([self.submit_button, self.missing], layout=WRAPPED)
         self.widget = ipywidgets.VBox(
             [
                 *(self.sentence, self.hear_button, self.speech, self.mark, self.recorder, self.findings),
-                *(self.contributor, self.consent, self.submit_button, self.message),
+                *(self.contributor, self.consent, submit, self.message),
             ]
         )
         self.sentence.observe(lambda _: self._new_sentence(), "value")
         self.consent.observe(lambda _: self._allow(), "value")
+        self.on_submit: Callable[[], None] = lambda: None
+        """Called after a correction was submitted."""
+        self._look()
 
     def static_html(self) -> str:
         return "<p>Here you hear a sentence, record it and hand it in. It works while the notebook runs.</p>"
 
     def _new_sentence(self) -> None:
         self.recorder.show(self.sentence.value)
-        self.speech.value = self.message.value = self.mark.value = ""
+        self.message.value = self.mark.value = ""
+        self._look()
+
+    def _look(self) -> None:
+        """Say which of the offered sentences this one is, and why it cannot be read: later would be too late."""
+        offered = self.sentence.options
+        place = f" {offered.index(text) + 1} of {len(offered)}" if (text := self.sentence.value) in offered else ""
+        self.sentence.description = f"Sentence{place}"
+        self.speech.value = ""
+        try:
+            speakable(text)
+        except TextError as error:
+            self.speech.value = box_html(str(error)) if text else ""
 
     def _hear(self) -> None:
         try:
@@ -76,7 +94,7 @@ class FeedbackDesk(Shown):
     def _check(self, take: Take) -> None:
         checks = check_take(take, self.sentence.value)
         lines = [box_html(line) for line in [*checks.errors, *checks.warnings]]
-        self.findings.value = "".join(lines) or done_html("The recording sounds well.")
+        self.findings.value = "".join(lines) or done_html("The recording sounds good.")
         self._take = None if checks.errors else take
         self._allow()
 
@@ -86,8 +104,10 @@ class FeedbackDesk(Shown):
         self._allow()
 
     def _allow(self) -> None:
-        """Enable the button Submit if there is a usable take and consent."""
-        self.submit_button.disabled = not (self._take and self.consent.value)
+        """Enable the button Submit if there is a usable take and consent, or say what is missing."""
+        asked = "" if self.consent.value else "Tick the box above: without consent nothing is kept."
+        self.missing.value = asked if self._take else "Record the sentence first."
+        self.submit_button.disabled = bool(self.missing.value)
 
     def _submit(self) -> None:
         if self._take is None:  # recorded again, and not arrived yet or incomplete
@@ -96,7 +116,7 @@ class FeedbackDesk(Shown):
         try:
             correction = self.store.submit(
                 self._take,
-                self.sentence.value,
+                text := self.sentence.value,
                 contributor=self.contributor.value.strip(),
                 consent=self.consent.value,
                 voice=self.entry.folder.name,
@@ -106,6 +126,8 @@ class FeedbackDesk(Shown):
             self.message.value = box_html(str(error))
             return
         said = "It was there already" if correction.repeated else "Thank you, it is kept"
-        self.recorder.show(self.sentence.value)  # clears the take: a second click must not submit it again
-        self.mark.value = ""
+        offered = [*self.sentence.options, text, text]
+        self.sentence.value = offered[offered.index(text) + 1]  # the next one, or the same
+        self._new_sentence()  # clears the take: a second click must not submit it again
+        self.on_submit()
         self.message.value = done_html(f"{said}: {kurmanji(correction.spoken)}")

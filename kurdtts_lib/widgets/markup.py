@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anywidget
 import ipywidgets
 from markupsafe import escape
 
@@ -12,6 +13,12 @@ STATIC = Path(__file__).absolute().parent / "static"
 WRAPPED = {"flex_flow": "row wrap", "align_items": "center"}
 """Layout of a row that is broken where the page is narrow."""
 BOX = "border-left:4px solid #D55E00;background:#fdf0e6;color:#222;padding:4px 8px;margin:4px 0;line-height:1.4"
+
+
+class KeysInside(anywidget.AnyWidget):
+    """Unseen; keeps keys that are pressed in the output around it from being commands of Jupyter."""
+
+    _esm = STATIC / "keys_inside.js"
 
 
 class Shown:
@@ -27,6 +34,8 @@ class Shown:
         raise NotImplementedError
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        if not any(isinstance(part, KeysInside) for part in self.widget.children):
+            self.widget.children += (KeysInside(),)
         view = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
         return {"application/vnd.jupyter.widget-view+json": view, "text/html": self.static_html()}, {}
 
