@@ -13,8 +13,7 @@ SIGNED_QUANTITY = rf"{MINUS}(?P<number>{QUANTITY})"
 
 def _signed(match: re.Match[str]) -> str:
     """The words of a quantity, with its sign."""
-    words = quantity(match["number"])
-    return f"{WORDS['minus']} {words}" if match["minus"] else words
+    return (f"{WORDS['minus']} " if match["minus"] else "") + quantity(match["number"])
 
 
 PERCENT = f"(?P<sign>{alternatives(TABLE['percent'])})"
@@ -105,7 +104,8 @@ def _place(match: re.Match[str]) -> Reading:
 
 @reads(rows("doubtful"), needs="code")
 def _doubtful(match: re.Match[str]) -> Reading:
-    raise Doubt(match.group(), (row("doubtful", match) or one_by_one(match.group()), "symbol"))
+    words = row("doubtful", match) or one_by_one(match.group())
+    raise Doubt(match.group(), (words, "symbol") if words.strip() else None)
 
 
 def _measured(signs: str) -> tuple[str, str]:

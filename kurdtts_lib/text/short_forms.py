@@ -29,7 +29,7 @@ _ERA = _abbreviations("eras")
 ABBREVIATIONS = {
     "eras": rf"(?:(?<=[0-9] )|(?<=[0-9]an a )|(?<=[0-9]an )|(?<=[0-9]em a )|(?=[{LETTERS}]\.)){_ERA}|{_ERA}(?= ?[0-9])",
     "number_abbreviations": rf"{_abbreviations('number_abbreviations')}(?=:? ?[0-9])",
-    "year_abbreviations": rf"{_abbreviations('year_abbreviations')}(?=:? ?[0-9]{{3,4}}(?![0-9/.]))",
+    "year_abbreviations": rf"{_abbreviations('year_abbreviations')}(?=:? ?(?:[0-9]{{4}}(?![0-9/.])|[0-9]{{3}} ?[-–)]))",
     "titles": rf"{_abbreviations('titles')}(?=\s?[{CAPITALS}])",
     "abbreviations": _abbreviations("abbreviations"),
 }
