@@ -220,19 +220,9 @@ def test_too_loud_and_too_quiet_are_said(visit: Visit, gain: float, warning: str
     assert page.get_by_text(ENGLISH[warning]).is_visible(), "it stays until a new take"
 
 
-@slow
-def test_a_refused_microphone_says_what_to_do(visit: Visit) -> None:
-    page = visit(options={"allowed": False})
-    button(page, "record").click()
-    alert(page, "refused")
-    state(page, "idle")
-    page.context.grant_permissions(["microphone"])
-    begin(page)
-    assert not page.get_by_role("alert").is_visible()
-
-
 FAILS = "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException(%s) }"
 OBSTACLES = {
+    "refused": ("", {"options": {"allowed": False}}),
     "refused_system": (FAILS % "'Permission denied by system', 'NotAllowedError'", {}),
     "in_use": (FAILS % "'Could not start audio source', 'NotReadableError'", {}),
     "no_sound": (FAILS % "'anything else', 'UnknownError'", {}),

@@ -58,11 +58,15 @@ def test_there_are_at_most_twelve_rooms_and_every_module_is_in_one() -> None:
     assert imported >= set(range(1, 12)), "imports of nearly every room are seen"
 
 
-def test_readme_names_every_notebook_and_its_links_lead_somewhere() -> None:
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["README.md", "README.ku.md"])
+def test_readme_names_every_notebook_and_its_links_lead_somewhere(name: str) -> None:
+    readme = (REPOSITORY / name).read_text(encoding="utf-8")
     assert NOTEBOOKS and all(f"notebooks/{path.name}" in readme for path in NOTEBOOKS)
-    targets = re.findall(r"\]\(([^)]+)\)", readme)
-    assert targets and [target for target in targets if not (REPOSITORY / target).exists()] == []
+    heads = {
+        re.sub(r"[^\w-]", "", head.lower().replace(" ", "-")) for head in re.findall("^## (.+)", readme, re.MULTILINE)
+    }
+    for path, _, head in (target.partition("#") for target in re.findall(r"\]\(([^)]+)\)", readme)):
+        assert (REPOSITORY / path).exists() and (path or head in heads), path or head
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS + SOLUTIONS, ids=lambda path: f"{path.parent.name}-{path.stem}")

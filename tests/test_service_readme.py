@@ -1,4 +1,4 @@
-"""The README's examples for other programs do what they show, against a real service."""
+"""The examples for other programs in docs/service.md do what they show, against a real service."""
 
 import re
 import shutil
@@ -24,7 +24,7 @@ from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.service import jobs
 from kurdtts_lib.service.state import ServiceSettings
 
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+PAGE = (REPOSITORY / "docs" / "service.md").read_text(encoding="utf-8")
 TRAINER = """
 import pathlib, sys
 from kurdtts_lib.feedback.job import reported
@@ -34,9 +34,8 @@ with reported(pathlib.Path(sys.argv[1])) as report:
 
 
 def example(language: str, served: Served) -> str:
-    """The README's example in this language, with the service's own address."""
-    section = README.partition("## From your own program")[2].partition("\n## ")[0]
-    (code,) = re.findall(rf"```{language}\n(.*?)```", section, flags=re.DOTALL)
+    """The page's example in this language, with the service's own address."""
+    (code,) = re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)
     assert "http://127.0.0.1:8765" in code
     return code.replace("http://127.0.0.1:8765", served.address)
 
@@ -71,7 +70,7 @@ def test_the_python_example_submits_accepts_trains_and_speaks(served: Served, tm
     assert "roj baş, heval." in printed and printed.strip().endswith("done Trained.")
     (correction,) = FeedbackStore().corrections()
     assert (correction.text, correction.contributor, correction.state) == ("Roj baş, heval.", "Azad", "accepted")
-    for path in re.findall(r"`(/[a-z.]+)`", README):
+    for path in re.findall(r"`(/[a-z.]+)`", PAGE):
         assert served.client.get(urllib.parse.urljoin(served.address, path)).status_code == 200
 
 

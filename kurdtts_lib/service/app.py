@@ -108,7 +108,7 @@ def where_to_record(settings: ServiceSettings, host: str, port: int) -> str:
     return (
         f"Record here: {_address(here, port)}/collect{token}\n"
         "Other devices, such as a phone, need a proxy with HTTPS in front and the link "
-        "https://YOUR-ADDRESS/collect#token=TOKEN; the service needs a token then (README)."
+        "https://YOUR-ADDRESS/collect#token=TOKEN; the service needs a token then (docs/service.md)."
     )
 
 
