@@ -252,13 +252,13 @@ def test_a_phone_opens_the_link_with_its_token_and_reads_in_kurmanji(
         assert page.locator("#token-form").is_hidden() and page.title() == KMR["title"]
         record(page, 3)
         page.locator("#findings p").first.wait_for()
-        shot(page, "collect-phone")
         assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
         small = """() => [...document.querySelectorAll('button, input:not([type=file]), textarea, .kurdtts-upload')]
             .filter((one) => one.checkVisibility() && one.type !== 'checkbox')
             .filter((one) => one.getBoundingClientRect().height < 40).map((one) => one.outerHTML)"""
         assert page.evaluate(small) == [], "too small for a thumb"
         page.get_by_label(KMR["consent"]).check()
+        shot(page, "collect-phone")
         page.evaluate("() => scrollTo(0, 0)")
         assert page.locator("#send").bounding_box()["y"] < 740, "in reach without scrolling"
         send(page)

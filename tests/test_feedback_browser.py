@@ -114,6 +114,7 @@ def test_a_sentence_is_heard_recorded_checked_and_handed_in(page: Any, store: Fe
     page.locator(".kurdtts-sentence").get_by_text(SENTENCE).wait_for()
     press(page, "Hear the voice")
     assert 1 < sounding(page) < 10
+    page.wait_for_function(f"() => {LAST_SOUND}.currentTime > 0")  # the first click plays
     page.get_by_placeholder("for example").fill("Şîlan sounds like Silan")
     record(page, 6)
     page.get_by_text("The recording sounds good").wait_for()
@@ -171,16 +172,12 @@ def test_the_keyboard_records_and_jupyter_does_not_take_its_keys(page: Any) -> N
 
 
 @slow
-def test_a_large_file_arrives_and_what_does_not_arrive_says_why(page: Any, tmp_path: Path) -> None:
+def test_a_large_file_arrives_and_a_kernel_that_does_not_answer_is_told(page: Any, tmp_path: Path) -> None:
     file = tmp_path / "voice.wav"
     soundfile.write(file, np.stack([voice()] * 2, 1), RATE, subtype="PCM_24")
     assert 8 * 2**20 < file.stat().st_size < 9 * 2**20, "nearly what a notebook's socket takes in one message"
     page.get_by_label(ENGLISH["upload"]).set_input_files(file)
     page.get_by_text(ENGLISH["kept"].format(seconds="30.0")).wait_for()
-    file.write_bytes(b"this is no sound")
-    page.get_by_label(ENGLISH["upload"]).set_input_files(file)
-    page.locator(".kurdtts-error").get_by_text("cannot be decoded").wait_for()
-    state(page, "idle")
     execute(page, "receive = desk.recorder._receive; desk.recorder.on_msg(receive, remove=True)")
     begin(page)
     button(page, "stop").click()

@@ -180,14 +180,11 @@ WEBM = """async () => {
     tone.connect(end).context.resume().then(() => tone.start());
     const recorder = new MediaRecorder(end.stream);
     recorder.start();
-    const { data } = await new Promise((resolve) => {
-        recorder.ondataavailable = resolve;
-        setTimeout(() => recorder.stop(), 1500);
-    });
+    setTimeout(() => recorder.stop(), 1500);
+    const { data } = await new Promise((resolve) => (recorder.ondataavailable = resolve));
     const chosen = new DataTransfer(), input = document.querySelector("input[type=file]");
     chosen.items.add(new File([data], "a.webm"));
-    input.files = chosen.files;
-    input.dispatchEvent(new Event("change"));
+    (input.files = chosen.files), input.dispatchEvent(new Event("change"));
 }"""
 
 

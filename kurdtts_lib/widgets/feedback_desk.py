@@ -11,7 +11,7 @@ from kurdtts_lib.speech import speak
 from kurdtts_lib.vits.voice import load_voice
 from kurdtts_lib.voices.registry import RegisteredVoice
 from kurdtts_lib.widgets.markup import WRAPPED, Shown, box_html, done_html, kurmanji, make_button
-from kurdtts_lib.widgets.players import player_row
+from kurdtts_lib.widgets.players import player_row, playing
 from kurdtts_lib.widgets.recorder import Recorder
 
 
@@ -89,7 +89,8 @@ class FeedbackDesk(Shown):
             self.speech.value = box_html(str(error))
             return
         rate = self.voice.model.config.sampling_rate
-        self.speech.value = player_row({f"voice {self.entry.version}": waveform}, rate).data
+        self.speech.value = ""  # the same sound again is no change, and would not play
+        self.speech.value = playing(player_row({f"voice {self.entry.version}": waveform}, rate).data)
 
     def _check(self, take: Take) -> None:
         checks = check_take(take, self.sentence.value)

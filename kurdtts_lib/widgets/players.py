@@ -31,6 +31,11 @@ def player_row(waveforms: Mapping[str, np.ndarray], sampling_rate: int, title: s
     return HTML(f'{heading}<div style="display:flex;flex-wrap:wrap">{cells}</div>')
 
 
+def playing(markup: str) -> str:
+    """Markup whose first player begins by itself: browsers allow it after a click."""
+    return markup.replace("<audio", "<audio autoplay", 1)
+
+
 def clip_row(label: str, clip: Clip, sampling_rate: int) -> HTML:
     """A player for a corpus's clip, with its sentence; the reason if the clip cannot be decoded."""
     try:

@@ -12,7 +12,7 @@ from kurdtts_lib.data.dataset import Clip
 from kurdtts_lib.data.sources import find_clips
 from kurdtts_lib.data.speakers import MOST_SURVEYED, choose_speakers, speaker_table
 from kurdtts_lib.widgets.markup import Shown, make_button
-from kurdtts_lib.widgets.players import clip_row
+from kurdtts_lib.widgets.players import clip_row, playing
 
 PRESETS = {"One speaker": "one", "Everybody": "all"}
 FACTS = {
@@ -100,7 +100,8 @@ class SpeakerChooser(Shown):
 
     def _listen(self, name: str) -> ipywidgets.Button:
         def play() -> None:
-            self.sound.value = self._voice(name)
+            self.sound.value = ""  # the same sound again is no change, and would not play
+            self.sound.value = playing(self._voice(name))
 
         return make_button("Listen", "play", f"Hear a clip of {name}", play, layout={"width": "90px"})
 
