@@ -97,7 +97,7 @@ def _degrees(match: re.Match[str]) -> Reading | None:
     return f"{words} {after_them}".strip(), "degrees" if "degree" in found else "time"
 
 
-@reads(rows("places"), needs="place")
+@reads(rows("places"), needs="code")
 def _place(match: re.Match[str]) -> Reading:
     return row("places", match), "symbol"
 

@@ -34,8 +34,7 @@ SUFFIX = rf"(?:(?:['-]?(?P<suffix>{ENDING}|(?!A\b)(?i:{ENDING})))(?!\w))?"
 NEEDS = {
     "digit": re.compile(f"[0-9{''.join(FRACTIONS)}]"),
     "sign": re.compile(r"[^\w\s.,!?'-]|[²³]|[^\x00-\u036f]"),
-    "place": re.compile(r"[0-9≥≤<>~∼§·*²³]"),
-    "code": re.compile(f"[0-9]|[{LETTERS}][{CAPITALS}]"),
+    "code": re.compile(f"[0-9≥≤<>~∼§·*²³]|[{CAPITALS}](?![{LETTERS}])"),
     "point": re.compile(rf"\.\s?[,;:{LETTERS}0-9]"),
     "capital": re.compile(f"[{CAPITALS}]{{2}}|[{CAPITALS}](?![{LETTERS}])"),
 }

@@ -33,9 +33,11 @@ ABBREVIATIONS = {
     "titles": rf"{_abbreviations('titles')}(?=\s?[{CAPITALS}])",
     "abbreviations": _abbreviations("abbreviations"),
 }
+_ANY = "|".join(f"(?P<{section}>{pattern})" for section, pattern in ABBREVIATIONS.items())
 
 
-@reads("|".join(f"(?P<{section}>{pattern})" for section, pattern in ABBREVIATIONS.items()), needs="")
+# First what all of them have, because that is quick: a point, or no vowel.
+@reads(rf"(?=(?<!\w)(?:[^\W\d]{{1,5}}[.:]|[{CONSONANTS}{CONSONANTS.upper()}]+(?!\w)))(?:{_ANY})", needs="")
 def _abbreviation(match: re.Match[str]) -> Reading:
     return TABLE[match.lastgroup or ""][short_form(match.group())], "abbreviation"
 

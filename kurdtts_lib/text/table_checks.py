@@ -67,8 +67,7 @@ def _forms(path: Path) -> dict[str, Any]:
 
 
 FORMS = _forms(Path(__file__).parent / "languages" / "form.toml")
-"""The form of each key and section. A list: [form of each item], or [form, how many]. A section of rows has a `Leaf`
-for the left side of all its rows."""
+"""The form of each key and section. A list: [form of each item], or [form, how many]. A `Leaf` as a key: any row."""
 
 
 def check_table(table: dict[str, Any], path: Path) -> None:
