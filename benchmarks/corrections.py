@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pandas
 from clean_speech import Reader, exact, read_aloud
-from kurdtts_lib.feedback.words import is_fixed, word_changes
 
 from kurdtts_lib.core.files import write_text
 from kurdtts_lib.core.settings import Profile, home, load_profile
 from kurdtts_lib.feedback.finetune import FeedbackTraining
 from kurdtts_lib.feedback.store import FeedbackStore
+from kurdtts_lib.feedback.words import is_fixed, word_changes
 from kurdtts_lib.vits.voice import load_voice
 from kurdtts_lib.voices import registry
 

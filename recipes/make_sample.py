@@ -3,8 +3,9 @@
     python recipes/make_sample.py [--output data/sample]
 
 Reads `sample_sentences.tsv` in this folder, synthesises every sentence with espeak-ng, plants the named faults
-and writes `data/train-00000-of-00001.parquet` and `faults.json` to the output folder. On the same machine the files
-are identical: every random choice is seeded with SEED and the row's number.
+and writes `data/train-00000-of-00001.parquet` and `faults.json` to the output folder, and to `corrections/` recordings
+of a word said in another way. On the same machine the files are identical: every random choice is seeded with SEED and
+the row's number.
 """
 
 import argparse
@@ -68,6 +69,17 @@ SPEAKERS = {
     "nazdar": Speaker("steph", pitch=40, speed=160, age="fourties", gender="female_feminine"),
     "evin": Speaker("Alicia", pitch=60, speed=165, age="", gender=""),
 }
+
+# In many places one says `dixtor`. No other sentence of the sample but one with `Dr.` has this word.
+CORRECTED, SAID = "doktor", "dixtor"
+CORRECTIONS = (
+    "Doktor li malê ye.",
+    "Ez diçim cem doktor.",
+    "Doktor ji me re çi got?",
+    "Doktor îro nayê.",
+    "Min ji doktor pirsî.",
+    "Doktor derman da min.",
+)
 
 # A reader says the word, not the characters of the faulty sentence, which espeak-ng would spell out.
 SPOKEN = {
@@ -212,6 +224,19 @@ def write_corpus(rows: list[dict[str, str]], output: Path) -> None:
     write_json(output / "faults.json", count_faults(rows))
 
 
+def write_corrections(output: Path) -> None:
+    """Write the target's recordings of CORRECTIONS, in which CORRECTED is said as SAID, and `sentences.csv`."""
+    rows = []
+    for number, sentence in enumerate(CORRECTIONS, start=1):
+        said = sentence.replace(CORRECTED, SAID).replace(CORRECTED.capitalize(), SAID.capitalize())
+        waveform = place(read_aloud(said, SPEAKERS[TARGET]), np.random.default_rng([SEED, 0, number]))
+        rows.append((f"{number}.mp3", sentence))
+        with atomic_path(output / rows[-1][0]) as path:
+            path.write_bytes(encode_mp3(waveform))
+    with atomic_path(output / "sentences.csv") as path, path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([("file", "sentence"), *rows])
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Make the machine-read sample corpus with espeak-ng.")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder; default: data/sample")
@@ -219,6 +244,7 @@ def main() -> int:
     try:
         rows = read_sentences(SENTENCES)
         write_corpus(rows, output)
+        write_corrections(output / "corrections")
     except KurdTTSError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1

@@ -12,6 +12,7 @@ from nbclient.exceptions import CellExecutionError
 
 from kurdtts_lib.cli import course
 from kurdtts_lib.core.files import write_json
+from kurdtts_lib.core.settings import REPOSITORY
 
 
 def notebook(path: Path, *cells: str) -> Path:
@@ -78,3 +79,17 @@ def test_ctrl_c_ends_with_one_line_and_no_traceback() -> None:
     printed, complaints = child.communicate(timeout=600)
     assert (child.returncode, complaints) == (130, "")
     assert "Stopped." in printed
+
+
+def test_notebooks_on_recordings_do_not_wait_for_torch() -> None:
+    """It takes ten seconds to import, and nothing in the first three notebooks computes with it."""
+    cells = [
+        cell.source
+        for path in sorted((REPOSITORY / "notebooks").glob("0[123]_*.ipynb"))
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "code"
+    ]
+    imports = [line for line in "\n".join(cells).splitlines() if line.startswith("from kurdtts_lib")]
+    code = "\n".join([*imports, "import sys", "print('torch' in sys.modules)"])
+    assert len(imports) > 10
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from speechlike import common_voice, syllables
@@ -27,7 +28,7 @@ from kurdtts_lib.feedback.job import only_training
 from kurdtts_lib.feedback.replay import REPLAY_CLIPS, hold_out, mix, ordinary_sentences
 from kurdtts_lib.feedback.store import FeedbackStore
 from kurdtts_lib.text import normalize
-from kurdtts_lib.vits.voice import Voice
+from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices import lineage, registry
 
 pytestmark = pytest.mark.filterwarnings("ignore:There are no ordinary recordings")
@@ -150,6 +151,9 @@ def test_corrections_become_a_new_version_that_says_where_it_comes_from(
     assert {one.state for one in store.corrections()} == {"used"}
     assert result.learned.sentences + (result.held_out.sentences if result.held_out else 0) == len(TEXTS)
     assert result.elsewhere.sentences == min(finetune.RETENTION_SENTENCES, len(task.base.test))
+    old, new = (load_voice(str(entry.folder)).model.state_dict() for entry in (current, result.entry))
+    changed = {name.split(".")[0] for name in old if not torch.allclose(old[name], new[name])}
+    assert changed == {"text_encoder", "duration_predictor"}, "how the voice sounds stays, but for rounding"
     readme = (result.entry.folder / "README.md").read_text(encoding="utf-8")
     assert "version 2" in readme and f"| ordinary sentences | {result.elsewhere.sentences} |" in readme
 

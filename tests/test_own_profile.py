@@ -49,7 +49,7 @@ def test_a_feedback_training_takes_the_rate_and_the_data_of_the_voices_own_profi
     assert app.main(["feedback", "train"]) == 130
     (trainer,) = trainers
     feedback = load_profile("full").feedback
-    assert (trainer.settings.learning_rate, trainer.settings.steps) == (5e-6, feedback.steps)
+    assert (trainer.settings.learning_rate, trainer.settings.steps) == (2e-5, feedback.steps)
     folders = {clip.path.parent for clip in trainer.reader.clips}
     assert load_profile(str(corpus)).prepared_dir / "wavs" in folders and len(folders) == 2
     assert profile_of(entry).base_voice == str(tmp_path / "base")

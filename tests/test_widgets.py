@@ -26,8 +26,8 @@ from kurdtts_lib.vits.monitor import WINDOW
 from kurdtts_lib.vits.step import StepOutcome, TrainingStep
 from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.widgets import training_panel
-from kurdtts_lib.widgets.players import clip_row, demo_strip, player_row
-from kurdtts_lib.widgets.training_panel import TrainingPanel, curves_html, health_html, notes, time_left
+from kurdtts_lib.widgets.players import clip_row, player_row
+from kurdtts_lib.widgets.training_panel import TrainingPanel, curves_html, demo_strip, health_html, notes, time_left
 
 QUIET = (0.01 * np.sin(np.arange(1600))).astype(np.float32)
 

@@ -17,12 +17,13 @@ from kurdtts_lib.core.settings import Profile, load_profile
 from kurdtts_lib.core.training_settings import TrainingSettings, with_preset
 from kurdtts_lib.data.filtering import reasons_table
 from kurdtts_lib.data.prepare import prepare
+from kurdtts_lib.data.training_set import clips_of
 from kurdtts_lib.evaluation.report import as_text
 from kurdtts_lib.vits import optimised_ops
 from kurdtts_lib.vits.log import Event, StepReport
 from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.voices import registry
-from kurdtts_lib.voices.finetune import clips_of, finish_training, prepare_training
+from kurdtts_lib.voices.finetune import finish_training, prepare_training
 
 STOPPING = [number for number in signal.Signals if number.name in ("SIGINT", "SIGTERM", "SIGBREAK")]
 """On Windows no SIGTERM arrives from outside: Ctrl-Break (SIGBREAK) stops a training that another program started."""

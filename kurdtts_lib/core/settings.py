@@ -180,7 +180,7 @@ def _sample() -> Profile:
         training=TrainingSettings(
             steps=60, batch_size=8, learning_rate=4e-4, discriminator_warmup=20, validate_every=20, checkpoint_every=20
         ),
-        feedback=FeedbackSettings(steps=40, learning_rate=1e-4, validate_every=10),
+        feedback=FeedbackSettings(steps=60, learning_rate=8e-4, validate_every=20),
     )
 
 

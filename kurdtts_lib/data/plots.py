@@ -1,9 +1,9 @@
-"""Plots of a corpus, in the colours of Okabe and Ito, which colour-blind people can distinguish."""
+"""Plots of recordings and of a corpus, in the colours of Okabe and Ito, which colour-blind people can distinguish."""
 
 import base64
 import html
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -11,6 +11,9 @@ import numpy as np
 import pandas
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from kurdtts_lib.audio.features import log_mel
+from kurdtts_lib.core.settings import AudioSettings
 
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 GENDER_MARKS = {"female": ("o", ORANGE), "male": ("s", BLUE), "not said": ("^", GREEN)}
@@ -66,6 +69,23 @@ def speakers(table: pandas.DataFrame, chosen: Sequence[str] = ()) -> Figure:
     rings.set(facecolors="none", edgecolors="black")
     axes.set_ylim(bottom=0)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, labelspacing=1)
+    return figure
+
+
+def spectrograms(waveforms: Mapping[str, np.ndarray], audio: AudioSettings) -> Figure:
+    """Mel spectrograms stacked, with a common time axis and colour scale. waveforms: label -> (samples,)."""
+    mels = {label: log_mel(waveform, audio).T for label, waveform in waveforms.items()}
+    seconds = max(mel.shape[1] for mel in mels.values()) * audio.hop_length / audio.sampling_rate
+    figure, rows = plt.subplots(
+        len(mels), figsize=(8, 1.7 * len(mels)), sharex=True, squeeze=False, layout="constrained"
+    )
+    for axes, (label, mel) in zip(rows[:, 0], mels.items(), strict=True):
+        length = mel.shape[1] * audio.hop_length / audio.sampling_rate
+        extent = (0, length, 0, audio.n_mels)
+        axes.imshow(mel, origin="lower", aspect="auto", cmap="magma", vmin=-9, vmax=1, extent=extent)
+        axes.set(title=label, ylabel="mel band", xlim=(0, seconds))
+    rows[-1, 0].set_xlabel("seconds")
+    plt.close(figure)
     return figure
 
 

@@ -10,12 +10,12 @@ import matplotlib
 import pandas
 
 from kurdtts_lib.core.cards import public_name, render
-from kurdtts_lib.core.errors import CorpusError
+from kurdtts_lib.core.errors import CorpusError, TrainingError
 from kurdtts_lib.core.files import read_json, rename, write_json, write_text
-from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
+from kurdtts_lib.core.settings import AudioSettings, CorpusSettings, Profile
 from kurdtts_lib.data import plots
 from kurdtts_lib.data.audio_cache import TABLE
-from kurdtts_lib.data.dataset import COLUMNS, KEPT, Clip, Parts, write_metadata
+from kurdtts_lib.data.dataset import COLUMNS, KEPT, Clip, Parts, read_parts, write_metadata
 from kurdtts_lib.data.filtering import reasons_table
 from kurdtts_lib.data.sources import licence_of
 
@@ -87,6 +87,22 @@ def corpus_settings(folder: Path) -> CorpusSettings:
     local = read_json(folder / LOCAL) if (folder / LOCAL).is_file() else {}
     values, known = read_json(record)["corpus"] | local, {field.name for field in dataclasses.fields(CorpusSettings)}
     return CorpusSettings(**{name: values[name] for name in values.keys() & known})  # earlier versions had others
+
+
+def clips_of(profile: Profile) -> Parts:
+    """The prepared clips, in the parts that preparation wrote.
+
+    Raises TrainingError if a split is empty: there would be nothing to train on, to choose the step by, or to test on.
+    """
+    corpus_settings(profile.prepared_dir)  # raises if the preparation did not finish
+    parts = read_parts(profile.prepared_dir)
+    if not all(parts):
+        raise TrainingError(
+            f"{profile.prepared_dir} has {len(parts.train)} clips to learn from, {len(parts.validation)} to "
+            f"validate and {len(parts.test)} to test; each part needs one at least. Prepare more clips, or with "
+            "another held_out_share."
+        )
+    return parts
 
 
 def speakers_of(folder: Path, clips: Iterable[Clip]) -> list[str]:

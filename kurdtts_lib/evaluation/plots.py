@@ -8,28 +8,9 @@ import pandas
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kurdtts_lib.audio.features import log_mel
-from kurdtts_lib.core.settings import AudioSettings
 from kurdtts_lib.data.plots import BLUE, ORANGE, literal
 from kurdtts_lib.evaluation.evaluate import Evaluation
 from kurdtts_lib.evaluation.metrics import METRIC_DESCRIPTIONS
-
-
-def spectrograms(waveforms: Mapping[str, np.ndarray], audio: AudioSettings) -> Figure:
-    """Mel spectrograms stacked, with a common time axis and colour scale. waveforms: label -> (samples,)."""
-    mels = {label: log_mel(waveform, audio).T for label, waveform in waveforms.items()}
-    seconds = max(mel.shape[1] for mel in mels.values()) * audio.hop_length / audio.sampling_rate
-    figure, rows = plt.subplots(
-        len(mels), figsize=(8, 1.7 * len(mels)), sharex=True, squeeze=False, layout="constrained"
-    )
-    for axes, (label, mel) in zip(rows[:, 0], mels.items(), strict=True):
-        length = mel.shape[1] * audio.hop_length / audio.sampling_rate
-        extent = (0, length, 0, audio.n_mels)
-        axes.imshow(mel, origin="lower", aspect="auto", cmap="magma", vmin=-9, vmax=1, extent=extent)
-        axes.set(title=label, ylabel="mel band", xlim=(0, seconds))
-    rows[-1, 0].set_xlabel("seconds")
-    plt.close(figure)
-    return figure
 
 
 def curves(points: Mapping[str, Sequence[tuple[int, float]]], title: str) -> Figure:

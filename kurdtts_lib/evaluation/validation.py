@@ -70,8 +70,8 @@ class Validator:
     def __call__(self, voice: Voice, step: int, folder: Path) -> Validation:
         """The `likeness` after `step` steps; the speech of the first `DEMOS` clips is saved as WAV in `folder`.
 
-        Cleanliness is not part of the scores: DNSMOS takes 2.7 s of processor time a sentence, more than the training
-        between two validations, and both terms grow with noise.
+        Cleanliness is not part of the scores: DNSMOS takes half a second of processor time a sentence, more than
+        all else of a validation, and both terms grow with noise.
         Raises TrainingError if the speech is not finite, or if a file cannot be written.
         """
         found = likeness(voice, self.clips, self.audio)

@@ -12,6 +12,7 @@ from kurdtts_lib.core.errors import CorpusError, TrainingError
 from kurdtts_lib.core.settings import Profile, home
 from kurdtts_lib.data.dataset import Clip, Parts
 from kurdtts_lib.data.preprocess import preprocess
+from kurdtts_lib.data.training_set import clips_of
 from kurdtts_lib.evaluation.evaluate import evaluate, system_of
 from kurdtts_lib.evaluation.held_out import held_out_of
 from kurdtts_lib.evaluation.limits import limits_broken
@@ -24,7 +25,7 @@ from kurdtts_lib.speech import speak
 from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.vits.voice import Voice, load_voice
 from kurdtts_lib.voices import registry
-from kurdtts_lib.voices.finetune import check_machine, clips_of, licence_of, trained_card
+from kurdtts_lib.voices.finetune import check_machine, licence_of, trained_card
 from kurdtts_lib.voices.lineage import check_profile, origin_of
 from kurdtts_lib.voices.registry import RegisteredVoice
 
@@ -116,10 +117,13 @@ class FeedbackTraining:
         self.learned, self.held_out = self._corrected_clips()
         self.base, self.rehearsal = self._ordinary_clips(voice)
         feedback = profile.feedback
+        taken_over = ("steps", "learning_rate", "frozen", "validate_every", "patience")
         settings = dataclasses.replace(
             profile.training,
-            **{name: getattr(feedback, name) for name in ("steps", "learning_rate", "validate_every", "patience")},
+            **{name: getattr(feedback, name) for name in taken_over},
             checkpoint_every=feedback.validate_every,
+            adversarial_from=feedback.steps,  # never: the decoder does not learn
+            discriminator_warmup=0,
         )
         mixed = mix(self.learned, self.base.train, feedback.base_share)
         validate = validator(self.held_out, profile.audio, settings.validation_clips)

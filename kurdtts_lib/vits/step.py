@@ -72,8 +72,8 @@ class TrainingStep:
         self._weights = dataclasses.asdict(settings.weights)
         self.generator = generator.to(state.device)
         self.discriminator = discriminator.to(state.device)
-        for name, part in self.generator.model.named_children():
-            part.requires_grad_(name not in settings.frozen)
+        for name, parameter in self.generator.model.named_parameters():
+            parameter.requires_grad_(not name.startswith(settings.frozen))
         self._autocast_type = AUTOCAST_TYPES[settings.mixed_precision]
         in_fp16 = self._autocast_type is torch.float16
         self.scaler = torch.amp.GradScaler(state.device.type, init_scale=FIRST_LOSS_SCALE, enabled=in_fp16)

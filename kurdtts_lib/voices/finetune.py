@@ -15,8 +15,8 @@ from kurdtts_lib import __version__
 from kurdtts_lib.core.cards import UNKNOWN_LICENCE, public_name, render
 from kurdtts_lib.core.errors import TrainingError, VoiceError
 from kurdtts_lib.core.settings import Profile
-from kurdtts_lib.data.dataset import Parts, balanced, read_parts
-from kurdtts_lib.data.training_set import corpus_settings, speakers_of
+from kurdtts_lib.data.dataset import balanced
+from kurdtts_lib.data.training_set import clips_of, corpus_settings, speakers_of
 from kurdtts_lib.evaluation.confidence import Estimate, shown
 from kurdtts_lib.evaluation.evaluate import RECORDING, Evaluation, evaluate, system_of
 from kurdtts_lib.evaluation.held_out import counted, held_out
@@ -176,22 +176,6 @@ def _samples(evaluation: Evaluation) -> dict[str, np.ndarray]:
         for kind, name in (("recording", RECORDING), ("before", BEFORE), ("after", AFTER))
         for number, waveform in enumerate(evaluation.waveforms[name][:SAMPLES], 1)
     }
-
-
-def clips_of(profile: Profile) -> Parts:
-    """The prepared clips, in the parts that preparation wrote.
-
-    Raises TrainingError if a split is empty: there would be nothing to train on, to choose the step by, or to test on.
-    """
-    corpus_settings(profile.prepared_dir)  # raises if the preparation did not finish
-    parts = read_parts(profile.prepared_dir)
-    if not all(parts):
-        raise TrainingError(
-            f"{profile.prepared_dir} has {len(parts.train)} clips to learn from, {len(parts.validation)} to "
-            f"validate and {len(parts.test)} to test; each part needs one at least. Prepare more clips, or with "
-            "another held_out_share."
-        )
-    return parts
 
 
 def licence_of(voice: Voice, base_voice: str) -> str:

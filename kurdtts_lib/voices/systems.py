@@ -12,7 +12,7 @@ from kurdtts_lib.core.errors import ListeningError, VoiceError
 from kurdtts_lib.core.files import read_json, read_text, write_json, write_text
 from kurdtts_lib.core.settings import Profile
 from kurdtts_lib.data.dataset import sampled
-from kurdtts_lib.data.training_set import corpus_settings, is_sample
+from kurdtts_lib.data.training_set import clips_of, corpus_settings, is_sample
 from kurdtts_lib.evaluation.evaluate import RECORDING, System, system_of
 from kurdtts_lib.evaluation.listening.design import ANCHORS
 from kurdtts_lib.evaluation.listening.results import opinion
@@ -20,7 +20,6 @@ from kurdtts_lib.evaluation.listening.store import ListeningStore
 from kurdtts_lib.vits.voice import CARD, load_voice
 from kurdtts_lib.voices import others, registry
 from kurdtts_lib.voices.card import opinion_sentence
-from kurdtts_lib.voices.finetune import clips_of
 
 RECORDINGS = "recordings"
 MACHINE_READ = "The recordings were read by a machine (espeak-ng), not by a person."

@@ -13,7 +13,6 @@ from kurdtts_lib.core.settings import AudioSettings, CorpusSettings
 from kurdtts_lib.data import plots
 from kurdtts_lib.data.dataset import KEPT, Clip
 from kurdtts_lib.data.sources import find_clips
-from kurdtts_lib.evaluation.plots import spectrograms
 from kurdtts_lib.text.language import lower
 from kurdtts_lib.widgets.markup import WRAPPED, Shown, box_html, kurmanji, page_buttons
 from kurdtts_lib.widgets.players import player_row
@@ -104,5 +103,5 @@ def clip_html(clip: Clip, audio: AudioSettings) -> str:
         return head + box_html(str(error))
     seconds = f"{len(waveform) / audio.sampling_rate:.1f} s"
     player = player_row({seconds: waveform}, audio.sampling_rate).data
-    picture = spectrograms({"": waveform}, audio)
+    picture = plots.spectrograms({"": waveform}, audio)
     return head + player + plots.image(picture, f"Mel spectrogram of clip {clip.number}, {seconds}")

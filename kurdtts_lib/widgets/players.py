@@ -13,8 +13,6 @@ from kurdtts_lib.data.dataset import KEPT, Clip
 from kurdtts_lib.data.filtering import reasons_table
 from kurdtts_lib.data.prepare import Preparation
 from kurdtts_lib.data.sources import find_clips
-from kurdtts_lib.evaluation.validation import DEMOS, Validator, demo_path
-from kurdtts_lib.vits.trainer import Trainer
 
 
 def player_row(waveforms: Mapping[str, np.ndarray], sampling_rate: int, title: str = "") -> HTML:
@@ -55,24 +53,3 @@ def left_out(result: Preparation, settings: CorpusSettings, sampling_rate: int, 
         for number, detail in shown.loc[shown["reason"] == reason, ["number", "detail"]].to_numpy():
             parts.append(clip_row(detail or f"clip {number}", clips[number], sampling_rate).data)
     return HTML("".join(parts))
-
-
-def demo_strip(trainer: Trainer, sentences: int = 2, steps: int = 6) -> HTML:
-    """Progress of the voice: a row per validation sentence, with its recording and the voice at several steps.
-
-    Step 0 is the base voice. Of more than `steps` validations the first, the last, the best and some between are shown.
-    """
-    rows = []
-    clips = trainer.validate.clips if isinstance(trainer.validate, Validator) else []
-    audio, folder = trainer.audio, trainer.folder / "demos"
-    every, best = [found.step for found in trainer.history.validations], trainer.progress.best_step
-    places = np.linspace(0, len(every) - 1, min(len(every), steps - 1)).round().astype(int)
-    chosen = sorted({*(every[place] for place in places), *([best] if best is not None else [])})
-    for number, clip in enumerate(clips[: min(sentences, DEMOS)], 1):
-        waveforms = {"recording": decode(clip.path, audio.sampling_rate)}
-        for step in chosen:
-            label = f"step {step}" + (", best" if step == best else "")
-            path = demo_path(folder, step, number)
-            waveforms[label if step else "step 0, base voice"] = decode(path, audio.sampling_rate)
-        rows.append(player_row(waveforms, audio.sampling_rate, clip.text).data)
-    return HTML("".join(rows))

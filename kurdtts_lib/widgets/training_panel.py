@@ -10,15 +10,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import ipywidgets
 import numpy as np
-from IPython.display import DisplayHandle
+from IPython.display import HTML, DisplayHandle
 from markupsafe import Markup
 
+from kurdtts_lib.audio.io import decode
 from kurdtts_lib.core.cards import render
 from kurdtts_lib.evaluation import plots
+from kurdtts_lib.evaluation.validation import DEMOS, Validator, demo_path
 from kurdtts_lib.vits.log import History, StepReport
 from kurdtts_lib.vits.monitor import Condition
 from kurdtts_lib.vits.trainer import Trainer
 from kurdtts_lib.widgets.markup import WRAPPED, box_html, make_button
+from kurdtts_lib.widgets.players import player_row
 
 MEL, VALIDATION = "Mel: distance to the recording", "Validation sentences: score, chooses the best voice"
 CURVES = {
@@ -170,3 +173,24 @@ def _chart(points: list[tuple[int, float]]) -> dict[str, object]:
 
 def _minutes(seconds: float) -> str:
     return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s" if seconds >= 60 else f"{seconds:.0f} s"
+
+
+def demo_strip(trainer: Trainer, sentences: int = 2, steps: int = 6) -> HTML:
+    """Progress of the voice: a row per validation sentence, with its recording and the voice at several steps.
+
+    Step 0 is the base voice. Of more than `steps` validations the first, the last, the best and some between are shown.
+    """
+    rows = []
+    clips = trainer.validate.clips if isinstance(trainer.validate, Validator) else []
+    audio, folder = trainer.audio, trainer.folder / "demos"
+    every, best = [found.step for found in trainer.history.validations], trainer.progress.best_step
+    places = np.linspace(0, len(every) - 1, min(len(every), steps - 1)).round().astype(int)
+    chosen = sorted({*(every[place] for place in places), *([best] if best is not None else [])})
+    for number, clip in enumerate(clips[: min(sentences, DEMOS)], 1):
+        waveforms = {"recording": decode(clip.path, audio.sampling_rate)}
+        for step in chosen:
+            label = f"step {step}" + (", best" if step == best else "")
+            path = demo_path(folder, step, number)
+            waveforms[label if step else "step 0, base voice"] = decode(path, audio.sampling_rate)
+        rows.append(player_row(waveforms, audio.sampling_rate, clip.text).data)
+    return HTML("".join(rows))
