@@ -83,13 +83,9 @@ def test_ctrl_c_ends_with_one_line_and_no_traceback() -> None:
 
 def test_notebooks_on_recordings_do_not_wait_for_torch() -> None:
     """It takes ten seconds to import, and nothing in the first three notebooks computes with it."""
-    cells = [
-        cell.source
-        for path in sorted((REPOSITORY / "notebooks").glob("0[123]_*.ipynb"))
-        for cell in nbformat.read(path, as_version=4).cells
-        if cell.cell_type == "code"
-    ]
-    imports = [line for line in "\n".join(cells).splitlines() if line.startswith("from kurdtts_lib")]
+    notebooks = [nbformat.read(path, as_version=4) for path in (REPOSITORY / "notebooks").glob("0[123]_*.ipynb")]
+    sources = "\n".join(cell.source for one in notebooks for cell in one.cells if cell.cell_type == "code")
+    imports = [line for line in sources.splitlines() if line.startswith("from kurdtts_lib")]
     code = "\n".join([*imports, "import sys", "print('torch' in sys.modules)"])
     assert len(imports) > 10
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

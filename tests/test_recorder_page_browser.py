@@ -39,26 +39,7 @@ pytestmark = needs_browser
 slow = pytest.mark.slow
 Visit = Callable[..., Any]
 SOUND = played(20)
-PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<style>:root {color-scheme: light dark} body {margin: 8px}</style><link rel="stylesheet" href="widgets.css">
-<div id="here"></div><script type="module">
-import { mountPanel } from "./panel.js";
-const wish = new URLSearchParams(location.search);
-const language = wish.get("language");
-const labels = (await (await fetch("labels.json")).json())[language];
-const sent = (window.sent = []);
-const channel = {
-  begin: () => sent.push({ kind: "begin" }),
-  send: async ({ source, samplingRate, data }) => {
-    sent.push({ kind: "take", source, samplingRate, size: data.length, data });
-    return data.length / samplingRate;
-  },
-  cancel: () => sent.push({ kind: "cancel" }),
-};
-const options = { channel, labels, language, longestSeconds: +wish.get("longest"), maxUploadBytes: 9 * 2 ** 20 };
-window.panel = mountPanel(document.getElementById("here"), options);
-panel.show({ text: wish.get("text"), keptSeconds: 0 });
-</script></html>"""
+PAGE = Path(__file__).with_name("recorder_page.html")
 
 
 SITE = "http://localhost"  # no server is there: `open_panel` answers in its place
@@ -72,7 +53,7 @@ def static(route: Any) -> None:
     """
     file = STATIC / urllib.parse.urlsplit(route.request.url).path.strip("/")
     if file.name == "page.html":
-        route.fulfill(body=PAGE, content_type="text/html; charset=utf-8")
+        route.fulfill(path=PAGE, content_type="text/html; charset=utf-8")
     elif file.is_file():
         route.fulfill(path=file, content_type=KINDS[file.suffix])
     else:
