@@ -69,4 +69,4 @@ def test_a_training_takes_its_preset_then_its_settings() -> None:
     arguments = ["train", "--preset", "gpu-8gb", "--steps", "9", "--set", "accumulation=8", "--set", "patience=2"]
     settings = train.training_settings(app._parser().parse_args(arguments), load_profile("sample"))
     assert (settings.accumulation, settings.mixed_precision) == (8, "fp16")
-    assert (settings.steps, settings.patience, settings.batch_size) == (9, 2, 8)
+    assert (settings.steps, settings.patience, settings.batch_size) == (9, 2, 4)

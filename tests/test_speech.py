@@ -117,14 +117,14 @@ def test_what_cannot_be_said_is_refused_before_anything_is_spoken(audible_voice,
 
 
 def test_a_whole_text_is_never_refused_for_one_sign_and_what_is_left_out_is_named(spelling_voice):
-    text = "Roj baş. روژ. 🙂 Ez 1.2.3 dibînim. Li Sařadê me."
+    text = "Roj baş. روژ. 🙂 Ez 12/7 dibînim. Li Sařadê me."
     assert [clause.text for clause in stream(spelling_voice, text)] == [
         "Roj baş.",
-        "🙂 Ez 1.2.3 dibînim.",
+        "🙂 Ez 12/7 dibînim.",
         "Li Sařadê me.",
     ]
     warnings = warnings_of(text)
-    assert all(any(named in line for line in warnings) for named in ("روژ", "🙂", "1.2.3", "'ř' is read 'r'"))
+    assert all(any(named in line for line in warnings) for named in ("روژ", "🙂", "12/7", "'ř' is read 'r'"))
     assert warnings_of("Roj baş.") == []
 
 
