@@ -5,6 +5,7 @@ through; a busy machine loses some of it. `pretend` puts a sound in the micropho
 it can be lost on the way to the recorder, and its clock stands where the sound is.
 """
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,30 +16,7 @@ from kurdtts_lib.widgets.recorder import LABELS
 
 SENTENCE = "Roj baş, heval! Navê min Azad e û ez li Diyarbekirê dijîm."
 ENGLISH = LABELS["en"]
-PRETENDED = """
-const CLOCK = "if (globalThis.registerProcessor) Date.now = () => 1000 * currentTime;"; // in the worklet
-if (navigator.mediaDevices) {
-    const get = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-    let sound;
-    navigator.mediaDevices.getUserMedia = async (wishes) => {
-        window.stream = await get(wishes);
-        sound ??= new Int16Array(await (await fetch("/pretended-microphone")).arrayBuffer());
-        return stream;
-    };
-    AudioContext.prototype.createMediaStreamSource = function () {
-        const buffer = this.createBuffer(1, sound.length, 48000);
-        buffer.copyToChannel(Float32Array.from(sound, (value) => value / 32768), 0);
-        const source = this.createBufferSource();
-        source.buffer = buffer;
-        source.start();
-        return source;
-    };
-    window.Blob = class extends Blob {
-        constructor(parts, options) {
-            super(options?.type === "text/javascript" ? [CLOCK, ...parts] : parts, options);
-        }
-    };
-}"""
+PRETENDED = Path(__file__).with_name("pretended_microphone.js")
 
 
 def played(seconds: float) -> np.ndarray:
@@ -55,7 +33,7 @@ def pretend(page: Any, sound: np.ndarray) -> Any:
     """Put `sound`, (samples,) in [-1, 1] at 48 kHz, in the place of the microphone's; before the page is opened."""
     content = as_samples(sound).tobytes()
     page.route("**/pretended-microphone", lambda route: route.fulfill(body=content))
-    page.add_init_script(PRETENDED)
+    page.add_init_script(path=PRETENDED)
     return page
 
 
