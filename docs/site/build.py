@@ -17,22 +17,24 @@ import sys
 from pathlib import Path
 
 import kurdtts_lib
+from kurdtts_lib.core.files import write_text
+from kurdtts_lib.core.settings import REPOSITORY as ROOT
 
-ROOT = Path(__file__).absolute().parents[2]
-PAGES = ("README.md", "README.ku.md", "CHANGELOG.md", "LICENSE", "data/sample/README.md", "models/tiny-kmr/README.md")
-FOLDERS = ("docs", "benchmarks", "notebooks/solutions", "models/tiny-kmr/samples", "models/tiny-kmr/curve.png")
-SHOWN = (".md", ".ipynb", ".png", ".svg", ".flac", ".wav", ".mp3")
+FILES = (
+    *("README.md", "README.ku.md", "CHANGELOG.md", "LICENSE", "data/sample/README.md"),
+    *("kurdtts_lib/text/rules.py", "tests/kurmanji_readings.tsv"),  # docs/text.md leads to them
+)
+FOLDERS = ("docs", "benchmarks", "notebooks/solutions", "models/tiny-kmr", "kurdtts_lib/text/languages")
+SHOWN = (".md", ".ipynb", ".png", ".svg", ".flac", ".wav", ".mp3", ".toml", ".tsv")
 
 
 def copy_pages(source: Path) -> None:
     """What people read, in the places that it has in the repository, so that its links hold."""
-    found = [ROOT / page for page in PAGES]
-    found += [path for folder in FOLDERS for path in (ROOT / folder).rglob("*")]
-    for path in found:
-        if path.is_file() and (path.suffix in SHOWN or path.name == "LICENSE"):
-            target = source / path.relative_to(ROOT)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
+    found = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in SHOWN]
+    for path in (*(ROOT / file for file in FILES), *found):
+        target = source / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
     solutions = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
     lines = [f"- [{path.stem.replace('_', ' ')}]({path.name})" for path in solutions]
     write(source / "notebooks" / "solutions" / "index.md", "# Solutions", *lines)
@@ -60,8 +62,7 @@ def write_api(source: Path) -> None:
 
 
 def write(path: Path, *parts: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    write_text(path, "\n\n".join(parts) + "\n")
 
 
 def main() -> None:
@@ -80,8 +81,9 @@ def main() -> None:
     write_api(source)
     config = output / "mkdocs.yml"  # paths in it are relative to it
     shutil.copyfile(Path(__file__).with_name("mkdocs.yml"), config)
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-f", str(config)]
-    result = subprocess.run(command, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"})
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-f", str(config)]
+    # In its folder, because a plugin writes a cache to where it is run.
+    result = subprocess.run(command, cwd=output, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"})
     if result.returncode:
         sys.exit("MkDocs did not build the site; what is wrong stands above.")
     print(f"Open {output / 'site' / 'index.html'} in your browser, or put the folder on a web server.")
