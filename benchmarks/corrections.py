@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pandas
 from clean_speech import Reader, exact, read_aloud
+from speakers import READERS
 
 from kurdtts_lib.core.files import write_text
 from kurdtts_lib.core.settings import Profile, home, load_profile
@@ -25,10 +26,7 @@ from kurdtts_lib.feedback.words import is_fixed, word_changes
 from kurdtts_lib.vits.voice import load_voice
 from kurdtts_lib.voices import registry
 
-MOUTHS = {
-    "own": Reader("belinda", "", ["-v", "ku+belinda", "-p", "50", "-s", "165"]),
-    "another": Reader("m2", "", ["-v", "ku+m2", "-p", "75", "-s", "170"]),
-}
+MOUTHS = dict(zip(("own", "another"), READERS, strict=False))
 WORDS = {
     "vowel": ["doktor dixtor", "telefon telefûn", "mamoste mamosta", "welat wilat", "bajar bajêr", "gund gond",
               "sêv sîv", "heval hevel", "dikan dukan"],

@@ -92,7 +92,7 @@ def _degrees(match: re.Match[str]) -> Reading | None:
     if len(parts) == 1 and not found.get("direction") and not found.get("hundredths"):
         return None  # a temperature
     words = WORDS["joiner"].join(parts)
-    after_them = spell(int(found.get("hundredths") or 0)) if found.get("hundredths") else ""
+    after_them = spell(int(found["hundredths"])) if found.get("hundredths") else ""
     after_them += TABLE["directions"].get(found.get("direction"), "")
     return f"{words} {after_them}".strip(), "degrees" if "degree" in found else "time"
 
